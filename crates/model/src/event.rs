@@ -1,0 +1,29 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{ObjectKey, Order};
+
+/// What has to be done for a key, and where it stands among the other work on that key.
+///
+/// Jobs are delivered at least once and in any order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The key of the source.
+    pub key: ObjectKey,
+    /// Older work never replaces the result of newer work.
+    pub order: Order,
+    /// What happened to the source.
+    pub work: Work,
+}
+
+/// What happened to a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// The source was written, or its renditions have to be made again.
+    Render {
+        /// `ETag` of the source that this work is for, without quotes. Another one means that newer work exists.
+        etag: String,
+    },
+    /// The source was deleted.
+    Remove,
+}

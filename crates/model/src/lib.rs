@@ -1,0 +1,33 @@
+//! The words of Tintype (source, key, variant, rendition, recipe, record, version, outcome) and its ports.
+//!
+//! This crate performs no I/O and knows no storage, no codec and no HTTP library. Types that are stored or sent
+//! (records, jobs, recipes) derive `serde`; their JSON form is a contract between releases, so fields are only
+//! ever added, with defaults.
+
+mod event;
+mod format;
+mod key;
+mod order;
+mod port;
+mod recipe;
+mod record;
+mod render;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod url;
+
+pub use event::{Job, Work};
+pub use format::Format;
+pub use key::{KeyError, ObjectKey, Unservable};
+pub use order::{Order, Sequencer, SequencerError};
+pub use port::{
+    Entry, GetOptions, JobQueue, MetadataStore, Object, ObjectMeta, ObjectStore, Page, Precondition,
+    PutOptions, PutRecord, RecordFilter, Result, StatusCounts, StoreError,
+};
+pub use recipe::{Fit, Quality, Recipe, RecipeError, Rgb, Variant};
+pub use record::{
+    Dimensions, Failure, ImageInfo, Outcome, Record, Rejection, RejectionCode, Rendition, Skip, SourceInfo,
+    Status, UnixMillis, Version,
+};
+pub use render::{Limits, RenderError, Rendered, RenderedFile, Renderer};
+pub use url::{CachePolicy, DeliveryPath, PathError, decode_component, encode_path};

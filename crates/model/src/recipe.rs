@@ -1,0 +1,400 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Format;
+
+/// The variants that every image gets, with their sizes, fits, formats and qualities.
+///
+/// In TOML it is the `[[variant]]` tables; naming any replaces the default recipe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The named sizes, in the order of the configuration.
+    #[serde(rename = "variant")]
+    pub variants: Vec<Variant>,
+    /// What transparent pixels are flattened onto in formats without alpha.
+    ///
+    /// Default: white
+    #[serde(default)]
+    pub background: Rgb,
+}
+
+/// One named size of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Its name in URLs: no `/`, `.` or control character, at most 64 bytes.
+    pub name: String,
+    /// Width of the box in pixels; `None` leaves it free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<u32>,
+    /// Height of the box in pixels; `None` leaves it free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub height: Option<u32>,
+    /// How the image is fitted to the box.
+    ///
+    /// Default: `inside`
+    #[serde(default)]
+    pub fit: Fit,
+    /// The formats, each at most once, JPEG or PNG among them.
+    ///
+    /// Default: AVIF, WebP, JPEG
+    #[serde(default = "default_formats")]
+    pub formats: Vec<Format>,
+    /// Quality by format; formats that are missing take [`Quality::default_for`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub quality: BTreeMap<Format, Quality>,
+}
+
+/// How an image is fitted to a variant's box. No fit ever enlarges the picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fit {
+    /// Aspect kept, as large as fits inside the box.
+    #[default]
+    Inside,
+    /// Aspect kept, the box filled, what sticks out cropped from the centre.
+    Cover,
+    /// Aspect kept, inside the box, the rest of the box filled with the background.
+    Contain,
+    /// Stretched to the box.
+    Fill,
+}
+
+/// How an encoder trades bytes for fidelity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Quality {
+    /// The encoder's own scale, 1 (worst) to 100 (best). PNG is lossless and ignores it.
+    Fixed(u8),
+}
+
+impl Quality {
+    /// What a format is encoded at when the recipe does not say.
+    #[must_use]
+    pub const fn default_for(format: Format) -> Self {
+        match format {
+            Format::Avif => Self::Fixed(60),
+            Format::Webp | Format::Jpeg => Self::Fixed(80),
+            Format::Png => Self::Fixed(100),
+        }
+    }
+}
+
+/// An opaque sRGB colour, written `"#rrggbb"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Rgb(pub [u8; 3]);
+
+impl Default for Rgb {
+    fn default() -> Self {
+        Self([255; 3])
+    }
+}
+
+impl TryFrom<String> for Rgb {
+    type Error = RecipeError;
+    fn try_from(text: String) -> Result<Self, RecipeError> {
+        let mut colour = [0; 3];
+        let digits = text
+            .strip_prefix('#')
+            .filter(|digits| hex::decode_to_slice(digits, &mut colour).is_ok());
+        if digits.is_some() {
+            Ok(Self(colour))
+        } else {
+            Err(RecipeError::Colour(text))
+        }
+    }
+}
+
+impl From<Rgb> for String {
+    fn from(Rgb(colour): Rgb) -> Self {
+        format!("#{}", hex::encode(colour))
+    }
+}
+
+/// Why a recipe cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecipeError {
+    /// Nothing would be made.
+    #[error("the recipe has no variant")]
+    NoVariant,
+    /// URLs could not name it.
+    #[error("variant name {0:?} must be 1 to 64 bytes without \"/\", \".\" or control characters")]
+    Name(String),
+    /// Two variants would share their URLs.
+    #[error("variant {0:?} is named twice")]
+    DuplicateVariant(String),
+    /// Some browser could show nothing.
+    #[error(
+        "variant {0:?} needs \"jpeg\" or \"png\" among its formats, for browsers that know nothing newer"
+    )]
+    NoUniversalFormat(String),
+    /// The list of formats names one twice.
+    #[error("variant {0:?} lists format \"{1}\" twice")]
+    DuplicateFormat(String, &'static str),
+    /// A side is zero or larger than a format can hold.
+    #[error("variant {variant:?}: {side} is {value}, it must be 1 to {max} for format \"{format}\"")]
+    Side {
+        /// The variant.
+        variant: String,
+        /// `width` or `height`.
+        side: &'static str,
+        /// What was asked for, in pixels.
+        value: u32,
+        /// The largest that the format can hold, in pixels.
+        max: u32,
+        /// The format with the tightest limit.
+        format: &'static str,
+    },
+    /// `cover`, `contain` and `fill` mean nothing without a box.
+    #[error("variant {0:?}: fit \"{1}\" needs both width and height")]
+    FitNeedsBox(String, &'static str),
+    /// The quality is outside the scale.
+    #[error("variant {0:?}: quality of \"{1}\" is {2}, it must be 1 to 100")]
+    QualityRange(String, &'static str, u8),
+    /// A quality is given for a format that the variant does not have.
+    #[error("variant {0:?}: quality names format \"{1}\", which is not among its formats")]
+    QualityWithoutFormat(String, &'static str),
+    /// Not a colour.
+    #[error("colour {0:?} must be written \"#rrggbb\"")]
+    Colour(String),
+}
+
+fn default_formats() -> Vec<Format> {
+    vec![Format::Avif, Format::Webp, Format::Jpeg]
+}
+
+impl Default for Recipe {
+    /// The reference recipe: `original`, `medium` and `thumbnail`, each in AVIF, WebP and JPEG.
+    fn default() -> Self {
+        let variant = |name: &str, side: Option<(u32, u32)>| Variant {
+            name: name.to_owned(),
+            width: side.map(|(width, _)| width),
+            height: side.map(|(_, height)| height),
+            fit: Fit::Inside,
+            formats: default_formats(),
+            quality: BTreeMap::new(),
+        };
+        let mut medium = variant("medium", Some((800, 600)));
+        medium.quality.insert(Format::Jpeg, Quality::Fixed(85));
+        Self {
+            variants: vec![
+                variant("original", None),
+                medium,
+                variant("thumbnail", Some((300, 300))),
+            ],
+            background: Rgb::default(),
+        }
+    }
+}
+
+impl Recipe {
+    /// Checks everything that the types do not: call it on every recipe that was read from outside.
+    ///
+    /// # Errors
+    /// The first problem found, naming the variant.
+    pub fn validate(&self) -> Result<(), RecipeError> {
+        if self.variants.is_empty() {
+            return Err(RecipeError::NoVariant);
+        }
+        let mut names = BTreeSet::new();
+        for variant in &self.variants {
+            variant.validate()?;
+            if !names.insert(&variant.name) {
+                return Err(RecipeError::DuplicateVariant(variant.name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// A digest of everything that decides how renditions look: 32 hexadecimal digits.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        let json = serde_json::to_vec(self).expect("a recipe has no map with keys that are not strings");
+        hex::encode(&Sha256::digest(json)[..16])
+    }
+
+    /// The variant of that name.
+    #[must_use]
+    pub fn variant(&self, name: &str) -> Option<&Variant> {
+        self.variants.iter().find(|variant| variant.name == name)
+    }
+
+    /// Length in bytes of the longest `/{variant}.{ext}`.
+    #[must_use]
+    pub fn longest_rendition_suffix(&self) -> usize {
+        let suffix = |variant: &Variant| {
+            let extension = variant
+                .formats
+                .iter()
+                .map(|format| format.extension().len())
+                .max();
+            "/".len() + variant.name.len() + ".".len() + extension.unwrap_or(0)
+        };
+        self.variants.iter().map(suffix).max().unwrap_or(0)
+    }
+}
+
+impl Variant {
+    /// The quality that `format` is encoded at.
+    #[must_use]
+    pub fn quality(&self, format: Format) -> Quality {
+        self.quality
+            .get(&format)
+            .copied()
+            .unwrap_or_else(|| Quality::default_for(format))
+    }
+
+    /// The longest side in pixels that all of the variant's formats can hold, so that they share one size.
+    #[must_use]
+    pub fn max_side(&self) -> u32 {
+        self.tightest_format().max_side()
+    }
+
+    fn tightest_format(&self) -> Format {
+        self.formats
+            .iter()
+            .copied()
+            .min_by_key(|format| format.max_side())
+            .unwrap_or(Format::Png)
+    }
+
+    fn validate(&self) -> Result<(), RecipeError> {
+        let name = || self.name.clone();
+        let forbidden = |character: char| matches!(character, '/' | '.') || character.is_control();
+        if self.name.is_empty() || self.name.len() > 64 || self.name.contains(forbidden) {
+            return Err(RecipeError::Name(name()));
+        }
+        let mut formats = BTreeSet::new();
+        for format in &self.formats {
+            if !formats.insert(*format) {
+                return Err(RecipeError::DuplicateFormat(name(), format.name()));
+            }
+        }
+        if !self.formats.iter().any(|format| format.is_universal()) {
+            return Err(RecipeError::NoUniversalFormat(name()));
+        }
+        let tightest = self.tightest_format();
+        for (side, value) in [("width", self.width), ("height", self.height)] {
+            if let Some(value) = value
+                && (value == 0 || value > tightest.max_side())
+            {
+                return Err(RecipeError::Side {
+                    variant: name(),
+                    side,
+                    value,
+                    max: tightest.max_side(),
+                    format: tightest.name(),
+                });
+            }
+        }
+        let fit = match self.fit {
+            Fit::Inside => None,
+            Fit::Cover => Some("cover"),
+            Fit::Contain => Some("contain"),
+            Fit::Fill => Some("fill"),
+        };
+        if let Some(fit) = fit
+            && (self.width.is_none() || self.height.is_none())
+        {
+            return Err(RecipeError::FitNeedsBox(name(), fit));
+        }
+        for (format, Quality::Fixed(quality)) in &self.quality {
+            if !(1..=100).contains(quality) {
+                return Err(RecipeError::QualityRange(name(), format.name(), *quality));
+            }
+            if !formats.contains(format) {
+                return Err(RecipeError::QualityWithoutFormat(name(), format.name()));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(change: impl FnOnce(&mut Variant)) -> Result<(), RecipeError> {
+        let mut recipe = Recipe::default();
+        recipe.variants.truncate(1);
+        change(&mut recipe.variants[0]);
+        recipe.validate()
+    }
+
+    #[test]
+    fn the_default_recipe_is_valid_and_has_nine_renditions() {
+        let recipe = Recipe::default();
+        assert_eq!(recipe.validate(), Ok(()));
+        assert_eq!(
+            recipe
+                .variants
+                .iter()
+                .map(|variant| variant.formats.len())
+                .sum::<usize>(),
+            9
+        );
+        assert_eq!(
+            recipe.variant("medium").unwrap().quality(Format::Jpeg),
+            Quality::Fixed(85)
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert!(matches!(
+            one(|variant| variant.name = "a/b".to_owned()),
+            Err(RecipeError::Name(_))
+        ));
+        assert!(matches!(
+            one(|variant| variant.name = "a.b".to_owned()),
+            Err(RecipeError::Name(_))
+        ));
+        assert!(matches!(
+            one(|variant| variant.formats = vec![Format::Avif]),
+            Err(RecipeError::NoUniversalFormat(_))
+        ));
+        assert!(matches!(
+            one(|variant| variant.width = Some(20_000)),
+            Err(RecipeError::Side { max: 16_383, .. })
+        ));
+        assert!(matches!(
+            one(|variant| variant.fit = Fit::Cover),
+            Err(RecipeError::FitNeedsBox(..))
+        ));
+        assert!(matches!(
+            one(|variant| {
+                variant.quality.insert(Format::Jpeg, Quality::Fixed(0);
+            })),
+            Err(RecipeError::QualityRange(..))
+        ));
+        assert!(matches!(
+            one(|variant| {
+                variant.quality.insert(Format::Png, Quality::Fixed(9);
+            })),
+            Err(RecipeError::QualityWithoutFormat(..))
+        ));
+    }
+
+    #[test]
+    fn the_hash_follows_what_changes_renditions() {
+        let recipe = Recipe::default();
+        let mut other = recipe.clone();
+        other.variants[1].width = Some(801);
+        assert_ne!(recipe.hash(), other.hash());
+        assert_eq!(recipe.hash(), Recipe::default().hash());
+    }
+
+    #[test]
+    fn colours_are_written_in_hexadecimal() {
+        assert_eq!(Rgb::try_from("#0a0B0c".to_owned()), Ok(Rgb([10, 11, 12])));
+        assert_eq!(String::from(Rgb([255, 0, 1])), "#ff0001");
+        for text in ["0a0b0c", "#0a0b0", "white", "#0a0b0c0d"] {
+            assert!(Rgb::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Format, ObjectKey, Order};
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixMillis(pub u64);
+
+impl From<SystemTime> for UnixMillis {
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Width and height in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Dimensions {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+}
+
+impl Dimensions {
+    /// Width times height.
+    #[must_use]
+    pub const fn pixels(self) -> u64 {
+        self.width as u64 * self.height as u64
+    }
+}
+
+/// An unguessable name for one published set of renditions of a key: 32 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Version(pub String);
+
+/// What the metadata store keeps of one key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// The source's key.
+    pub key: ObjectKey,
+    /// The newest work whose result this record is.
+    pub order: Order,
+    /// What is published, or why nothing is.
+    pub status: Status,
+    /// When the record was written.
+    pub updated_at: UnixMillis,
+    /// The source that the status speaks of; `None` once it is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceInfo>,
+}
+
+impl Record {
+    /// Whether a store that holds `current` for the same key must take this record in its place: the rule of
+    /// [`crate::MetadataStore::put`].
+    #[must_use]
+    pub fn replaces(&self, current: &Self) -> bool {
+        self.order > current.order
+            || (self.order == current.order
+                && current.status.is_provisional()
+                && !self.status.is_provisional())
+    }
+}
+
+/// What is published of a key, or why nothing is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Status {
+    /// Uploaded, not processed yet. Yields to any other result of the same order.
+    Pending,
+    /// Every rendition of `recipe` is there.
+    Ready {
+        /// Names this set in URLs.
+        version: Version,
+        /// [`crate::Recipe::hash`] of the recipe that the set was made by.
+        recipe: String,
+        /// Name and version of the engine that made it.
+        engine: String,
+        /// What the picture is.
+        image: ImageInfo,
+        /// Every variant in every format of the recipe.
+        renditions: Vec<Rendition>,
+    },
+    /// The source is not an image that can be published; only a new upload, recipe or engine changes that.
+    Rejected {
+        /// The reason, for programs and for people.
+        rejection: Rejection,
+    },
+    /// Work failed until it was given up; it lies in the dead-letter state. Yields to any other result of the
+    /// same order.
+    Failed {
+        /// What went wrong the last time.
+        failure: Failure,
+    },
+    /// The source was deleted: a tombstone that keeps late events from bringing it back.
+    Deleted,
+}
+
+impl Status {
+    /// The word used in JSON and filters.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Ready { .. } => "ready",
+            Self::Rejected { .. } => "rejected",
+            Self::Failed { .. } => "failed",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    /// Whether another result of the same order replaces it.
+    #[must_use]
+    pub const fn is_provisional(&self) -> bool {
+        match self {
+            Self::Pending | Self::Failed { .. } => true,
+            Self::Ready { .. } | Self::Rejected { .. } | Self::Deleted => false,
+        }
+    }
+}
+
+/// The uploaded object that a record speaks of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceInfo {
+    /// Its `ETag`, without quotes.
+    pub etag: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Lower-case hexadecimal SHA-256 of its bytes, when they were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// What probing and decoding told about a picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageInfo {
+    /// The source's format by content: `jpeg`, `png`, `gif`, `webp`, `bmp`.
+    pub format: String,
+    /// Size in pixels, after its EXIF orientation was applied.
+    pub dimensions: Dimensions,
+    /// EXIF orientation found in the source, 1 to 8; 1 when there is none. It has been applied.
+    pub orientation: u8,
+    /// Whether any pixel can be transparent.
+    pub has_alpha: bool,
+    /// Number of frames; 1 for a still picture. Only the first is rendered.
+    pub frames: u32,
+    /// Bits per channel in the source.
+    pub bit_depth: u8,
+    /// What the pixels meant in the source, before conversion to sRGB: `srgb`, `icc`, `grey`, `cmyk`.
+    pub color_space: String,
+    /// Description of the embedded ICC profile, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icc_description: Option<String>,
+}
+
+/// One variant in one format.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rendition {
+    /// The variant's name.
+    pub variant: String,
+    /// The format.
+    pub format: Format,
+    /// Size in pixels.
+    pub dimensions: Dimensions,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Strong entity tag for delivery, without quotes: a digest of the bytes.
+    pub etag: String,
+    /// Where its bytes are in the store of renditions.
+    pub object_key: String,
+}
+
+/// Why a source is not published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rejection {
+    /// For programs.
+    pub code: RejectionCode,
+    /// For people: a lower-case fragment that names the value and the limit.
+    pub detail: String,
+}
+
+impl Rejection {
+    /// A rejection with its explanation.
+    pub fn new(code: RejectionCode, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// The closed set of reasons for a rejection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectionCode {
+    /// The key cannot travel through a CDN ([`crate::Unservable`]).
+    UnservableKey,
+    /// The source is a rendition that Tintype made: rendering it could feed the pipeline with its own output.
+    OwnRendition,
+    /// The source has no bytes.
+    Empty,
+    /// The source is larger than [`crate::Limits::max_bytes`].
+    TooManyBytes,
+    /// The header announces more than [`crate::Limits::max_pixels`].
+    TooManyPixels,
+    /// The header announces more than [`crate::Limits::max_frames`].
+    TooManyFrames,
+    /// The content is no format that is read here.
+    UnsupportedFormat,
+    /// The content claims a format and breaks its rules.
+    CorruptImage,
+    /// The process that decoded it passed its memory, CPU or time limit, or crashed, twice.
+    DecoderKilled,
+}
+
+impl RejectionCode {
+    /// The word used in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UnservableKey => "unservable_key",
+            Self::OwnRendition => "own_rendition",
+            Self::Empty => "empty",
+            Self::TooManyBytes => "too_many_bytes",
+            Self::TooManyPixels => "too_many_pixels",
+            Self::TooManyFrames => "too_many_frames",
+            Self::UnsupportedFormat => "unsupported_format",
+            Self::CorruptImage => "corrupt_image",
+            Self::DecoderKilled => "decoder_killed",
+        }
+    }
+}
+
+/// Work that was given up after all its retries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The last error, with its causes.
+    pub error: String,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// What processing one job came to. All of these acknowledge the job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The record shows the work's result: a published set, or a removal.
+    Processed,
+    /// There was nothing to do.
+    Skipped(Skip),
+    /// The record says why nothing is published.
+    Rejected(Rejection),
+}
+
+/// Why there was nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Skip {
+    /// The same work was done before.
+    Duplicate,
+    /// Newer work on the key is done or queued.
+    Superseded,
+    /// A zero-byte key that ends in `/`.
+    FolderMarker,
+}

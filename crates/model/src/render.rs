@@ -1,0 +1,76 @@
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::{Dimensions, Format, ImageInfo, Recipe, Rejection};
+
+/// What one source may cost. No limit can be switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Largest source in bytes.
+    ///
+    /// Default: 64 MiB
+    pub max_bytes: u64,
+    /// Most pixels of one frame, from the header, before anything is allocated.
+    ///
+    /// Default: 50,000,000
+    pub max_pixels: u64,
+    /// Most frames of an animation.
+    ///
+    /// Default: 1,000
+    pub max_frames: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_bytes: 64 << 20,
+            max_pixels: 50_000_000,
+            max_frames: 1_000,
+        }
+    }
+}
+
+/// The whole set of renditions of one source.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// What the picture is.
+    pub image: ImageInfo,
+    /// Name and version of the engine; part of every [`crate::Version`].
+    pub engine: String,
+    /// Every variant in every format of the recipe, in the recipe's order.
+    pub files: Vec<RenderedFile>,
+}
+
+/// One encoded rendition.
+#[derive(Clone, Debug)]
+pub struct RenderedFile {
+    /// The variant's name.
+    pub variant: String,
+    /// The format.
+    pub format: Format,
+    /// Size in pixels.
+    pub dimensions: Dimensions,
+    /// The encoded file.
+    pub bytes: Bytes,
+}
+
+/// Why there are no renditions.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// The source is at fault: the answer is final.
+    #[error("{}: {}", .0.code.name(), .0.detail)]
+    Rejected(Rejection),
+    /// The machine is at fault: the work should be tried again.
+    #[error("rendering failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Turns the bytes of a source into all renditions of a recipe.
+///
+/// Implementations contain hostile input: whatever the bytes are, the caller gets an answer in bounded time.
+#[async_trait]
+pub trait Renderer: Send + Sync + std::fmt::Debug {
+    /// Decodes once and encodes every rendition. The same bytes and recipe give the same files.
+    async fn render(&self, source: Bytes, recipe: &Recipe) -> Result<Rendered, RenderError>;
+}

@@ -1,0 +1,264 @@
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Entry, GetOptions, Job, JobQueue, MetadataStore, Object, ObjectKey, ObjectMeta, ObjectStore, Page,
+    Precondition, PutOptions, PutRecord, Record, RecordFilter, Result, Status, StatusCounts, StoreError,
+    UnixMillis,
+};
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn page<T>(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Page<T> {
+    let more = items.len() > limit;
+    items.truncate(limit);
+    Page {
+        next: items.last().filter(|_| more).map(key),
+        items,
+    }
+}
+
+/// Objects in a map; `ETag`s are digests of the content, so that they repeat when content does.
+#[derive(Debug, Default)]
+pub struct MemoryObjectStore {
+    objects: Mutex<BTreeMap<String, Object>>,
+    writes: AtomicU64,
+}
+
+impl MemoryObjectStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every key, in order.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        lock(&self.objects).keys().cloned().collect()
+    }
+
+    /// How many puts and deletes changed something.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+}
+
+fn check(current: Option<&Object>, precondition: &Precondition) -> Result<()> {
+    let holds = match precondition {
+        Precondition::None => true,
+        Precondition::Absent => current.is_none(),
+        Precondition::Etag(etag) => current.is_some_and(|object| object.meta.etag == *etag),
+    };
+    if holds {
+        Ok(())
+    } else {
+        Err(StoreError::PreconditionFailed)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for MemoryObjectStore {
+    async fn get(&self, key: &str, options: GetOptions) -> Result<Object> {
+        let objects = lock(&self.objects);
+        let object = objects.get(key).ok_or(StoreError::NotFound)?;
+        if options.if_match.is_some_and(|etag| etag != object.meta.etag) {
+            return Err(StoreError::PreconditionFailed);
+        }
+        if options.max_bytes.is_some_and(|max| object.meta.size_bytes > max) {
+            return Err(StoreError::TooLarge {
+                size_bytes: object.meta.size_bytes,
+            });
+        }
+        Ok(object.clone())
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectMeta> {
+        lock(&self.objects)
+            .get(key)
+            .map(|object| object.meta.clone())
+            .ok_or(StoreError::NotFound)
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page<Entry>> {
+        let objects = lock(&self.objects);
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let entries = objects
+            .range::<str, _>((start, Bound::Unbounded))
+            .filter(|(key, _)| key.starts_with(prefix))
+            .take(limit.saturating_add(1))
+            .map(|(key, object)| Entry {
+                key: key.clone(),
+                size_bytes: object.meta.size_bytes,
+                etag: object.meta.etag.clone(),
+                modified_at: object.meta.modified_at,
+            })
+            .collect();
+        Ok(page(entries, limit, |entry: &Entry| entry.key.clone()))
+    }
+
+    async fn put(&self, key: &str, body: Bytes, options: PutOptions) -> Result<ObjectMeta> {
+        let mut objects = lock(&self.objects);
+        check(objects.get(key), &options.precondition)?;
+        let written = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
+        let meta = ObjectMeta {
+            key: key.to_owned(),
+            size_bytes: body.len() as u64,
+            etag: hex::encode(&Sha256::digest(&body)[..16]),
+            modified_at: UnixMillis(written),
+            content_type: options.content_type,
+            cache_control: options.cache_control,
+            metadata: options.metadata,
+        };
+        objects.insert(
+            key.to_owned(),
+            Object {
+                meta: meta.clone(),
+                body,
+            },
+        );
+        Ok(meta)
+    }
+
+    async fn delete(&self, key: &str, precondition: Precondition) -> Result<()> {
+        let mut objects = lock(&self.objects);
+        check(objects.get(key), &precondition)?;
+        if objects.remove(key).is_some() {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Records in a map.
+#[derive(Debug, Default)]
+pub struct MemoryMetadataStore {
+    records: Mutex<BTreeMap<String, Record>>,
+    writes: AtomicU64,
+}
+
+impl MemoryMetadataStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many puts changed something.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl MetadataStore for MemoryMetadataStore {
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Record>> {
+        Ok(lock(&self.records).get(key.as_str()).cloned())
+    }
+
+    async fn put(&self, record: &Record) -> Result<PutRecord> {
+        let mut records = lock(&self.records);
+        if let Some(current) = records.get(record.key.as_str())
+            && !record.replaces(current)
+        {
+            return Ok(PutRecord::Refused(Box::new(current.clone())));
+        }
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        let replaced = records.insert(record.key.as_str().to_owned(), record.clone());
+        Ok(PutRecord::Written(replaced.map(Box::new)))
+    }
+
+    async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>> {
+        let records = lock(&self.records);
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let shown = |record: &&Record| match &filter.status {
+            Some(status) => record.status.name() == status,
+            None => record.status != Status::Deleted,
+        };
+        let records = records
+            .range::<str, _>((start, Bound::Unbounded))
+            .filter(|(key, _)| key.starts_with(&filter.prefix))
+            .map(|(_, record)| record)
+            .filter(shown)
+            .take(limit.saturating_add(1))
+            .cloned()
+            .collect();
+        Ok(page(records, limit, |record: &Record| {
+            record.key.as_str().to_owned()
+        }))
+    }
+
+    async fn counts(&self) -> Result<StatusCounts> {
+        let mut counts = StatusCounts::default();
+        for record in lock(&self.records).values() {
+            match record.status {
+                Status::Pending => counts.pending += 1,
+                Status::Ready { .. } => counts.ready += 1,
+                Status::Rejected { .. } => counts.rejected += 1,
+                Status::Failed { .. } => counts.failed += 1,
+                Status::Deleted => {}
+            }
+        }
+        Ok(counts)
+    }
+}
+
+/// Jobs in a list, for tests to look at.
+#[derive(Debug, Default)]
+pub struct MemoryQueue {
+    jobs: Mutex<Vec<Job>>,
+}
+
+impl MemoryQueue {
+    /// An empty queue.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every job enqueued so far, oldest first.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Job> {
+        lock(&self.jobs).clone()
+    }
+
+    /// Removes and returns every job.
+    #[must_use]
+    pub fn take(&self) -> Vec<Job> {
+        std::mem::take(&mut *lock(&self.jobs))
+    }
+}
+
+#[async_trait]
+impl JobQueue for MemoryQueue {
+    async fn enqueue(&self, job: &Job) -> Result<()> {
+        lock(&self.jobs).push(job.clone());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::conformance;
+
+    #[tokio::test]
+    async fn memory_object_store_conforms() {
+        conformance::object_store(&MemoryObjectStore::new()).await;
+    }
+
+    #[tokio::test]
+    async fn memory_metadata_store_conforms() {
+        conformance::metadata_store(&MemoryMetadataStore::new()).await;
+    }
+}
