@@ -368,14 +368,14 @@ mod tests {
         ));
         assert!(matches!(
             one(|variant| {
-                variant.quality.insert(Format::Jpeg, Quality::Fixed(0);
-            })),
+                variant.quality.insert(Format::Jpeg, Quality::Fixed(0));
+            }),
             Err(RecipeError::QualityRange(..))
         ));
         assert!(matches!(
             one(|variant| {
-                variant.quality.insert(Format::Png, Quality::Fixed(9);
-            })),
+                variant.quality.insert(Format::Png, Quality::Fixed(9));
+            }),
             Err(RecipeError::QualityWithoutFormat(..))
         ));
     }
