@@ -1,0 +1,29 @@
+use tintype_model::StoreError;
+
+/// What processing a job answers with when the job has to be delivered again.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a job could not be finished. Every one of these means "try again later"; a bad image is no error.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store of sources did not answer.
+    #[error("could not read the source")]
+    Source(#[source] StoreError),
+    /// The store of renditions did not answer.
+    #[error("could not store the renditions")]
+    Renditions(#[source] StoreError),
+    /// The store of records did not answer.
+    #[error("could not read or write the record")]
+    Record(#[source] StoreError),
+    /// The renderer failed for a reason that is not in the source.
+    #[error("could not render")]
+    Render(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The renderer left out renditions of the recipe.
+    #[error("the renderer made {made} renditions of {wanted}")]
+    Incomplete {
+        /// How many it made.
+        made: usize,
+        /// How many the recipe has.
+        wanted: usize,
+    },
+}

@@ -1,0 +1,10 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod process;
+mod set;
+mod version;
+
+pub use error::{Error, Result};
+pub use process::{Pipeline, Ports, Settings};
+pub use version::Secret;

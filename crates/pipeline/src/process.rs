@@ -1,0 +1,282 @@
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use sha2::{Digest, Sha256};
+use tintype_model::{
+    Failure, GetOptions, Job, Limits, MetadataStore, Object, ObjectStore, Outcome, PutRecord, Recipe, Record,
+    Rejection, RejectionCode, RenderError, Rendered, Renderer, Skip, SourceInfo, Status, StoreError, Work,
+};
+
+use crate::{Error, Result, Secret, set};
+
+/// What the pipeline reads from and writes to.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// Uploaded objects. The pipeline only reads them.
+    pub sources: Arc<dyn ObjectStore>,
+    /// Renditions. Writing one must not raise an event.
+    pub renditions: Arc<dyn ObjectStore>,
+    /// Records.
+    pub metadata: Arc<dyn MetadataStore>,
+    /// Where hostile bytes are decoded.
+    pub renderer: Arc<dyn Renderer>,
+}
+
+/// What decides how renditions look and what a source may cost.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The variants to make.
+    pub recipe: Arc<Recipe>,
+    /// What a source may cost.
+    pub limits: Limits,
+    /// Makes versions unguessable.
+    pub secret: Secret,
+}
+
+/// Turns jobs into renditions and records.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    ports: Ports,
+    settings: Settings,
+    recipe_hash: String,
+}
+
+/// What a source turned out to be.
+enum Reading {
+    Image(Object),
+    FolderMarker(SourceInfo),
+    Bad(SourceInfo, Rejection),
+    /// It was deleted or replaced since: that has an event of its own.
+    Gone,
+}
+
+impl Pipeline {
+    /// A pipeline over these ports.
+    ///
+    /// # Panics
+    /// When sources and renditions are the same store: the output would trigger the pipeline.
+    #[must_use]
+    pub fn new(ports: Ports, settings: Settings) -> Self {
+        assert!(
+            !Arc::ptr_eq(&ports.sources, &ports.renditions),
+            "sources and renditions must be two stores"
+        );
+        let recipe_hash = settings.recipe.hash();
+        Self {
+            ports,
+            settings,
+            recipe_hash,
+        }
+    }
+
+    /// Does one job. `Ok` acknowledges it, also when the image is bad.
+    ///
+    /// # Errors
+    /// When the job has to be delivered again.
+    pub async fn process(&self, job: &Job) -> Result<Outcome> {
+        if let Some(current) = self.ports.metadata.get(&job.key).await.map_err(Error::Record)? {
+            if current.order > job.order {
+                return Ok(Outcome::Skipped(Skip::Superseded));
+            }
+            if current.order == job.order && !current.status.is_provisional() {
+                return Ok(Outcome::Skipped(Skip::Duplicate));
+            }
+        }
+        match &job.work {
+            Work::Remove => self.publish(job, None, Status::Deleted, Outcome::Processed).await,
+            Work::Render { etag } => match self.read(job, etag).await? {
+                Reading::Image(object) => self.render(job, object).await,
+                Reading::Bad(source, rejection) => self.reject(job, source, rejection).await,
+                Reading::FolderMarker(source) => {
+                    let skipped = Outcome::Skipped(Skip::FolderMarker);
+                    self.publish(job, Some(source), Status::Deleted, skipped).await
+                }
+                Reading::Gone => Ok(Outcome::Skipped(Skip::Superseded)),
+            },
+        }
+    }
+
+    /// Leaves word in the record that a job was given up after all its retries.
+    ///
+    /// A picture that is published stays published; the failure then shows in the dead-letter queue only.
+    ///
+    /// # Errors
+    /// When the record could not be read or written.
+    pub async fn give_up(&self, job: &Job, error: String, attempts: u32) -> Result<()> {
+        let current = self.ports.metadata.get(&job.key).await.map_err(Error::Record)?;
+        let source = match current {
+            Some(record) if !record.status.is_provisional() => return Ok(()),
+            Some(record) => record.source,
+            None => None,
+        };
+        let status = Status::Failed {
+            failure: Failure { error, attempts },
+        };
+        self.ports
+            .metadata
+            .put(&self.record(job, source, status))
+            .await
+            .map_err(Error::Record)?;
+        Ok(())
+    }
+
+    async fn read(&self, job: &Job, etag: &str) -> Result<Reading> {
+        let info = |size_bytes| SourceInfo {
+            etag: etag.to_owned(),
+            size_bytes,
+            sha256: None,
+        };
+        let limits = &self.settings.limits;
+        let options = GetOptions {
+            if_match: Some(etag.to_owned()),
+            max_bytes: Some(limits.max_bytes),
+        };
+        let object = match self.ports.sources.get(job.key.as_str(), options).await {
+            Ok(object) => object,
+            Err(StoreError::NotFound | StoreError::PreconditionFailed) => return Ok(Reading::Gone),
+            Err(StoreError::TooLarge { size_bytes }) => {
+                let detail = format!(
+                    "the source is {size_bytes} bytes, the limit is {}",
+                    limits.max_bytes
+                );
+                return Ok(Reading::Bad(
+                    info(size_bytes),
+                    Rejection::new(RejectionCode::TooManyBytes, detail),
+                ));
+            }
+            Err(error @ StoreError::Unavailable(_)) => return Err(Error::Source(error)),
+        };
+        let source = info(object.meta.size_bytes);
+        if job.key.is_folder_marker(source.size_bytes) {
+            return Ok(Reading::FolderMarker(source));
+        }
+        if let Err(unservable) = job.key.check_servable(&self.settings.recipe) {
+            let rejection = Rejection::new(RejectionCode::UnservableKey, unservable.to_string());
+            return Ok(Reading::Bad(source, rejection));
+        }
+        if object.meta.metadata.contains_key(set::ORDER_METADATA) {
+            let rejection = Rejection::new(
+                RejectionCode::OwnRendition,
+                "the source is a rendition made by Tintype",
+            );
+            return Ok(Reading::Bad(source, rejection));
+        }
+        if object.body.is_empty() {
+            return Ok(Reading::Bad(
+                source,
+                Rejection::new(RejectionCode::Empty, "the source has no bytes"),
+            ));
+        }
+        Ok(Reading::Image(object))
+    }
+
+    async fn render(&self, job: &Job, object: Object) -> Result<Outcome> {
+        let sha256 = hex::encode(Sha256::digest(&object.body));
+        let source = SourceInfo {
+            etag: object.meta.etag,
+            size_bytes: object.meta.size_bytes,
+            sha256: Some(sha256.clone()),
+        };
+        let rendered = match self
+            .ports
+            .renderer
+            .render(object.body, &self.settings.recipe)
+            .await
+        {
+            Ok(rendered) => self.complete(rendered)?,
+            Err(RenderError::Rejected(rejection)) => return self.reject(job, source, rejection).await,
+            Err(RenderError::Failed(error)) => return Err(Error::Render(error)),
+        };
+        let renditions = set::write(&*self.ports.renditions, &job.order, &rendered)
+            .await
+            .map_err(Error::Renditions)?;
+        let status = Status::Ready {
+            version: self
+                .settings
+                .secret
+                .version(&sha256, &self.recipe_hash, &rendered.engine),
+            recipe: self.recipe_hash.clone(),
+            engine: rendered.engine,
+            image: rendered.image,
+            renditions,
+        };
+        self.publish(job, Some(source), status, Outcome::Processed).await
+    }
+
+    /// Nothing partial is ever published, whatever the renderer did.
+    fn complete(&self, rendered: Rendered) -> Result<Rendered> {
+        let wanted = || {
+            self.settings.recipe.variants.iter().flat_map(|variant| {
+                variant
+                    .formats
+                    .iter()
+                    .map(|format| (variant.name.as_str(), *format))
+            })
+        };
+        let made = |(name, format)| {
+            rendered
+                .files
+                .iter()
+                .any(|file| file.variant == name && file.format == format)
+        };
+        if rendered.files.len() == wanted().count() && wanted().all(made) {
+            Ok(rendered)
+        } else {
+            Err(Error::Incomplete {
+                made: rendered.files.len(),
+                wanted: wanted().count(),
+            })
+        }
+    }
+
+    async fn reject(&self, job: &Job, source: SourceInfo, rejection: Rejection) -> Result<Outcome> {
+        let status = Status::Rejected {
+            rejection: rejection.clone(),
+        };
+        self.publish(job, Some(source), status, Outcome::Rejected(rejection))
+            .await
+    }
+
+    /// The one write that everything turns on, and the removal of the set that lost by it.
+    async fn publish(
+        &self,
+        job: &Job,
+        source: Option<SourceInfo>,
+        status: Status,
+        outcome: Outcome,
+    ) -> Result<Outcome> {
+        let record = self.record(job, source, status);
+        let renditions = &*self.ports.renditions;
+        // After an error nobody knows whether the record was written, so its set must stay: the next delivery of
+        // this job settles it, and a set that no record names is collected by the store.
+        match self.ports.metadata.put(&record).await.map_err(Error::Record)? {
+            PutRecord::Written(replaced) => {
+                if let Some(replaced) = replaced {
+                    set::remove(renditions, set::of(&replaced.status)).await;
+                }
+                Ok(outcome)
+            }
+            // A store that retries inside may be refused by its own first try.
+            PutRecord::Refused(current) if *current == record => Ok(outcome),
+            PutRecord::Refused(current) => {
+                set::remove(renditions, set::of(&record.status)).await;
+                let skip = if current.order == record.order {
+                    Skip::Duplicate
+                } else {
+                    Skip::Superseded
+                };
+                Ok(Outcome::Skipped(skip))
+            }
+        }
+    }
+
+    fn record(&self, job: &Job, source: Option<SourceInfo>, status: Status) -> Record {
+        Record {
+            key: job.key.clone(),
+            order: job.order.clone(),
+            status,
+            updated_at: SystemTime::now().into(),
+            source,
+        }
+    }
+}

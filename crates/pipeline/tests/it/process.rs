@@ -1,0 +1,300 @@
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tintype_model::{
+    Job, ObjectKey, ObjectStore, Outcome, PutOptions, RejectionCode, RenderError, Skip, Status, Work,
+};
+
+use crate::world::World;
+
+fn code(outcome: Outcome) -> RejectionCode {
+    match outcome {
+        Outcome::Rejected(rejection) => rejection.code,
+        other => panic!("not rejected: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_upload_becomes_a_complete_set_and_a_record() {
+    let world = World::smooth();
+    let job = world.upload("some/photo.jpg", "sun").await;
+    assert_eq!(world.pipeline.process(&job).await.unwrap(), Outcome::Processed);
+    assert_eq!(world.published("some/photo.jpg").await, "sun");
+    let record = world.record("some/photo.jpg").await.unwrap();
+    assert_eq!(record.order, job.order);
+    assert_eq!(record.source.unwrap().size_bytes, 3);
+    assert_eq!(world.renditions.keys().len(), 9);
+    let object = world.renditions.head(&world.renditions.keys()[0]).await.unwrap();
+    assert_eq!(object.cache_control.as_deref(), Some("public, max-age=86400"));
+    assert!(object.content_type.unwrap().starts_with("image/"));
+}
+
+#[tokio::test]
+async fn the_same_event_again_changes_nothing() {
+    let world = World::smooth();
+    let job = world.upload("a", "one").await;
+    world.pipeline.process(&job).await.unwrap();
+    let (objects, records) = (world.renditions.writes(), world.metadata.writes());
+    for _ in 0..3 {
+        assert_eq!(
+            world.pipeline.process(&job).await.unwrap(),
+            Outcome::Skipped(Skip::Duplicate)
+        );
+    }
+    assert_eq!(
+        (world.renditions.writes(), world.metadata.writes()),
+        (objects, records)
+    );
+    assert_eq!(world.renderer.renders.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn an_overwrite_replaces_the_whole_set_and_the_late_event_loses() {
+    let world = World::smooth();
+    let first = world.upload("a", "one").await;
+    world.pipeline.process(&first).await.unwrap();
+    let second = world.upload("a", "two").await;
+    let third = world.upload("a", "three").await;
+    assert_eq!(
+        world.published("a").await,
+        "one",
+        "the old picture stays until the new one is ready"
+    );
+    assert_eq!(world.pipeline.process(&third).await.unwrap(), Outcome::Processed);
+    assert_eq!(
+        world.pipeline.process(&second).await.unwrap(),
+        Outcome::Skipped(Skip::Superseded)
+    );
+    assert_eq!(world.published("a").await, "three");
+    assert_eq!(world.renditions.keys().len(), 9, "replaced sets are removed");
+}
+
+#[tokio::test]
+async fn an_event_for_replaced_content_is_left_to_the_newer_event() {
+    let world = World::smooth();
+    let first = world.upload("a", "one").await;
+    world.upload("a", "two").await;
+    assert_eq!(
+        world.pipeline.process(&first).await.unwrap(),
+        Outcome::Skipped(Skip::Superseded)
+    );
+    assert_eq!(world.published("a").await, "nothing");
+}
+
+#[tokio::test]
+async fn a_delete_leaves_a_tombstone_that_late_events_cannot_pass() {
+    let world = World::smooth();
+    let upload = world.upload("a", "one").await;
+    world.pipeline.process(&upload).await.unwrap();
+    let redo = Job {
+        order: upload.order.next_revision(),
+        ..upload.clone()
+    };
+    let delete = world.delete("a").await;
+    assert_eq!(world.pipeline.process(&delete).await.unwrap(), Outcome::Processed);
+    assert_eq!(world.published("a").await, "deleted");
+    assert!(world.renditions.keys().is_empty());
+    world
+        .sources
+        .put("a", Bytes::from_static(b"one"), PutOptions::default())
+        .await
+        .unwrap();
+    for late in [&upload, &redo] {
+        assert_eq!(
+            world.pipeline.process(late).await.unwrap(),
+            Outcome::Skipped(Skip::Superseded)
+        );
+    }
+    let again = world.upload("a", "one").await;
+    assert_eq!(world.pipeline.process(&again).await.unwrap(), Outcome::Processed);
+    assert_eq!(world.published("a").await, "one");
+}
+
+#[tokio::test]
+async fn the_delete_may_arrive_before_the_upload() {
+    let world = World::smooth();
+    let upload = world.upload("a", "one").await;
+    let delete = world.delete("a").await;
+    assert_eq!(world.pipeline.process(&delete).await.unwrap(), Outcome::Processed);
+    assert_eq!(
+        world.pipeline.process(&upload).await.unwrap(),
+        Outcome::Skipped(Skip::Superseded)
+    );
+    assert_eq!(world.published("a").await, "deleted");
+}
+
+#[tokio::test]
+async fn work_without_an_event_publishes_only_the_same_content() {
+    let world = World::smooth();
+    let upload = world.upload("a", "one").await;
+    world.pipeline.process(&upload).await.unwrap();
+    let redo = Job {
+        order: upload.order.next_revision(),
+        ..upload.clone()
+    };
+    assert_eq!(world.pipeline.process(&redo).await.unwrap(), Outcome::Processed);
+    let record = world.record("a").await.unwrap();
+    assert_eq!(record.order, redo.order);
+    let newer = world.upload("a", "two").await;
+    let again = Job {
+        order: redo.order.next_revision(),
+        ..upload
+    };
+    assert_eq!(
+        world.pipeline.process(&again).await.unwrap(),
+        Outcome::Skipped(Skip::Superseded)
+    );
+    assert_eq!(world.pipeline.process(&newer).await.unwrap(), Outcome::Processed);
+    assert_eq!(world.published("a").await, "two");
+}
+
+#[tokio::test]
+async fn bad_sources_are_answers() {
+    let world = World::smooth();
+    for (key, body, expected) in [
+        ("a//b", "x", RejectionCode::UnservableKey),
+        ("../a", "x", RejectionCode::UnservableKey),
+        ("a/", "not empty", RejectionCode::UnservableKey),
+        ("empty.jpg", "", RejectionCode::Empty),
+        ("big.jpg", &"x".repeat(1001), RejectionCode::TooManyBytes),
+        ("corrupt.jpg", "bad bytes", RejectionCode::CorruptImage),
+    ] {
+        let job = world.upload(key, body).await;
+        assert_eq!(
+            code(world.pipeline.process(&job).await.unwrap()),
+            expected,
+            "{key}"
+        );
+        assert_eq!(world.published(key).await, "rejected");
+        assert_eq!(
+            world.pipeline.process(&job).await.unwrap(),
+            Outcome::Skipped(Skip::Duplicate)
+        );
+    }
+    assert!(world.renditions.keys().is_empty());
+}
+
+#[tokio::test]
+async fn a_bad_overwrite_takes_the_old_picture_down() {
+    let world = World::smooth();
+    for body in ["one", "bad"] {
+        let job = world.upload("a", body).await;
+        world.pipeline.process(&job).await.unwrap();
+    }
+    assert_eq!(world.published("a").await, "rejected");
+    assert!(world.renditions.keys().is_empty());
+}
+
+#[tokio::test]
+async fn folder_markers_are_skipped() {
+    let world = World::smooth();
+    let job = world.upload("folder/", "").await;
+    assert_eq!(
+        world.pipeline.process(&job).await.unwrap(),
+        Outcome::Skipped(Skip::FolderMarker)
+    );
+    assert!(world.renditions.keys().is_empty());
+}
+
+#[tokio::test]
+async fn a_rendition_is_not_rendered_again() {
+    let world = World::smooth();
+    let options = PutOptions {
+        metadata: [("tintype-order".to_owned(), "00-00".to_owned())].into(),
+        ..PutOptions::default()
+    };
+    let job = world.upload("copy.avif", "one").await;
+    let meta = world
+        .sources
+        .put("copy.avif", Bytes::from_static(b"one"), options)
+        .await
+        .unwrap();
+    let job = Job {
+        work: Work::Render { etag: meta.etag },
+        ..job
+    };
+    assert_eq!(
+        code(world.pipeline.process(&job).await.unwrap()),
+        RejectionCode::OwnRendition
+    );
+}
+
+#[tokio::test]
+async fn a_failing_machine_is_an_error_and_the_next_try_publishes() {
+    let world = World::smooth();
+    let job = world.upload("a", "one").await;
+    world
+        .renderer
+        .script
+        .lock()
+        .unwrap()
+        .push(RenderError::Failed("no more processes".into()));
+    world.pipeline.process(&job).await.unwrap_err();
+    assert_eq!(world.published("a").await, "nothing");
+    world.renderer.missing.store(1, Ordering::Relaxed);
+    world.pipeline.process(&job).await.unwrap_err();
+    assert_eq!(
+        world.published("a").await,
+        "nothing",
+        "an incomplete set is not published"
+    );
+    assert!(world.renditions.keys().is_empty());
+    world.renderer.missing.store(0, Ordering::Relaxed);
+    assert_eq!(world.pipeline.process(&job).await.unwrap(), Outcome::Processed);
+}
+
+#[tokio::test]
+async fn given_up_work_is_shown_and_can_still_succeed() {
+    let world = World::smooth();
+    let job = world.upload("a", "one").await;
+    world
+        .pipeline
+        .give_up(&job, "store is unavailable".to_owned(), 5)
+        .await
+        .unwrap();
+    assert_eq!(world.published("a").await, "failed");
+    assert_eq!(world.pipeline.process(&job).await.unwrap(), Outcome::Processed);
+    assert_eq!(world.published("a").await, "one");
+
+    let next = world.upload("a", "two").await;
+    world
+        .pipeline
+        .give_up(&next, "store is unavailable".to_owned(), 5)
+        .await
+        .unwrap();
+    assert_eq!(world.published("a").await, "one", "a published picture stays");
+}
+
+#[tokio::test]
+async fn keys_below_a_key_are_other_images() {
+    let world = World::smooth();
+    for key in ["a", "a/medium.avif", "a/medium.avif/medium.avif"] {
+        let job = world.upload(key, key).await;
+        world.pipeline.process(&job).await.unwrap();
+    }
+    let job = world.delete("a").await;
+    world.pipeline.process(&job).await.unwrap();
+    assert_eq!(world.published("a").await, "deleted");
+    assert_eq!(world.published("a/medium.avif").await, "a/medium.avif");
+    assert_eq!(
+        world.published("a/medium.avif/medium.avif").await,
+        "a/medium.avif/medium.avif"
+    );
+}
+
+#[tokio::test]
+async fn versions_differ_with_content_and_are_the_same_for_the_same_content() {
+    let world = World::smooth();
+    let mut versions = Vec::new();
+    for (key, body) in [("a", "one"), ("b", "one"), ("c", "two")] {
+        let job = world.upload(key, body).await;
+        world.pipeline.process(&job).await.unwrap();
+        match world.record(key).await.unwrap().status {
+            Status::Ready { version, .. } => versions.push(version),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(versions[0], versions[1]);
+    assert_ne!(versions[0], versions[2]);
+    assert!(ObjectKey::new(&versions[0].0).is_ok());
+}
