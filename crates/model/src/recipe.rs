@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -64,7 +65,7 @@ pub enum Fit {
 }
 
 /// How an encoder trades bytes for fidelity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
 pub enum Quality {
     /// The encoder's own scale, 1 (worst) to 100 (best). PNG is lossless and ignores it.
@@ -80,6 +81,27 @@ impl Quality {
             Format::Webp | Format::Jpeg => Self::Fixed(80),
             Format::Png => Self::Fixed(100),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Quality {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct QualityVisitor;
+        impl serde::de::Visitor<'_> for QualityVisitor {
+            type Value = Quality;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a quality from 1 to 100 (\"auto\" is not available yet)")
+            }
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Quality, E> {
+                let unexpected = || E::invalid_value(serde::de::Unexpected::Unsigned(number), &self);
+                u8::try_from(number).map(Quality::Fixed).map_err(|_| unexpected())
+            }
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Quality, E> {
+                let unexpected = || E::invalid_value(serde::de::Unexpected::Signed(number), &self);
+                u8::try_from(number).map(Quality::Fixed).map_err(|_| unexpected())
+            }
+        }
+        deserializer.deserialize_any(QualityVisitor)
     }
 }
 
