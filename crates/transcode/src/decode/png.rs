@@ -1,0 +1,39 @@
+use std::io::Cursor;
+
+use png::{BitDepth, ColorType, Transformations};
+use tintype_model::Dimensions;
+
+use crate::Error;
+use crate::header::png::{METADATA_LIMITS, refused};
+use crate::picture::{Layout, Samples};
+
+/// The default image: the only one of a PNG, and the first of an APNG unless that hides it.
+pub(super) fn decode(source: &[u8]) -> Result<Samples, Error> {
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(source), METADATA_LIMITS);
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    decoder.set_transformations(Transformations::EXPAND);
+    let mut reader = decoder.read_info().map_err(|error| refused(&error))?;
+    let bytes = reader
+        .output_buffer_size()
+        .ok_or_else(|| Error::corrupt("the PNG is too large"))?;
+    let mut data = vec![0; bytes];
+    let frame = reader.next_frame(&mut data).map_err(|error| refused(&error))?;
+    data.truncate(frame.buffer_size());
+    let layout = match frame.color_type {
+        ColorType::Grayscale => Layout::Grey,
+        ColorType::GrayscaleAlpha => Layout::GreyAlpha,
+        ColorType::Rgb => Layout::Rgb,
+        ColorType::Rgba => Layout::Rgba,
+        ColorType::Indexed => return Err(Error::corrupt("the PNG has a palette that cannot be applied")),
+    };
+    Ok(Samples {
+        size: Dimensions {
+            width: frame.width,
+            height: frame.height,
+        },
+        layout,
+        is_deep: frame.bit_depth == BitDepth::Sixteen,
+        data,
+    })
+}

@@ -1,0 +1,239 @@
+//! libaom at its fast all-intra speeds, and the AVIF container around what it gives.
+#![expect(unsafe_code, reason = "libaom is a C library; it only ever sees pixels that we made")]
+
+use std::ffi::{c_int, c_uint};
+use std::mem::MaybeUninit;
+use std::{ptr, slice};
+
+use libaom_sys as aom;
+
+use super::planes::{Planes, Range};
+use crate::error::EncodeError;
+use crate::picture::Picture;
+
+/// Above this many pixels speed 9 is used instead of 8: a third of the time.
+const LARGE_PIXELS: u64 = 1_000_000;
+
+pub(super) fn encode(picture: &Picture, quality: u8) -> Result<Vec<u8>, EncodeError> {
+    let planes = Planes::new(picture, Range::Full)?;
+    let settings = Settings {
+        speed: if picture.size.pixels() > LARGE_PIXELS { 9 } else { 8 },
+        quantizer: quantizer(quality),
+    };
+    let color = encode_color(&planes, &settings)?;
+    let alpha = match &planes.alpha {
+        Some(alpha) => Some(encode_alpha(&planes, alpha, &settings)?),
+        None => None,
+    };
+    let mut file = Vec::with_capacity(color.len() + alpha.as_ref().map_or(0, Vec::len) + 512);
+    avif_serialize::Aviffy::new()
+        .set_width(picture.size.width)
+        .set_height(picture.size.height)
+        .set_bit_depth(8)
+        .set_seq_profile(0)
+        .set_chroma_subsampling((true, true))
+        .write_slice(&mut file, &color, alpha.as_deref())?;
+    Ok(file)
+}
+
+struct Settings {
+    speed: c_int,
+    quantizer: c_uint,
+}
+
+/// The scale of libavif: 100 is quantizer 0, 1 is quantizer 62.
+fn quantizer(quality: u8) -> c_uint {
+    ((100 - c_uint::from(quality.min(100))) * 63 + 50) / 100
+}
+
+fn encode_color(planes: &Planes, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
+    let chroma = planes.chroma_width();
+    encode_frame(
+        &Frame {
+            width: planes.width,
+            height: planes.height,
+            planes: [(&planes.y, planes.width), (&planes.u, chroma), (&planes.v, chroma)],
+            is_monochrome: false,
+        },
+        settings,
+    )
+}
+
+/// Alpha is a picture of its own, with luma only; libaom still wants to be shown chroma planes.
+fn encode_alpha(planes: &Planes, alpha: &[u8], settings: &Settings) -> Result<Vec<u8>, EncodeError> {
+    let chroma = planes.chroma_width();
+    let grey = vec![128; planes.u.len()];
+    encode_frame(
+        &Frame {
+            width: planes.width,
+            height: planes.height,
+            planes: [(alpha, planes.width), (&grey, chroma), (&grey, chroma)],
+            is_monochrome: true,
+        },
+        settings,
+    )
+}
+
+/// Three 4:2:0 planes, each with its stride.
+struct Frame<'a> {
+    width: u32,
+    height: u32,
+    planes: [(&'a [u8], u32); 3],
+    is_monochrome: bool,
+}
+
+/// One still picture, as the OBUs that AVIF carries.
+fn encode_frame(frame: &Frame<'_>, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
+    let mut encoder = Encoder::new(frame)?;
+    encoder.set(aom::AOME_SET_CPUUSED, settings.speed)?;
+    encoder.set_unsigned(aom::AOME_SET_CQ_LEVEL, settings.quantizer)?;
+    encoder.set(aom::AV1E_SET_COLOR_RANGE, 1)?;
+    if !frame.is_monochrome {
+        encoder.set(aom::AV1E_SET_COLOR_PRIMARIES, 1)?;
+        encoder.set(aom::AV1E_SET_TRANSFER_CHARACTERISTICS, 13)?;
+        encoder.set(aom::AV1E_SET_MATRIX_COEFFICIENTS, 6)?;
+    }
+    encoder.encode(frame)
+}
+
+/// A libaom encoder, destroyed on every path.
+struct Encoder {
+    context: aom::aom_codec_ctx_t,
+}
+
+impl Encoder {
+    fn new(frame: &Frame<'_>) -> Result<Self, EncodeError> {
+        let mut config = MaybeUninit::<aom::aom_codec_enc_cfg_t>::uninit();
+        // SAFETY: the interface is a static of libaom; the configuration is written whole when the call succeeds.
+        let (interface, mut config) = unsafe {
+            let interface = aom::aom_codec_av1_cx();
+            let code = aom::aom_codec_enc_config_default(interface, config.as_mut_ptr(), aom::AOM_USAGE_ALL_INTRA);
+            check("aom_codec_enc_config_default", code)?;
+            (interface, config.assume_init())
+        };
+        config.g_w = frame.width;
+        config.g_h = frame.height;
+        // One frame, no lookahead: a still picture with the reduced header.
+        config.g_limit = 1;
+        config.g_lag_in_frames = 0;
+        // Parallelism is over renditions; the bytes must not depend on threads.
+        config.g_threads = 1;
+        config.rc_end_usage = aom::AOM_Q;
+        config.rc_min_quantizer = 0;
+        config.rc_max_quantizer = 63;
+        config.monochrome = c_uint::from(frame.is_monochrome);
+        let mut context = MaybeUninit::<aom::aom_codec_ctx_t>::zeroed();
+        // SAFETY: all pointers are valid for the call. libaom clears the context first and keeps a copy of the
+        // configuration; on failure it has freed what it allocated.
+        unsafe {
+            let code =
+                aom::aom_codec_enc_init_ver(context.as_mut_ptr(), interface, &raw const config, 0, ABI_VERSION);
+            check("aom_codec_enc_init", code)?;
+            Ok(Self {
+                context: context.assume_init(),
+            })
+        }
+    }
+
+    /// Sets a control whose parameter libaom reads as `int`.
+    fn set(&mut self, control: aom::aome_enc_control_id, value: c_int) -> Result<(), EncodeError> {
+        // SAFETY: the context is initialized; the callers in this module pass controls that take an `int`.
+        let code = unsafe { aom::aom_codec_control(&raw mut self.context, control.cast_signed(), value) };
+        check("aom_codec_control", code)
+    }
+
+    /// Sets a control whose parameter libaom reads as `unsigned int`.
+    fn set_unsigned(&mut self, control: aom::aome_enc_control_id, value: c_uint) -> Result<(), EncodeError> {
+        // SAFETY: the context is initialized; the callers in this module pass controls that take an `unsigned int`.
+        let code = unsafe { aom::aom_codec_control(&raw mut self.context, control.cast_signed(), value) };
+        check("aom_codec_control", code)
+    }
+
+    fn encode(&mut self, frame: &Frame<'_>) -> Result<Vec<u8>, EncodeError> {
+        let image = image_of(frame)?;
+        let mut data = Vec::new();
+        // SAFETY: `image_of` checked that each plane holds the rows and columns that it announces, and the planes
+        // are borrowed during the call; libaom copies what it reads and does not write to them.
+        let code = unsafe { aom::aom_codec_encode(&raw mut self.context, &raw const image, 0, 1, 0) };
+        check("aom_codec_encode", code)?;
+        self.drain(&mut data);
+        // SAFETY: no image means the end of the stream.
+        let code = unsafe { aom::aom_codec_encode(&raw mut self.context, ptr::null(), 0, 1, 0) };
+        check("aom_codec_encode (flush)", code)?;
+        self.drain(&mut data);
+        if data.is_empty() {
+            return Err(EncodeError::Aom {
+                step: "aom_codec_get_cx_data",
+                code: 0,
+            });
+        }
+        Ok(data)
+    }
+
+    /// Takes every frame packet that is ready.
+    fn drain(&mut self, data: &mut Vec<u8>) {
+        let mut iterator: aom::aom_codec_iter_t = ptr::null();
+        loop {
+            // SAFETY: the context is initialized; a packet stays valid until the next call, and `buf` holds `sz`
+            // bytes in a packet of that kind.
+            unsafe {
+                let packet = aom::aom_codec_get_cx_data(&raw mut self.context, &raw mut iterator);
+                if packet.is_null() {
+                    return;
+                }
+                if (*packet).kind == aom::AOM_CODEC_CX_FRAME_PKT {
+                    let frame = (*packet).data.frame;
+                    data.extend_from_slice(slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz));
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Encoder {
+    fn drop(&mut self) {
+        // SAFETY: the context was initialized and is not used again. The only failure is a context that was not.
+        unsafe {
+            aom::aom_codec_destroy(&raw mut self.context);
+        }
+    }
+}
+
+fn image_of(frame: &Frame<'_>) -> Result<aom::aom_image_t, EncodeError> {
+    let refused = |step| EncodeError::Aom { step, code: 0 };
+    // SAFETY: the structure consists of integers and pointers, for which zero is a value.
+    let mut image: aom::aom_image_t = unsafe { MaybeUninit::zeroed().assume_init() };
+    image.fmt = aom::AOM_IMG_FMT_I420;
+    image.monochrome = c_int::from(frame.is_monochrome);
+    image.range = aom::AOM_CR_FULL_RANGE;
+    image.bit_depth = 8;
+    image.bps = 12;
+    (image.w, image.h) = (frame.width, frame.height);
+    (image.d_w, image.d_h) = (frame.width, frame.height);
+    (image.x_chroma_shift, image.y_chroma_shift) = (1, 1);
+    for (index, (plane, stride)) in frame.planes.into_iter().enumerate() {
+        let (columns, rows) = if index == 0 {
+            (frame.width, frame.height)
+        } else {
+            (frame.width.div_ceil(2), frame.height.div_ceil(2))
+        };
+        let bytes = u64::from(stride) * u64::from(rows);
+        if stride < columns || u64::try_from(plane.len()).unwrap_or(0) < bytes {
+            return Err(refused("plane is too small"));
+        }
+        image.planes[index] = plane.as_ptr().cast_mut();
+        image.stride[index] = c_int::try_from(stride).map_err(|_| refused("stride"))?;
+    }
+    Ok(image)
+}
+
+#[expect(clippy::cast_possible_wrap, reason = "the version is a small number")]
+const ABI_VERSION: c_int = aom::AOM_ENCODER_ABI_VERSION as c_int;
+
+fn check(step: &'static str, code: aom::aom_codec_err_t) -> Result<(), EncodeError> {
+    if code == aom::AOM_CODEC_OK {
+        Ok(())
+    } else {
+        Err(EncodeError::Aom { step, code })
+    }
+}

@@ -1,0 +1,63 @@
+use std::borrow::Cow;
+
+use mozjpeg::{ColorSpace, Compress};
+use tintype_model::Rgb;
+
+use crate::error::EncodeError;
+use crate::picture::Picture;
+
+pub(super) fn encode(picture: &Picture, quality: u8, background: Rgb) -> Result<Vec<u8>, EncodeError> {
+    let pixels = flatten(picture, background);
+    let mut jpeg = Compress::new(ColorSpace::JCS_RGB);
+    jpeg.set_size(picture.width(), picture.height());
+    if picture.size.pixels() > SMALL_PIXELS {
+        jpeg.set_fastest_defaults();
+    }
+    jpeg.set_quality(quality.into());
+    jpeg.set_optimize_coding(true);
+    jpeg.set_chroma_sampling_pixel_sizes((2, 2), (2, 2));
+    let mut started = jpeg.start_compress(Vec::new())?;
+    started.write_scanlines(&pixels)?;
+    Ok(started.finish()?)
+}
+
+const SMALL_PIXELS: u64 = 0;
+
+/// RGB pixels: transparency shows the background.
+fn flatten(picture: &Picture, Rgb(background): Rgb) -> Cow<'_, [u8]> {
+    if !picture.has_alpha {
+        return Cow::Borrowed(&picture.data);
+    }
+    let mut rgb = vec![0; picture.data.len() / 4 * 3];
+    for (to, from) in rgb.chunks_exact_mut(3).zip(picture.data.chunks_exact(4)) {
+        for channel in 0..3 {
+            to[channel] = mix(from[channel], background[channel], from[3]);
+        }
+    }
+    Cow::Owned(rgb)
+}
+
+/// `over` at `alpha` / 255 on top of `under`, in sRGB values, as browsers compose.
+#[expect(clippy::cast_possible_truncation, reason = "a mean of two bytes is a byte")]
+fn mix(over: u8, under: u8, alpha: u8) -> u8 {
+    let alpha = u16::from(alpha);
+    ((u16::from(over) * alpha + u16::from(under) * (255 - alpha) + 127) / 255) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use tintype_model::Dimensions;
+
+    use super::*;
+
+    #[test]
+    fn transparency_is_flattened_onto_the_background() {
+        let picture = Picture {
+            size: Dimensions { width: 3, height: 1 },
+            has_alpha: true,
+            data: vec![255, 0, 0, 255, 255, 0, 0, 0, 255, 0, 0, 128],
+        };
+        let flat = flatten(&picture, Rgb([0, 0, 255]));
+        assert_eq!(*flat, [255, 0, 0, 0, 0, 255, 128, 0, 127]);
+    }
+}

@@ -1,0 +1,142 @@
+//! GIF89a: blocks are walked, image data is passed over.
+
+use tintype_model::Limits;
+
+use super::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
+use crate::Error;
+use crate::reader::Reader;
+
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+    let cut = || Error::corrupt("the GIF is cut off before its first frame");
+    let mut reader = Reader::at(source, 6);
+    let (Some(width), Some(height), Some(flags)) = (reader.le16(), reader.le16(), reader.u8()) else {
+        return Err(cut());
+    };
+    let canvas = check_size(width.into(), height.into(), limits)?;
+    reader.skip(2).ok_or_else(cut)?;
+    skip_palette(&mut reader, flags).ok_or_else(cut)?;
+
+    let mut found = Found {
+        size: canvas,
+        orientation: None,
+        has_alpha: false,
+        frames: 0,
+        bit_depth: 8,
+        model: Model::Rgb,
+        icc: None,
+    };
+    let mut is_transparent = false;
+    // A file that breaks off after its first frame still has one: the decoder says whether that frame is whole.
+    while let Some(block) = reader.u8() {
+        match block {
+            0x21 => {
+                if extension(&mut reader, &mut is_transparent, &mut found.icc).is_none() {
+                    break;
+                }
+            }
+            0x2C => {
+                found.frames = found.frames.saturating_add(1);
+                check_frames(found.frames, limits)?;
+                let Some(frame) = image(&mut reader) else { break };
+                if found.frames == 1 {
+                    let size = check_size(frame.width.into(), frame.height.into(), limits)?;
+                    let covers = frame.left == 0
+                        && frame.top == 0
+                        && size.width >= canvas.width
+                        && size.height >= canvas.height;
+                    found.has_alpha = is_transparent || !covers;
+                }
+                if skip_sub_blocks(&mut reader).is_none() {
+                    break;
+                }
+            }
+            _ => break,
+        }
+    }
+    if found.frames == 0 {
+        return Err(Error::corrupt("the GIF has no frame"));
+    }
+    Ok(found)
+}
+
+struct Frame {
+    left: u16,
+    top: u16,
+    width: u16,
+    height: u16,
+}
+
+fn image(reader: &mut Reader<'_>) -> Option<Frame> {
+    let frame = Frame {
+        left: reader.le16()?,
+        top: reader.le16()?,
+        width: reader.le16()?,
+        height: reader.le16()?,
+    };
+    let flags = reader.u8()?;
+    skip_palette(reader, flags)?;
+    reader.skip(1)?;
+    Some(frame)
+}
+
+fn extension(
+    reader: &mut Reader<'_>,
+    is_transparent: &mut bool,
+    icc: &mut Option<Vec<u8>>,
+) -> Option<()> {
+    match reader.u8()? {
+        0xF9 => {
+            let mut control = *reader;
+            if control.u8()? == 4 {
+                *is_transparent = control.u8()? & 1 == 1;
+            }
+        }
+        0xFF => {
+            let mut name = *reader;
+            if name.u8()? == 11 && name.take(11)? == b"ICCRGBG1012" && icc.is_none() {
+                *icc = sub_blocks(&mut name);
+            }
+        }
+        _ => {}
+    }
+    skip_sub_blocks(reader)
+}
+
+fn skip_palette(reader: &mut Reader<'_>, flags: u8) -> Option<()> {
+    if flags & 0x80 == 0 {
+        return Some(());
+    }
+    let bytes = match flags & 7 {
+        0 => 6,
+        1 => 12,
+        2 => 24,
+        3 => 48,
+        4 => 96,
+        5 => 192,
+        6 => 384,
+        _ => 768,
+    };
+    reader.skip(bytes)
+}
+
+fn skip_sub_blocks(reader: &mut Reader<'_>) -> Option<()> {
+    loop {
+        match reader.u8()? {
+            0 => return Some(()),
+            length => reader.skip(length.into())?,
+        }
+    }
+}
+
+fn sub_blocks(reader: &mut Reader<'_>) -> Option<Vec<u8>> {
+    let mut data = Vec::new();
+    loop {
+        match reader.u8()? {
+            0 => return Some(data),
+            length => data.extend_from_slice(reader.take(length.into())?),
+        }
+        if data.len() > MAX_PROFILE_BYTES {
+            return None;
+        }
+    }
+}

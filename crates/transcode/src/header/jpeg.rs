@@ -1,0 +1,206 @@
+//! JPEG (ITU-T T.81 annex B): segments up to the first scan, then markers only, to see that the file is whole.
+
+use std::collections::BTreeMap;
+
+use tintype_model::{Dimensions, Limits};
+
+use super::{Found, MAX_PROFILE_BYTES, Model, check_size};
+use crate::reader::Reader;
+use crate::{Error, exif};
+
+const SOI: u8 = 0xD8;
+const EOI: u8 = 0xD9;
+const SOS: u8 = 0xDA;
+const TEM: u8 = 0x01;
+const RST0: u8 = 0xD0;
+const RST7: u8 = 0xD7;
+
+struct Frame {
+    size: Dimensions,
+    components: u8,
+}
+
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+    let mut reader = Reader::at(source, 2);
+    let mut frame = None;
+    let mut orientation = None;
+    let mut profile = ProfileParts::default();
+    loop {
+        let marker = next_marker(&mut reader).ok_or_else(|| truncated("its first scan"))?;
+        if matches!(marker, SOI | TEM | RST0..=RST7) {
+            continue;
+        }
+        if marker == EOI {
+            return Err(Error::corrupt("the JPEG ends before its first scan"));
+        }
+        let segment = segment(&mut reader)?;
+        match marker {
+            0xC0..=0xC2 if frame.is_none() => frame = Some(start_of_frame(segment, limits)?),
+            0xC0..=0xC2 => return Err(Error::corrupt("the JPEG has two frame headers")),
+            0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => return Err(unsupported_process(marker)),
+            0xE1 if orientation.is_none() && segment.starts_with(b"Exif\0") => {
+                orientation = exif::orientation(segment);
+            }
+            0xE2 => profile.add(segment),
+            SOS => break,
+            _ => {}
+        }
+    }
+    let frame = frame.ok_or_else(|| Error::corrupt("the JPEG has a scan but no frame header"))?;
+    check_whole(reader)?;
+    Ok(Found {
+        size: frame.size,
+        orientation,
+        has_alpha: false,
+        frames: 1,
+        bit_depth: 8,
+        model: match frame.components {
+            1 => Model::Grey,
+            4 => Model::Cmyk,
+            _ => Model::Rgb,
+        },
+        icc: profile.assemble(),
+    })
+}
+
+fn truncated(before: &str) -> Error {
+    Error::corrupt(format!("the JPEG is cut off before {before}"))
+}
+
+/// The next marker code; bytes that belong to no segment are passed over, as every decoder does.
+fn next_marker(reader: &mut Reader<'_>) -> Option<u8> {
+    loop {
+        let gap = reader.rest().iter().position(|&byte| byte == 0xFF)?;
+        reader.skip(gap)?;
+        while reader.rest().first() == Some(&0xFF) {
+            reader.skip(1)?;
+        }
+        match reader.u8()? {
+            0 => {}
+            marker => return Some(marker),
+        }
+    }
+}
+
+fn segment<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
+    let length = reader.be16().ok_or_else(|| truncated("its first scan"))?;
+    let length = length
+        .checked_sub(2)
+        .ok_or_else(|| Error::corrupt(format!("a JPEG segment says it is {length} bytes long")))?;
+    reader
+        .take(usize::from(length))
+        .ok_or_else(|| truncated("its first scan"))
+}
+
+fn start_of_frame(segment: &[u8], limits: &Limits) -> Result<Frame, Error> {
+    let mut reader = Reader::new(segment);
+    let header = (reader.u8(), reader.be16(), reader.be16(), reader.u8());
+    let (Some(precision), Some(height), Some(width), Some(components)) = header else {
+        return Err(Error::corrupt("the JPEG frame header is too short"));
+    };
+    if precision != 8 {
+        return Err(Error::unsupported(format!(
+            "the JPEG has {precision} bits per sample; 8 are read"
+        )));
+    }
+    if !matches!(components, 1 | 3 | 4) {
+        return Err(Error::unsupported(format!(
+            "the JPEG has {components} components; 1, 3 and 4 are read"
+        )));
+    }
+    Ok(Frame {
+        size: check_size(width.into(), height.into(), limits)?,
+        components,
+    })
+}
+
+fn unsupported_process(marker: u8) -> Error {
+    let process = match marker {
+        0xC3 => "lossless",
+        0xC9 | 0xCA => "arithmetic-coded",
+        _ => "hierarchical, lossless or arithmetic-coded",
+    };
+    Error::unsupported(format!(
+        "the JPEG is {process}; baseline and progressive Huffman coding are read"
+    ))
+}
+
+/// Walks the entropy-coded data to the end-of-image marker.
+///
+/// The decoder fills what is missing with grey. A photo that was uploaded by half must not be published, so a file
+/// without its end is refused; anything after the end (previews, gain maps, junk) does not matter.
+fn check_whole(mut reader: Reader<'_>) -> Result<(), Error> {
+    loop {
+        let marker = next_marker(&mut reader).ok_or_else(|| truncated("the end of its last scan"))?;
+        match marker {
+            EOI => return Ok(()),
+            0xC4 | 0xCC | SOS..=0xDF | 0xE0..=0xEF | 0xFE => {
+                segment(&mut reader).map_err(|_| truncated("the end of its last scan"))?;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An ICC profile in APP2 segments (ICC.1 annex B.4).
+#[derive(Default)]
+struct ProfileParts<'a> {
+    announced: Option<u8>,
+    parts: BTreeMap<u8, &'a [u8]>,
+}
+
+impl<'a> ProfileParts<'a> {
+    fn add(&mut self, segment: &'a [u8]) {
+        let Some(rest) = segment.strip_prefix(b"ICC_PROFILE\0") else {
+            return;
+        };
+        if let [number, total, data @ ..] = rest {
+            self.announced.get_or_insert(*total);
+            self.parts.entry(*number).or_insert(data);
+        }
+    }
+
+    /// The whole profile, or nothing when a part is missing: half a profile would give wrong colours.
+    fn assemble(self) -> Option<Vec<u8>> {
+        let total = self.announced.filter(|&total| total > 0)?;
+        let mut profile = Vec::new();
+        for number in 1..=total {
+            profile.extend_from_slice(self.parts.get(&number)?);
+            if profile.len() > MAX_PROFILE_BYTES {
+                return None;
+            }
+        }
+        Some(profile)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profile_parts_may_come_in_any_order_but_none_may_be_missing() {
+        let part = |number: u8, total: u8, data: &[u8]| [b"ICC_PROFILE\0", &[number, total][..], data].concat();
+        let (one, two) = (part(1, 2, b"abc"), part(2, 2, b"def"));
+        let mut parts = ProfileParts::default();
+        parts.add(&two);
+        parts.add(b"MPF\0");
+        parts.add(&one);
+        parts.add(&one);
+        assert_eq!(parts.assemble().as_deref(), Some(&b"abcdef"[..]));
+        let mut parts = ProfileParts::default();
+        parts.add(&two);
+        assert_eq!(parts.assemble(), None);
+        let zero = part(0, 0, b"abc");
+        let mut parts = ProfileParts::default();
+        parts.add(&zero);
+        assert_eq!(parts.assemble(), None);
+    }
+
+    #[test]
+    fn fill_bytes_and_stuffed_zeros_are_no_markers() {
+        let mut reader = Reader::new(b"ab\xFF\x00cd\xFF\xFF\xFF\xD9");
+        assert_eq!(next_marker(&mut reader), Some(EOI));
+        assert_eq!(next_marker(&mut reader), None);
+    }
+}

@@ -1,0 +1,141 @@
+//! What a file says about itself before anything is decoded. Limits are checked here, so no decoder ever sees a
+//! picture that is too large.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+pub(crate) mod bmp;
+mod gif;
+mod jpeg;
+pub(crate) mod png;
+mod webp;
+
+use tintype_model::{Dimensions, ImageInfo, Limits, RejectionCode};
+
+use crate::color::Profile;
+use crate::orient::Orientation;
+use crate::sniff::{Kind, sniff};
+use crate::{Error, contain};
+
+/// Larger embedded profiles are ignored. Press profiles, the largest in use, are 0.5 to 3 MiB.
+pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;
+
+/// Everything known without decoding pixels.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    /// Size as stored, before orientation.
+    pub(crate) size: Dimensions,
+    pub(crate) orientation: Orientation,
+    pub(crate) has_alpha: bool,
+    pub(crate) frames: u32,
+    pub(crate) bit_depth: u8,
+    pub(crate) model: Model,
+    /// The embedded profile, if it can be used on these pixels.
+    pub(crate) profile: Option<Profile>,
+}
+
+/// What the stored samples are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Model {
+    Grey,
+    Rgb,
+    Cmyk,
+}
+
+/// What one format's parser finds.
+pub(crate) struct Found {
+    pub(crate) size: Dimensions,
+    pub(crate) orientation: Option<u8>,
+    pub(crate) has_alpha: bool,
+    pub(crate) frames: u32,
+    pub(crate) bit_depth: u8,
+    pub(crate) model: Model,
+    pub(crate) icc: Option<Vec<u8>>,
+}
+
+/// Reads the header of `source` and checks every limit.
+pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
+    check_bytes(source, limits)?;
+    let kind = sniff(source)?;
+    let found = contain(|| match kind {
+        Kind::Jpeg => jpeg::parse(source, limits),
+        Kind::Png => png::parse(source, limits),
+        Kind::Gif => gif::parse(source, limits),
+        Kind::Webp => webp::parse(source, limits),
+        Kind::Bmp => bmp::parse(source, limits),
+    })?;
+    Ok(Header {
+        kind,
+        size: found.size,
+        orientation: Orientation::from_exif(found.orientation),
+        has_alpha: found.has_alpha,
+        frames: found.frames,
+        bit_depth: found.bit_depth,
+        model: found.model,
+        profile: found.icc.and_then(|icc| Profile::parse(&icc, found.model)),
+    })
+}
+
+impl Header {
+    pub(crate) fn info(&self) -> ImageInfo {
+        let color_space = match (self.model, &self.profile) {
+            (Model::Cmyk, _) => "cmyk",
+            (Model::Grey, _) => "grey",
+            (Model::Rgb, Some(_)) => "icc",
+            (Model::Rgb, None) => "srgb",
+        };
+        ImageInfo {
+            format: self.kind.name().to_owned(),
+            dimensions: self.orientation.apply_to_size(self.size),
+            orientation: self.orientation.exif(),
+            has_alpha: self.has_alpha,
+            frames: self.frames,
+            bit_depth: self.bit_depth,
+            color_space: color_space.to_owned(),
+            icc_description: self.profile.as_ref().and_then(|profile| profile.description.clone()),
+        }
+    }
+}
+
+fn check_bytes(source: &[u8], limits: &Limits) -> Result<(), Error> {
+    if source.is_empty() {
+        return Err(Error::rejected(RejectionCode::Empty, "the source has no bytes"));
+    }
+    let bytes = u64::try_from(source.len()).unwrap_or(u64::MAX);
+    if bytes > limits.max_bytes {
+        return Err(Error::rejected(
+            RejectionCode::TooManyBytes,
+            format!("the source has {bytes} bytes, the limit is {}", limits.max_bytes),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks a width and height that a header announces: not zero, and within the limit.
+pub(crate) fn check_size(width: u32, height: u32, limits: &Limits) -> Result<Dimensions, Error> {
+    let size = Dimensions { width, height };
+    if width == 0 || height == 0 {
+        return Err(Error::corrupt(format!(
+            "the header says {width}x{height} pixels"
+        )));
+    }
+    if size.pixels() > limits.max_pixels {
+        return Err(Error::rejected(
+            RejectionCode::TooManyPixels,
+            format!(
+                "the header says {width}x{height} pixels, the limit is {} pixels",
+                limits.max_pixels
+            ),
+        ));
+    }
+    Ok(size)
+}
+
+pub(crate) fn check_frames(frames: u32, limits: &Limits) -> Result<(), Error> {
+    if frames > limits.max_frames {
+        return Err(Error::rejected(
+            RejectionCode::TooManyFrames,
+            format!("there are {frames} or more frames, the limit is {}", limits.max_frames),
+        ));
+    }
+    Ok(())
+}

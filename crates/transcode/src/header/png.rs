@@ -1,0 +1,107 @@
+//! PNG (third edition) and APNG: chunks are walked, not decoded.
+
+use std::io::Cursor;
+
+use tintype_model::{Limits, RejectionCode};
+
+use super::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
+use crate::reader::Reader;
+use crate::{Error, exif};
+
+/// What ancillary chunks may inflate to, so that a small file cannot fill memory with metadata.
+pub(crate) const METADATA_LIMITS: png::Limits = png::Limits {
+    bytes: 2 * MAX_PROFILE_BYTES,
+};
+
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+    let mut reader = Reader::at(source, 8);
+    let header = chunk(&mut reader)
+        .filter(|(name, data)| name == b"IHDR" && data.len() == 13)
+        .ok_or_else(|| Error::corrupt("the PNG does not begin with its header chunk"))?;
+    let mut fields = Reader::new(header.1);
+    let header = (fields.be32(), fields.be32(), fields.u8(), fields.u8());
+    let (Some(width), Some(height), Some(depth), Some(color)) = header else {
+        return Err(Error::corrupt("the PNG header chunk is too short"));
+    };
+    let size = check_size(width, height, limits)?;
+    let chunks = walk(reader, limits)?;
+    Ok(Found {
+        size,
+        orientation: chunks.orientation,
+        has_alpha: chunks.has_transparency || matches!(color, 4 | 6),
+        frames: chunks.frames.max(1),
+        // Palettes hold 8 bits per channel whatever the size of their indices.
+        bit_depth: if color == 3 { 8 } else { depth },
+        model: if matches!(color, 0 | 4) { Model::Grey } else { Model::Rgb },
+        icc: if chunks.has_profile { profile(source)? } else { None },
+    })
+}
+
+#[derive(Default)]
+struct Chunks {
+    frames: u32,
+    orientation: Option<u8>,
+    has_transparency: bool,
+    has_profile: bool,
+}
+
+/// Looks at the names of all chunks. Where the walk has to stop early, the decoder finds out what is missing.
+fn walk(mut reader: Reader<'_>, limits: &Limits) -> Result<Chunks, Error> {
+    let mut chunks = Chunks::default();
+    let mut has_pixels = false;
+    while let Some((name, data)) = chunk(&mut reader) {
+        match &name {
+            b"acTL" if !has_pixels => {
+                let announced = Reader::new(data).be32().unwrap_or(0);
+                check_frames(announced, limits)?;
+            }
+            b"fcTL" => {
+                chunks.frames = chunks.frames.saturating_add(1);
+                check_frames(chunks.frames, limits)?;
+            }
+            b"eXIf" if chunks.orientation.is_none() => chunks.orientation = exif::orientation(data),
+            b"tRNS" => chunks.has_transparency |= !has_pixels,
+            b"iCCP" => chunks.has_profile |= !has_pixels,
+            b"IDAT" => has_pixels = true,
+            b"IEND" => break,
+            _ => {}
+        }
+    }
+    if !has_pixels && reader.rest().len() < 8 {
+        return Err(Error::corrupt("the PNG has no pixel data"));
+    }
+    Ok(chunks)
+}
+
+fn chunk<'a>(reader: &mut Reader<'a>) -> Option<([u8; 4], &'a [u8])> {
+    let length = usize::try_from(reader.be32()?).ok()?;
+    let name = reader.four()?;
+    let data = reader.take(length)?;
+    reader.skip(4)?;
+    Some((name, data))
+}
+
+fn profile(source: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(source), METADATA_LIMITS);
+    decoder.set_ignore_text_chunk(true);
+    match decoder.read_info() {
+        Ok(reader) => Ok(reader
+            .info()
+            .icc_profile
+            .as_ref()
+            .filter(|profile| profile.len() <= MAX_PROFILE_BYTES)
+            .map(|profile| profile.to_vec())),
+        Err(error) => Err(refused(&error)),
+    }
+}
+
+/// What a PNG decoder's error says about the source.
+pub(crate) fn refused(error: &png::DecodingError) -> Error {
+    let code = match error {
+        png::DecodingError::IoError(_)
+        | png::DecodingError::Format(_)
+        | png::DecodingError::Parameter(_)
+        | png::DecodingError::LimitsExceeded => RejectionCode::CorruptImage,
+    };
+    Error::rejected(code, format!("the PNG cannot be decoded: {error}"))
+}

@@ -1,0 +1,184 @@
+//! WebP (RFC 9649): RIFF chunks are walked, and each size that a decoder would trust is compared with the canvas.
+
+use tintype_model::{Dimensions, Limits};
+
+use super::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
+use crate::reader::Reader;
+use crate::{Error, exif};
+
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+    let mut reader = Reader::at(source, 4);
+    let announced = reader.le32().unwrap_or(0);
+    let body = reader.rest().len();
+    // Some writers leave out the padding byte at the end.
+    if usize::try_from(announced).map_or(true, |bytes| bytes > body.saturating_add(1)) {
+        return Err(Error::corrupt(format!(
+            "the WebP is cut off: it says {announced} bytes and has {body}"
+        )));
+    }
+    reader.skip(4).ok_or_else(cut)?;
+    let (name, data) = chunk(&mut reader)?.ok_or_else(cut)?;
+    let mut found = Found {
+        size: Dimensions { width: 0, height: 0 },
+        orientation: None,
+        has_alpha: false,
+        frames: 1,
+        bit_depth: 8,
+        model: Model::Rgb,
+        icc: None,
+    };
+    match &name {
+        b"VP8 " => found.size = bounded(lossy_size(data)?, limits)?,
+        b"VP8L" => {
+            let (size, has_alpha) = lossless_size(data)?;
+            found.size = bounded(size, limits)?;
+            found.has_alpha = has_alpha;
+        }
+        b"VP8X" => extended(data, reader, limits, &mut found)?,
+        _ => return Err(Error::corrupt("the WebP begins with an unknown chunk")),
+    }
+    Ok(found)
+}
+
+fn cut() -> Error {
+    Error::corrupt("the WebP is cut off")
+}
+
+fn bounded(size: Dimensions, limits: &Limits) -> Result<Dimensions, Error> {
+    check_size(size.width, size.height, limits)
+}
+
+fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut Found) -> Result<(), Error> {
+    let mut fields = Reader::new(header);
+    let header = (fields.u8(), fields.skip(3), fields.le24(), fields.le24());
+    let (Some(flags), Some(()), Some(width), Some(height)) = header else {
+        return Err(cut());
+    };
+    let size = check_size(width.saturating_add(1), height.saturating_add(1), limits)?;
+    let is_animated = flags & 0b10 != 0;
+    found.size = size;
+    found.has_alpha = flags & 0b1_0000 != 0;
+    found.frames = 0;
+    let mut pixels = None;
+    while let Some((name, data)) = chunk(&mut reader)? {
+        match &name {
+            b"VP8 " | b"VP8L" if !is_animated => {
+                if pixels.is_some() {
+                    return Err(Error::corrupt("the WebP has two bitstreams and is no animation"));
+                }
+                pixels = Some(bitstream_size(name, data)?);
+                found.frames = 1;
+            }
+            b"ANMF" if is_animated => {
+                if pixels.is_none() {
+                    pixels = Some(first_frame(data, size)?);
+                }
+                found.frames = found.frames.saturating_add(1);
+                check_frames(found.frames, limits)?;
+            }
+            b"ICCP" if found.icc.is_none() && data.len() <= MAX_PROFILE_BYTES => {
+                found.icc = Some(data.to_vec());
+            }
+            b"EXIF" if found.orientation.is_none() => found.orientation = exif::orientation(data),
+            _ => {}
+        }
+    }
+    let pixels = pixels.ok_or_else(|| Error::corrupt("the WebP has no pixel data"))?;
+    if !is_animated && pixels != size {
+        return Err(mismatch(pixels, size));
+    }
+    Ok(())
+}
+
+fn mismatch(pixels: Dimensions, announced: Dimensions) -> Error {
+    Error::corrupt(format!(
+        "the WebP announces {}x{} pixels and holds {}x{}",
+        announced.width, announced.height, pixels.width, pixels.height
+    ))
+}
+
+/// A chunk, without its padding; `None` at the end of the file.
+fn chunk<'a>(reader: &mut Reader<'a>) -> Result<Option<([u8; 4], &'a [u8])>, Error> {
+    if reader.rest().len() < 8 {
+        return Ok(None);
+    }
+    let name = reader.four().ok_or_else(cut)?;
+    let length = reader.le32().ok_or_else(cut)?;
+    let length = usize::try_from(length).map_err(|_| cut())?;
+    let data = reader.take(length).ok_or_else(cut)?;
+    if length % 2 == 1 && !reader.rest().is_empty() {
+        reader.skip(1).ok_or_else(cut)?;
+    }
+    Ok(Some((name, data)))
+}
+
+/// The first frame's size, which must lie on the canvas and agree with its bitstream.
+fn first_frame(data: &[u8], canvas: Dimensions) -> Result<Dimensions, Error> {
+    let mut reader = Reader::new(data);
+    let fields = (reader.le24(), reader.le24(), reader.le24(), reader.le24());
+    let (Some(x), Some(y), Some(width), Some(height)) = fields else {
+        return Err(cut());
+    };
+    reader.skip(4).ok_or_else(cut)?;
+    let size = Dimensions {
+        width: width.saturating_add(1),
+        height: height.saturating_add(1),
+    };
+    let right = x.saturating_mul(2).saturating_add(size.width);
+    let bottom = y.saturating_mul(2).saturating_add(size.height);
+    if right > canvas.width || bottom > canvas.height {
+        return Err(Error::corrupt("a frame of the WebP lies outside its canvas"));
+    }
+    let no_pixels = || Error::corrupt("the first frame of the WebP has no pixel data");
+    // The decoder takes whatever follows an alpha chunk for a lossy bitstream, so nothing else may stand there.
+    let pixels = match chunk(&mut reader)?.ok_or_else(no_pixels)? {
+        (name, _) if &name == b"ALPH" => match chunk(&mut reader)? {
+            Some((name, data)) if &name == b"VP8 " => lossy_size(data)?,
+            _ => return Err(no_pixels()),
+        },
+        (name, data) if matches!(&name, b"VP8 " | b"VP8L") => bitstream_size(name, data)?,
+        _ => return Err(no_pixels()),
+    };
+    if pixels == size {
+        Ok(size)
+    } else {
+        Err(mismatch(pixels, size))
+    }
+}
+
+fn bitstream_size(name: [u8; 4], data: &[u8]) -> Result<Dimensions, Error> {
+    if &name == b"VP8 " {
+        lossy_size(data)
+    } else {
+        lossless_size(data).map(|(size, _)| size)
+    }
+}
+
+/// RFC 6386 section 9.1.
+fn lossy_size(data: &[u8]) -> Result<Dimensions, Error> {
+    let mut reader = Reader::new(data);
+    let header = (reader.le24(), reader.le24(), reader.le16(), reader.le16());
+    let (Some(tag), Some(0x002A_019D), Some(width), Some(height)) = header else {
+        return Err(Error::corrupt("the WebP's lossy bitstream has no key frame header"));
+    };
+    if tag & 1 != 0 {
+        return Err(Error::corrupt("the WebP's lossy bitstream is no key frame"));
+    }
+    Ok(Dimensions {
+        width: (width & 0x3FFF).into(),
+        height: (height & 0x3FFF).into(),
+    })
+}
+
+/// RFC 9649 section 3.4.
+fn lossless_size(data: &[u8]) -> Result<(Dimensions, bool), Error> {
+    let mut reader = Reader::new(data);
+    let (Some(0x2F), Some(bits)) = (reader.u8(), reader.le32()) else {
+        return Err(Error::corrupt("the WebP's lossless bitstream has no header"));
+    };
+    let size = Dimensions {
+        width: (bits & 0x3FFF).saturating_add(1),
+        height: ((bits >> 14) & 0x3FFF).saturating_add(1),
+    };
+    Ok((size, (bits >> 28) & 1 == 1))
+}

@@ -1,0 +1,49 @@
+#![doc = include_str!("../README.md")]
+
+mod color;
+mod decode;
+mod encode;
+mod error;
+mod exif;
+mod geometry;
+mod header;
+mod orient;
+mod parallel;
+mod picture;
+mod reader;
+mod render;
+mod resize;
+mod sniff;
+#[doc(hidden)]
+pub mod stages;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use error::{EncodeError, Error};
+pub use render::render;
+use tintype_model::{ImageInfo, Limits};
+
+/// Name and version of the engine, part of every published version.
+///
+/// The number after `+` rises whenever the same source and recipe may give other bytes than before.
+pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+1");
+
+/// Tells what a source is from its headers, and checks every limit. Allocates nothing that grows with the picture.
+///
+/// A source that passes may still be rejected by [`render`], which looks at the pixels.
+///
+/// # Errors
+/// [`Error::Rejected`] only.
+pub fn probe(source: &[u8], limits: &Limits) -> Result<ImageInfo, Error> {
+    Ok(header::read(source, limits)?.info())
+}
+
+/// Runs code that reads untrusted bytes: decoders are safe Rust and still panic on a hostile file now and then.
+fn contain<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::corrupt("the decoder panicked")))
+}
+
+/// The same where a panic means that something optional is left out.
+fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}

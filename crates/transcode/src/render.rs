@@ -1,0 +1,160 @@
+//! The order of the steps, and which rendition is made when.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use tintype_model::{Dimensions, Format, Limits, Quality, Recipe, Rendered, RenderedFile, Variant};
+
+use crate::error::EncodeError;
+use crate::geometry::Plan;
+use crate::picture::Picture;
+use crate::{ENGINE, Error, color, decode, encode, header, parallel, resize};
+
+/// Decodes `source` once and makes every rendition of `recipe`, in the recipe's order, on at most `threads` threads.
+///
+/// The same source and recipe give the same bytes, whatever `threads` is. The recipe has to be valid
+/// ([`Recipe::validate`]).
+///
+/// # Errors
+/// [`Error::Rejected`] when the source passes a limit, is no image that is read here, or is broken;
+/// [`Error::Encode`] when an encoder fails.
+pub fn render(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usize) -> Result<Rendered, Error> {
+    let threads = threads.max(1);
+    let header = header::read(source, limits)?;
+    let samples = decode::decode(source, &header)?;
+    let picture = color::to_srgb(samples, header.profile.as_ref(), threads);
+    let picture = header.orientation.apply(picture, threads).without_idle_alpha();
+    let works = plan(picture.size, recipe);
+    let scaled = scale(picture, recipe, &works, threads)?;
+    let files = encode_all(recipe, &works, scaled, threads)?;
+    Ok(Rendered {
+        image: header.info(),
+        engine: ENGINE.to_owned(),
+        files,
+    })
+}
+
+/// One file to encode, and the renditions that it serves: variants that come out alike are encoded once.
+struct Work {
+    plan: Plan,
+    format: Format,
+    quality: u8,
+    /// Index in `Recipe::variants`, and where the rendition goes in the result.
+    serves: Vec<(usize, usize)>,
+}
+
+impl Work {
+    fn cost(&self) -> u64 {
+        self.plan.canvas.pixels() * encode::cost_per_pixel(self.format)
+    }
+}
+
+/// All files of the recipe, the most expensive first.
+fn plan(source: Dimensions, recipe: &Recipe) -> Vec<Work> {
+    let mut works: Vec<Work> = Vec::new();
+    let mut place = 0;
+    for (index, variant) in recipe.variants.iter().enumerate() {
+        let plan = Plan::new(source, variant);
+        for &format in &variant.formats {
+            let quality = quality(variant, format);
+            let same = works
+                .iter_mut()
+                .find(|work| work.plan == plan && work.format == format && work.quality == quality);
+            match same {
+                Some(work) => work.serves.push((index, place)),
+                None => works.push(Work {
+                    plan,
+                    format,
+                    quality,
+                    serves: vec![(index, place)],
+                }),
+            }
+            place += 1;
+        }
+    }
+    works.sort_by_key(|work| std::cmp::Reverse(work.cost()));
+    works
+}
+
+fn quality(variant: &Variant, format: Format) -> u8 {
+    match variant.quality(format) {
+        Quality::Fixed(quality) => quality,
+    }
+}
+
+/// The pixels of each plan; the source's own are shared, not copied.
+fn scale(
+    picture: Picture,
+    recipe: &Recipe,
+    works: &[Work],
+    threads: usize,
+) -> Result<Vec<Arc<Picture>>, Error> {
+    let source = Arc::new(picture);
+    let mut done: Vec<(Plan, Arc<Picture>)> = Vec::new();
+    for work in works {
+        if done.iter().any(|(plan, _)| *plan == work.plan) {
+            continue;
+        }
+        let pixels = if work.plan.is_whole_source(source.size) {
+            Arc::clone(&source)
+        } else {
+            let failed = |error| failure(recipe, work, error);
+            let shown = resize::resize(&source, &work.plan, threads).map_err(failed)?;
+            Arc::new(shown.padded(work.plan.canvas, recipe.background))
+        };
+        done.push((work.plan, pixels));
+    }
+    drop(source);
+    Ok(works
+        .iter()
+        .filter_map(|work| done.iter().find(|(plan, _)| *plan == work.plan))
+        .map(|(_, pixels)| Arc::clone(pixels))
+        .collect())
+}
+
+fn failure(recipe: &Recipe, work: &Work, source: EncodeError) -> Error {
+    let variant = work.serves.first().and_then(|&(index, _)| recipe.variants.get(index));
+    Error::Encode {
+        variant: variant.map(|variant| variant.name.clone()).unwrap_or_default(),
+        format: work.format,
+        source,
+    }
+}
+
+fn encode_all(
+    recipe: &Recipe,
+    works: &[Work],
+    pictures: Vec<Arc<Picture>>,
+    threads: usize,
+) -> Result<Vec<RenderedFile>, Error> {
+    let results = Mutex::new(Vec::with_capacity(works.len()));
+    let items = works.iter().zip(pictures).enumerate().collect();
+    parallel::for_each(threads, items, |(number, (work, picture)): (usize, (&Work, Arc<Picture>))| {
+        let size = picture.size;
+        let encoded = encode::encode(&picture, work.format, work.quality, recipe.background);
+        results
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((number, size, encoded));
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(number, ..)| *number);
+    let mut files = Vec::new();
+    for (number, dimensions, encoded) in results {
+        let work = &works[number];
+        let bytes = Bytes::from(encoded.map_err(|error| failure(recipe, work, error))?);
+        for &(index, place) in &work.serves {
+            files.push((
+                place,
+                RenderedFile {
+                    variant: recipe.variants[index].name.clone(),
+                    format: work.format,
+                    dimensions,
+                    bytes: bytes.clone(),
+                },
+            ));
+        }
+    }
+    files.sort_by_key(|(place, _)| *place);
+    Ok(files.into_iter().map(|(_, file)| file).collect())
+}

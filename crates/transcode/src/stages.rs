@@ -1,0 +1,70 @@
+//! The steps of [`render`](crate::render()) one by one, for benchmarks and comparisons of quality. Not a stable
+//! interface.
+
+use tintype_model::{Dimensions, Format, Limits, Rgb, Variant};
+
+use crate::geometry::Plan;
+use crate::picture::Picture;
+use crate::{EncodeError, Error, color, decode, encode, header, resize};
+
+/// 8-bit sRGB pixels, upright.
+#[derive(Clone, Debug)]
+pub struct Pixels(Picture);
+
+impl Pixels {
+    /// RGB pixels, rows from the top without padding; `None` when the number of bytes does not fit the size.
+    #[must_use]
+    pub fn from_rgb(size: Dimensions, data: Vec<u8>) -> Option<Self> {
+        let picture = Picture {
+            size,
+            has_alpha: false,
+            data,
+        };
+        (picture.data.len() == picture.width() * picture.height() * 3).then_some(Self(picture))
+    }
+
+    /// Decodes, converts to sRGB and turns upright.
+    ///
+    /// # Errors
+    /// As [`crate::render()`].
+    pub fn decode(source: &[u8], limits: &Limits, threads: usize) -> Result<Self, Error> {
+        let header = header::read(source, limits)?;
+        let samples = decode::decode(source, &header)?;
+        let picture = color::to_srgb(samples, header.profile.as_ref(), threads);
+        Ok(Self(header.orientation.apply(picture, threads).without_idle_alpha()))
+    }
+
+    /// The size in pixels.
+    #[must_use]
+    pub const fn size(&self) -> Dimensions {
+        self.0.size
+    }
+
+    /// 4 for RGBA, 3 for RGB.
+    #[must_use]
+    pub const fn channels(&self) -> usize {
+        self.0.channels()
+    }
+
+    /// Rows from the top, without padding.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.0.data
+    }
+
+    /// Scales to what `variant` asks for.
+    ///
+    /// # Errors
+    /// When the resizer fails.
+    pub fn resize(&self, variant: &Variant, threads: usize) -> Result<Self, EncodeError> {
+        resize::resize(&self.0, &Plan::new(self.0.size, variant), threads).map(Self)
+    }
+
+    /// Encodes at `quality`, 1 to 100, on a white background.
+    ///
+    /// # Errors
+    /// When the encoder fails.
+    pub fn encode(&self, format: Format, quality: u8) -> Result<Vec<u8>, EncodeError> {
+        encode::encode(&self.0, format, quality, Rgb::default())
+    }
+}

@@ -1,0 +1,92 @@
+//! The shared corpus of real, odd and hostile files, when it lies beside the checkout.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tintype_model::{Limits, Recipe, RejectionCode};
+use tintype_transcode::{Error, probe, render};
+
+/// No file of the corpus may take longer than this on a busy machine, decoded or refused.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+
+struct Row {
+    path: String,
+    format: String,
+    expected: String,
+}
+
+fn corpus() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    path.join("MANIFEST.tsv").exists().then_some(path)
+}
+
+fn rows(corpus: &Path) -> Vec<Row> {
+    let manifest = std::fs::read_to_string(corpus.join("MANIFEST.tsv")).unwrap();
+    let mut lines = manifest.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let header = lines.next().unwrap();
+    let column = |name: &str| header.iter().position(|title| *title == name).unwrap();
+    let (path, format, expected) = (column("file"), column("format"), column("expected"));
+    lines
+        .map(|fields| Row {
+            path: fields[path].to_owned(),
+            format: fields[format].to_owned(),
+            expected: fields[expected].to_owned(),
+        })
+        .collect()
+}
+
+/// Small renditions only: the corpus is about reading.
+fn recipe() -> Recipe {
+    let mut recipe = Recipe::default();
+    recipe.variants.retain(|variant| variant.name == "thumbnail");
+    recipe
+}
+
+fn check(row: &Row, corpus: &Path) -> Result<(), String> {
+    let source = std::fs::read(corpus.join(&row.path)).map_err(|error| error.to_string())?;
+    let start = Instant::now();
+    let probed = probe(&source, &Limits::default());
+    let rendered = render(&source, &recipe(), &Limits::default(), 2);
+    let took = start.elapsed();
+    if std::env::args().any(|argument| argument == "--nocapture") {
+        use std::io::Write as _;
+        let verdict = rendered.as_ref().map(|rendered| format!("{:?}", rendered.image));
+        writeln!(std::io::stderr(), "{took:?} {} {verdict:?}", row.path).unwrap();
+    }
+    if took > TIME_LIMIT {
+        return Err(format!("took {took:?}"));
+    }
+    match (&probed, &rendered) {
+        (Ok(probed), Ok(rendered)) if *probed != rendered.image => {
+            return Err(format!("probe says {probed:?}, render says {:?}", rendered.image));
+        }
+        (Err(_), Ok(_)) => return Err(format!("probe refuses what render takes: {probed:?}")),
+        (_, Err(Error::Encode { .. })) => return Err(format!("{rendered:?}")),
+        _ => {}
+    }
+    let is_read = matches!(row.format.as_str(), "JPEG" | "MPO" | "PNG" | "GIF" | "WEBP" | "BMP");
+    match (row.expected.as_str(), is_read, rendered) {
+        ("decode", true, Ok(rendered)) if rendered.files.len() == 3 => Ok(()),
+        ("decode", false, Err(Error::Rejected(rejection)))
+            if rejection.code == RejectionCode::UnsupportedFormat =>
+        {
+            Ok(())
+        }
+        ("reject" | "limit", _, Err(Error::Rejected(_))) => Ok(()),
+        ("decode-or-clean-error" | "no-leak" | "sanitise", _, Ok(_) | Err(Error::Rejected(_))) => Ok(()),
+        (_, _, rendered) => Err(format!("{:?}", rendered.map(|rendered| rendered.image))),
+    }
+}
+
+#[test]
+fn every_file_of_the_corpus_does_what_the_manifest_says() {
+    let Some(corpus) = corpus() else { return };
+    let failures: Vec<String> = rows(&corpus)
+        .iter()
+        .filter_map(|row| {
+            let error = check(row, &corpus).err()?;
+            Some(format!("{} ({}): {error}", row.path, row.expected))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
