@@ -1,0 +1,45 @@
+use std::{io, time::Duration};
+
+use tintype_model::RenderError;
+
+/// Why the machine, not the picture, is at fault that there is no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The worker's process could not be started.
+    #[error("cannot start render worker {program:?}")]
+    Spawn {
+        /// What was executed.
+        program: std::path::PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The worker started but could not set its limits, or is another program.
+    #[error("render worker cannot be confined: {0}")]
+    Setup(String),
+    /// The CPUs were busy with something else until the deadline.
+    #[error(
+        "render worker had {} s of CPU time in {} s and was still waiting for more",
+        .cpu.as_secs_f64(),
+        .deadline.as_secs_f64()
+    )]
+    Starved {
+        /// CPU time used for the source.
+        cpu: Duration,
+        /// The deadline.
+        deadline: Duration,
+    },
+    /// The engine reported a fault of its own.
+    #[error("{0}")]
+    Engine(String),
+    /// [`crate::Jail::shutdown`] was called.
+    #[error("the jail is shut down")]
+    Closed,
+}
+
+impl From<Error> for RenderError {
+    fn from(error: Error) -> Self {
+        Self::Failed(Box::new(error))
+    }
+}

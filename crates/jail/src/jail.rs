@@ -1,0 +1,204 @@
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::Serialize;
+use tintype_model::{ImageInfo, Recipe, Rejection, RejectionCode, RenderError, Rendered, Renderer};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    Config, Error, Level,
+    process::{Answer, Census, Fault, Worker, lock},
+    spawner::Spawner,
+    wire::Task,
+};
+
+/// A pool of worker processes that render.
+///
+/// Every call ends within the time that it waits for a free worker, plus twice [`Config::deadline`], plus the start of
+/// a process, whatever the source is. Dropping the future of a call kills its worker. Clones share the pool; dropping
+/// the last one kills all workers, and so does the end of this process, however it ends.
+#[derive(Clone, Debug)]
+pub struct Jail {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    spawner: Spawner,
+    permits: Arc<Semaphore>,
+    all_permits: u32,
+    idle: Mutex<Vec<Worker>>,
+    census: Census,
+    level: Mutex<Level>,
+}
+
+/// One worker, for diagnostics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct WorkerStatus {
+    /// Its process id.
+    pub pid: u32,
+    /// Whether it is starting or has a source.
+    pub busy: bool,
+    /// How many sources it was given.
+    pub jobs: u32,
+}
+
+impl Jail {
+    /// An empty pool. Workers are started when they are needed, or by [`Self::warm`].
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let all_permits = u32::try_from(config.workers.max(1)).unwrap_or(u32::MAX);
+        Self {
+            inner: Arc::new(Inner {
+                permits: Arc::new(Semaphore::new(config.workers.max(1))),
+                all_permits,
+                config,
+                spawner: Spawner::default(),
+                idle: Mutex::default(),
+                census: Census::default(),
+                level: Mutex::default(),
+            }),
+        }
+    }
+
+    /// What a source is, by its header.
+    ///
+    /// # Errors
+    /// As [`Renderer::render`].
+    pub async fn probe(&self, source: Bytes) -> Result<ImageInfo, RenderError> {
+        match self.run(&Task::Probe, &source).await? {
+            Answer::Probed(image) => Ok(image),
+            Answer::Rejected(rejection) => Err(RenderError::Rejected(rejection)),
+            Answer::Failed(detail) => Err(Error::Engine(detail).into()),
+            Answer::Rendered(_) => unreachable!("answers are checked against their task"),
+        }
+    }
+
+    /// Starts all workers, so that a machine on which they cannot be confined is found out early.
+    ///
+    /// # Errors
+    /// [`RenderError::Failed`] when a worker cannot be started or refuses to work.
+    pub async fn warm(&self) -> Result<(), RenderError> {
+        let _all = self.enter(self.inner.all_permits).await?;
+        while lock(&self.inner.idle).len() < self.inner.config.workers.max(1) {
+            let worker = self.inner.start().await?;
+            self.inner.keep(worker);
+        }
+        Ok(())
+    }
+
+    /// What holds the workers, as the last one that started reported it.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        lock(&self.inner.level).clone()
+    }
+
+    /// The workers alive now.
+    #[must_use]
+    pub fn workers(&self) -> Vec<WorkerStatus> {
+        lock(&self.inner.census).values().copied().collect()
+    }
+
+    /// Lets the sources in hand finish, then ends all workers. Later calls fail with [`Error::Closed`].
+    pub async fn shutdown(&self) {
+        let all = self.enter(self.inner.all_permits).await;
+        self.inner.permits.close();
+        drop(all);
+        let idle = std::mem::take(&mut *lock(&self.inner.idle));
+        for worker in idle {
+            worker.kill().await;
+        }
+    }
+
+    async fn enter(&self, permits: u32) -> Result<OwnedSemaphorePermit, Error> {
+        let semaphore = Arc::clone(&self.inner.permits);
+        semaphore
+            .acquire_many_owned(permits)
+            .await
+            .map_err(|_| Error::Closed)
+    }
+
+    /// Twice at most: a worker can die of what its neighbours did (the machine out of memory), so the second time it
+    /// is alone.
+    async fn run(&self, task: &Task, source: &Bytes) -> Result<Answer, RenderError> {
+        let limit = self.inner.config.limits.max_bytes;
+        if source.len() as u64 > limit {
+            let detail = format!("source has {} bytes, the limit is {limit}", source.len());
+            return Err(RenderError::Rejected(Rejection::new(
+                RejectionCode::TooManyBytes,
+                detail,
+            )));
+        }
+        let one = self.enter(1).await?;
+        let first = self.inner.take_idle();
+        let first = match first {
+            Some(worker) => worker,
+            None => self.inner.start().await?,
+        };
+        match self.inner.work(first, task, source).await {
+            Ok(answer) => return Ok(answer),
+            Err(Fault::Machine(error)) => return Err(error.into()),
+            Err(Fault::Died(how)) => {
+                tracing::warn!(
+                    jail.died = how,
+                    "render worker died, trying the source once more, alone"
+                );
+            }
+        }
+        drop(one);
+        let _all = self.enter(self.inner.all_permits).await?;
+        let second = self.inner.start().await?;
+        match self.inner.work(second, task, source).await {
+            Ok(answer) => Ok(answer),
+            Err(Fault::Machine(error)) => Err(error.into()),
+            Err(Fault::Died(how)) => Err(RenderError::Rejected(Rejection::new(
+                RejectionCode::DecoderKilled,
+                how,
+            ))),
+        }
+    }
+}
+
+impl Inner {
+    async fn start(&self) -> Result<Worker, Error> {
+        let (worker, level) = Worker::start(&self.spawner, &self.config, &self.census).await?;
+        *lock(&self.level) = level;
+        Ok(worker)
+    }
+
+    async fn work(&self, worker: Worker, task: &Task, source: &Bytes) -> Result<Answer, Fault> {
+        let (answer, worker) = worker.work(task, source, &self.config).await?;
+        self.keep(worker);
+        Ok(answer)
+    }
+
+    fn take_idle(&self) -> Option<Worker> {
+        loop {
+            let mut worker = lock(&self.idle).pop()?;
+            if worker.is_fit(&self.config) {
+                return Some(worker);
+            }
+        }
+    }
+
+    fn keep(&self, mut worker: Worker) {
+        if worker.is_fit(&self.config) {
+            worker.mark(false);
+            lock(&self.idle).push(worker);
+        }
+    }
+}
+
+#[async_trait]
+impl Renderer for Jail {
+    async fn render(&self, source: Bytes, recipe: &Recipe) -> Result<Rendered, RenderError> {
+        match self.run(&Task::Render(recipe.clone()), &source).await? {
+            Answer::Rendered(rendered) => Ok(rendered),
+            Answer::Rejected(rejection) => Err(RenderError::Rejected(rejection)),
+            Answer::Failed(detail) => Err(Error::Engine(detail).into()),
+            Answer::Probed(_) => unreachable!("answers are checked against their task"),
+        }
+    }
+}

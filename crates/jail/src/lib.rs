@@ -1,0 +1,25 @@
+//! Renders in killable child processes with memory, CPU and file limits.
+//!
+//! The program that uses a [`Jail`] executes itself again as a worker, whose `main` is [`worker_main`]: source bytes
+//! go in and compressed bytes come out over pipes. A worker limits itself before it reads the first untrusted byte
+//! and refuses to work when a limit cannot be set. The parent believes nothing that a worker says: it caps what it
+//! reads, checks that the answer is the whole recipe and nothing else, and kills what is late.
+//!
+//! This crate must not know where sources come from or where renditions go.
+
+mod check;
+mod config;
+mod confine;
+mod error;
+mod jail;
+mod process;
+mod procfs;
+mod spawner;
+mod wire;
+mod worker;
+
+pub use config::{Config, Priority};
+pub use confine::{Level, Step};
+pub use error::Error;
+pub use jail::{Jail, WorkerStatus};
+pub use worker::{worker_main, worker_main_with};

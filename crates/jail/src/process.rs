@@ -1,0 +1,408 @@
+use std::{
+    collections::BTreeMap,
+    io,
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tintype_model::{ImageInfo, Rejection, Rendered, RenderedFile};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+    time,
+};
+
+use crate::{
+    Config, Error, Level, WorkerStatus, check, procfs,
+    spawner::Spawner,
+    wire::{self, Body, FileHead, Greeting, Reply, Request, Setup, Task},
+};
+
+/// How long a worker may take to start and confine itself.
+const START: Duration = Duration::from_secs(30);
+
+/// How long a worker that broke off may take to end, and its last words to arrive.
+const END: Duration = Duration::from_secs(2);
+
+/// How many of the last bytes of a worker's standard error are kept.
+const LAST_WORDS: usize = 4096;
+
+/// The workers alive now.
+pub(crate) type Census = Arc<Mutex<BTreeMap<u32, WorkerStatus>>>;
+
+/// A worker process. Dropping it kills it.
+///
+/// It is owned by the request that it works on, and goes back to the pool only after a whole answer: a request that is
+/// given up takes its worker with it, so the rest of its answer reaches nobody.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pid: u32,
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    last_words: Arc<Mutex<Vec<u8>>>,
+    listener: tokio::task::JoinHandle<()>,
+    jobs: u32,
+    census: Census,
+}
+
+/// What a worker says when it does its work.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Probed(ImageInfo),
+    Rendered(Rendered),
+    Rejected(Rejection),
+    /// The engine's own fault.
+    Failed(String),
+}
+
+/// Why a worker gave no answer. The worker is gone.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The source may be the reason: says how the worker ended.
+    Died(String),
+    /// The machine is the reason.
+    Machine(Error),
+}
+
+/// Why there is no whole answer on the pipe.
+enum Break {
+    Pipe(io::Error),
+    Lie(String),
+    Panic(String),
+}
+
+impl From<io::Error> for Break {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::InvalidData => Self::Lie(check::line(&error.to_string())),
+            _ => Self::Pipe(error),
+        }
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that is done under these locks leaves half a change behind.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        lock(&self.census).remove(&self.pid);
+        self.listener.abort();
+    }
+}
+
+impl Worker {
+    /// Starts a worker and waits until it has confined itself.
+    pub(crate) async fn start(
+        spawner: &Spawner,
+        config: &Config,
+        census: &Census,
+    ) -> Result<(Self, Level), Error> {
+        let failed = |source| Error::Spawn {
+            program: config.program.clone(),
+            source,
+        };
+        let program = std::path::absolute(&config.program).map_err(failed)?;
+        let mut child = spawner.spawn(command(&program, config)).await.map_err(failed)?;
+        let missing = || failed(io::Error::other("the new process has no pipes"));
+        let pid = child.id().ok_or_else(missing)?;
+        let stdin = child.stdin.take().ok_or_else(missing)?;
+        let stdout = child.stdout.take().ok_or_else(missing)?;
+        let stderr = child.stderr.take().ok_or_else(missing)?;
+        let last_words = Arc::new(Mutex::new(Vec::new()));
+        let listener = tokio::spawn(listen(stderr, Arc::clone(&last_words)));
+        lock(census).insert(
+            pid,
+            WorkerStatus {
+                pid,
+                busy: true,
+                jobs: 0,
+            },
+        );
+        let mut worker = Self {
+            pid,
+            child,
+            stdin,
+            stdout,
+            last_words,
+            listener,
+            jobs: 0,
+            census: Arc::clone(census),
+        };
+        let greeting = time::timeout(START, worker.greet(config)).await;
+        let refusal = match greeting {
+            Ok(Ok(Greeting::Ready { protocol, steps })) if protocol == wire::PROTOCOL => {
+                return Ok((worker, Level { steps }));
+            }
+            Ok(Ok(Greeting::Ready { protocol, .. })) => format!("it speaks protocol {protocol}"),
+            Ok(Ok(Greeting::Refused { detail })) => check::line(&detail),
+            Ok(Err(error)) => {
+                let ended = worker.end().await;
+                format!(
+                    "no greeting ({error}): {}",
+                    ended.unwrap_or_else(|| "it did not end".to_owned())
+                )
+            }
+            Err(_) => format!("no greeting within {} s", START.as_secs()),
+        };
+        Err(Error::Setup(refusal))
+    }
+
+    async fn greet(&mut self, config: &Config) -> io::Result<Greeting> {
+        let setup = Setup {
+            protocol: wire::PROTOCOL,
+            parent: std::process::id(),
+            threads: config.threads.max(1),
+            memory_bytes: config.memory_bytes,
+            cpu_seconds: config.cpu_seconds(),
+            jobs: config.jobs_per_worker,
+            limits: config.limits,
+            priority: config.priority,
+        };
+        wire::send_head(&mut self.stdin, &setup).await?;
+        wire::receive_head(&mut self.stdout).await
+    }
+
+    /// Whether the worker can be given another source.
+    pub(crate) fn is_fit(&mut self, config: &Config) -> bool {
+        let lean = procfs::resident_bytes(self.pid).is_none_or(|bytes| bytes <= config.idle_memory_bytes);
+        lean && self.jobs < config.jobs_per_worker && matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Notes in the census whether the worker has work.
+    pub(crate) fn mark(&self, busy: bool) {
+        let status = WorkerStatus {
+            pid: self.pid,
+            busy,
+            jobs: self.jobs,
+        };
+        lock(&self.census).insert(self.pid, status);
+    }
+
+    /// Has one source worked on; gives the worker back when it can be used again.
+    pub(crate) async fn work(
+        mut self,
+        task: &Task,
+        source: &Bytes,
+        config: &Config,
+    ) -> Result<(Answer, Self), Fault> {
+        self.jobs += 1;
+        self.mark(true);
+        lock(&self.last_words).clear();
+        let cpu_before = procfs::cpu_time(self.pid);
+        let fault = match time::timeout(config.deadline, self.exchange(task, source, config)).await {
+            Ok(Ok(answer)) => return Ok((answer, self)),
+            Ok(Err(broken)) => Fault::Died(self.explain(broken, config).await),
+            Err(_) => {
+                let cpu = procfs::cpu_time(self.pid)
+                    .zip(cpu_before)
+                    .map(|(after, before)| after.saturating_sub(before));
+                late(cpu, procfs::wants_to_run(self.pid), config.deadline)
+            }
+        };
+        // Not an error when the process has ended by itself.
+        drop(self.child.kill().await);
+        drop(time::timeout(END, &mut self.listener).await);
+        tracing::debug!(
+            worker.pid = self.pid,
+            worker.stderr = self.last_words(),
+            "render worker is gone"
+        );
+        Err(fault)
+    }
+
+    async fn exchange(&mut self, task: &Task, source: &Bytes, config: &Config) -> Result<Answer, Break> {
+        let id = u64::from(self.jobs);
+        let request = Request {
+            id,
+            task: task.clone(),
+            source_bytes: source.len() as u64,
+        };
+        wire::send_head(&mut self.stdin, &request).await?;
+        self.stdin.write_all(source).await?;
+        let reply: Reply = wire::receive_head(&mut self.stdout).await?;
+        if reply.id != id {
+            return Err(Break::Lie(format!(
+                "it answered request {} instead of {id}",
+                reply.id
+            )));
+        }
+        match (reply.body, task) {
+            (Body::Probed(image), Task::Probe) => Ok(Answer::Probed(
+                check::image(image, &config.limits).map_err(Break::Lie)?,
+            )),
+            (Body::Rendered { image, engine, files }, Task::Render(recipe)) => {
+                let image = check::image(image, &config.limits).map_err(Break::Lie)?;
+                check::engine(&engine).map_err(Break::Lie)?;
+                check::files(&files, recipe, image.dimensions, config.max_output_bytes)
+                    .map_err(Break::Lie)?;
+                let files = self.receive_files(files).await?;
+                Ok(Answer::Rendered(Rendered { image, engine, files }))
+            }
+            (Body::Rejected(rejection), _) => Ok(Answer::Rejected(
+                check::rejection(&rejection).map_err(Break::Lie)?,
+            )),
+            (Body::Failed { detail }, _) => Ok(Answer::Failed(check::line(&detail))),
+            (Body::Panicked { detail }, _) => Err(Break::Panic(check::line(&detail))),
+            (Body::Probed(_), Task::Render(_)) | (Body::Rendered { .. }, Task::Probe) => {
+                Err(Break::Lie("it answered another question".to_owned()))
+            }
+        }
+    }
+
+    /// Sizes were checked; memory is still taken only for what arrives.
+    async fn receive_files(&mut self, heads: Vec<FileHead>) -> Result<Vec<RenderedFile>, Break> {
+        let mut files = Vec::with_capacity(heads.len());
+        for head in heads {
+            let mut bytes = Vec::new();
+            (&mut self.stdout)
+                .take(head.size_bytes)
+                .read_to_end(&mut bytes)
+                .await?;
+            if bytes.len() as u64 != head.size_bytes {
+                return Err(Break::Pipe(io::ErrorKind::UnexpectedEof.into()));
+            }
+            check::signature(head.format, &bytes).map_err(Break::Lie)?;
+            files.push(RenderedFile {
+                variant: head.variant,
+                format: head.format,
+                dimensions: head.dimensions,
+                bytes: bytes.into(),
+            });
+        }
+        Ok(files)
+    }
+
+    async fn explain(&mut self, broken: Break, config: &Config) -> String {
+        match broken {
+            Break::Lie(what) => format!("the worker's answer was refused: {what}"),
+            Break::Panic(message) => format!("the decoder panicked: {message}"),
+            Break::Pipe(error) => match self.end().await {
+                Some(how) => format!(
+                    "{how} (limits: {} MiB of memory, {} s of CPU time)",
+                    config.memory_bytes >> 20,
+                    config.cpu_seconds()
+                ),
+                None => format!("the worker broke off its answer: {error}"),
+            },
+        }
+    }
+
+    /// How the worker ended, if it ends by itself, with what it wrote on standard error.
+    async fn end(&mut self) -> Option<String> {
+        let status = time::timeout(END, self.child.wait()).await.ok()?.ok()?;
+        // The pipe closes with the process, unless a descendant holds it.
+        drop(time::timeout(END, &mut self.listener).await);
+        let words = lock(&self.last_words).clone();
+        let words = String::from_utf8_lossy(&words);
+        // Rust's advice to set a variable is no use to whoever reads this.
+        let told = words
+            .lines()
+            .filter(|line| !line.trim().is_empty() && !line.starts_with("note: "));
+        let told = check::line(&told.collect::<Vec<_>>().join("; "));
+        let how = describe(status);
+        Some(if told.is_empty() {
+            how
+        } else {
+            format!("{how}: {told}")
+        })
+    }
+
+    fn last_words(&self) -> String {
+        let words = lock(&self.last_words).clone();
+        let words = String::from_utf8_lossy(&words);
+        // Rust's advice to set a variable is no use to whoever reads this.
+        let told = words
+            .lines()
+            .filter(|line| !line.trim().is_empty() && !line.starts_with("note: "));
+        check::line(&told.collect::<Vec<_>>().join("; "))
+    }
+
+    /// Kills the worker and waits until the kernel has taken it away.
+    pub(crate) async fn kill(mut self) {
+        drop(self.child.kill().await);
+    }
+}
+
+fn command(program: &Path, config: &Config) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(&config.args)
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        // A process group of its own keeps Ctrl-C on a terminal away. Not a session of its own: kernels that schedule
+        // by session (CONFIG_SCHED_AUTOGROUP) would give it as much CPU time as the parent, whatever its priority.
+        .process_group(0);
+    command
+}
+
+async fn listen(mut stderr: ChildStderr, last_words: Arc<Mutex<Vec<u8>>>) {
+    let mut chunk = [0; 1024];
+    while let Ok(length @ 1..) = stderr.read(&mut chunk).await {
+        let mut words = lock(&last_words);
+        words.extend_from_slice(&chunk[..length]);
+        let surplus = words.len().saturating_sub(LAST_WORDS);
+        words.drain(..surplus);
+    }
+}
+
+/// A worker that is late although it had CPU time, or although nothing kept it from running, blames the source. One
+/// that still waited for a CPU, was stopped, or waited for a disk blames the machine.
+fn late(cpu: Option<Duration>, wants_to_run: Option<bool>, deadline: Duration) -> Fault {
+    match (cpu, wants_to_run) {
+        (Some(cpu), Some(true)) if cpu < deadline / 2 => Fault::Machine(Error::Starved { cpu, deadline }),
+        _ => Fault::Died(format!(
+            "rendering passed its deadline of {} s",
+            deadline.as_secs_f64()
+        )),
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    let Some(signal) = status.signal() else {
+        let code = status.code().unwrap_or_default();
+        return format!("the worker ended with exit code {code}");
+    };
+    let name = match signal {
+        4 => " (illegal instruction)",
+        6 => " (aborted)",
+        7 => " (bus error)",
+        8 => " (arithmetic error)",
+        9 => " (killed)",
+        11 => " (segmentation fault)",
+        24 => " (CPU time used up)",
+        31 => " (forbidden system call)",
+        _ => "",
+    };
+    format!("the worker was ended by signal {signal}{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_worker_that_could_have_run_blames_the_source() {
+        let deadline = Duration::from_secs(10);
+        let blames_source = |cpu: Option<u64>, wants_to_run| {
+            matches!(
+                late(cpu.map(Duration::from_secs), wants_to_run, deadline),
+                Fault::Died(_)
+            )
+        };
+        assert!(blames_source(Some(9), Some(true)));
+        assert!(blames_source(Some(0), Some(false)));
+        assert!(blames_source(None, None));
+        assert!(!blames_source(Some(1), Some(true)));
+    }
+}

@@ -1,0 +1,163 @@
+use std::{
+    any::Any,
+    io::{self, Read, Write},
+    os::fd::AsFd,
+    panic::{self, AssertUnwindSafe},
+    process::ExitCode,
+};
+
+use tintype_transcode as transcode;
+
+use crate::{
+    confine,
+    wire::{self, Body, FileHead, Greeting, Reply, Request, Setup, Task},
+};
+
+/// The whole `main` of a worker process: confines itself, then serves requests until standard input closes.
+///
+/// Call it first thing in `main`, before an async runtime is built: the limits belong to a process that has one thread
+/// and no open file but its three pipes. A limit that cannot be set is reported to the parent and ends the process.
+#[must_use]
+pub fn worker_main() -> ExitCode {
+    worker_main_with(|_| {})
+}
+
+/// [`worker_main`] for tests: `before` sees each source when every limit is in force and before it is decoded.
+#[doc(hidden)]
+#[must_use]
+pub fn worker_main_with(before: impl Fn(&[u8])) -> ExitCode {
+    match serve(&mut io::stdin().lock(), &mut Pipe, before) {
+        Ok(code) => code,
+        Err(error) => {
+            // Standard error is a pipe that the parent reads; without it there is nobody to tell.
+            drop(writeln!(io::stderr(), "render worker: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Standard output without the line buffer of [`io::Stdout`], which would search renditions for line ends.
+struct Pipe;
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(io::stdout().as_fd(), bytes)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn serve(from: &mut impl Read, to: &mut impl Write, before: impl Fn(&[u8])) -> io::Result<ExitCode> {
+    let Some(setup) = wire::read_head::<Setup>(from)? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let refusal = if setup.protocol == wire::PROTOCOL {
+        match confine::confine(&setup) {
+            Ok(steps) => {
+                let protocol = wire::PROTOCOL;
+                wire::write_head(to, &Greeting::Ready { protocol, steps })?;
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        }
+    } else {
+        Some(format!("it speaks protocol {}", wire::PROTOCOL))
+    };
+    if let Some(detail) = refusal {
+        wire::write_head(to, &Greeting::Refused { detail })?;
+        return Ok(ExitCode::FAILURE);
+    }
+    while let Some(request) = wire::read_head::<Request>(from)? {
+        answer(&setup, &request, from, to, &before)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn answer(
+    setup: &Setup,
+    request: &Request,
+    from: &mut impl Read,
+    to: &mut impl Write,
+    before: impl Fn(&[u8]),
+) -> io::Result<()> {
+    let mut source = Vec::new();
+    let expected = usize::try_from(request.source_bytes).map_err(io::Error::other)?;
+    source.try_reserve_exact(expected).map_err(io::Error::other)?;
+    from.take(request.source_bytes).read_to_end(&mut source)?;
+    if source.len() != expected {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    confine::allow_cpu_for_one_source(setup.cpu_seconds)?;
+    // A panic leaves nothing behind that is used again: the parent ends a worker that reports one.
+    let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
+        before(&source);
+        run(setup, &request.task, &source)
+    }));
+    let (body, files) = outcome.unwrap_or_else(|panic| {
+        let detail = panic_message(panic.as_ref()).to_owned();
+        (Body::Panicked { detail }, Vec::new())
+    });
+    wire::write_head(to, &Reply { id: request.id, body })?;
+    for file in files {
+        to.write_all(&file.bytes)?;
+    }
+    Ok(())
+}
+
+fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::RenderedFile>) {
+    let fault = |error: transcode::Error| match error {
+        transcode::Error::Rejected(rejection) => Body::Rejected(rejection),
+        error @ transcode::Error::Encode { .. } => Body::Failed {
+            detail: chain(&error),
+        },
+    };
+    match task {
+        Task::Probe => {
+            let body = transcode::probe(source, &setup.limits).map_or_else(fault, Body::Probed);
+            (body, Vec::new())
+        }
+        Task::Render(recipe) => match transcode::render(source, recipe, &setup.limits, setup.threads) {
+            Ok(rendered) => {
+                let body = Body::Rendered {
+                    files: rendered.files.iter().map(head).collect(),
+                    image: rendered.image,
+                    engine: rendered.engine,
+                };
+                (body, rendered.files)
+            }
+            Err(error) => (fault(error), Vec::new()),
+        },
+    }
+}
+
+fn head(file: &tintype_model::RenderedFile) -> FileHead {
+    FileHead {
+        variant: file.variant.clone(),
+        format: file.format,
+        dimensions: file.dimensions,
+        size_bytes: u64::try_from(file.bytes.len()).unwrap_or(u64::MAX),
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    if let Some(message) = panic.downcast_ref::<&str>() {
+        message
+    } else if let Some(message) = panic.downcast_ref::<String>() {
+        message
+    } else {
+        "no message"
+    }
+}

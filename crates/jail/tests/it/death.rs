@@ -1,0 +1,242 @@
+use std::{
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use tintype_jail::{Error, Jail};
+use tintype_model::{RenderError, Renderer};
+
+use crate::{Process, busy_worker, config, in_time, killed, png, small_recipe, telling};
+
+#[tokio::test]
+async fn a_worker_killed_in_the_middle_is_replaced_and_the_source_tried_again() {
+    let jail = Jail::new(config());
+    let call = tokio::spawn({
+        let jail = jail.clone();
+        let source = telling(&png(40, 40, [9, 9, 9]), "pause=1500");
+        async move { jail.render(source, &small_recipe()).await }
+    });
+    let first = busy_worker(&jail, 1).await;
+    let process = Process::of(first.pid);
+    process.signal(Signal::KILL);
+    process.ended().await;
+    let rendered = in_time(call).await.unwrap().unwrap();
+    assert_eq!(rendered.image.dimensions.width, 40);
+    let workers = jail.workers();
+    assert_eq!(workers.len(), 1);
+    assert_ne!(workers[0].pid, first.pid);
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_while_idle_is_not_noticed_by_callers() {
+    let jail = Jail::new(config());
+    in_time(jail.warm()).await.unwrap();
+    let process = Process::of(jail.workers()[0].pid);
+    process.signal(Signal::KILL);
+    process.ended().await;
+    in_time(jail.probe(png(10, 10, [0; 3]).into())).await.unwrap();
+}
+
+#[tokio::test]
+async fn whatever_ends_a_worker_twice_rejects_the_source() {
+    let jail = Jail::new(config());
+    for (command, expected) in [
+        ("panic", "the decoder panicked: as told"),
+        ("abort", "signal 6 (aborted)"),
+        ("exit=3", "exit code 3"),
+        ("overflow", "overflowed its stack"),
+        ("close", "broke off its answer"),
+    ] {
+        let source = telling(&png(10, 10, [0; 3]), command);
+        let detail = killed(in_time(jail.render(source, &small_recipe())).await);
+        assert!(detail.contains(expected), "{command}: {detail}");
+    }
+    in_time(jail.render(png(10, 10, [0; 3]).into(), &small_recipe()))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_late_worker_is_killed_whether_it_sleeps_or_computes() {
+    let mut config = config();
+    config.deadline = Duration::from_millis(700);
+    let jail = Jail::new(config);
+    let sleeping = killed(in_time(jail.probe(telling(b"", "hang"))).await);
+    assert_eq!(sleeping, "rendering passed its deadline of 0.7 s");
+    assert_eq!(jail.workers(), [], "nothing late stays alive");
+}
+
+#[tokio::test]
+async fn a_worker_that_computes_past_its_deadline_blames_the_source() {
+    let mut config = config();
+    // Long enough to get half of it as CPU time beside other tests.
+    config.deadline = Duration::from_secs(3);
+    let jail = Jail::new(config);
+    match in_time(jail.probe(telling(b"", "spin"))).await {
+        Err(RenderError::Rejected(rejection)) => assert!(rejection.detail.contains("deadline of 3 s")),
+        // Right on a machine that is busy with something else.
+        Err(RenderError::Failed(error)) => assert!(error.to_string().contains("CPU time"), "{error}"),
+        Ok(image) => panic!("{image:?}"),
+    }
+    assert_eq!(jail.workers(), []);
+}
+
+#[tokio::test]
+async fn a_worker_that_could_not_run_blames_the_machine() {
+    let mut config = config();
+    config.deadline = Duration::from_secs(2);
+    let jail = Jail::new(config);
+    let call = tokio::spawn({
+        let jail = jail.clone();
+        async move { jail.probe(telling(&png(10, 10, [0; 3]), "pause=60000")).await }
+    });
+    Process::of(busy_worker(&jail, 1).await.pid).signal(Signal::STOP);
+    match in_time(call).await.unwrap() {
+        Err(RenderError::Failed(error)) => {
+            assert!(
+                matches!(error.downcast_ref(), Some(Error::Starved { .. })),
+                "{error}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn memory_beyond_the_limit_ends_the_worker_and_nobody_else() {
+    let mut config = config();
+    config.memory_bytes = 256 << 20;
+    let jail = Jail::new(config);
+    let within = telling(&png(10, 10, [0; 3]), "allocate=150000000");
+    in_time(jail.render(within, &small_recipe())).await.unwrap();
+    let beyond = telling(&png(10, 10, [0; 3]), "allocate=300000000");
+    let detail = killed(in_time(jail.render(beyond, &small_recipe())).await);
+    assert!(detail.contains("256 MiB of memory"), "{detail}");
+    assert!(
+        detail.contains("memory allocation of 300000000 bytes failed"),
+        "{detail}"
+    );
+    in_time(jail.render(png(10, 10, [0; 3]).into(), &small_recipe()))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn dropping_a_call_kills_its_worker_and_the_next_caller_gets_its_own_answer() {
+    let jail = Jail::new(config());
+    let call = tokio::spawn({
+        let jail = jail.clone();
+        async move {
+            jail.render(telling(&png(50, 50, [1; 3]), "pause=60000"), &small_recipe())
+                .await
+        }
+    });
+    let process = Process::of(busy_worker(&jail, 1).await.pid);
+    call.abort();
+    process.ended().await;
+    let rendered = in_time(jail.render(png(60, 60, [2; 3]).into(), &small_recipe()))
+        .await
+        .unwrap();
+    assert_eq!(rendered.image.dimensions.width, 60);
+}
+
+#[tokio::test]
+async fn workers_outlive_the_thread_that_asked_for_them() {
+    let jail = Jail::new(config());
+    let runtime = tokio::runtime::Handle::current();
+    let asking = {
+        let jail = jail.clone();
+        move || runtime.block_on(jail.warm()).unwrap()
+    };
+    tokio::task::spawn_blocking(|| thread::spawn(asking).join().unwrap())
+        .await
+        .unwrap();
+    let before = jail.workers();
+    in_time(jail.probe(png(10, 10, [0; 3]).into())).await.unwrap();
+    assert_eq!(jail.workers()[0].pid, before[0].pid);
+}
+
+#[tokio::test]
+async fn a_busy_worker_ends_with_its_parent_and_files_left_open_for_the_parent_are_no_obstacle() {
+    // The shell leaves descriptor 9 open for the parent, as supervisors and terminals do.
+    let mut parent = Command::new("sh")
+        .args([
+            "-c",
+            "exec \"$0\" parent 9</dev/null",
+            env!("CARGO_BIN_EXE_tintype-jail-test-worker"),
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(parent.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let worker = Process::of(line.trim().parse().unwrap());
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    worker.ended().await;
+}
+
+#[tokio::test]
+async fn a_worker_is_replaced_after_its_share_of_sources() {
+    let mut config = config();
+    config.jobs_per_worker = 2;
+    let jail = Jail::new(config);
+    let mut pids = Vec::new();
+    for _ in 0..4 {
+        in_time(jail.warm()).await.unwrap();
+        pids.push(jail.workers()[0].pid);
+        in_time(jail.probe(png(10, 10, [0; 3]).into())).await.unwrap();
+    }
+    assert_eq!(pids[0], pids[1]);
+    assert_ne!(pids[1], pids[2]);
+    assert_eq!(pids[2], pids[3]);
+}
+
+#[tokio::test]
+async fn a_worker_that_keeps_memory_is_replaced() {
+    let mut config = config();
+    config.idle_memory_bytes = 100 << 20;
+    let jail = Jail::new(config);
+    in_time(jail.probe(telling(&png(10, 10, [0; 3]), "keep=50000000")))
+        .await
+        .unwrap();
+    assert_eq!(jail.workers().len(), 1);
+    in_time(jail.probe(telling(&png(10, 10, [0; 3]), "keep=60000000")))
+        .await
+        .unwrap();
+    assert_eq!(jail.workers(), []);
+}
+
+#[tokio::test]
+async fn shutdown_lets_work_finish_and_leaves_no_process() {
+    let mut config = config();
+    config.workers = 2;
+    let jail = Jail::new(config);
+    in_time(jail.warm()).await.unwrap();
+    let processes: Vec<_> = jail
+        .workers()
+        .iter()
+        .map(|worker| Process::of(worker.pid))
+        .collect();
+    assert_eq!(processes.len(), 2);
+    let call = tokio::spawn({
+        let jail = jail.clone();
+        async move { jail.probe(telling(&png(10, 10, [0; 3]), "pause=300")).await }
+    });
+    busy_worker(&jail, 1).await;
+    in_time(jail.shutdown()).await;
+    call.await.unwrap().unwrap();
+    for process in processes {
+        process.ended().await;
+    }
+    assert_eq!(jail.workers(), []);
+    match in_time(jail.probe(png(10, 10, [0; 3]).into())).await {
+        Err(RenderError::Failed(error)) => assert!(matches!(error.downcast_ref(), Some(Error::Closed))),
+        other => panic!("{other:?}"),
+    }
+}

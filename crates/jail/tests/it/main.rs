@@ -1,0 +1,121 @@
+//! Real workers in real processes.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy takes functions that tests share for production code"
+)]
+
+mod death;
+mod render;
+mod walls;
+
+use std::{future::Future, os::fd::OwnedFd, time::Duration};
+
+use bytes::Bytes;
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    process::{Pid, PidfdFlags, Signal},
+};
+use tintype_jail::{Config, Jail, Priority, WorkerStatus};
+use tintype_model::{Format, Recipe, RejectionCode, RenderError, Variant};
+
+/// How long anything here may take before the test gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn config() -> Config {
+    let mut config = Config::new(
+        env!("CARGO_BIN_EXE_tintype-jail-test-worker"),
+        vec!["worker".into()],
+    );
+    config.threads = 1;
+    config.deadline = Duration::from_secs(40);
+    // Tests run beside each other, and one that yields to all of them would prove nothing about time.
+    config.priority = Priority::Normal;
+    config
+}
+
+fn small_recipe() -> Recipe {
+    let variant = |name: &str, side: u32, formats: &[Format]| Variant {
+        name: name.to_owned(),
+        width: Some(side),
+        height: Some(side),
+        fit: tintype_model::Fit::Inside,
+        formats: formats.to_vec(),
+        quality: std::collections::BTreeMap::new(),
+    };
+    Recipe {
+        variants: vec![
+            variant("large", 64, &[Format::Webp, Format::Jpeg]),
+            variant("small", 16, &[Format::Png]),
+        ],
+        background: tintype_model::Rgb::default(),
+    }
+}
+
+fn png(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header().unwrap();
+    let pixels = colour.repeat(width as usize * height as usize);
+    writer.write_image_data(&pixels).unwrap();
+    writer.finish().unwrap();
+    file
+}
+
+/// A source that makes the test worker misbehave before it decodes.
+fn telling(picture: &[u8], command: &str) -> Bytes {
+    [picture, b"\ntintype-test:", command.as_bytes()].concat().into()
+}
+
+fn killed<T: std::fmt::Debug>(result: Result<T, RenderError>) -> String {
+    match result {
+        Err(RenderError::Rejected(rejection)) if rejection.code == RejectionCode::DecoderKilled => {
+            rejection.detail
+        }
+        other => panic!("not decoder_killed: {other:?}"),
+    }
+}
+
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what)
+        .await
+        .expect("it ends in time")
+}
+
+/// Waits for a worker that is working on its `jobs`-th source.
+async fn busy_worker(jail: &Jail, jobs: u32) -> WorkerStatus {
+    in_time(async {
+        loop {
+            let workers = jail.workers();
+            let found = workers.iter().find(|worker| worker.busy && worker.jobs == jobs);
+            if let Some(worker) = found {
+                return *worker;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await
+}
+
+/// A process, whatever its number is given to later.
+struct Process(OwnedFd);
+
+impl Process {
+    fn of(pid: u32) -> Self {
+        let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        Self(rustix::process::pidfd_open(pid, PidfdFlags::empty()).unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        rustix::process::pidfd_send_signal(&self.0, signal).unwrap();
+    }
+
+    /// A process descriptor is readable when its process has ended (pidfd_open(2)).
+    async fn ended(self) {
+        let patience = PATIENCE.try_into().unwrap();
+        let wait = move || poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&patience));
+        let ended = tokio::task::spawn_blocking(wait).await.unwrap().unwrap();
+        assert_eq!(ended, 1, "the process ends in time");
+    }
+}

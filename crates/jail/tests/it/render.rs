@@ -1,0 +1,160 @@
+use bytes::Bytes;
+use image::ImageReader;
+use tintype_jail::Jail;
+use tintype_model::{Dimensions, Format, RejectionCode, RenderError, Renderer};
+
+use crate::{config, in_time, png, small_recipe};
+
+fn decode(bytes: &[u8]) -> (u32, u32, [u8; 3]) {
+    let picture = ImageReader::new(std::io::Cursor::new(bytes))
+        .with_guessed_format()
+        .unwrap()
+        .decode()
+        .unwrap()
+        .to_rgb8();
+    let middle = picture.get_pixel(picture.width() / 2, picture.height() / 2);
+    (picture.width(), picture.height(), middle.0)
+}
+
+fn jpeg(width: u32, height: u32) -> Vec<u8> {
+    let picture = image::RgbImage::from_fn(width, height, |x, y| {
+        image::Rgb([x.to_le_bytes()[0], y.to_le_bytes()[0], 90])
+    });
+    let mut file = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut file, image::ImageFormat::Jpeg).unwrap();
+    file.into_inner()
+}
+
+#[tokio::test]
+async fn the_answer_is_the_recipe_in_its_order() {
+    let jail = Jail::new(config());
+    let rendered = in_time(jail.render(png(200, 100, [10, 200, 30]).into(), &small_recipe()))
+        .await
+        .unwrap();
+    assert_eq!(rendered.image.format, "png");
+    assert_eq!(
+        rendered.image.dimensions,
+        Dimensions {
+            width: 200,
+            height: 100
+        }
+    );
+    let files: Vec<_> = rendered
+        .files
+        .iter()
+        .map(|file| (file.variant.as_str(), file.format))
+        .collect();
+    let expected = [
+        ("large", Format::Webp),
+        ("large", Format::Jpeg),
+        ("small", Format::Png),
+    ];
+    assert_eq!(files, expected);
+    for file in &rendered.files {
+        let (width, height, colour) = decode(&file.bytes);
+        assert_eq!((width, height), (file.dimensions.width, file.dimensions.height));
+        for (got, want) in colour.iter().zip([10_u8, 200, 30]) {
+            assert!(got.abs_diff(want) < 12, "{colour:?} in {:?}", file.format);
+        }
+    }
+    assert_eq!(rendered.files[2].dimensions, Dimensions { width: 16, height: 8 });
+}
+
+#[tokio::test]
+async fn the_default_recipe_comes_back_whole() {
+    let mut config = config();
+    config.threads = 2;
+    let jail = Jail::new(config);
+    let recipe = tintype_model::Recipe::default();
+    let rendered = in_time(jail.render(jpeg(640, 480).into(), &recipe))
+        .await
+        .unwrap();
+    assert_eq!(rendered.files.len(), 9);
+    assert!(!rendered.engine.is_empty());
+    let probed = in_time(jail.probe(jpeg(640, 480).into())).await.unwrap();
+    assert_eq!(probed, rendered.image);
+}
+
+#[tokio::test]
+async fn twenty_callers_get_their_own_pictures() {
+    let mut config = config();
+    config.workers = 3;
+    let jail = Jail::new(config);
+    let calls = (0..20_u8).map(|number| {
+        let jail = jail.clone();
+        tokio::spawn(async move {
+            let colour = [number * 12, 255 - number * 12, 128];
+            let source = png(100 + u32::from(number), 100, colour);
+            let rendered = in_time(jail.render(source.into(), &small_recipe()))
+                .await
+                .unwrap();
+            assert_eq!(rendered.image.dimensions.width, 100 + u32::from(number));
+            assert_eq!(decode(&rendered.files[2].bytes).2, colour);
+        })
+    });
+    for call in calls.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+    let workers = jail.workers();
+    assert_eq!(workers.len(), 3);
+    assert_eq!(workers.iter().map(|worker| worker.jobs).sum::<u32>(), 20);
+}
+
+#[tokio::test]
+async fn hostile_sources_are_rejected_and_the_worker_goes_on() {
+    let jail = Jail::new(config());
+    let whole = png(300, 300, [1, 2, 3]);
+    let mut huge = whole.clone();
+    huge[16..20].copy_from_slice(&0x7FFF_FFFF_u32.to_be_bytes());
+    let mut corrupt = whole.clone();
+    let middle = corrupt.len() / 2;
+    corrupt[middle] ^= 0xFF;
+    for (name, source) in [
+        ("empty", Vec::new()),
+        ("text", b"<svg onload=alert(1)>".to_vec()),
+        ("truncated", whole[..whole.len() / 2].to_vec()),
+        ("only a signature", whole[..8].to_vec()),
+        ("a header of 2^31 columns", huge),
+        ("a flipped byte", corrupt),
+    ] {
+        match in_time(jail.render(source.into(), &small_recipe())).await {
+            Err(RenderError::Rejected(rejection)) => {
+                assert_ne!(
+                    rejection.code,
+                    RejectionCode::DecoderKilled,
+                    "{name}: {rejection:?}"
+                );
+                assert!(!rejection.detail.is_empty(), "{name}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    in_time(jail.render(whole.into(), &small_recipe())).await.unwrap();
+    let workers = jail.workers();
+    assert_eq!(workers.len(), 1);
+    assert_eq!(workers[0].jobs, 7, "one worker took every source");
+}
+
+#[tokio::test]
+async fn a_source_beyond_the_limit_starts_no_worker() {
+    let mut config = config();
+    config.limits.max_bytes = 100;
+    let jail = Jail::new(config);
+    match in_time(jail.render(Bytes::from_static(&[0; 101]), &small_recipe())).await {
+        Err(RenderError::Rejected(rejection)) => {
+            assert_eq!(rejection.code, RejectionCode::TooManyBytes);
+            assert!(rejection.detail.contains("101") && rejection.detail.contains("100"));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(jail.workers(), []);
+}
+
+#[tokio::test]
+async fn renditions_beyond_the_limit_are_not_read() {
+    let mut config = config();
+    config.max_output_bytes = 200;
+    let jail = Jail::new(config);
+    let detail = crate::killed(in_time(jail.render(jpeg(64, 64).into(), &small_recipe())).await);
+    assert!(detail.contains("the limit is 200"), "{detail}");
+}

@@ -1,0 +1,120 @@
+//! The worker of the jail's tests. A source that ends in `\ntintype-test:COMMAND` makes it misbehave before it decodes
+//! what stands before that. As `parent` it owns a jail itself, to be killed.
+
+use std::{
+    env, fs,
+    hint::black_box,
+    io::{self, Write},
+    os::unix::net::UnixStream,
+    process::{self, ExitCode},
+    thread,
+    time::Duration,
+};
+
+use tintype_jail::{Config, Jail, Priority};
+
+const MARK: &[u8] = b"\ntintype-test:";
+
+fn main() -> ExitCode {
+    match env::args().nth(1).as_deref() {
+        Some("worker") => tintype_jail::worker_main_with(misbehave),
+        Some("parent") => parent(),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn misbehave(source: &[u8]) {
+    let Some(at) = source.windows(MARK.len()).rposition(|window| window == MARK) else {
+        return;
+    };
+    let command = String::from_utf8_lossy(&source[at + MARK.len()..]);
+    let (command, argument) = command.split_once('=').unwrap_or((&command, ""));
+    let number = || argument.parse::<usize>().expect("the command has a number");
+    match command {
+        "hang" => loop {
+            thread::park();
+        },
+        "spin" => loop {
+            black_box(());
+        },
+        "pause" => thread::sleep(Duration::from_millis(number() as u64)),
+        "allocate" => drop(black_box(vec![1_u8; number()])),
+        "keep" => std::mem::forget(black_box(vec![1_u8; number()])),
+        "panic" => panic!("as\ntold"),
+        "abort" => process::abort(),
+        "exit" => end(number()),
+        "overflow" => {
+            black_box(overflow(&[0; 1000]));
+        }
+        "close" => close(),
+        "say" => say(argument.as_bytes()),
+        "frame" => {
+            say(&u32::try_from(argument.len()).unwrap_or(0).to_le_bytes());
+            say(argument.as_bytes());
+        }
+        "report" => panic!("{}", report()),
+        _ => panic!("unknown command {command}"),
+    }
+}
+
+#[expect(
+    clippy::exit,
+    reason = "a worker that ends in the middle of its work is what is tested"
+)]
+fn end(code: usize) -> ! {
+    process::exit(i32::try_from(code).unwrap_or(1))
+}
+
+#[expect(unconditional_recursion, reason = "it is to overflow the stack")]
+fn overflow(last: &[u8; 1000]) -> u64 {
+    let mut next = *last;
+    next[0] = next[0].wrapping_add(1);
+    black_box(&next);
+    overflow(&next) + u64::from(next[0])
+}
+
+/// Closes the pipe to the parent and stays alive.
+fn close() -> ! {
+    let null = io::stderr();
+    rustix::stdio::dup2_stdout(&null).expect("standard error is open");
+    loop {
+        thread::park();
+    }
+}
+
+fn say(bytes: &[u8]) {
+    let mut stdout = io::stdout();
+    stdout.write_all(bytes).expect("the parent reads");
+    stdout.flush().expect("the parent reads");
+}
+
+fn report() -> String {
+    let variables = env::vars_os().count();
+    let folder = env::current_dir().expect("there is a working directory");
+    let open = fs::File::open("/etc/passwd").is_ok();
+    let socket = UnixStream::pair().is_ok();
+    format!(
+        "variables={variables} folder={} open={open} socket={socket}",
+        folder.display()
+    )
+}
+
+#[tokio::main]
+async fn parent() -> ExitCode {
+    let program = env::current_exe().expect("this program has a path");
+    let mut config = Config::new(program, vec!["worker".into()]);
+    config.priority = Priority::Normal;
+    let jail = Jail::new(config);
+    let busy = jail.clone();
+    let work = tokio::spawn(async move { busy.probe([MARK, b"spin"].concat().into()).await.map(drop) });
+    let pid = loop {
+        // Its first source has arrived when it is counted.
+        if let Some(worker) = jail.workers().iter().find(|worker| worker.jobs == 1) {
+            break worker.pid;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    say(format!("{pid}\n").as_bytes());
+    drop(work.await);
+    ExitCode::SUCCESS
+}
