@@ -1,0 +1,484 @@
+//! The JSON that the API speaks. Independent of how records are stored, so that either can change alone.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tintype_model::{Format, ImageInfo, ObjectKey, Recipe, Record, Rendition, Status, UnixMillis, Version};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::cache::CacheStats;
+use crate::markup::{Urls, markup};
+use crate::port::{PresignedUpload, QueueDepth};
+
+/// Which picture.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct KeyQuery {
+    /// The source's key.
+    pub key: String,
+}
+
+/// Which pictures.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// Only keys that start with this.
+    #[serde(default)]
+    pub prefix: String,
+    /// Only this status; without it all but deleted ones.
+    #[serde(default)]
+    pub status: Option<StatusName>,
+    /// Only keys after this one in byte order: `next` of the page before.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// At most this many, 1 to 1,000.
+    #[serde(default = "default_limit")]
+    #[param(minimum = 1, maximum = 1000, default = 100)]
+    pub limit: usize,
+}
+
+pub(crate) const MAX_LIMIT: usize = 1000;
+
+const fn default_limit() -> usize {
+    100
+}
+
+/// What has become of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StatusName {
+    /// Uploaded, not processed yet.
+    Pending,
+    /// Published.
+    Ready,
+    /// Not publishable; `rejection` says why.
+    Rejected,
+    /// Given up after all retries; `failure` says why.
+    Failed,
+    /// Deleted.
+    Deleted,
+}
+
+impl StatusName {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Ready,
+        Self::Rejected,
+        Self::Failed,
+        Self::Deleted,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Ready => "ready",
+            Self::Rejected => "rejected",
+            Self::Failed => "failed",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// An upload to be signed.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct UploadRequest {
+    /// The key to upload to.
+    #[schema(min_length = 1, max_length = 1024, example = "some/photo.jpg")]
+    pub key: String,
+    /// The media type that the upload will be sent with.
+    #[serde(default)]
+    #[schema(example = "image/jpeg")]
+    pub content_type: Option<String>,
+    /// For how many seconds the upload may start, 1 to 900. Default: 900
+    #[serde(default)]
+    #[schema(minimum = 1, maximum = 900)]
+    pub expires_in: Option<u64>,
+}
+
+/// A signed upload: send the picture with this method to this URL, with these headers or form fields.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Upload {
+    /// The key that it uploads to.
+    key: String,
+    /// `PUT`, or `POST` for a form.
+    #[schema(example = "PUT")]
+    method: String,
+    /// Where to send it.
+    url: String,
+    /// Headers to send.
+    headers: BTreeMap<String, String>,
+    /// Form fields to send before the file.
+    fields: BTreeMap<String, String>,
+    /// For how many seconds the upload may start.
+    expires_in: u64,
+}
+
+impl Upload {
+    pub(crate) fn new(key: &ObjectKey, upload: PresignedUpload) -> Self {
+        Self {
+            key: key.as_str().to_owned(),
+            method: upload.method,
+            url: upload.url,
+            headers: upload.headers,
+            fields: upload.fields,
+            expires_in: upload.expires_in.as_secs(),
+        }
+    }
+}
+
+/// A page of pictures, in byte order of their keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ImagePage {
+    /// The pictures.
+    pub items: Vec<Image>,
+    /// Pass it as `after` to get the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// What is known of one picture. The parts that do not belong to its status are absent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Image {
+    /// The source's key.
+    pub key: String,
+    /// What has become of it.
+    pub status: StatusName,
+    /// When that was written, RFC 3339 in UTC.
+    #[schema(format = DateTime)]
+    pub updated_at: String,
+    /// The uploaded object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// The published set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published: Option<Published>,
+    /// Why nothing is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejection: Option<Rejection>,
+    /// Why processing was given up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// An uploaded object.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Source {
+    /// Its `ETag`, without quotes.
+    pub etag: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// SHA-256 of its bytes in hexadecimal, once they were read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// A published set of renditions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Published {
+    /// Names this set in URLs under `/v/`.
+    version: String,
+    /// Hash of the recipe that it was made by.
+    recipe: String,
+    /// Name and version of the engine that made it.
+    engine: String,
+    /// Whether the recipe in force is another one.
+    stale: bool,
+    /// What the picture is.
+    picture: Picture,
+    /// Every variant in every format.
+    renditions: Vec<RenditionInfo>,
+}
+
+/// What probing and decoding told about a picture.
+#[derive(Debug, Serialize, ToSchema)]
+struct Picture {
+    /// Format of the source by its content.
+    #[schema(example = "jpeg")]
+    format: String,
+    /// Columns, after its orientation was applied.
+    width: u32,
+    /// Rows, after its orientation was applied.
+    height: u32,
+    /// EXIF orientation of the source, 1 to 8; it has been applied.
+    orientation: u8,
+    /// Whether any pixel can be transparent.
+    has_alpha: bool,
+    /// Number of frames.
+    frames: u32,
+    /// Bits per channel in the source.
+    bit_depth: u8,
+    /// What the pixels meant in the source.
+    color_space: String,
+    /// Description of the embedded ICC profile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icc_description: Option<String>,
+}
+
+/// One variant in one format.
+#[derive(Debug, Serialize, ToSchema)]
+struct RenditionInfo {
+    /// Name of the variant.
+    #[schema(example = "medium")]
+    variant: String,
+    /// The format.
+    #[schema(example = "avif")]
+    format: &'static str,
+    /// Its media type.
+    content_type: &'static str,
+    /// Columns.
+    width: u32,
+    /// Rows.
+    height: u32,
+    /// Size in bytes.
+    size_bytes: u64,
+    /// Strong entity tag, without quotes.
+    etag: String,
+}
+
+/// Why nothing is published.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Rejection {
+    /// For programs.
+    #[schema(example = "corrupt_image")]
+    code: &'static str,
+    /// For people.
+    detail: String,
+}
+
+/// Why processing was given up.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Failure {
+    /// The last error.
+    error: String,
+    /// How often it was tried.
+    attempts: u32,
+}
+
+impl Image {
+    pub(crate) fn new(record: &Record, recipe: &Recipe) -> Self {
+        let mut image = Self {
+            key: record.key.as_str().to_owned(),
+            status: StatusName::Pending,
+            updated_at: timestamp(record.updated_at),
+            source: record.source.as_ref().map(|source| Source {
+                etag: source.etag.clone(),
+                size_bytes: source.size_bytes,
+                sha256: source.sha256.clone(),
+            }),
+            published: None,
+            rejection: None,
+            failure: None,
+        };
+        match &record.status {
+            Status::Pending => {}
+            Status::Deleted => image.status = StatusName::Deleted,
+            Status::Ready {
+                version,
+                recipe: made_by,
+                engine,
+                image: picture,
+                renditions,
+            } => {
+                image.status = StatusName::Ready;
+                image.published = Some(Published {
+                    version: version.0.clone(),
+                    recipe: made_by.clone(),
+                    engine: engine.clone(),
+                    stale: *made_by != recipe.hash(),
+                    picture: Picture::new(picture),
+                    renditions: renditions.iter().map(RenditionInfo::new).collect(),
+                });
+            }
+            Status::Rejected { rejection } => {
+                image.status = StatusName::Rejected;
+                image.rejection = Some(Rejection {
+                    code: rejection.code.name(),
+                    detail: rejection.detail.clone(),
+                });
+            }
+            Status::Failed { failure } => {
+                image.status = StatusName::Failed;
+                image.failure = Some(Failure {
+                    error: failure.error.clone(),
+                    attempts: failure.attempts,
+                });
+            }
+        }
+        image
+    }
+}
+
+/// RFC 3339 in UTC; the farthest date for times beyond the year 9999.
+pub(crate) fn timestamp(time: UnixMillis) -> String {
+    let millis = i64::try_from(time.0).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(millis)
+        .unwrap_or(Timestamp::MAX)
+        .to_string()
+}
+
+impl Picture {
+    fn new(image: &ImageInfo) -> Self {
+        Self {
+            format: image.format.clone(),
+            width: image.dimensions.width,
+            height: image.dimensions.height,
+            orientation: image.orientation,
+            has_alpha: image.has_alpha,
+            frames: image.frames,
+            bit_depth: image.bit_depth,
+            color_space: image.color_space.clone(),
+            icc_description: image.icc_description.clone(),
+        }
+    }
+}
+
+impl RenditionInfo {
+    fn new(rendition: &Rendition) -> Self {
+        Self {
+            variant: rendition.variant.clone(),
+            format: rendition.format.name(),
+            content_type: rendition.format.media_type(),
+            width: rendition.dimensions.width,
+            height: rendition.dimensions.height,
+            size_bytes: rendition.size_bytes,
+            etag: rendition.etag.clone(),
+        }
+    }
+}
+
+/// One picture and how to show it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ImageDetail {
+    /// What is known of it.
+    pub image: Image,
+    /// URLs that show the newest version, cached for a day; absent while nothing is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<Delivery>,
+    /// URLs that name this version, cached for a year; absent while nothing is published.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub versioned: Option<Delivery>,
+}
+
+/// How to show a picture.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Delivery {
+    /// URL of each variant, in the best format that a browser accepts.
+    negotiated: BTreeMap<String, String>,
+    /// URL of each variant in each format.
+    urls: BTreeMap<String, BTreeMap<String, String>>,
+    /// `srcset` by format, of the variants that keep the aspect.
+    srcset: BTreeMap<String, String>,
+    /// A `<picture>` element; `alt` and `sizes` are the page's to fill in.
+    picture: String,
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        base: &str,
+        key: &ObjectKey,
+        version: Option<&Version>,
+        renditions: &[Rendition],
+        recipe: &Recipe,
+    ) -> Self {
+        let urls = Urls { base, key, version };
+        let mut negotiated = BTreeMap::new();
+        let mut fixed: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+        for Rendition { variant, format, .. } in renditions {
+            negotiated
+                .entry(variant.clone())
+                .or_insert_with(|| urls.of(variant, None));
+            let of_variant = fixed.entry(variant.clone()).or_default();
+            of_variant.insert(format.name().to_owned(), urls.of(variant, Some(*format)));
+        }
+        let markup = markup(urls, renditions, recipe);
+        let named = |(format, srcset): (Format, String)| (format.name().to_owned(), srcset);
+        Self {
+            negotiated,
+            urls: fixed,
+            srcset: markup.srcset.into_iter().map(named).collect(),
+            picture: markup.picture,
+        }
+    }
+}
+
+/// Work that was accepted and goes on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Accepted {
+    /// The source's key.
+    pub key: String,
+    /// `deleting` or `reprocessing`.
+    #[schema(example = "deleting")]
+    pub status: &'static str,
+}
+
+/// How the whole is doing.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Stats {
+    /// Pictures by status.
+    pub images: Counts,
+    /// Jobs by state; absent when the queue did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueDepth>,
+    /// Number of workers that take jobs.
+    pub workers: u32,
+    /// The cache of this process.
+    pub cache: CacheInfo,
+}
+
+/// Pictures by status.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Counts {
+    /// Uploaded, not processed yet.
+    pub pending: u64,
+    /// Published.
+    pub ready: u64,
+    /// Not publishable.
+    pub rejected: u64,
+    /// Given up after all retries.
+    pub failed: u64,
+}
+
+/// A cache of renditions.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct CacheInfo {
+    /// Memory taken.
+    bytes: u64,
+    /// Memory that may be taken.
+    capacity_bytes: u64,
+    /// Number of renditions.
+    entries: u64,
+    /// Renditions read from it.
+    hits: u64,
+    /// Renditions read from the store.
+    misses: u64,
+}
+
+impl From<CacheStats> for CacheInfo {
+    fn from(stats: CacheStats) -> Self {
+        let CacheStats {
+            bytes,
+            capacity_bytes,
+            entries,
+            hits,
+            misses,
+        } = stats;
+        Self {
+            bytes,
+            capacity_bytes,
+            entries,
+            hits,
+            misses,
+        }
+    }
+}
+
+impl Delivery {
+    /// The `<picture>` element alone.
+    pub(crate) fn into_picture(self) -> String {
+        self.picture
+    }
+}

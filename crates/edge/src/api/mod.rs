@@ -1,0 +1,405 @@
+//! `/api/v1`: what programs ask for. Keys travel as a query parameter, because gateways rewrite paths.
+
+mod dto;
+mod extract;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State as Extract;
+use axum::routing::{MethodRouter, get, post};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use tintype_model::{
+    Job, ObjectKey, Precondition, Record, RecordFilter, Rejection, RejectionCode, Status, StoreError, Work,
+};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+
+use crate::error::{Error, Problem, Result};
+use crate::state::{Shared, State};
+
+use dto::{
+    Accepted, Counts, Image, ImageDetail, ImagePage, KeyQuery, ListQuery, MAX_LIMIT, Source, Stats, Upload,
+    UploadRequest,
+};
+pub(crate) use dto::{Delivery, StatusName, timestamp};
+use extract::JsonBody;
+pub(crate) use extract::{Params, object_key};
+
+/// Longest life of a presigned upload.
+const MAX_EXPIRY: Duration = Duration::from_mins(15);
+
+/// Media type of problem documents (RFC 9457).
+const PROBLEM: &str = "application/problem+json";
+
+const NO_IMAGE: &str = "there is no source and no record with this key";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tintype",
+        description = "Uploads, records and URLs of pictures. Errors are problem documents (RFC 9457).",
+    ),
+    paths(create_upload, list_images, get_image, delete_image, reprocess_image, get_stats, get_document),
+    security(("token" = [])),
+    modifiers(&Common),
+)]
+struct Document;
+
+/// What all operations have in common.
+struct Common;
+
+/// Answers that any operation may give, besides its own.
+const REFUSALS: [(&str, &str); 4] = [
+    ("401", "There is no valid token or session"),
+    ("403", "The write comes from another origin"),
+    ("421", "The Host is not one that this server answers for"),
+    ("503", "A store did not answer; try again"),
+];
+
+impl Modify for Common {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("The admin token"))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+        for path in document.paths.paths.values_mut() {
+            let operations = [&mut path.get, &mut path.post, &mut path.delete];
+            for operation in operations.into_iter().flatten() {
+                for (status, description) in REFUSALS {
+                    let problem = Ref::from_schema_name("Problem");
+                    let content = ContentBuilder::new().schema(Some(problem)).build();
+                    let response = ResponseBuilder::new()
+                        .description(description)
+                        .content(PROBLEM, content)
+                        .build();
+                    operation
+                        .responses
+                        .responses
+                        .insert(status.to_owned(), response.into());
+                }
+            }
+        }
+    }
+}
+
+/// Every path of the API with its methods. The router is made from this list and nothing else.
+pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<State>>); 6] {
+    [
+        ("/api/v1/uploads", post(create_upload)),
+        ("/api/v1/images", get(list_images)),
+        ("/api/v1/image", get(get_image).delete(delete_image)),
+        ("/api/v1/image/reprocess", post(reprocess_image)),
+        ("/api/v1/stats", get(get_stats)),
+        ("/api/v1/openapi.json", get(get_document)),
+    ]
+}
+
+/// Signs an upload.
+#[utoipa::path(
+    post,
+    path = "/api/v1/uploads",
+    request_body = UploadRequest,
+    responses(
+        (status = 200, description = "The signed upload", body = Upload),
+        (status = 400, description = "The request is wrong", body = Problem, content_type = PROBLEM),
+        (status = 413, description = "The body is too large", body = Problem, content_type = PROBLEM),
+        (status = 415, description = "The body is not JSON", body = Problem, content_type = PROBLEM),
+        (status = 422, description = "Pictures could not be delivered under this key", body = Problem,
+            content_type = PROBLEM),
+    ),
+)]
+async fn create_upload(
+    Extract(state): Shared,
+    uri: Uri,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<UploadRequest>,
+) -> Result<Json<Upload>> {
+    let key = object_key(request.key)?;
+    key.check_servable(&state.edge.recipe).map_err(|reason| {
+        Error::Rejected(Rejection::new(RejectionCode::UnservableKey, reason.to_string()))
+    })?;
+    let expires = request.expires_in.map_or(MAX_EXPIRY, Duration::from_secs);
+    if expires.is_zero() || expires > MAX_EXPIRY {
+        let max = MAX_EXPIRY.as_secs();
+        return Err(Error::BadRequest(format!(
+            "expires_in is {}, it must be 1 to {max} seconds",
+            expires.as_secs()
+        )));
+    }
+    let content_type = request.content_type.as_deref();
+    if content_type
+        .is_some_and(|value| value.is_empty() || HeaderValue::from_str(value).is_err() || !value.is_ascii())
+    {
+        return Err(Error::BadRequest(
+            "content_type cannot be sent as a header".to_owned(),
+        ));
+    }
+    let base_url = state.base_url(&uri, &headers)?;
+    let upload = state
+        .edge
+        .uploads
+        .presign_put(&base_url, &key, content_type, expires)
+        .await?;
+    Ok(Json(Upload::new(&key, upload)))
+}
+
+/// Lists pictures.
+#[utoipa::path(
+    get,
+    path = "/api/v1/images",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "A page of pictures", body = ImagePage),
+        (status = 400, description = "The request is wrong", body = Problem, content_type = PROBLEM),
+    ),
+)]
+async fn list_images(Extract(state): Shared, Params(query): Params<ListQuery>) -> Result<Json<ImagePage>> {
+    if !(1..=MAX_LIMIT).contains(&query.limit) {
+        return Err(Error::BadRequest(format!(
+            "limit is {}, it must be 1 to {MAX_LIMIT}",
+            query.limit
+        )));
+    }
+    let filter = RecordFilter {
+        prefix: query.prefix,
+        status: query.status.map(|status| status.name().to_owned()),
+    };
+    let page = state
+        .edge
+        .metadata
+        .list(&filter, query.after.as_deref(), query.limit)
+        .await?;
+    let items = page
+        .items
+        .iter()
+        .map(|record| Image::new(record, &state.edge.recipe))
+        .collect();
+    Ok(Json(ImagePage {
+        items,
+        next: page.next,
+    }))
+}
+
+/// Shows one picture, with its URLs and markup.
+#[utoipa::path(
+    get,
+    path = "/api/v1/image",
+    params(KeyQuery),
+    responses(
+        (status = 200, description = "The picture", body = ImageDetail),
+        (status = 400, description = "The request is wrong", body = Problem, content_type = PROBLEM),
+        (status = 404, description = "There is no such picture", body = Problem, content_type = PROBLEM),
+    ),
+)]
+async fn get_image(
+    Extract(state): Shared,
+    uri: Uri,
+    headers: HeaderMap,
+    Params(query): Params<KeyQuery>,
+) -> Result<Json<ImageDetail>> {
+    let key = object_key(query.key)?;
+    let Some(record) = live_record(&state, &key).await? else {
+        let image = unprocessed(&state, &key).await?;
+        return Ok(Json(ImageDetail {
+            image,
+            current: None,
+            versioned: None,
+        }));
+    };
+    let mut detail = ImageDetail {
+        image: Image::new(&record, &state.edge.recipe),
+        current: None,
+        versioned: None,
+    };
+    if let Status::Ready {
+        version, renditions, ..
+    } = &record.status
+    {
+        let base = state.base_url(&uri, &headers)?;
+        let delivery = |version| Delivery::new(&base, &key, version, renditions, &state.edge.recipe);
+        detail.current = Some(delivery(None));
+        detail.versioned = Some(delivery(Some(version)));
+    }
+    Ok(Json(detail))
+}
+
+/// The record, unless it is a tombstone.
+pub(crate) async fn live_record(state: &State, key: &ObjectKey) -> Result<Option<Record>> {
+    let record = state.edge.metadata.get(key).await?;
+    Ok(record.filter(|record| record.status != Status::Deleted))
+}
+
+/// A source whose event has not left a record yet.
+async fn unprocessed(state: &State, key: &ObjectKey) -> Result<Image> {
+    let meta = match state.edge.sources.head(key.as_str()).await {
+        Ok(meta) => meta,
+        Err(StoreError::NotFound) => return Err(Error::NotFound(NO_IMAGE)),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Image {
+        key: meta.key,
+        status: StatusName::Pending,
+        updated_at: timestamp(meta.modified_at),
+        source: Some(Source {
+            etag: meta.etag,
+            size_bytes: meta.size_bytes,
+            sha256: None,
+        }),
+        published: None,
+        rejection: None,
+        failure: None,
+    })
+}
+
+/// Deletes a source; its renditions and its record follow.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/image",
+    params(KeyQuery),
+    responses(
+        (status = 202, description = "The source is deleted, the rest follows", body = Accepted),
+        (status = 400, description = "The request is wrong", body = Problem, content_type = PROBLEM),
+        (status = 404, description = "There is no such picture", body = Problem, content_type = PROBLEM),
+    ),
+)]
+async fn delete_image(
+    Extract(state): Shared,
+    Params(query): Params<KeyQuery>,
+) -> Result<(StatusCode, Json<Accepted>)> {
+    let key = object_key(query.key)?;
+    match state.edge.sources.head(key.as_str()).await {
+        Ok(_) => {
+            state
+                .edge
+                .sources
+                .delete(key.as_str(), Precondition::None)
+                .await?
+        }
+        Err(StoreError::NotFound) => {
+            // The source's own event was lost, or is under way: asking twice does no harm.
+            let record = live_record(&state, &key)
+                .await?
+                .ok_or(Error::NotFound(NO_IMAGE))?;
+            let order = record.order.next_revision();
+            state
+                .edge
+                .queue
+                .enqueue(&Job {
+                    key: key.clone(),
+                    order,
+                    work: Work::Remove,
+                })
+                .await?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(accepted(&key, "deleting"))
+}
+
+fn accepted(key: &ObjectKey, status: &'static str) -> (StatusCode, Json<Accepted>) {
+    let key = key.as_str().to_owned();
+    (StatusCode::ACCEPTED, Json(Accepted { key, status }))
+}
+
+/// Makes the renditions of a source again.
+#[utoipa::path(
+    post,
+    path = "/api/v1/image/reprocess",
+    params(KeyQuery),
+    responses(
+        (status = 202, description = "The work is queued", body = Accepted),
+        (status = 400, description = "The request is wrong", body = Problem, content_type = PROBLEM),
+        (status = 404, description = "There is no such picture", body = Problem, content_type = PROBLEM),
+        (status = 409, description = "The source is gone, or waits to be processed anyway", body = Problem,
+            content_type = PROBLEM),
+    ),
+)]
+async fn reprocess_image(
+    Extract(state): Shared,
+    Params(query): Params<KeyQuery>,
+) -> Result<(StatusCode, Json<Accepted>)> {
+    let key = object_key(query.key)?;
+    let record = live_record(&state, &key).await?;
+    let (record, source) = match (record, state.edge.sources.head(key.as_str()).await) {
+        (
+            _,
+            Err(
+                error @ (StoreError::Unavailable(_)
+                | StoreError::PreconditionFailed
+                | StoreError::TooLarge { .. }),
+            ),
+        ) => {
+            return Err(error.into());
+        }
+        (None, Err(StoreError::NotFound)) => return Err(Error::NotFound(NO_IMAGE)),
+        (Some(_), Err(StoreError::NotFound)) => {
+            return Err(Error::Conflict("the source is gone, there is nothing to render"));
+        }
+        (None, Ok(_)) => {
+            return Err(Error::Conflict(
+                "the source waits to be processed for the first time",
+            ));
+        }
+        (Some(record), Ok(source)) => (record, source),
+    };
+    if record.status == Status::Pending {
+        return Err(Error::Conflict("the source waits to be processed"));
+    }
+    let job = Job {
+        key: key.clone(),
+        order: record.order.next_revision(),
+        work: Work::Render { etag: source.etag },
+    };
+    state.edge.queue.enqueue(&job).await?;
+    Ok(accepted(&key, "reprocessing"))
+}
+
+/// Counts pictures and jobs.
+#[utoipa::path(
+    get,
+    path = "/api/v1/stats",
+    responses((status = 200, description = "Counts as they are now", body = Stats)),
+)]
+async fn get_stats(Extract(state): Shared) -> Result<Json<Stats>> {
+    let counts = state.edge.metadata.counts().await?;
+    let health = state.edge.health.report().await;
+    Ok(Json(Stats {
+        images: Counts {
+            pending: counts.pending,
+            ready: counts.ready,
+            rejected: counts.rejected,
+            failed: counts.failed,
+        },
+        queue: health.queue,
+        workers: health.workers,
+        cache: state.cache.stats().into(),
+    }))
+}
+
+/// Describes this API (OpenAPI 3.1).
+#[utoipa::path(
+    get,
+    path = "/api/v1/openapi.json",
+    responses((status = 200, description = "This document", body = serde_json::Value)),
+)]
+async fn get_document() -> Json<utoipa::openapi::OpenApi> {
+    Json(Document::openapi())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_document_has_the_paths_of_the_router() {
+        let routed: BTreeSet<String> = routes().into_iter().map(|(path, _)| path.to_owned()).collect();
+        let documented: BTreeSet<String> = Document::openapi().paths.paths.into_keys().collect();
+        assert_eq!(routed, documented);
+    }
+}

@@ -1,0 +1,302 @@
+//! Conditional requests (RFC 9110 section 13), evaluated in the order of section 13.2.2.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use http::HeaderMap;
+use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
+
+/// What identifies the representation that would be sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Validators<'a> {
+    /// Its strong entity tag, without quotes.
+    pub etag: &'a str,
+    /// When it was published, in whole seconds.
+    pub modified_at: SystemTime,
+}
+
+/// What the preconditions leave to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Send the representation; whether a `Range` counts.
+    Send {
+        /// False when `If-Range` names another representation.
+        allow_range: bool,
+    },
+    /// 304: the client has it.
+    NotModified,
+    /// 412: the client asked for another one.
+    Failed,
+}
+
+/// Evaluates the preconditions of a GET or HEAD.
+pub(crate) fn evaluate(headers: &HeaderMap, validators: Validators<'_>) -> Verdict {
+    let etag = validators.etag;
+    if headers.contains_key(IF_MATCH) {
+        if !list_names(headers, &IF_MATCH, |tag| tag == Tag::Strong(etag)) {
+            return Verdict::Failed;
+        }
+    } else if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|date| validators.modified_at > date) {
+        return Verdict::Failed;
+    }
+    if headers.contains_key(IF_NONE_MATCH) {
+        if list_names(headers, &IF_NONE_MATCH, |tag| tag.opaque() == etag) {
+            return Verdict::NotModified;
+        }
+    } else if date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| validators.modified_at <= date) {
+        return Verdict::NotModified;
+    }
+    Verdict::Send {
+        allow_range: range_is_current(headers, etag),
+    }
+}
+
+/// A date never makes a range current: two versions may be published within its one second, so it is a weak
+/// validator (RFC 9110 section 8.8.2.2), and `If-Range` needs a strong one.
+fn range_is_current(headers: &HeaderMap, etag: &str) -> bool {
+    match text(headers, &IF_RANGE) {
+        Text::Absent => true,
+        Text::One(value) => next_tag(value) == Some((Tag::Strong(etag), "")),
+        Text::Unreadable => false,
+    }
+}
+
+enum Text<'a> {
+    Absent,
+    One(&'a str),
+    Unreadable,
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Text<'a> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Text::Absent,
+        (Some(value), None) => value
+            .to_str()
+            .map_or(Text::Unreadable, |value| Text::One(value.trim())),
+        (Some(_), Some(_)) => Text::Unreadable,
+    }
+}
+
+/// A header that is not one valid date is ignored (RFC 9110 sections 13.1.3 and 13.1.4).
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    match text(headers, name) {
+        Text::One(value) => httpdate::parse_http_date(value).ok(),
+        Text::Absent | Text::Unreadable => None,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tag<'a> {
+    Strong(&'a str),
+    Weak(&'a str),
+}
+
+impl<'a> Tag<'a> {
+    const fn opaque(self) -> &'a str {
+        match self {
+            Self::Strong(opaque) | Self::Weak(opaque) => opaque,
+        }
+    }
+}
+
+/// Reads an entity tag from the start of `text`; what follows it comes with it.
+fn next_tag(text: &str) -> Option<(Tag<'_>, &str)> {
+    let (weak, quoted) = match text.strip_prefix("W/") {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
+    if opaque.bytes().any(|byte| matches!(byte, 0..=0x20 | 0x7F)) {
+        return None;
+    }
+    let tag = if weak {
+        Tag::Weak(opaque)
+    } else {
+        Tag::Strong(opaque)
+    };
+    Some((tag, rest))
+}
+
+/// Whether the header is `*`, or a list with a tag that matches. What follows a part that is no entity tag is not
+/// read.
+fn list_names(headers: &HeaderMap, name: &HeaderName, matches: impl Fn(Tag<'_>) -> bool) -> bool {
+    let lines = headers.get_all(name);
+    lines.iter().filter_map(|line| line.to_str().ok()).any(|line| {
+        let mut rest = line.trim();
+        if rest == "*" {
+            return true;
+        }
+        loop {
+            rest = rest.trim_start_matches([' ', '\t', ',']);
+            let Some((tag, after)) = next_tag(rest) else {
+                return false;
+            };
+            if matches(tag) {
+                return true;
+            }
+            rest = after.trim_start_matches([' ', '\t']);
+            if !rest.is_empty() && !rest.starts_with(',') {
+                return false;
+            }
+        }
+    })
+}
+
+/// Whole seconds, the precision of an HTTP date; never later than now (RFC 9110 section 8.8.2.1).
+pub(crate) fn last_modified(unix_millis: u64) -> SystemTime {
+    let written = UNIX_EPOCH + Duration::from_secs(unix_millis / 1000);
+    written.min(SystemTime::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    const ETAG: &str = "abc";
+    const MODIFIED: u64 = 1_700_000_000;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn verdict(pairs: &[(HeaderName, &str)]) -> Verdict {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
+        }
+        evaluate(
+            &headers,
+            Validators {
+                etag: ETAG,
+                modified_at: at(MODIFIED),
+            },
+        )
+    }
+
+    const SEND: Verdict = Verdict::Send { allow_range: true };
+
+    #[test]
+    fn if_none_match_compares_weakly_and_reads_lists() {
+        for value in [
+            "\"abc\"",
+            "W/\"abc\"",
+            "*",
+            "\"x\", \"abc\"",
+            "\"a,b\" , W/\"abc\"",
+            ",,\"abc\"",
+            "\"\",\"abc\"",
+        ] {
+            assert_eq!(
+                verdict(&[(IF_NONE_MATCH, value)]),
+                Verdict::NotModified,
+                "{value}"
+            );
+        }
+        for value in [
+            "\"abcd\"",
+            "abc",
+            "\"abc",
+            "\"x\" \"abc\"",
+            "",
+            "w/\"abc\"",
+            "\"*\"",
+            "*, \"x\"",
+        ] {
+            assert_eq!(verdict(&[(IF_NONE_MATCH, value)]), SEND, "{value}");
+        }
+        assert_eq!(
+            verdict(&[(IF_NONE_MATCH, "\"x\""), (IF_NONE_MATCH, "\"abc\"")]),
+            Verdict::NotModified
+        );
+    }
+
+    #[test]
+    fn if_match_and_if_range_compare_strongly() {
+        for value in ["\"abc\"", "*", "\"x\", \"abc\""] {
+            assert_eq!(verdict(&[(IF_MATCH, value)]), SEND, "{value}");
+        }
+        for value in ["W/\"abc\"", "\"x\"", "abc"] {
+            assert_eq!(verdict(&[(IF_MATCH, value)]), Verdict::Failed, "{value}");
+        }
+        let whole = Verdict::Send { allow_range: false };
+        assert_eq!(verdict(&[(IF_RANGE, "\"abc\"")]), SEND);
+        for value in [
+            "W/\"abc\"",
+            "\"x\"",
+            "\"abc\", \"abc\"",
+            "abc",
+            &httpdate::fmt_http_date(at(MODIFIED)),
+        ] {
+            assert_eq!(verdict(&[(IF_RANGE, value)]), whole, "{value}");
+        }
+    }
+
+    #[test]
+    fn dates_in_all_three_forms_count_and_others_are_ignored() {
+        for value in [
+            "Tue, 14 Nov 2023 22:13:20 GMT",
+            "Tuesday, 14-Nov-23 22:13:20 GMT",
+            "Tue Nov 14 22:13:20 2023",
+        ] {
+            assert_eq!(
+                verdict(&[(IF_MODIFIED_SINCE, value)]),
+                Verdict::NotModified,
+                "{value}"
+            );
+        }
+        for value in [
+            "Tue, 14 Nov 2023 22:13:19 GMT",
+            "yesterday",
+            "1700000000",
+            "Tue, 14 Nov 2023 22:13:20 +0000",
+        ] {
+            assert_eq!(verdict(&[(IF_MODIFIED_SINCE, value)]), SEND, "{value}");
+        }
+    }
+
+    /// The five steps of RFC 9110 section 13.2.2 as they are written there.
+    fn model(
+        if_match: Option<bool>,
+        unmodified: Option<bool>,
+        none_match: Option<bool>,
+        modified: Option<bool>,
+    ) -> Verdict {
+        let step_3 = match (none_match, modified) {
+            (Some(no_tag_matches), _) => no_tag_matches,
+            (None, Some(modified)) => modified,
+            (None, None) => true,
+        };
+        match (if_match, unmodified) {
+            (Some(false), _) | (None, Some(false)) => Verdict::Failed,
+            (Some(true), _) | (None, _) if step_3 => SEND,
+            (Some(true), _) | (None, _) => Verdict::NotModified,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn precedence_is_that_of_the_model(
+            if_match: Option<bool>, unmodified: Option<bool>, none_match: Option<bool>, modified: Option<bool>,
+        ) {
+            let mut pairs = Vec::new();
+            let older = httpdate::fmt_http_date(at(MODIFIED - 1));
+            let same = httpdate::fmt_http_date(at(MODIFIED));
+            let tag = |matches: bool| if matches { "\"abc\"" } else { "\"other\"" };
+            if let Some(holds) = if_match {
+                pairs.push((IF_MATCH, tag(holds)));
+            }
+            if let Some(holds) = unmodified {
+                pairs.push((IF_UNMODIFIED_SINCE, if holds { &same } else { &older }));
+            }
+            if let Some(holds) = none_match {
+                pairs.push((IF_NONE_MATCH, tag(!holds)));
+            }
+            if let Some(holds) = modified {
+                pairs.push((IF_MODIFIED_SINCE, if holds { &older } else { &same }));
+            }
+            prop_assert_eq!(verdict(&pairs), model(if_match, unmodified, none_match, modified));
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Everything that is answered with an error, and the only place that turns it into a status code and a problem
+//! document (RFC 9457).
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+use tintype_model::{Rejection, StoreError};
+use utoipa::ToSchema;
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An answer that is not what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the path is not percent-encoded UTF-8")]
+    BadEncoding,
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("the request needs exactly one well-formed Host")]
+    BadHost,
+    #[error("the request needs the admin token or a session")]
+    Unauthorized,
+    #[error("writes from other origins are refused")]
+    CrossOrigin,
+    #[error("{0}")]
+    NotFound(&'static str),
+    /// With what `Allow` says, where the router does not add it.
+    #[error("the path does not take this method")]
+    MethodNotAllowed(Option<&'static str>),
+    #[error("{0}")]
+    Conflict(&'static str),
+    #[error("the picture is not the one that the request names")]
+    PreconditionFailed,
+    #[error("the request body is larger than {0} bytes")]
+    BodyTooLarge(usize),
+    #[error("the request body must be {0}")]
+    UnsupportedMediaType(&'static str),
+    #[error("the picture has {size_bytes} bytes, none of them in the range")]
+    RangeNotSatisfiable { size_bytes: u64 },
+    #[error("this server does not answer for host {0:?}; allowed_hosts can name it")]
+    MisdirectedHost(String),
+    #[error("{}", .0.detail)]
+    Rejected(Rejection),
+    #[error("the method is not known")]
+    NotImplemented,
+    /// A record that is ready names a rendition that is not there, or not the one it names.
+    #[error("rendition {object_key:?} of a ready record is missing")]
+    MissingRendition { object_key: String },
+    #[error("a request handler panicked: {0}")]
+    Panicked(String),
+    #[error("a store did not answer")]
+    Store(#[source] StoreError),
+    #[error("the picture was replaced while it was read, several times")]
+    Busy,
+    #[error("processing failed and was given up; it will be tried again on request")]
+    GivenUp,
+    #[error("the server is not ready")]
+    NotReady,
+}
+
+/// A problem document (RFC 9457), media type `application/problem+json`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// Always `about:blank`: `code` tells problems apart.
+    #[serde(rename = "type")]
+    #[schema(example = "about:blank")]
+    kind: &'static str,
+    /// The status code's phrase.
+    #[schema(example = "Not Found")]
+    title: &'static str,
+    /// The status code.
+    #[schema(example = 404, minimum = 400, maximum = 599)]
+    status: u16,
+    /// What went wrong with this request, for people.
+    detail: String,
+    /// What went wrong, for programs; for rejected images the code of the rejection.
+    #[schema(example = "not_found")]
+    code: &'static str,
+}
+
+/// Answers to requests that can be repeated say when, in seconds.
+const RETRY_SOON: &str = "1";
+const RETRY_LATER: &str = "60";
+
+impl Error {
+    pub(crate) const fn status(&self) -> StatusCode {
+        match self {
+            Self::BadEncoding | Self::BadRequest(_) | Self::BadHost => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::CrossOrigin => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RangeNotSatisfiable { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::MisdirectedHost(_) => StatusCode::MISDIRECTED_REQUEST,
+            Self::Rejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+            Self::MissingRendition { .. } | Self::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Store(_) | Self::Busy | Self::GivenUp | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::BadEncoding => "bad_encoding",
+            Self::BadRequest(_) => "bad_request",
+            Self::BadHost => "bad_host",
+            Self::Unauthorized => "unauthorized",
+            Self::CrossOrigin => "cross_origin",
+            Self::NotFound(_) => "not_found",
+            Self::MethodNotAllowed(_) => "method_not_allowed",
+            Self::Conflict(_) => "conflict",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::BodyTooLarge(_) => "body_too_large",
+            Self::UnsupportedMediaType(_) => "unsupported_media_type",
+            Self::RangeNotSatisfiable { .. } => "range_not_satisfiable",
+            Self::MisdirectedHost(_) => "misdirected_host",
+            Self::Rejected(rejection) => rejection.code.name(),
+            Self::NotImplemented => "not_implemented",
+            Self::MissingRendition { .. } => "missing_rendition",
+            Self::Panicked(_) => "internal",
+            Self::Store(_) => "unavailable",
+            Self::Busy => "busy",
+            Self::GivenUp => "processing_failed",
+            Self::NotReady => "not_ready",
+        }
+    }
+
+    /// What the client is told. Nothing about the inside: neither object keys nor errors of stores.
+    fn detail(&self) -> String {
+        match self {
+            Self::MissingRendition { .. } => "the picture should be here and is not".to_owned(),
+            Self::Panicked(_) => "the request could not be answered".to_owned(),
+            Self::BadEncoding
+            | Self::BadRequest(_)
+            | Self::BadHost
+            | Self::Unauthorized
+            | Self::CrossOrigin
+            | Self::NotFound(_)
+            | Self::MethodNotAllowed(_)
+            | Self::Conflict(_)
+            | Self::PreconditionFailed
+            | Self::BodyTooLarge(_)
+            | Self::UnsupportedMediaType(_)
+            | Self::RangeNotSatisfiable { .. }
+            | Self::MisdirectedHost(_)
+            | Self::Rejected(_)
+            | Self::NotImplemented
+            | Self::Store(_)
+            | Self::Busy
+            | Self::GivenUp
+            | Self::NotReady => self.to_string(),
+        }
+    }
+
+    /// The header that the status code asks for.
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        let fixed = |name, value| Some((name, HeaderValue::from_static(value)));
+        match self {
+            Self::Unauthorized => fixed(WWW_AUTHENTICATE, "Bearer realm=\"tintype\""),
+            Self::MethodNotAllowed(allow) => allow.and_then(|allow| fixed(ALLOW, allow)),
+            Self::RangeNotSatisfiable { size_bytes } => {
+                HeaderValue::from_str(&format!("bytes */{size_bytes}"))
+                    .ok()
+                    .map(|value| (CONTENT_RANGE, value))
+            }
+            Self::Store(_) | Self::Busy | Self::NotReady => fixed(RETRY_AFTER, RETRY_SOON),
+            Self::GivenUp => fixed(RETRY_AFTER, RETRY_LATER),
+            Self::BadEncoding
+            | Self::BadRequest(_)
+            | Self::BadHost
+            | Self::CrossOrigin
+            | Self::NotFound(_)
+            | Self::Conflict(_)
+            | Self::PreconditionFailed
+            | Self::BodyTooLarge(_)
+            | Self::UnsupportedMediaType(_)
+            | Self::MisdirectedHost(_)
+            | Self::Rejected(_)
+            | Self::NotImplemented
+            | Self::MissingRendition { .. }
+            | Self::Panicked(_) => None,
+        }
+    }
+
+    /// Logged here and nowhere else: this is the boundary where errors end.
+    fn log(&self) {
+        match self {
+            Self::MissingRendition { .. } | Self::Panicked(_) | Self::Store(_) => {
+                tracing::error!(error = chain(self), "request failed");
+            }
+            Self::Busy => tracing::warn!(error = chain(self), "request failed"),
+            Self::BadEncoding
+            | Self::BadRequest(_)
+            | Self::BadHost
+            | Self::Unauthorized
+            | Self::CrossOrigin
+            | Self::NotFound(_)
+            | Self::MethodNotAllowed(_)
+            | Self::Conflict(_)
+            | Self::PreconditionFailed
+            | Self::BodyTooLarge(_)
+            | Self::UnsupportedMediaType(_)
+            | Self::RangeNotSatisfiable { .. }
+            | Self::MisdirectedHost(_)
+            | Self::Rejected(_)
+            | Self::NotImplemented
+            | Self::GivenUp
+            | Self::NotReady => tracing::debug!(error = %self, "request refused"),
+        }
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        self.log();
+        let status = self.status();
+        let problem = Problem {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: self.detail(),
+            code: self.code(),
+        };
+        let json = serde_json::to_vec(&problem).expect("a problem has only strings and numbers");
+        let mut response = Response::new(Body::from(json));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = self.header() {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+/// The answer to a panic, for `tower_http`'s catcher.
+pub(crate) fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let message = panic.downcast::<String>().map(|message| *message);
+    let message = message.or_else(|panic| {
+        panic
+            .downcast::<&'static str>()
+            .map(|message| (*message).to_owned())
+    });
+    Error::Panicked(message.unwrap_or_else(|_| "no message".to_owned())).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_errors_say_nothing_internal() {
+        let secret = "/var/lib/secret";
+        for error in [
+            Error::MissingRendition {
+                object_key: secret.to_owned(),
+            },
+            Error::Panicked(secret.to_owned()),
+            Error::Store(StoreError::unavailable(secret)),
+        ] {
+            assert!(error.status().is_server_error());
+            assert!(!error.detail().contains(secret), "{error:?}");
+            assert!(chain(&error).contains(secret), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn panic_messages_are_found() {
+        assert!(matches!(
+            panicked(Box::new("text")).status(),
+            StatusCode::INTERNAL_SERVER_ERROR
+        ));
+        assert_eq!(
+            chain(&Error::Panicked("x".to_owned())),
+            "a request handler panicked: x"
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! What Prometheus scrapes. Every router has its own registry, so that several can live in one process.
+
+use std::fmt::Write as _;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use http::StatusCode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use tintype_model::StatusCounts;
+
+use crate::cache::CacheStats;
+use crate::port::HealthReport;
+use crate::router::Class;
+
+/// Media type of the text format.
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Upper bounds in seconds: cached deliveries take microseconds, reads from a disk milliseconds, timeouts seconds.
+const LATENCY_BUCKETS: [f64; 14] = [
+    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    class: Class,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ClassLabels {
+    class: Class,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabels {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabels {
+    status: &'static str,
+}
+
+impl EncodeLabelValue for Class {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> std::fmt::Result {
+        encoder.write_str(self.name())
+    }
+}
+
+type GaugeU64 = Gauge<u64, AtomicU64>;
+
+/// Counts since the router was made.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    latency: Family<ClassLabels, Histogram, fn() -> Histogram>,
+    delivered_bytes: Counter,
+}
+
+fn latency_histogram() -> Histogram {
+    Histogram::new(LATENCY_BUCKETS)
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("tintype");
+        let requests = Family::default();
+        registry.register(
+            "http_requests",
+            "Requests by class of route and status code",
+            requests.clone(),
+        );
+        let latency = Family::new_with_constructor(latency_histogram as fn() -> Histogram);
+        registry.register(
+            "http_request_duration_seconds",
+            "Time from a request's head to its response's head, by class of route",
+            latency.clone(),
+        );
+        let delivered_bytes = Counter::default();
+        registry.register(
+            "delivered_bytes",
+            "Bytes of pictures sent",
+            delivered_bytes.clone(),
+        );
+        Self {
+            registry,
+            requests,
+            latency,
+            delivered_bytes,
+        }
+    }
+
+    pub(crate) fn observe(&self, class: Class, status: StatusCode, took: Duration) {
+        let status = status.as_u16();
+        self.requests
+            .get_or_create(&RequestLabels { class, status })
+            .inc();
+        self.latency
+            .get_or_create(&ClassLabels { class })
+            .observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn delivered(&self, bytes: u64) {
+        self.delivered_bytes.inc_by(bytes);
+    }
+
+    /// All counts, and the gauges as they are now. A gauge whose source did not answer is left out, so that an old
+    /// value never looks like a new one.
+    pub(crate) fn encode(
+        &self,
+        cache: CacheStats,
+        health: &HealthReport,
+        images: Option<StatusCounts>,
+    ) -> String {
+        let now = gauges(cache, health, images);
+        let mut text = String::new();
+        encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &now))
+            .and_then(|()| encode_eof(&mut text))
+            .expect("writing to a string cannot fail");
+        text
+    }
+}
+
+fn gauges(cache: CacheStats, health: &HealthReport, images: Option<StatusCounts>) -> Registry {
+    let mut registry = Registry::with_prefix("tintype");
+    let mut gauge = |name: &str, help: &str, value: u64| {
+        let gauge = GaugeU64::default();
+        gauge.set(value);
+        registry.register(name, help, gauge);
+    };
+    gauge("cache_bytes", "Memory taken by cached renditions", cache.bytes);
+    gauge(
+        "cache_capacity_bytes",
+        "Memory that cached renditions may take",
+        cache.capacity_bytes,
+    );
+    gauge("cache_entries", "Number of cached renditions", cache.entries);
+    gauge(
+        "workers",
+        "Number of workers that take jobs",
+        u64::from(health.workers),
+    );
+    gauge(
+        "ready",
+        "1 when requests should be sent here",
+        u64::from(health.ready),
+    );
+    for (name, help, value) in [
+        ("cache_hits", "Renditions read from the cache", cache.hits),
+        ("cache_misses", "Renditions read from the store", cache.misses),
+    ] {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    }
+    if let Some(queue) = health.queue {
+        let family = Family::<StateLabels, GaugeU64>::default();
+        for (state, jobs) in [
+            ("ready", queue.ready),
+            ("leased", queue.leased),
+            ("dead", queue.dead),
+        ] {
+            family.get_or_create(&StateLabels { state }).set(jobs);
+        }
+        registry.register("queue_jobs", "Jobs by state", family);
+    }
+    if let Some(images) = images {
+        let family = Family::<StatusLabels, GaugeU64>::default();
+        let counts = [
+            ("pending", images.pending),
+            ("ready", images.ready),
+            ("rejected", images.rejected),
+            ("failed", images.failed),
+        ];
+        for (status, images) in counts {
+            family.get_or_create(&StatusLabels { status }).set(images);
+        }
+        registry.register("images", "Images by status", family);
+    }
+    registry
+}

@@ -1,0 +1,259 @@
+//! Which handler a request reaches, and what every request passes on its way there and back.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{DefaultBodyLimit, Request, State as Extract};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tintype_model::CachePolicy;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::auth::Credential;
+use crate::error::{Error, Result, panicked};
+use crate::guard::{self, Provenance};
+use crate::port::HealthReport;
+use crate::state::{Edge, Shared, State};
+use crate::{admin, api, delivery, metrics};
+
+/// Largest request body in bytes; pictures are not uploaded here.
+pub(crate) const MAX_BODY_BYTES: usize = 16 << 10;
+
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// The kinds of paths, which differ in who may ask and what an answer carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Class {
+    /// Pictures: for everybody.
+    Delivery,
+    /// The JSON API.
+    Api,
+    /// The pages.
+    Admin,
+    /// Health checks: for everybody.
+    Health,
+    /// Metrics.
+    Metrics,
+    /// Nothing.
+    Other,
+}
+
+impl Class {
+    pub(crate) fn of(path: &str) -> Self {
+        let under = |root: &str| {
+            path.strip_prefix(root)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        if path.starts_with("/img/") || path.starts_with("/v/") {
+            Self::Delivery
+        } else if under("/api") {
+            Self::Api
+        } else if under("/admin") {
+            Self::Admin
+        } else if under("/metrics") {
+            Self::Metrics
+        } else if path == "/healthz" || path == "/readyz" {
+            Self::Health
+        } else {
+            Self::Other
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Delivery => "delivery",
+            Self::Api => "api",
+            Self::Admin => "admin",
+            Self::Health => "health",
+            Self::Metrics => "metrics",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Everything that Tintype serves besides the S3 endpoint. Paths that are not its own are answered with a 404
+/// problem document.
+pub fn router(edge: Edge) -> Router {
+    let state = Arc::new(State::new(edge));
+    let mut router = Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(scrape))
+        .merge(admin::routes());
+    for (path, handlers) in api::routes() {
+        router = router.route(path, handlers);
+    }
+    router
+        .fallback(fallback)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn_with_state(Arc::clone(&state), gate))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(&state), observe))
+        .with_state(state)
+}
+
+/// Counts the request, and gives every answer the headers that no handler may forget.
+async fn observe(Extract(state): Shared, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let class = Class::of(request.uri().path());
+    let mut response = next.run(request).await;
+    protect(class, response.headers_mut());
+    state.metrics.observe(class, response.status(), started.elapsed());
+    response
+}
+
+fn protect(class: Class, headers: &mut HeaderMap) {
+    let mut set = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    set(CACHE_CONTROL, CachePolicy::NoStore.header_value());
+    set(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    match class {
+        Class::Delivery => {
+            set(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox");
+            set(RESOURCE_POLICY, "cross-origin");
+            set(ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+        }
+        Class::Api | Class::Admin | Class::Health | Class::Metrics | Class::Other => {
+            set(
+                CONTENT_SECURITY_POLICY,
+                "default-src 'none'; frame-ancestors 'none'",
+            );
+            set(RESOURCE_POLICY, "same-origin");
+            set(REFERRER_POLICY, "no-referrer");
+        }
+    }
+}
+
+/// Lets through what was meant for this server and may be asked by who asks.
+async fn gate(Extract(state): Shared, request: Request, next: Next) -> Response {
+    let class = Class::of(request.uri().path());
+    match admit(&state, class, &request) {
+        Ok(()) => next.run(request).await,
+        Err(Error::Unauthorized) if class == Class::Admin => {
+            admin::login_page(StatusCode::UNAUTHORIZED, None)
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+fn admit(state: &State, class: Class, request: &Request) -> Result<()> {
+    let needs_credential = match class {
+        Class::Delivery | Class::Health => return Ok(()),
+        Class::Admin => request.uri().path() != admin::LOGIN_PATH,
+        Class::Api | Class::Metrics => true,
+        Class::Other => false,
+    };
+    let headers = request.headers();
+    let public_url = state.edge.public_url.as_deref();
+    let host = guard::request_host(request.uri(), headers)?;
+    if !guard::host_allowed(host, public_url, &state.edge.allowed_hosts) {
+        return Err(Error::MisdirectedHost(host.to_owned()));
+    }
+    let writes = !guard::is_safe(request.method());
+    let provenance = guard::provenance(headers, host, public_url);
+    if writes && provenance == Provenance::Foreign {
+        return Err(Error::CrossOrigin);
+    }
+    if !needs_credential {
+        return Ok(());
+    }
+    match state.auth.credential(headers).ok_or(Error::Unauthorized)? {
+        Credential::Token => Ok(()),
+        // The browser adds the cookie by itself, so the page that asked has to be known.
+        Credential::Session if writes && provenance != Provenance::Own => Err(Error::CrossOrigin),
+        Credential::Session => Ok(()),
+    }
+}
+
+/// Delivery is not a route, because routes decode paths and a delivery path is split before it is decoded.
+async fn fallback(Extract(state): Shared, request: Request) -> Response {
+    match Class::of(request.uri().path()) {
+        Class::Delivery => delivery::respond(&state, &request.into_parts().0).await,
+        Class::Api | Class::Admin | Class::Health | Class::Metrics | Class::Other => {
+            Error::NotFound("there is nothing at this path").into_response()
+        }
+    }
+}
+
+/// The router adds `Allow`.
+async fn method_not_allowed(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        delivery::empty(StatusCode::NO_CONTENT)
+    } else {
+        Error::MethodNotAllowed(None).into_response()
+    }
+}
+
+/// Answers as long as the process does.
+async fn healthz(Extract(state): Shared) -> Json<HealthReport> {
+    Json(state.edge.health.report().await)
+}
+
+/// Answers 503 when requests should go elsewhere.
+async fn readyz(Extract(state): Shared) -> Result<Json<HealthReport>> {
+    let report = state.edge.health.report().await;
+    if report.ready {
+        Ok(Json(report))
+    } else {
+        Err(Error::NotReady)
+    }
+}
+
+async fn scrape(Extract(state): Shared) -> Response {
+    let health = state.edge.health.report().await;
+    let images = match state.edge.metadata.counts().await {
+        Ok(images) => Some(images),
+        Err(error) => {
+            tracing::warn!(error = %error, "metrics leave out the images");
+            None
+        }
+    };
+    let text = state.metrics.encode(state.cache.stats(), &health, images);
+    (
+        [(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE))],
+        text,
+    )
+        .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_have_a_class() {
+        let classes = [
+            ("/img/a/medium", Class::Delivery),
+            ("/v/a/0/medium", Class::Delivery),
+            ("/img/../admin", Class::Delivery),
+            ("/img", Class::Other),
+            ("/api", Class::Api),
+            ("/api/v1/images", Class::Api),
+            ("/api/v2", Class::Api),
+            ("/apis", Class::Other),
+            ("/admin", Class::Admin),
+            ("/admin/image", Class::Admin),
+            ("/administrator", Class::Other),
+            ("/metrics", Class::Metrics),
+            ("/metrics/x", Class::Metrics),
+            ("/healthz", Class::Health),
+            ("/healthz/", Class::Other),
+            ("/", Class::Other),
+            ("//admin", Class::Other),
+            ("/%61dmin", Class::Other),
+            ("*", Class::Other),
+        ];
+        for (path, class) in classes {
+            assert_eq!(Class::of(path), class, "{path}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Who gets in: credentials, hosts, origins.
+
+use axum::body::Body;
+use http::StatusCode;
+
+use crate::site::{Answer, Site, TOKEN, request};
+
+const PRIVATE: [&str; 6] = [
+    "/api/v1/stats",
+    "/api/v1/images",
+    "/api/v1/openapi.json",
+    "/api/v1/nothing",
+    "/api",
+    "/metrics",
+];
+const PUBLIC: [&str; 3] = ["/img/ready.jpg/medium", "/healthz", "/readyz"];
+
+/// The `name=value` of the session cookie that an answer sets.
+fn cookie(answer: &Answer) -> String {
+    let cookie = answer.header("set-cookie").unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+async fn log_in(site: &Site) -> String {
+    let answer = site
+        .get(&format!("/admin/login?token={}", TOKEN.replace(' ', "%20")), &[])
+        .await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    cookie(&answer)
+}
+
+#[tokio::test]
+async fn only_deliveries_and_health_are_public() {
+    let site = Site::with_pictures().await;
+    for path in PUBLIC {
+        assert_eq!(site.get(path, &[]).await.status, 200, "{path}");
+    }
+    for path in PRIVATE {
+        let answer = site.get(path, &[]).await;
+        answer.problem(401, "unauthorized");
+        assert_eq!(
+            answer.header("www-authenticate"),
+            Some("Bearer realm=\"tintype\"")
+        );
+        for method in ["POST", "DELETE", "OPTIONS", "HEAD"] {
+            assert_eq!(site.ask(method, path, &[]).await.status, 401, "{method} {path}");
+        }
+    }
+    for path in [
+        "/admin",
+        "/admin/",
+        "/admin/image?key=ready.jpg",
+        "/admin/nothing",
+    ] {
+        let answer = site.get(path, &[]).await;
+        assert_eq!(answer.status, 401, "{path}");
+        assert!(
+            answer
+                .text()
+                .contains("<form method=\"post\" action=\"/admin/login\">"),
+            "{path}"
+        );
+        assert!(answer.header("www-authenticate").is_some());
+    }
+    site.get("/nothing", &[]).await.problem(404, "not_found");
+    site.get("/", &[]).await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn the_token_is_compared_whole() {
+    let site = Site::with_pictures().await;
+    for (authorization, status) in [
+        (format!("Bearer {TOKEN}"), 200),
+        (format!("bearer {TOKEN}"), 200),
+        (format!("Bearer  {TOKEN} "), 200),
+        (format!("Basic {TOKEN}"), 401),
+        (TOKEN.to_owned(), 401),
+        (format!("Bearer {}", &TOKEN[1..]), 401),
+        (format!("Bearer {TOKEN}x"), 401),
+        ("Bearer ".to_owned(), 401),
+        ("Bearer".to_owned(), 401),
+        (String::new(), 401),
+    ] {
+        let answer = site
+            .get("/api/v1/stats", &[("authorization", &authorization)])
+            .await;
+        assert_eq!(answer.status, status, "{authorization:?}");
+    }
+    let open = Site::with(|edge| edge.admin_token = String::new());
+    for authorization in ["Bearer ", "Bearer", "Bearer x"] {
+        assert_eq!(
+            open.get("/api/v1/stats", &[("authorization", authorization)])
+                .await
+                .status,
+            401
+        );
+    }
+    assert_eq!(open.get("/admin/login?token=", &[]).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_login_opens_a_session() {
+    let site = Site::with_pictures().await;
+    let answer = site
+        .get("/admin/login?token=correct+horse+battery+staple", &[])
+        .await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(answer.header("location"), Some("/admin"));
+    let set = answer.header("set-cookie").unwrap();
+    assert!(
+        set.ends_with("; HttpOnly; SameSite=Strict; Path=/; Max-Age=43200"),
+        "{set}"
+    );
+    assert!(!set.contains("horse"));
+    let session = cookie(&answer);
+    let cookies = format!("other=1; {session}; last=2");
+    for path in ["/admin", "/api/v1/stats", "/metrics"] {
+        assert_eq!(
+            site.get(path, &[("cookie", &cookies)]).await.status,
+            200,
+            "{path}"
+        );
+    }
+    let forged = session.replace("tintype_session=", "tintype_session=1");
+    for cookies in [forged.as_str(), "tintype_session=", "tintype_session", "x"] {
+        assert_eq!(
+            site.get("/api/v1/stats", &[("cookie", cookies)]).await.status,
+            401,
+            "{cookies}"
+        );
+    }
+    let other = Site::with(|edge| edge.admin_token = "another".to_owned());
+    assert_eq!(
+        other.get("/api/v1/stats", &[("cookie", &session)]).await.status,
+        401
+    );
+}
+
+#[tokio::test]
+async fn the_login_form_works_and_says_when_it_does_not() {
+    let site = Site::with_pictures().await;
+    let send = |body: &'static str, kind: &'static str| {
+        let headers = [("content-type", kind), ("origin", "http://localhost:8080")];
+        site.send(request("POST", "/admin/login", &headers, Body::from(body)))
+    };
+    let form = "application/x-www-form-urlencoded";
+    let answer = send("token=correct+horse+battery+staple", form).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(answer.header("set-cookie").is_some());
+    let answer = send("token=wrong", form).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert!(answer.text().contains("That is not the admin token."));
+    assert_eq!(answer.header("set-cookie"), None);
+    for (body, kind) in [
+        ("", form),
+        ("a=b", form),
+        ("token=a&token=b", form),
+        ("{}", "application/json"),
+    ] {
+        send(body, kind).await.problem(400, "bad_request");
+    }
+    let answer = send("", form).await;
+    assert_eq!(answer.header("set-cookie"), None);
+    assert_eq!(site.get("/admin/login", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_logout_ends_the_session_of_the_browser() {
+    let site = Site::new();
+    let session = log_in(&site).await;
+    let headers = [("cookie", session.as_str()), ("sec-fetch-site", "same-origin")];
+    let answer = site.ask("POST", "/admin/logout", &headers).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(
+        answer
+            .header("set-cookie")
+            .unwrap()
+            .starts_with("tintype_session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0")
+    );
+}
+
+#[tokio::test]
+async fn cookies_are_secure_behind_https() {
+    let site = Site::with(|edge| edge.public_url = Some("https://img.example".to_owned()));
+    let answer = site
+        .get("/admin/login?token=correct+horse+battery+staple", &[])
+        .await;
+    assert!(answer.header("set-cookie").unwrap().ends_with("; Secure"));
+}
+
+#[tokio::test]
+async fn names_of_other_servers_are_refused() {
+    let site = Site::with(|edge| {
+        edge.public_url = Some("https://img.example:8443/pictures".to_owned());
+        edge.allowed_hosts = vec!["lan.example".to_owned()];
+    });
+    site.publish("ready.jpg", 1).await;
+    let bearer = format!("Bearer {TOKEN}");
+    for (host, allowed) in [
+        ("localhost", true),
+        ("127.0.0.1:8080", true),
+        ("[::1]:8080", true),
+        ("img.example", true),
+        ("IMG.EXAMPLE:8443", true),
+        ("lan.example:99", true),
+        ("evil.example", false),
+        ("localhost.evil.example", false),
+        ("169.254.169.254", false),
+    ] {
+        for path in ["/api/v1/stats", "/admin", "/admin/login", "/metrics", "/nothing"] {
+            let answer = site
+                .get(path, &[("host", host), ("authorization", &bearer)])
+                .await;
+            assert_eq!(answer.status != 421, allowed, "{host} {path}");
+            if !allowed {
+                answer.problem(421, "misdirected_host");
+            }
+        }
+        for path in PUBLIC {
+            assert_eq!(
+                site.get(path, &[("host", host)]).await.status,
+                200,
+                "{host} {path}"
+            );
+        }
+    }
+    let mut nameless = request(
+        "GET",
+        "/api/v1/stats",
+        &[("authorization", &bearer)],
+        Body::empty(),
+    );
+    nameless.headers_mut().remove("host");
+    site.send(nameless).await.problem(400, "bad_host");
+    let twice = [
+        ("authorization", &*bearer),
+        ("host", "localhost"),
+        ("host", "localhost"),
+    ];
+    site.get("/api/v1/stats", &twice).await.problem(400, "bad_host");
+    // The target of the request counts, not the header (RFC 9112 section 3.2.2).
+    let absolute = site
+        .get("http://evil.example/api/v1/stats", &[("authorization", &bearer)])
+        .await;
+    absolute.problem(421, "misdirected_host");
+}
+
+#[tokio::test]
+async fn writes_of_other_origins_are_refused_whatever_they_carry() {
+    let site = Site::with_pictures().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let session = log_in(&site).await;
+    let own = ("origin", "http://localhost:8080");
+    let cases: [(&[(&str, &str)], bool, bool); 9] = [
+        // Headers; whether the token may write, whether a session may.
+        (&[], true, false),
+        (&[own], true, true),
+        (&[("sec-fetch-site", "same-origin")], true, true),
+        (&[("sec-fetch-site", "none")], true, false),
+        (&[own, ("sec-fetch-site", "cross-site")], false, false),
+        (
+            &[
+                ("origin", "http://localhost:3000"),
+                ("sec-fetch-site", "same-site"),
+            ],
+            false,
+            false,
+        ),
+        (&[("origin", "https://evil.example")], false, false),
+        (&[("origin", "null")], false, false),
+        (&[own, ("origin", "https://evil.example")], false, false),
+    ];
+    for (headers, token, cookie) in cases {
+        let credentials = [
+            ("authorization", bearer.as_str(), token),
+            ("cookie", session.as_str(), cookie),
+        ];
+        for (name, value, may) in credentials {
+            let mut headers = headers.to_vec();
+            headers.push((name, value));
+            let write = site
+                .ask("POST", "/api/v1/image/reprocess?key=ready.jpg", &headers)
+                .await;
+            if may {
+                assert_eq!(write.status, StatusCode::ACCEPTED, "{headers:?}");
+            } else {
+                write.problem(403, "cross_origin");
+            }
+            let read = site.get("/api/v1/image?key=ready.jpg", &headers).await;
+            assert_eq!(read.status, StatusCode::OK, "{headers:?}");
+        }
+    }
+    let login = [
+        ("origin", "https://evil.example"),
+        ("content-type", "application/x-www-form-urlencoded"),
+    ];
+    site.ask("POST", "/admin/login", &login)
+        .await
+        .problem(403, "cross_origin");
+}

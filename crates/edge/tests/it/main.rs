@@ -1,0 +1,13 @@
+//! The router over memory ports, from request to response.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it does not expect")]
+
+mod access;
+mod admin;
+mod api;
+mod delivery;
+mod headers;
+mod negotiation;
+mod openapi;
+mod site;
+mod wire;
