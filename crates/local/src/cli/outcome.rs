@@ -1,0 +1,113 @@
+//! What came of one input, for people and for programs.
+
+use std::{
+    fmt::Display,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+use tintype_model::{Format, ImageInfo, Rejection};
+
+use super::input::InputError;
+
+/// What came of one input. Its JSON form is one line of `--json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// The input as it was named or found.
+    pub(crate) input: String,
+    /// Its size in bytes, when it could be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
+    /// Lower-case hexadecimal SHA-256 of its bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sha256: Option<String>,
+    /// The rest.
+    #[serde(flatten)]
+    pub(crate) outcome: Outcome,
+}
+
+/// The ways that an input can go.
+#[derive(Debug, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// It is a picture that the pipeline takes.
+    Accepted {
+        /// What it is.
+        image: ImageInfo,
+    },
+    /// Its renditions are written.
+    Processed {
+        /// What it is.
+        image: ImageInfo,
+        /// Every rendition.
+        renditions: Vec<Written>,
+    },
+    /// The input is at fault.
+    Rejected {
+        /// Why.
+        rejection: Rejection,
+    },
+    /// Something else is at fault.
+    Failed {
+        /// Why, with its causes.
+        error: String,
+    },
+}
+
+/// One rendition's file.
+#[derive(Debug, Serialize)]
+pub(crate) struct Written {
+    /// The variant.
+    pub(crate) variant: String,
+    /// The format.
+    pub(crate) format: Format,
+    /// Columns.
+    pub(crate) width: u32,
+    /// Rows.
+    pub(crate) height: u32,
+    /// Size in bytes.
+    pub(crate) bytes: u64,
+    /// Where it is.
+    pub(crate) path: PathBuf,
+}
+
+impl Report {
+    /// The report of what could not be read.
+    pub(crate) fn unreadable(path: &Path, error: &InputError) -> Self {
+        Self {
+            input: path.display().to_string(),
+            bytes: None,
+            sha256: None,
+            outcome: Outcome::failed(error),
+        }
+    }
+}
+
+impl Outcome {
+    /// A failure that `error` says all about.
+    pub(crate) fn failed(error: &dyn Display) -> Self {
+        Self::Failed {
+            error: error.to_string(),
+        }
+    }
+
+    /// Why the input gave nothing, in one line.
+    pub(crate) fn problem(&self) -> Option<String> {
+        match self {
+            Self::Accepted { .. } | Self::Processed { .. } => None,
+            Self::Rejected { rejection } => Some(format!("{}: {}", rejection.code.name(), rejection.detail)),
+            Self::Failed { error } => Some(error.clone()),
+        }
+    }
+}
+
+impl From<tintype_model::RenderError> for Outcome {
+    fn from(error: tintype_model::RenderError) -> Self {
+        match error {
+            tintype_model::RenderError::Rejected(rejection) => Self::Rejected { rejection },
+            tintype_model::RenderError::Failed(_) => Self::Failed {
+                error: format!("{:#}", anyhow::Error::from(error)),
+            },
+        }
+    }
+}

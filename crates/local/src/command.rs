@@ -1,0 +1,91 @@
+//! The command line.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{RENDER_WORKER, cli, serve};
+
+/// Put an image in a bucket; moments later every size and format a web page needs is there.
+#[derive(Debug, Parser)]
+#[command(name = "tintype", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole system in one process: S3 endpoint, queue, rendering, delivery and admin pages
+    Serve(serve::ServeArgs),
+    /// Run the engine alone: files or folders in, renditions out
+    Transcode(cli::TranscodeArgs),
+    /// Show what the pipeline would record of files
+    Inspect(cli::InspectArgs),
+    /// Render what the parent process sends (started by tintype itself)
+    #[command(name = RENDER_WORKER, hide = true)]
+    RenderWorker,
+}
+
+/// Runs the program. Exit codes: 0 done, 1 some inputs failed or the command could not be carried out, 2 bad
+/// usage.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::RenderWorker => tintype_jail::worker_main(),
+        Command::Serve(args) => in_runtime(serve::serve(args)),
+        Command::Transcode(args) => in_runtime(cli::transcode(args)),
+        Command::Inspect(args) => in_runtime(cli::inspect(args)),
+    }
+}
+
+/// A command was asked for something that cannot be done as it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+fn in_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+    start_log();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let result = runtime.block_on(command);
+    // Blocking reads of standard input or slow disks must not keep a finished command alive.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|error| fail(&error))
+}
+
+#[expect(clippy::print_stderr, reason = "the command line's own error message")]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
+}
+
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}
+
+/// The folder that a server keeps everything in.
+pub(crate) fn default_data() -> PathBuf {
+    PathBuf::from("tintype-data")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,298 @@
+//! The configuration file. Nothing else in the one-machine shape reads configuration.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+use tintype_model::{Limits, Recipe, Rgb, Variant};
+
+/// Name of the configuration file in the data folder.
+pub const FILE_NAME: &str = "tintype.toml";
+
+/// Everything that can be configured. Every key has a default.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Address and port to serve on; port 0 picks a free one.
+    ///
+    /// Default: `127.0.0.1:8080`
+    pub listen: SocketAddr,
+    /// What generated and presigned URLs start with, behind a proxy or in a container.
+    ///
+    /// Default: `http://` and the request's `Host`
+    pub public_url: Option<String>,
+    /// Further `Host` names, without a port, that the API and the admin pages answer to.
+    ///
+    /// Default: none; loopback names and the host of `public_url` are always allowed
+    pub allowed_hosts: Vec<String>,
+    /// Origins (`https://example.com`) whose pages may upload to the S3 endpoint with presigned requests (CORS).
+    ///
+    /// Default: none
+    pub allowed_origins: Vec<String>,
+    /// What transparent pixels are flattened onto in formats without alpha.
+    ///
+    /// Default: `#ffffff`
+    background: Rgb,
+    /// The recipe; naming any variant replaces the default recipe.
+    #[serde(rename = "variant")]
+    variants: Option<Vec<Variant>>,
+    /// What one source may cost.
+    limits: LimitsConfig,
+    /// The processes that render.
+    pub render: RenderConfig,
+    /// Delivery.
+    pub delivery: DeliveryConfig,
+    /// The queue.
+    pub queue: QueueConfig,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LimitsConfig {
+    max_bytes: u64,
+    max_pixels: u64,
+    max_frames: u32,
+}
+
+/// The processes that render.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RenderConfig {
+    /// How many sources are rendered at once, each in a process of its own.
+    ///
+    /// Default: the number of processors
+    pub workers: usize,
+    /// Threads that encode the renditions of one source.
+    ///
+    /// Default: the number of processors
+    pub threads: usize,
+    /// Memory that one rendering process may use, in bytes.
+    ///
+    /// Default: 2 GiB
+    pub memory_bytes: u64,
+    /// Seconds after which a rendering process is killed.
+    ///
+    /// Default: 60
+    pub deadline_seconds: u64,
+}
+
+/// Delivery.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeliveryConfig {
+    /// Memory for renditions that were asked for lately, in bytes.
+    ///
+    /// Default: 128 MiB
+    pub cache_bytes: u64,
+}
+
+/// The queue.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct QueueConfig {
+    /// How often a job is tried before it goes to the dead-letter state.
+    ///
+    /// Default: 5
+    pub max_receives: u32,
+    /// Seconds before the first retry; each further one waits twice as long.
+    ///
+    /// Default: 2
+    pub retry_base_seconds: u64,
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            background: Rgb::default(),
+            variants: None,
+            limits: LimitsConfig::default(),
+            render: RenderConfig::default(),
+            delivery: DeliveryConfig::default(),
+            queue: QueueConfig::default(),
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let Limits { max_bytes, max_pixels, max_frames } = Limits::default();
+        Self { max_bytes, max_pixels, max_frames }
+    }
+}
+
+impl Default for RenderConfig {
+    fn default() -> Self {
+        Self { workers: processors(), threads: processors(), memory_bytes: 2 << 30, deadline_seconds: 60 }
+    }
+}
+
+impl Default for DeliveryConfig {
+    fn default() -> Self {
+        Self { cache_bytes: 128 << 20 }
+    }
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self { max_receives: 5, retry_base_seconds: 2 }
+    }
+}
+
+impl Config {
+    /// Reads the file, or takes the defaults when there is none to read.
+    ///
+    /// # Errors
+    /// When the file cannot be read or says something that cannot be done; the message names the file and the key.
+    pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(file) = file else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the configuration {}", file.display()))?;
+        Self::parse(&text).with_context(|| format!("in the configuration {}", file.display()))
+    }
+
+    /// Reads `explicit`, else the file in the data folder if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_for(data: &Path, explicit: Option<&Path>) -> anyhow::Result<Self> {
+        let in_data = data.join(FILE_NAME);
+        let file = explicit.map(Path::to_path_buf).or_else(|| in_data.is_file().then_some(in_data));
+        Self::load(file.as_deref())
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let config: Self = toml::from_str(text)?;
+        config.recipe().validate()?;
+        if let Some(url) = &config.public_url {
+            let uri: http::Uri = url.parse().with_context(|| format!("public_url {url:?}"))?;
+            if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.path() != "/" || url.ends_with('/') {
+                bail!("public_url {url:?} must look like \"https://images.example.com\", without a path");
+            }
+        }
+        for origin in &config.allowed_origins {
+            let uri: http::Uri = origin.parse().with_context(|| format!("allowed_origins: {origin:?}"))?;
+            if uri.scheme().is_none() || uri.path() != "/" || origin.ends_with('/') {
+                bail!("allowed_origins: {origin:?} must look like \"https://example.com\", without a path");
+            }
+        }
+        let positive = [
+            ("limits.max_bytes", config.limits.max_bytes),
+            ("limits.max_pixels", config.limits.max_pixels),
+            ("limits.max_frames", config.limits.max_frames.into()),
+            ("render.workers", config.render.workers as u64),
+            ("render.threads", config.render.threads as u64),
+            ("render.deadline_seconds", config.render.deadline_seconds),
+            ("queue.max_receives", config.queue.max_receives.into()),
+        ];
+        for (name, value) in positive {
+            if value == 0 {
+                bail!("{name} must be at least 1; no limit can be switched off");
+            }
+        }
+        const MIN_MEMORY: u64 = 128 << 20;
+        if config.render.memory_bytes < MIN_MEMORY {
+            bail!("render.memory_bytes is {}, at least {MIN_MEMORY} is needed", config.render.memory_bytes);
+        }
+        Ok(config)
+    }
+
+    /// The variants to make.
+    #[must_use]
+    pub fn recipe(&self) -> Recipe {
+        let default = Recipe::default();
+        Recipe { variants: self.variants.clone().unwrap_or(default.variants), background: self.background }
+    }
+
+    /// What one source may cost.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let LimitsConfig { max_bytes, max_pixels, max_frames } = self.limits;
+        Limits { max_bytes, max_pixels, max_frames }
+    }
+
+    /// How to start rendering processes: this very program again, `workers` of them at most.
+    #[must_use]
+    pub fn jail(&self, workers: Option<usize>) -> tintype_jail::Config {
+        let mut jail = tintype_jail::Config::new("/proc/self/exe", vec![crate::RENDER_WORKER.into()]);
+        jail.workers = workers.unwrap_or(self.render.workers);
+        jail.threads = self.render.threads;
+        jail.memory_bytes = self.render.memory_bytes;
+        jail.deadline = Duration::from_secs(self.render.deadline_seconds);
+        jail.limits = self.limits();
+        jail
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tintype_model::{Format, Quality};
+
+    fn error(text: &str) -> String {
+        format!("{:#}", Config::parse(text).unwrap_err())
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let config = Config::parse("").unwrap();
+        assert_eq!(config.recipe(), Recipe::default());
+        assert_eq!(config.limits(), Limits::default());
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn the_documented_example_is_read() {
+        let config = Config::parse(
+            r##"
+            background = "#102030"
+            [[variant]]
+            name = "medium"
+            width = 800
+            height = 600
+            fit = "inside"
+            formats = ["avif", "webp", "jpeg"]
+            quality = { jpeg = 85 }
+            [limits]
+            max_pixels = 10_000_000
+            "##,
+        )
+        .unwrap();
+        let recipe = config.recipe();
+        assert_eq!(recipe.variants.len(), 1);
+        assert_eq!(recipe.background, Rgb([0x10, 0x20, 0x30]));
+        assert_eq!(recipe.variants[0].quality(Format::Jpeg), Quality::Fixed(85));
+        assert_eq!(recipe.variants[0].quality(Format::Webp), Quality::Fixed(80));
+        assert_eq!(config.limits().max_pixels, 10_000_000);
+        assert_eq!(config.limits().max_frames, Limits::default().max_frames);
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        assert!(error("colour = 1").contains("unknown field `colour`"));
+        assert!(error("[render]\nworkers = 0").contains("render.workers must be at least 1"));
+        assert!(error("[limits]\nmax_pixels = 0").contains("limits.max_pixels"));
+        assert!(error("[[variant]]\nname = \"a/b\"").contains("variant name \"a/b\""));
+        assert!(error("[[variant]]\nname = \"a\"\nformats = [\"avif\"]").contains("needs \"jpeg\" or \"png\""));
+        assert!(error("public_url = \"images.example.com\"").contains("https://images.example.com"));
+        assert!(error("public_url = \"https://example.com/x\"").contains("without a path"));
+        assert!(error("[[variant]]\nname = \"a\"\nquality = { jpeg = \"auto\" }").contains("1 to 100"));
+        assert!(error("background = \"white\"").contains("#rrggbb"));
+        assert!(error("[render]\nmemory_bytes = 1000").contains("render.memory_bytes"));
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Config::load(Some(Path::new("no/such/file.toml"))).unwrap_err();
+        assert!(format!("{error:#}").contains("no/such/file.toml"));
+    }
+}

@@ -1,0 +1,18 @@
+//! The one-machine shape of Tintype: SQLite-and-files stores and queue, and what is served on top of them.
+
+mod cli;
+mod command;
+pub mod config;
+mod credentials;
+mod health;
+mod http;
+pub mod s3;
+mod serve;
+pub mod store;
+mod uploads;
+mod worker;
+
+pub use command::main;
+
+/// The hidden command that a rendering process is started with.
+pub(crate) const RENDER_WORKER: &str = "render-worker";

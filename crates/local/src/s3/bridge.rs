@@ -1,0 +1,400 @@
+//! Between signature and operation: the authenticated request, as the second `s3s` shall read it.
+//!
+//! Headers are signed, so nothing can be rewritten before the signature is checked; what `s3s` would misread or
+//! refuse is rewritten here.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use percent_encoding::percent_decode_str;
+use s3s::crypto::{Checksum as _, Md5};
+use s3s::route::S3Route;
+use s3s::service::S3Service;
+use s3s::{Body, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, TrailingHeaders};
+
+use super::body::BodyReport;
+use super::error::{custom, fail, not_implemented};
+use super::{MAX_PUT_BYTES, MAX_XML_BYTES, checksum};
+
+/// What an operation needs to know of the request besides its parameters.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// All headers, with `x-amz-*` query parameters of presigned URLs among them.
+    pub(crate) headers: HeaderMap,
+    /// Headers behind an aws-chunked body, there once it was read.
+    pub(crate) trailers: Option<TrailingHeaders>,
+    /// What became of the body.
+    pub(crate) report: BodyReport,
+    /// Length of the decoded body in bytes, when it was announced.
+    pub(crate) length: Option<u64>,
+}
+
+impl Origin {
+    /// The origin of a request that came over the bridge.
+    pub(crate) fn of<T>(request: &S3Request<T>) -> S3Result<Self> {
+        let found = request.extensions.get::<Self>().cloned();
+        found.ok_or_else(|| S3Error::new(S3ErrorCode::InternalError))
+    }
+}
+
+/// Takes every request whose signature is right and hands it to the second `s3s`.
+pub(crate) struct Bridge {
+    operations: S3Service,
+}
+
+impl Bridge {
+    pub(crate) fn new(operations: S3Service) -> Self {
+        Self { operations }
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Route for Bridge {
+    fn is_match(&self, _: &Method, _: &Uri, _: &HeaderMap, _: &mut http::Extensions) -> bool {
+        true
+    }
+
+    async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
+        let S3Request {
+            input: mut body,
+            method,
+            uri,
+            mut headers,
+            mut extensions,
+            trailing_headers,
+            ..
+        } = request;
+        let report = extensions.remove::<BodyReport>().unwrap_or_default();
+        let uri = take_presigned(&uri, &mut headers)?;
+        refuse_unsupported(&headers)?;
+        let length = announced_length(&headers)?;
+        if length.is_some_and(|length| length > MAX_PUT_BYTES) {
+            return Err(fail(
+                S3ErrorCode::EntityTooLarge,
+                format!("Your proposed upload exceeds the maximum allowed size of {MAX_PUT_BYTES} bytes."),
+            ));
+        }
+        strip_aws_chunked(&mut headers)?;
+        if method == Method::POST && has_parameter(&uri, "delete") {
+            body = verified(body, &headers, trailing_headers.as_ref(), &report).await?;
+        }
+        let origin = Origin {
+            headers: headers.clone(),
+            trailers: trailing_headers,
+            report,
+            length,
+        };
+        remove_what_operations_read_themselves(&mut headers);
+
+        let mut inner = http::Request::new(body);
+        *inner.method_mut() = method;
+        *inner.uri_mut() = uri;
+        *inner.headers_mut() = headers;
+        inner.extensions_mut().insert(origin);
+        let response = self
+            .operations
+            .call(inner)
+            .await
+            .map_err(|_| S3Error::new(S3ErrorCode::InternalError))?;
+        let (parts, body) = response.into_parts();
+        let mut answer = S3Response::with_status(body, parts.status);
+        answer.headers = parts.headers;
+        Ok(answer)
+    }
+}
+
+/// Takes the signature out of the query, and the headers that SDKs moved into it. The query is signed as a whole, and
+/// a header that is there as well wins, as the client that was given the URL sees it.
+fn take_presigned(uri: &Uri, headers: &mut HeaderMap) -> S3Result<Uri> {
+    headers.remove(header::AUTHORIZATION);
+    let Some(query) = uri.query() else {
+        return Ok(uri.clone());
+    };
+    let mut rest = Vec::new();
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
+        if !name.starts_with("x-amz-") {
+            rest.push(pair);
+            continue;
+        }
+        if matches!(
+            name.as_str(),
+            "x-amz-algorithm"
+                | "x-amz-credential"
+                | "x-amz-date"
+                | "x-amz-expires"
+                | "x-amz-security-token"
+                | "x-amz-signature"
+                | "x-amz-signedheaders"
+                | "x-amz-content-sha256"
+        ) {
+            continue;
+        }
+        let value = value.replace('+', " ");
+        let bytes: Vec<u8> = percent_decode_str(&value).collect();
+        let name = HeaderName::from_bytes(name.as_bytes()).ok();
+        let (Some(name), Ok(value)) = (name, HeaderValue::from_bytes(&bytes)) else {
+            return Err(fail(
+                S3ErrorCode::InvalidArgument,
+                "A query parameter is not a valid header.",
+            ));
+        };
+        headers.entry(name).or_insert(value);
+    }
+    let path = uri.path();
+    let target = if rest.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{}", rest.join("&"))
+    };
+    target.parse().map_err(|_| S3Error::new(S3ErrorCode::InvalidURI))
+}
+
+/// Features whose silent absence would surprise: refused as S3 refuses what it does not implement.
+pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
+    for name in headers.keys().map(HeaderName::as_str) {
+        let unsupported = name.starts_with("x-amz-server-side-encryption")
+            || name.starts_with("x-amz-copy-source-server-side-encryption")
+            || name.starts_with("x-amz-object-lock-")
+            || name.starts_with("x-amz-grant-")
+            || matches!(
+                name,
+                "x-amz-tagging" | "x-amz-website-redirect-location" | "x-amz-write-offset-bytes"
+            );
+        if unsupported {
+            return Err(not_implemented(name));
+        }
+    }
+    let is_other = |name: &str, usual: &[&str]| {
+        headers
+            .get(name)
+            .is_some_and(|value| !usual.iter().any(|usual| value == usual))
+    };
+    if is_other("x-amz-acl", &["private", "bucket-owner-full-control"]) {
+        return Err(fail(
+            S3ErrorCode::AccessControlListNotSupported,
+            "The bucket does not allow ACLs.",
+        ));
+    }
+    if is_other("x-amz-storage-class", &["STANDARD"]) {
+        return Err(fail(
+            S3ErrorCode::InvalidStorageClass,
+            "The storage class you specified is not valid.",
+        ));
+    }
+    Ok(())
+}
+
+/// Length of the decoded body.
+fn announced_length(headers: &HeaderMap) -> S3Result<Option<u64>> {
+    let value = headers
+        .get("x-amz-decoded-content-length")
+        .or_else(|| headers.get(header::CONTENT_LENGTH));
+    value
+        .map(|value| {
+            let number = value.to_str().ok().and_then(|value| value.parse().ok());
+            number.ok_or_else(|| {
+                fail(
+                    S3ErrorCode::InvalidArgument,
+                    "The length of the body is not a number.",
+                )
+            })
+        })
+        .transpose()
+}
+
+/// `aws-chunked` is how the body came, not what the object is; what remains is stored.
+fn strip_aws_chunked(headers: &mut HeaderMap) -> S3Result<()> {
+    let Some(value) = headers.get(header::CONTENT_ENCODING) else {
+        return Ok(());
+    };
+    let Ok(text) = value.to_str() else {
+        return Err(fail(
+            S3ErrorCode::InvalidArgument,
+            "The Content-Encoding header is not text.",
+        ));
+    };
+    let kept: Vec<&str> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|coding| !coding.is_empty() && *coding != "aws-chunked")
+        .collect();
+    if kept.is_empty() {
+        headers.remove(header::CONTENT_ENCODING);
+    } else if let Ok(value) = HeaderValue::from_str(&kept.join(", ")) {
+        headers.insert(header::CONTENT_ENCODING, value);
+    }
+    Ok(())
+}
+
+pub(crate) fn has_parameter(uri: &Uri, wanted: &str) -> bool {
+    uri.query().is_some_and(|query| {
+        query.split('&').any(|pair| {
+            let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+            percent_decode_str(name).decode_utf8_lossy() == wanted
+        })
+    })
+}
+
+/// Reads a document and compares it with its digests; `s3s` would not.
+async fn verified(
+    mut body: Body,
+    headers: &HeaderMap,
+    trailers: Option<&TrailingHeaders>,
+    report: &BodyReport,
+) -> S3Result<Body> {
+    let bytes = body.store_all_limited(MAX_XML_BYTES).await.map_err(|error| {
+        // The only error that is about the amount is that of the limit itself.
+        if report.error().is_none() && error.downcast_ref::<http_body_util::LengthLimitError>().is_some() {
+            S3Error::new(S3ErrorCode::MaxMessageLengthExceeded)
+        } else {
+            report.failure(headers)
+        }
+    })?;
+    if let Some(expected) = content_md5(headers)?
+        && expected != Md5::checksum(&bytes)
+    {
+        return Err(bad_digest("Content-MD5"));
+    }
+    let mut claim = checksum::claim(headers).map_err(invalid_claim)?;
+    if let Some(found) = trailers.and_then(|trailers| trailers.read(checksum::claim)) {
+        claim = found.map_err(invalid_claim)?;
+    }
+    match claim {
+        Some(claim) if claim.algorithm.of(&bytes) != claim.value => Err(bad_digest(claim.algorithm.name())),
+        Some(_) | None => Ok(bytes.into()),
+    }
+}
+
+/// The digest in `Content-MD5`.
+pub(crate) fn content_md5(headers: &HeaderMap) -> S3Result<Option<[u8; 16]>> {
+    let Some(value) = headers.get("content-md5") else {
+        return Ok(None);
+    };
+    let digest = STANDARD
+        .decode(value.as_bytes())
+        .ok()
+        .and_then(|digest| digest.try_into().ok());
+    match digest {
+        Some(digest) => Ok(Some(digest)),
+        None => Err(fail(
+            S3ErrorCode::InvalidDigest,
+            "The Content-MD5 you specified was invalid.",
+        )),
+    }
+}
+
+/// What a digest that does not fit is answered with.
+pub(crate) fn bad_digest(name: &str) -> S3Error {
+    fail(
+        S3ErrorCode::BadDigest,
+        format!("The {name} you specified did not match what we received."),
+    )
+}
+
+/// What unreadable checksums are answered with.
+pub(crate) fn invalid_claim(error: checksum::ClaimError) -> S3Error {
+    let message = match error {
+        checksum::ClaimError::Several => {
+            "Expecting a single x-amz-checksum- header. Multiple checksum types are not allowed.".to_owned()
+        }
+        checksum::ClaimError::Invalid(algorithm) => {
+            format!("Value for {} header is invalid.", algorithm.header())
+        }
+    };
+    fail(S3ErrorCode::InvalidRequest, message)
+}
+
+/// A trailer that was announced and did not come.
+pub(crate) fn missing_trailer() -> S3Error {
+    custom(
+        StatusCode::BAD_REQUEST,
+        "MalformedTrailerError",
+        "The request contained trailing data that was not well-formed or did not conform to our published schema.",
+    )
+}
+
+/// Conditions, dates and ranges come to operations as they were sent: `s3s` refuses several entity tags, several
+/// ranges and unusual dates, where S3 and RFC 9110 read or ignore them.
+fn remove_what_operations_read_themselves(headers: &mut HeaderMap) {
+    for name in [
+        header::IF_MATCH,
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+        header::IF_UNMODIFIED_SINCE,
+        header::RANGE,
+        header::EXPIRES,
+    ] {
+        headers.remove(name);
+    }
+    for name in [
+        "if-match",
+        "if-none-match",
+        "if-modified-since",
+        "if-unmodified-since",
+    ] {
+        headers.remove(format!("x-amz-copy-source-{name}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_leave_the_query_and_moved_headers_become_headers() {
+        let uri =
+            "/raw/a%2Fb+c?X-Amz-Signature=1&partNumber=2&x-amz-meta-a=b%20c+d&X-Amz-Expires=9&uploadId=x%2B";
+        let mut headers = HeaderMap::new();
+        headers.insert("authorization", HeaderValue::from_static("x"));
+        let uri = take_presigned(&uri.parse().unwrap(), &mut headers).unwrap();
+        assert_eq!(uri, "/raw/a%2Fb+c?partNumber=2&uploadId=x%2B");
+        assert_eq!(headers.len(), 1);
+        assert_eq!(headers["x-amz-meta-a"], "b c d");
+    }
+
+    #[test]
+    fn only_the_object_s_own_encodings_are_kept() {
+        for (sent, kept) in [
+            ("aws-chunked", None),
+            ("gzip,aws-chunked", Some("gzip")),
+            ("gzip", Some("gzip")),
+        ] {
+            let mut headers =
+                HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static(sent))]);
+            strip_aws_chunked(&mut headers).unwrap();
+            assert_eq!(
+                headers
+                    .get(header::CONTENT_ENCODING)
+                    .map(|value| value.to_str().unwrap()),
+                kept
+            );
+        }
+    }
+
+    #[test]
+    fn features_that_are_missing_are_not_ignored() {
+        for name in [
+            "x-amz-tagging",
+            "x-amz-server-side-encryption",
+            "x-amz-object-lock-mode",
+            "x-amz-grant-read",
+        ] {
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("x"))]);
+            assert_eq!(
+                *refuse_unsupported(&headers).unwrap_err().code(),
+                S3ErrorCode::NotImplemented
+            );
+        }
+        let acl = |value| {
+            refuse_unsupported(&HeaderMap::from_iter([(
+                HeaderName::from_static("x-amz-acl"),
+                value,
+            )]))
+            .is_ok()
+        };
+        assert!(acl(HeaderValue::from_static("private")));
+        assert!(!acl(HeaderValue::from_static("public-read")));
+    }
+}

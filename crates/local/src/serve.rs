@@ -1,0 +1,140 @@
+//! `tintype serve`: wires the parts together, runs them, and stops them in order.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use tintype_edge::Edge;
+use tintype_jail::Jail;
+use tintype_model::{JobQueue, MetadataStore, ObjectStore};
+use tintype_pipeline::{Pipeline, Ports, Secret, Settings};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::command::{UsageError, default_data};
+use crate::config::Config;
+use crate::credentials::{Credentials, REGION, write_env};
+use crate::health::LocalHealth;
+use crate::http::App;
+use crate::s3::{S3Config, S3Endpoint};
+use crate::store::Store;
+use crate::uploads::LocalUploads;
+use crate::worker;
+
+/// Arguments of `tintype serve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+On its first start it writes DATA/credentials (profile \"tintype\", for any S3 client), DATA/admin-token and
+DATA/env (`source` it, then use the AWS CLI as it is). When it is ready it prints one line on standard output:
+  listening on http://ADDR
+
+Upload:   source tintype-data/env; aws s3 cp photo.jpg s3://raw/some/photo.jpg
+See:      http://ADDR/img/some/photo.jpg/medium   (AVIF, WebP or JPEG, whichever the browser takes)
+Manage:   http://ADDR/admin                       (sign in with DATA/admin-token)
+
+SIGTERM or Ctrl-C stops it: requests and pictures in hand are finished or go back to the queue.")]
+pub(crate) struct ServeArgs {
+    /// Folder that everything is kept in; it is created and locked
+    #[arg(long, value_name = "DIR", default_value_os_t = default_data())]
+    data: PathBuf,
+    /// Address and port; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Configuration file [default: DATA/tintype.toml if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Runs the whole system until SIGTERM or SIGINT.
+pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let config = Config::load_for(&args.data, args.config.as_deref())
+        .map_err(|error| UsageError(format!("{error:#}")))?;
+    let data = args.data.as_path();
+    let store = Store::open(data).with_context(|| format!("cannot use the data folder {}", data.display()))?;
+    let credentials = Credentials::load_or_create(data)?;
+
+    let jail = Arc::new(Jail::new(config.jail(None)));
+    jail.warm().await.context("cannot start rendering processes")?;
+
+    let address = args.listen.unwrap_or(config.listen);
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener.local_addr().context("cannot tell the address that is listened on")?;
+    write_env(data, address, config.public_url.as_deref())?;
+
+    let recipe = Arc::new(config.recipe());
+    let sources: Arc<dyn ObjectStore> = Arc::new(store.sources());
+    let renditions: Arc<dyn ObjectStore> = Arc::new(store.renditions());
+    let metadata: Arc<dyn MetadataStore> = Arc::new(store.metadata());
+    let queue = store.queue();
+    let s3_config = S3Config {
+        access_key: credentials.access_key.clone(),
+        secret_key: credentials.secret_key.clone(),
+        region: REGION.to_owned(),
+        allowed_origins: config.allowed_origins.clone(),
+    };
+
+    let ports = Ports {
+        sources: sources.clone(),
+        renditions: renditions.clone(),
+        metadata: metadata.clone(),
+        renderer: jail.clone(),
+    };
+    let settings = Settings {
+        recipe: recipe.clone(),
+        limits: config.limits(),
+        secret: Secret::new(credentials.version_secret.clone()),
+    };
+    let pipeline = Pipeline::new(ports, settings);
+    let edge = Edge {
+        sources,
+        renditions,
+        metadata,
+        queue: Arc::new(queue.clone()) as Arc<dyn JobQueue>,
+        uploads: Arc::new(LocalUploads::new(s3_config.clone())),
+        health: Arc::new(LocalHealth::new(jail.clone(), queue.clone(), config.render.workers)),
+        recipe,
+        admin_token: credentials.admin_token,
+        public_url: config.public_url.clone(),
+        allowed_hosts: config.allowed_hosts.clone(),
+        cache_bytes: config.delivery.cache_bytes,
+    };
+    let app = App { edge: tintype_edge::router(edge), s3: S3Endpoint::new(store.clone(), s3_config) };
+
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let http = tokio::spawn(crate::http::serve(listener, app, stop.clone()));
+    let workers =
+        tokio::spawn(worker::run(queue, pipeline, config.queue, config.render.workers, stop.clone()));
+    announce(address)?;
+    tracing::info!("admin page http://{address}/admin, sign in with {}", data.join("admin-token").display());
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: finishing or returning the work in hand");
+    stop.cancel();
+    for task in [http, workers] {
+        task.await.context("a part of the server panicked")?;
+    }
+    jail.shutdown().await;
+    drop(store);
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one line on standard output, for scripts that wait for it.
+fn announce(address: SocketAddr) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    let announced = writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush());
+    match announced {
+        // Whoever started the server need not keep reading what it says.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot write to standard output"),
+    }
+}

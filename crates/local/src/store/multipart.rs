@@ -1,0 +1,523 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use md5::{Digest, Md5};
+use rusqlite::params;
+use tintype_model::{ObjectKey, Precondition};
+use tokio::sync::OwnedMutexGuard;
+
+use super::file::{FileGuard, FileName, Files};
+use super::row::{self, Attributes, Bucket, NewObject};
+use super::schema::{signed, to_json};
+use super::source::{SourceMeta, describe};
+use super::stage::{Staged, blocking};
+use super::upload::{
+    self, MAX_PART_NUMBER, MIN_PART_BYTES, Part, PartRow, PartsPage, Upload, UploadMarker, UploadPage,
+};
+use super::{Error, Result, Store};
+
+/// How parts are read when somebody looks at their bytes, in bytes.
+const COPY_BYTES: usize = 1 << 20;
+
+/// A part named in a completion.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CompletedPart {
+    /// Its number.
+    pub number: u32,
+    /// Its `ETag` without quotes.
+    pub etag: String,
+    /// Checksums that the part must have been uploaded with.
+    pub checksums: BTreeMap<String, String>,
+}
+
+/// How to end a multipart upload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// Write only in this state.
+    pub precondition: Precondition,
+    /// Checksums to add to the object's attributes.
+    pub checksums: BTreeMap<String, String>,
+    /// Whatever else to add to the object's attributes.
+    pub extra: BTreeMap<String, String>,
+}
+
+/// Looks at the bytes of an object while it is put together.
+pub trait Observer: Send + 'static {
+    /// The next bytes.
+    fn update(&mut self, bytes: &[u8]);
+
+    /// Whether it wants to see them; otherwise they are copied without passing through this process.
+    fn is_watching(&self) -> bool {
+        true
+    }
+}
+
+/// Nobody looks.
+impl Observer for () {
+    fn update(&mut self, _: &[u8]) {}
+
+    fn is_watching(&self) -> bool {
+        false
+    }
+}
+
+/// A multipart upload whose parts were checked and put together in one durable file. Dropping it leaves the upload as
+/// it was.
+#[derive(Debug)]
+pub struct Assembled {
+    upload: Upload,
+    parts: Vec<PartRow>,
+    etag: String,
+    /// The file and its size in bytes.
+    file: Option<(FileGuard, u64)>,
+    existing: Option<SourceMeta>,
+    /// Keeps a repeated completion waiting until this one is through, so that it finds the object and no missing parts.
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Assembled {
+    /// The object that an earlier completion of the same upload made, if the key still holds it.
+    #[must_use]
+    pub fn existing(&self) -> Option<&SourceMeta> {
+        self.existing.as_ref()
+    }
+
+    /// Its parts, in order; empty when there is an [existing](Self::existing) object.
+    pub fn parts(&self) -> impl ExactSizeIterator<Item = &Part> {
+        self.parts.iter().map(|row| &row.part)
+    }
+
+    /// The upload.
+    #[must_use]
+    pub fn upload(&self) -> &Upload {
+        &self.upload
+    }
+
+    /// Size of the object in bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        match &self.existing {
+            Some(existing) => existing.size_bytes,
+            None => self.parts().map(|part| part.size_bytes).sum(),
+        }
+    }
+
+    /// The object's `ETag` without quotes: MD5 of the parts' MD5s, a dash and the number of parts.
+    #[must_use]
+    pub fn etag(&self) -> &str {
+        &self.etag
+    }
+}
+
+/// Lets the completions of one upload happen one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Completions(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Completions {
+    async fn turn(&self, upload_id: &str) -> OwnedMutexGuard<()> {
+        let turns = {
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            all.retain(|_, turns| turns.strong_count() > 0);
+            let turns = all.get(upload_id).and_then(Weak::upgrade).unwrap_or_default();
+            all.insert(upload_id.to_owned(), Arc::downgrade(&turns));
+            turns
+        };
+        turns.lock_owned().await
+    }
+}
+
+/// Multipart uploads.
+impl Store {
+    /// Begins an upload and names it. It is forgotten after [`super::UPLOAD_LIFETIME`].
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Sqlite`], [`Error::NotCommitted`].
+    pub async fn create_multipart(&self, key: &ObjectKey, attributes: Attributes) -> Result<String> {
+        let id = hex::encode(rand::random::<[u8; 16]>());
+        let (key, upload_id, now) = (key.clone(), id.clone(), self.inner.clock.wall());
+        self.inner
+            .writer
+            .run(move |connection, _| {
+                connection
+                    .prepare_cached(
+                        "INSERT INTO uploads (id, key, attributes, initiated_at) VALUES (?1, ?2, ?3, ?4)",
+                    )?
+                    .execute(params![
+                        upload_id,
+                        key.as_str().as_bytes(),
+                        to_json(&attributes),
+                        signed(now.0)
+                    ])?;
+                Ok(())
+            })
+            .await?;
+        Ok(id)
+    }
+
+    /// The upload, while it is in progress.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUpload`], [`Error::Sqlite`].
+    pub async fn head_multipart(&self, key: &ObjectKey, upload_id: &str) -> Result<Upload> {
+        let (key, upload_id) = (key.clone(), upload_id.to_owned());
+        self.inner
+            .readers
+            .run(move |connection| upload::find_open(connection, &key, &upload_id))
+            .await
+    }
+
+    /// Keeps a part; another one of the same number is replaced.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPartNumber`], [`Error::NoSuchUpload`], [`Error::Full`], [`Error::Sqlite`],
+    /// [`Error::NotCommitted`].
+    pub async fn put_part(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        number: u32,
+        staged: Staged,
+        checksums: BTreeMap<String, String>,
+    ) -> Result<Part> {
+        if number == 0 || number > MAX_PART_NUMBER {
+            return Err(Error::InvalidPartNumber { number });
+        }
+        let part = Part {
+            number,
+            size_bytes: staged.size_bytes,
+            etag: staged.etag(),
+            modified_at: self.inner.clock.wall(),
+            checksums,
+        };
+        let (key, upload_id, guard) = (key.clone(), upload_id.to_owned(), staged.guard);
+        self.inner
+            .writer
+            .run(move |connection, effects| {
+                upload::find_open(connection, &key, &upload_id)?;
+                let replaced = upload::parts(connection, &upload_id, number - 1, 1)?;
+                connection
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO parts (upload, number, file, size, etag, modified_at, checksums)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    )?
+                    .execute(params![
+                        upload_id,
+                        number,
+                        guard.name().as_str(),
+                        signed(part.size_bytes),
+                        part.etag,
+                        signed(part.modified_at.0),
+                        to_json(&part.checksums),
+                    ])?;
+                effects.kept.push(guard);
+                let replaced = replaced.into_iter().filter(|row| row.part.number == number);
+                effects.removed.extend(replaced.map(|row| row.file));
+                Ok(part)
+            })
+            .await
+    }
+
+    /// At most `limit` parts with higher numbers than `after`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUpload`], [`Error::Sqlite`].
+    pub async fn list_parts(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        after: u32,
+        limit: usize,
+    ) -> Result<PartsPage> {
+        let (key, upload_id) = (key.clone(), upload_id.to_owned());
+        self.inner
+            .readers
+            .run(move |connection| {
+                let snapshot = connection.transaction()?;
+                let upload = upload::find_open(&snapshot, &key, &upload_id)?;
+                let mut parts: Vec<Part> =
+                    upload::parts(&snapshot, &upload_id, after, limit.saturating_add(1))?
+                        .into_iter()
+                        .map(|row| row.part)
+                        .collect();
+                let truncated = parts.len() > limit;
+                parts.truncate(limit);
+                Ok(PartsPage {
+                    upload,
+                    next: parts.last().filter(|_| truncated).map(|part| part.number),
+                    parts,
+                })
+            })
+            .await
+    }
+
+    /// Lists the uploads in progress.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`].
+    pub async fn list_multipart_uploads(
+        &self,
+        prefix: &str,
+        after: Option<UploadMarker>,
+        limit: usize,
+    ) -> Result<UploadPage> {
+        let prefix = prefix.to_owned();
+        self.inner
+            .readers
+            .run(move |connection| upload::list(connection, &prefix, after.as_ref(), limit))
+            .await
+    }
+
+    /// Gives an upload up.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUpload`], [`Error::Full`], [`Error::Sqlite`], [`Error::NotCommitted`].
+    pub async fn abort_multipart(&self, key: &ObjectKey, upload_id: &str) -> Result<()> {
+        let (key, upload_id) = (key.clone(), upload_id.to_owned());
+        self.inner
+            .writer
+            .run(move |connection, effects| {
+                upload::find_open(connection, &key, &upload_id)?;
+                effects
+                    .removed
+                    .extend(upload::drop_parts(connection, &upload_id)?);
+                connection
+                    .prepare_cached("DELETE FROM uploads WHERE id = ?1")?
+                    .execute(params![upload_id])?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Makes an object of the parts. Done again after it succeeded, it answers the same object for as long as the
+    /// key holds it.
+    ///
+    /// # Errors
+    /// Those of [`Self::assemble`] and [`Self::commit_assembled`].
+    pub async fn complete_multipart(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        parts: Vec<CompletedPart>,
+        completion: Completion,
+    ) -> Result<SourceMeta> {
+        let (assembled, ()) = self.assemble(key, upload_id, parts, ()).await?;
+        self.commit_assembled(assembled, completion).await
+    }
+
+    /// Checks the parts and puts them together in one durable file, for a caller that wants to see the bytes before
+    /// anybody else does. The observer sees nothing when there is an [existing](Assembled::existing) object.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUpload`], [`Error::InvalidPart`], [`Error::InvalidPartOrder`], [`Error::InvalidPartNumber`],
+    /// [`Error::EntityTooSmall`], [`Error::Full`], [`Error::Io`], [`Error::Sqlite`].
+    pub async fn assemble<O: Observer>(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        parts: Vec<CompletedPart>,
+        mut observer: O,
+    ) -> Result<(Assembled, O)> {
+        let turn = self.inner.completions.turn(upload_id).await;
+        let (key, upload_id) = (key.clone(), upload_id.to_owned());
+        let plan = move |connection: &mut rusqlite::Connection| {
+            let snapshot = connection.transaction()?;
+            let (upload, completed) = upload::find(&snapshot, &key, &upload_id)?;
+            if let Some(sequencer) = completed {
+                let row = row::find(&snapshot, Bucket::Sources, key.as_str())?.ok_or(Error::NoSuchUpload)?;
+                let existing = describe(row)?;
+                if existing.sequencer != sequencer {
+                    return Err(Error::NoSuchUpload);
+                }
+                return Ok((upload, Vec::new(), Some(existing)));
+            }
+            let stored = upload::parts(&snapshot, &upload_id, 0, usize::MAX)?;
+            Ok((upload, select(stored, &parts)?, None))
+        };
+        let (upload, parts, existing) = self.inner.readers.run(plan).await?;
+        if let Some(existing) = existing {
+            let assembled = Assembled {
+                upload,
+                parts,
+                etag: existing.etag.clone(),
+                file: None,
+                existing: Some(existing),
+                _turn: turn,
+            };
+            return Ok((assembled, observer));
+        }
+        let files = self.inner.files.clone();
+        blocking(move || {
+            let etag = etag_of(&parts)?;
+            let file = concatenate(&files, &parts, &mut observer)?;
+            let assembled = Assembled {
+                upload,
+                parts,
+                etag,
+                file: Some(file),
+                existing: None,
+                _turn: turn,
+            };
+            Ok((assembled, observer))
+        })
+        .await
+    }
+
+    /// Points the key at what was put together, if the upload is still what it was then.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`] (the upload stays), [`Error::NoSuchUpload`], [`Error::InvalidPart`] when a part
+    /// was replaced meanwhile, [`Error::Full`], [`Error::Sqlite`], [`Error::NotCommitted`].
+    pub async fn commit_assembled(&self, assembled: Assembled, completion: Completion) -> Result<SourceMeta> {
+        let Assembled {
+            upload,
+            parts,
+            etag,
+            file,
+            existing,
+            _turn,
+        } = assembled;
+        let (guard, size_bytes) = match (existing, file) {
+            (Some(existing), _) => return Ok(existing),
+            (None, Some(file)) => file,
+            (None, None) => return Err(Error::NoSuchUpload),
+        };
+        let mut attributes = upload.attributes;
+        attributes.part_sizes = parts.iter().map(|row| row.part.size_bytes).collect();
+        attributes.checksums.extend(completion.checksums);
+        attributes.extra.extend(completion.extra);
+        let object = NewObject {
+            key: upload.key,
+            guard,
+            size_bytes,
+            etag,
+            modified_at: self.inner.clock.wall(),
+            due_at: self.inner.clock.steady(),
+            attributes,
+            precondition: completion.precondition,
+        };
+        let upload_id = upload.upload_id;
+        let row = self
+            .inner
+            .writer
+            .run(move |connection, effects| {
+                upload::find_open(connection, &object.key, &upload_id)?;
+                let stored = upload::parts(connection, &upload_id, 0, usize::MAX)?;
+                let stored: HashSet<&FileName> = stored.iter().map(|row| &row.file).collect();
+                if let Some(replaced) = parts.iter().find(|row| !stored.contains(&row.file)) {
+                    return Err(Error::InvalidPart {
+                        number: replaced.part.number,
+                    });
+                }
+                let row = row::write(connection, effects, Bucket::Sources, object)?;
+                effects
+                    .removed
+                    .extend(upload::drop_parts(connection, &upload_id)?);
+                connection
+                    .prepare_cached("UPDATE uploads SET completed = ?2 WHERE id = ?1")?
+                    .execute(params![upload_id, signed(row.sequencer)])?;
+                Ok(row)
+            })
+            .await?;
+        describe(row)
+    }
+}
+
+/// The parts that a completion names, checked.
+fn select(stored: Vec<PartRow>, named: &[CompletedPart]) -> Result<Vec<PartRow>> {
+    if named.is_empty() {
+        return Err(Error::InvalidPartNumber { number: 0 });
+    }
+    if named.windows(2).any(|pair| pair[0].number >= pair[1].number) {
+        return Err(Error::InvalidPartOrder);
+    }
+    let mut stored: BTreeMap<u32, PartRow> = stored.into_iter().map(|row| (row.part.number, row)).collect();
+    let mut selected = Vec::with_capacity(named.len());
+    for name in named {
+        let number = name.number;
+        let row = stored.remove(&number).ok_or(Error::InvalidPart { number })?;
+        let matches = row.part.etag == name.etag
+            && name
+                .checksums
+                .iter()
+                .all(|(algorithm, value)| row.part.checksums.get(algorithm) == Some(value));
+        if !matches {
+            return Err(Error::InvalidPart { number });
+        }
+        selected.push(row);
+    }
+    let all_but_last = &selected[..selected.len() - 1];
+    match all_but_last
+        .iter()
+        .find(|row| row.part.size_bytes < MIN_PART_BYTES)
+    {
+        Some(row) => Err(Error::EntityTooSmall {
+            number: row.part.number,
+            size_bytes: row.part.size_bytes,
+        }),
+        None => Ok(selected),
+    }
+}
+
+fn etag_of(parts: &[PartRow]) -> Result<String> {
+    let mut md5 = Md5::new();
+    for row in parts {
+        let digest = hex::decode(&row.part.etag)
+            .map_err(|_| Error::Corrupt(format!("ETag {:?} of a part is no MD5", row.part.etag)))?;
+        md5.update(digest);
+    }
+    Ok(format!("{}-{}", hex::encode(md5.finalize()), parts.len()))
+}
+
+fn concatenate(
+    files: &Arc<Files>,
+    parts: &[PartRow],
+    observer: &mut impl Observer,
+) -> Result<(FileGuard, u64)> {
+    let (guard, mut whole) = files.create()?;
+    let mut size_bytes = 0;
+    for row in parts {
+        let mut part = match File::open(files.path(&row.file)) {
+            Ok(part) => part,
+            // Replaced, aborted or completed by somebody else since the rows were read.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::InvalidPart {
+                    number: row.part.number,
+                });
+            }
+            Err(error) => return Err(Error::io("open a part")(error)),
+        };
+        let copied = if observer.is_watching() {
+            copy(&mut part, &mut whole, observer)?
+        } else {
+            std::io::copy(&mut part, &mut whole).map_err(Error::io("copy a part"))?
+        };
+        if copied != row.part.size_bytes {
+            return Err(Error::Corrupt(format!(
+                "file {} has {copied} bytes, its row says {}",
+                row.file.as_str(),
+                row.part.size_bytes
+            )));
+        }
+        size_bytes += copied;
+    }
+    files.sync(&guard, &whole)?;
+    Ok((guard, size_bytes))
+}
+
+fn copy(part: &mut File, whole: &mut File, observer: &mut impl Observer) -> Result<u64> {
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut copied = 0;
+    loop {
+        let length = part.read(&mut buffer).map_err(Error::io("read a part"))?;
+        if length == 0 {
+            return Ok(copied);
+        }
+        whole
+            .write_all(&buffer[..length])
+            .map_err(Error::io("write a file"))?;
+        observer.update(&buffer[..length]);
+        copied += length as u64;
+    }
+}

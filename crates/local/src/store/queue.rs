@@ -1,0 +1,438 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+use tintype_model::{Job, JobQueue, UnixMillis};
+use tokio::sync::futures::Notified;
+
+use super::schema::{count, from_json, signed, to_json, unsigned};
+use super::writer::Effects;
+use super::{Error, Inner, Result};
+
+/// The jobs of a [`super::Store`]: delivered at least once, in the order in which they are due.
+///
+/// A claim gives a job to one worker until its lease runs out; then the next claim gives it to another one, and what
+/// the first does with it is refused. When the store is opened all leases are void.
+#[derive(Clone, Debug)]
+pub struct SqliteQueue {
+    pub(super) inner: Arc<Inner>,
+}
+
+/// A job that was given to a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// Its number in the queue.
+    pub id: i64,
+    /// The job.
+    pub job: Job,
+    /// How often it was delivered, this time included. Deliveries that ended with a crash count, so that a job that
+    /// kills the process comes to an end: look at this before the work begins.
+    pub attempt: u32,
+    /// Tells this claim from others of the same job; each is greater than all before it.
+    pub token: i64,
+}
+
+/// How many jobs there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Waiting for a worker.
+    pub ready: u64,
+    /// Waiting for their time to be tried again.
+    pub delayed: u64,
+    /// In work.
+    pub leased: u64,
+    /// Given up.
+    pub dead: u64,
+}
+
+/// A job that was given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadJob {
+    /// Its number in the queue.
+    pub id: i64,
+    /// The job; `None` when it cannot be read.
+    pub job: Option<Job>,
+    /// How often it was delivered.
+    pub attempts: u32,
+    /// What went wrong the last time.
+    pub error: String,
+    /// When it was queued.
+    pub enqueued_at: UnixMillis,
+    /// When it was given up.
+    pub died_at: UnixMillis,
+}
+
+/// Queues a job within a transaction.
+///
+/// # Errors
+/// What SQLite says.
+pub(crate) fn insert(
+    connection: &Connection,
+    effects: &mut Effects,
+    job: &Job,
+    now: UnixMillis,
+) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO jobs (key, job, state, due_at, enqueued_at) VALUES (?1, ?2, 'ready', ?3, ?3)",
+        )?
+        .execute(params![job.key.as_str().as_bytes(), to_json(job), signed(now.0)])?;
+    effects.due += 1;
+    Ok(())
+}
+
+/// Makes the jobs of a process that has ended ready again, and shortens delays that a clock set back has made longer.
+///
+/// # Errors
+/// What SQLite says.
+pub(crate) fn recover(connection: &Connection, now: UnixMillis) -> Result<usize> {
+    let now = signed(now.0);
+    let recovered = connection.execute(
+        "UPDATE jobs SET state = 'ready', due_at = ?1, delay = 0 WHERE state = 'leased'",
+        params![now],
+    )?;
+    connection.execute(
+        "UPDATE jobs SET due_at = min(due_at, ?1 + delay) WHERE state = 'ready' AND due_at > ?1 + delay",
+        params![now],
+    )?;
+    Ok(recovered)
+}
+
+/// Prefers keys that nobody works on: two workers on one key would race, and one of them would work in vain.
+const FIND_OTHER_KEY: &str = "SELECT id, job, attempts FROM jobs AS waiting INDEXED BY jobs_due
+     WHERE state <> 'dead' AND due_at <= ?1 AND NOT EXISTS (
+         SELECT 1 FROM jobs AS busy
+         WHERE busy.key = waiting.key AND busy.state = 'leased' AND busy.due_at > ?1)
+     ORDER BY due_at, id LIMIT 1";
+const FIND_ANY: &str = "SELECT id, job, attempts FROM jobs INDEXED BY jobs_due
+     WHERE state <> 'dead' AND due_at <= ?1 ORDER BY due_at, id LIMIT 1";
+
+fn claim(connection: &Connection, now: UnixMillis, lease: Duration) -> Result<Option<Claimed>> {
+    let now = signed(now.0);
+    let find = |sql: &str| {
+        connection
+            .prepare_cached(sql)?
+            .query_row(params![now], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, String>(1)?,
+                    row.get::<_, u32>(2)?,
+                ))
+            })
+            .optional()
+    };
+    loop {
+        let found = match find(FIND_OTHER_KEY)? {
+            Some(found) => Some(found),
+            None => find(FIND_ANY)?,
+        };
+        let Some((id, json, attempts)) = found else {
+            return Ok(None);
+        };
+        let job = match from_json(&json) {
+            Ok(job) => job,
+            Err(error) => {
+                // Nobody could ever do it, and it would keep all others waiting.
+                connection
+                    .prepare_cached("UPDATE jobs SET state = 'dead', due_at = ?2, error = ?3 WHERE id = ?1")?
+                    .execute(params![id, now, error.to_string()])?;
+                continue;
+            }
+        };
+        let (attempt, token) = (attempts.saturating_add(1), count(connection, "lease")?);
+        connection
+            .prepare_cached(
+                "UPDATE jobs SET state = 'leased', due_at = ?2, delay = 0, attempts = ?3, lease = ?4 WHERE id = ?1",
+            )?
+            .execute(params![id, now.saturating_add(millis(lease)), attempt, token])?;
+        return Ok(Some(Claimed {
+            id,
+            job,
+            attempt,
+            token,
+        }));
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl SqliteQueue {
+    /// Gives the next job that is due, if any, to the caller for `lease`. Jobs of keys that nobody works on come
+    /// first.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Sqlite`], [`Error::NotCommitted`].
+    pub async fn claim(&self, lease: Duration) -> Result<Option<Claimed>> {
+        let now = self.inner.clock.steady();
+        let answer = self
+            .inner
+            .writer
+            .submit(move |connection, _| claim(connection, now, lease));
+        // Whoever stops waiting must not take a job with them.
+        let queue = self.clone();
+        let (hand_over, taken) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let claimed = answer.await.unwrap_or(Err(Error::Closed));
+            if let Err(Ok(Some(claimed))) = hand_over.send(claimed)
+                && let Err(error) = queue.return_now(&claimed).await
+            {
+                tracing::warn!(job.id = claimed.id, %error, "a claimed job stays leased");
+            }
+        });
+        taken.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Waits for a job to be due and claims it. May be dropped at any time.
+    ///
+    /// # Errors
+    /// Those of [`Self::claim`].
+    pub async fn next(&self, lease: Duration) -> Result<Claimed> {
+        loop {
+            let notified = self.notified();
+            tokio::pin!(notified);
+            // Before looking, so that nothing is missed that arrives between the look and the wait.
+            notified.as_mut().enable();
+            if let Some(claimed) = self.claim(lease).await? {
+                return Ok(claimed);
+            }
+            match self.next_due().await? {
+                Some(wait) => {
+                    let _ = tokio::time::timeout(wait, notified).await;
+                }
+                None => notified.await,
+            }
+        }
+    }
+
+    /// Ready when a job was queued, or put back earlier than known, after this was polled or enabled first.
+    pub fn notified(&self) -> Notified<'_> {
+        self.inner.due.notified()
+    }
+
+    /// How long until the next job is due or the next lease runs out; zero when one is due, `None` when there is
+    /// nothing to wait for.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`].
+    pub async fn next_due(&self) -> Result<Option<Duration>> {
+        let due_at: Option<i64> = self
+            .inner
+            .readers
+            .run(|connection| {
+                let sql = "SELECT due_at FROM jobs INDEXED BY jobs_due WHERE state <> 'dead' ORDER BY due_at LIMIT 1";
+                Ok(connection
+                    .prepare_cached(sql)?
+                    .query_row([], |row| row.get(0))
+                    .optional()?)
+            })
+            .await?;
+        let now = self.inner.clock.steady().0;
+        Ok(due_at.map(|due_at| Duration::from_millis(unsigned(due_at).saturating_sub(now))))
+    }
+
+    /// Keeps the job for `lease` from now.
+    ///
+    /// # Errors
+    /// [`Error::StaleLease`]: the job was given to somebody else, stop working on it. Otherwise as [`Self::claim`].
+    pub async fn extend(&self, claimed: &Claimed, lease: Duration) -> Result<()> {
+        let until = signed(self.inner.clock.steady().0).saturating_add(millis(lease));
+        self.settle(claimed, move |connection, id, _| {
+            connection
+                .prepare_cached("UPDATE jobs SET due_at = ?2 WHERE id = ?1")?
+                .execute(params![id, until])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The job is done: it will not be delivered again.
+    ///
+    /// # Errors
+    /// [`Error::StaleLease`]: it may be delivered again. Otherwise as [`Self::claim`].
+    pub async fn ack(&self, claimed: &Claimed) -> Result<()> {
+        self.settle(claimed, |connection, id, _| {
+            connection
+                .prepare_cached("DELETE FROM jobs WHERE id = ?1")?
+                .execute(params![id])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The job failed: it is due again after `delay`.
+    ///
+    /// # Errors
+    /// [`Error::StaleLease`], otherwise as [`Self::claim`].
+    pub async fn retry_later(&self, claimed: &Claimed, delay: Duration, error: String) -> Result<()> {
+        let (now, delay) = (signed(self.inner.clock.steady().0), millis(delay));
+        self.settle(claimed, move |connection, id, effects| {
+            effects.rescheduled = true;
+            connection
+                .prepare_cached(
+                    "UPDATE jobs SET state = 'ready', due_at = ?2, delay = ?3, error = ?4 WHERE id = ?1",
+                )?
+                .execute(params![id, now.saturating_add(delay), delay, error])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The job is given up: it waits as a dead letter for [`Self::redrive`].
+    ///
+    /// # Errors
+    /// [`Error::StaleLease`], otherwise as [`Self::claim`].
+    pub async fn bury(&self, claimed: &Claimed, error: String) -> Result<()> {
+        let now = signed(self.inner.clock.steady().0);
+        self.settle(claimed, move |connection, id, _| {
+            connection
+                .prepare_cached("UPDATE jobs SET state = 'dead', due_at = ?2, error = ?3 WHERE id = ?1")?
+                .execute(params![id, now, error])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// The worker stops before the job is done: it is due at once, and this delivery does not count.
+    ///
+    /// # Errors
+    /// [`Error::StaleLease`], otherwise as [`Self::claim`].
+    pub async fn return_now(&self, claimed: &Claimed) -> Result<()> {
+        let now = signed(self.inner.clock.steady().0);
+        self.settle(claimed, move |connection, id, effects| {
+            effects.due += 1;
+            connection
+                .prepare_cached(
+                    "UPDATE jobs SET state = 'ready', due_at = ?2, attempts = max(attempts - 1, 0) WHERE id = ?1",
+                )?
+                .execute(params![id, now])?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Makes a dead letter ready again, as if it had never been tried. `false`: there is no such dead letter.
+    ///
+    /// # Errors
+    /// As [`Self::claim`].
+    pub async fn redrive(&self, id: i64) -> Result<bool> {
+        Ok(self.revive(Some(id)).await? == 1)
+    }
+
+    /// [`Self::redrive`] for all dead letters; tells how many there were.
+    ///
+    /// # Errors
+    /// As [`Self::claim`].
+    pub async fn redrive_all(&self) -> Result<usize> {
+        self.revive(None).await
+    }
+
+    /// How many jobs there are.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`].
+    pub async fn depth(&self) -> Result<Depth> {
+        let now = signed(self.inner.clock.steady().0);
+        self.inner
+            .readers
+            .run(move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "SELECT count(*) FILTER (WHERE state = 'ready' AND due_at <= ?1),
+                            count(*) FILTER (WHERE state = 'ready' AND due_at > ?1),
+                            count(*) FILTER (WHERE state = 'leased'),
+                            count(*) FILTER (WHERE state = 'dead')
+                     FROM jobs",
+                )?;
+                Ok(statement.query_row(params![now], |row| {
+                    Ok(Depth {
+                        ready: unsigned(row.get(0)?),
+                        delayed: unsigned(row.get(1)?),
+                        leased: unsigned(row.get(2)?),
+                        dead: unsigned(row.get(3)?),
+                    })
+                })?)
+            })
+            .await
+    }
+
+    /// At most `limit` dead letters, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`].
+    pub async fn dead(&self, limit: usize) -> Result<Vec<DeadJob>> {
+        self.inner
+            .readers
+            .run(move |connection| {
+                let mut statement = connection.prepare_cached(
+                    "SELECT id, job, attempts, error, enqueued_at, due_at FROM jobs INDEXED BY jobs_dead
+                     WHERE state = 'dead' ORDER BY id LIMIT ?1",
+                )?;
+                let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+                let dead = statement.query_map(params![limit], |row| {
+                    Ok(DeadJob {
+                        id: row.get(0)?,
+                        job: from_json(row.get_ref(1)?.as_str()?).ok(),
+                        attempts: row.get(2)?,
+                        error: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+                        enqueued_at: UnixMillis(unsigned(row.get(4)?)),
+                        died_at: UnixMillis(unsigned(row.get(5)?)),
+                    })
+                })?;
+                Ok(dead.collect::<rusqlite::Result<_>>()?)
+            })
+            .await
+    }
+
+    async fn revive(&self, id: Option<i64>) -> Result<usize> {
+        let now = signed(self.inner.clock.steady().0);
+        self.inner
+            .writer
+            .run(move |connection, effects| {
+                let revived = connection
+                    .prepare_cached(
+                        "UPDATE jobs SET state = 'ready', due_at = ?1, delay = 0, attempts = 0
+                         WHERE state = 'dead' AND (?2 IS NULL OR id = ?2)",
+                    )?
+                    .execute(params![now, id])?;
+                effects.due += revived;
+                Ok(revived)
+            })
+            .await
+    }
+
+    /// Changes a leased job, if the lease is still the caller's.
+    async fn settle(
+        &self,
+        claimed: &Claimed,
+        change: impl FnOnce(&Connection, i64, &mut Effects) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let (id, token) = (claimed.id, claimed.token);
+        self.inner
+            .writer
+            .run(move |connection, effects| {
+                // A lease that ran out and was given to nobody else yet is as good as before.
+                let held = connection
+                    .prepare_cached("SELECT 1 FROM jobs WHERE id = ?1 AND state = 'leased' AND lease = ?2")?
+                    .exists(params![id, token])?;
+                if !held {
+                    return Err(Error::StaleLease { id });
+                }
+                change(connection, id, effects)
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl JobQueue for SqliteQueue {
+    async fn enqueue(&self, job: &Job) -> tintype_model::Result<()> {
+        let (job, now) = (job.clone(), self.inner.clock.steady());
+        Ok(self
+            .inner
+            .writer
+            .run(move |connection, effects| insert(connection, effects, &job, now))
+            .await?)
+    }
+}

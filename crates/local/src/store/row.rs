@@ -1,0 +1,328 @@
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+use tintype_model::{
+    Job, ObjectKey, ObjectMeta, Order, Precondition, Record, Sequencer, SourceInfo, Status, UnixMillis, Work,
+};
+
+use super::file::{FileGuard, FileName, Files};
+use super::schema::{count, from_json, key_text, signed, to_json, unsigned};
+use super::writer::Effects;
+use super::{Error, Result, queue, record};
+
+/// The two namespaces of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bucket {
+    /// Uploaded objects: every write and delete makes a job.
+    Sources,
+    /// What the pipeline made of them.
+    Renditions,
+}
+
+impl Bucket {
+    /// How the rows spell it.
+    pub(crate) const fn number(self) -> i64 {
+        match self {
+            Self::Sources => 0,
+            Self::Renditions => 1,
+        }
+    }
+}
+
+/// What is kept of an object besides its key, size, `ETag` and date. Stored; fields are only ever added.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Attributes {
+    /// Media type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// `Cache-Control`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<String>,
+    /// `Content-Disposition`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_disposition: Option<String>,
+    /// `Content-Encoding`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_encoding: Option<String>,
+    /// `Content-Language`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_language: Option<String>,
+    /// `Expires`, as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// User metadata (`x-amz-meta-*` without the prefix), names in lower case.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+    /// Checksums of the bytes by algorithm, in the spelling of whoever wrote them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub checksums: BTreeMap<String, String>,
+    /// Anything else that the writer wants to read back.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, String>,
+    /// Sizes in bytes of the parts that it was uploaded in, in order; empty when it was uploaded in one piece.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub part_sizes: Vec<u64>,
+}
+
+/// One row of the table of objects.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) key: String,
+    pub(crate) file: FileName,
+    pub(crate) size_bytes: u64,
+    pub(crate) etag: String,
+    /// What it was counted as; 0 for renditions.
+    pub(crate) sequencer: u64,
+    pub(crate) modified_at: UnixMillis,
+    pub(crate) attributes: Attributes,
+}
+
+impl Row {
+    pub(crate) fn into_meta(self) -> ObjectMeta {
+        ObjectMeta {
+            key: self.key,
+            size_bytes: self.size_bytes,
+            etag: self.etag,
+            modified_at: self.modified_at,
+            content_type: self.attributes.content_type,
+            cache_control: self.attributes.cache_control,
+            metadata: self.attributes.metadata,
+        }
+    }
+}
+
+/// An object to be written.
+#[derive(Debug)]
+pub(crate) struct NewObject {
+    pub(crate) key: ObjectKey,
+    pub(crate) guard: FileGuard,
+    pub(crate) size_bytes: u64,
+    pub(crate) etag: String,
+    pub(crate) modified_at: UnixMillis,
+    /// When its job is due.
+    pub(crate) due_at: UnixMillis,
+    pub(crate) attributes: Attributes,
+    pub(crate) precondition: Precondition,
+}
+
+/// The row of a key.
+///
+/// # Errors
+/// What SQLite says, [`Error::Corrupt`].
+pub(crate) fn find(connection: &Connection, bucket: Bucket, key: &str) -> Result<Option<Row>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT file, size, etag, sequencer, modified_at, attributes FROM objects WHERE bucket = ?1 AND key = ?2",
+    )?;
+    let found = statement
+        .query_row(params![bucket.number(), key.as_bytes()], |row| {
+            Ok((
+                row.get::<_, String>(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get::<_, String>(5)?,
+            ))
+        })
+        .optional()?;
+    let Some((file, size, etag, sequencer, modified_at, attributes)) = found else {
+        return Ok(None);
+    };
+    Ok(Some(Row {
+        key: key.to_owned(),
+        file: FileName::parse(file)?,
+        size_bytes: unsigned(size),
+        etag,
+        sequencer: unsigned(sequencer),
+        modified_at: UnixMillis(unsigned(modified_at)),
+        attributes: from_json(&attributes)?,
+    }))
+}
+
+/// The row of a key and its file, opened: whoever replaces or deletes the object now does not disturb the reader.
+///
+/// # Errors
+/// [`Error::NoSuchKey`]; what `accept` answers, before the file is looked at; [`Error::Corrupt`] when the file is
+/// missing or has another size.
+pub(crate) fn open(
+    connection: &Connection,
+    files: &Files,
+    bucket: Bucket,
+    key: &str,
+    accept: impl Fn(&Row) -> Result<()>,
+) -> Result<(Row, File)> {
+    let mut missing: Option<FileName> = None;
+    loop {
+        let row = find(connection, bucket, key)?.ok_or(Error::NoSuchKey)?;
+        accept(&row)?;
+        match File::open(files.path(&row.file)) {
+            Ok(file) => {
+                let length = file.metadata().map_err(Error::io("read a file's size"))?.len();
+                if length == row.size_bytes {
+                    return Ok((row, file));
+                }
+                return Err(Error::Corrupt(format!(
+                    "file {} has {length} bytes, its row says {}",
+                    row.file.as_str(),
+                    row.size_bytes
+                )));
+            }
+            // Replaced between the two looks: the row names another file now. Still the same one: it is lost.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if missing.as_ref() == Some(&row.file) {
+                    return Err(Error::Corrupt(format!("file {} is missing", row.file.as_str())));
+                }
+                missing = Some(row.file);
+            }
+            Err(error) => return Err(Error::io("open a file")(error)),
+        }
+    }
+}
+
+/// Points a key at a new file, and makes the job if the bucket's writes make jobs.
+///
+/// # Errors
+/// [`Error::PreconditionFailed`], what SQLite says.
+pub(crate) fn write(
+    connection: &Connection,
+    effects: &mut Effects,
+    bucket: Bucket,
+    object: NewObject,
+) -> Result<Row> {
+    let key = object.key.as_str();
+    let current = find(connection, bucket, key)?;
+    check(current.as_ref(), &object.precondition)?;
+    let sequencer = match bucket {
+        Bucket::Sources => unsigned(count(connection, "sequencer")?),
+        Bucket::Renditions => 0,
+    };
+    let row = Row {
+        key: key.to_owned(),
+        file: object.guard.name().clone(),
+        size_bytes: object.size_bytes,
+        etag: object.etag,
+        sequencer,
+        modified_at: object.modified_at,
+        attributes: object.attributes,
+    };
+    let mut statement = connection.prepare_cached(
+        "INSERT OR REPLACE INTO objects (bucket, key, file, size, etag, sequencer, modified_at, attributes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    statement.execute(params![
+        bucket.number(),
+        key.as_bytes(),
+        row.file.as_str(),
+        signed(row.size_bytes),
+        row.etag,
+        signed(sequencer),
+        signed(row.modified_at.0),
+        to_json(&row.attributes),
+    ])?;
+    effects.kept.push(object.guard);
+    effects.removed.extend(current.map(|current| current.file));
+    if bucket == Bucket::Sources {
+        let order = Order::of_event(Sequencer::from_counter(sequencer));
+        let pending = Record {
+            key: object.key.clone(),
+            order: order.clone(),
+            status: Status::Pending,
+            updated_at: row.modified_at,
+            source: Some(SourceInfo {
+                etag: row.etag.clone(),
+                size_bytes: row.size_bytes,
+                sha256: None,
+            }),
+        };
+        record::announce(connection, &pending)?;
+        let job = Job {
+            key: object.key,
+            order,
+            work: Work::Render {
+                etag: row.etag.clone(),
+            },
+        };
+        queue::insert(connection, effects, &job, object.due_at)?;
+    }
+    Ok(row)
+}
+
+/// Removes a key's row, and makes the job if the bucket's deletes make jobs. Answers whether there was one, with the
+/// sequencer of the delete.
+///
+/// # Errors
+/// [`Error::PreconditionFailed`], what SQLite says.
+pub(crate) fn delete(
+    connection: &Connection,
+    effects: &mut Effects,
+    bucket: Bucket,
+    key: &ObjectKey,
+    precondition: &Precondition,
+    due_at: UnixMillis,
+) -> Result<Option<Sequencer>> {
+    let current = find(connection, bucket, key.as_str())?;
+    check(current.as_ref(), precondition)?;
+    let Some(current) = current else {
+        return Ok(None);
+    };
+    connection
+        .prepare_cached("DELETE FROM objects WHERE bucket = ?1 AND key = ?2")?
+        .execute(params![bucket.number(), key.as_str().as_bytes()])?;
+    effects.removed.push(current.file);
+    match bucket {
+        Bucket::Renditions => Ok(Some(Sequencer::from_counter(0))),
+        Bucket::Sources => {
+            let sequencer = Sequencer::from_counter(unsigned(count(connection, "sequencer")?));
+            let job = Job {
+                key: key.clone(),
+                order: Order::of_event(sequencer.clone()),
+                work: Work::Remove,
+            };
+            queue::insert(connection, effects, &job, due_at)?;
+            Ok(Some(sequencer))
+        }
+    }
+}
+
+fn check(current: Option<&Row>, precondition: &Precondition) -> Result<()> {
+    let holds = match precondition {
+        Precondition::None => true,
+        Precondition::Absent => current.is_none(),
+        Precondition::Etag(etag) => current.is_some_and(|current| current.etag == *etag),
+    };
+    if holds {
+        Ok(())
+    } else {
+        Err(Error::PreconditionFailed)
+    }
+}
+
+/// The first byte string after every one that starts with `prefix`.
+///
+/// UTF-8 has no byte 0xFF, which therefore comes after all keys.
+pub(crate) fn after_prefix(prefix: &str) -> Vec<u8> {
+    let mut bytes = prefix.as_bytes().to_vec();
+    match bytes.last_mut() {
+        Some(last) => *last += 1,
+        None => bytes.push(0xFF),
+    }
+    bytes
+}
+
+/// The first byte string after `key`.
+pub(crate) fn after_key(key: &str) -> Vec<u8> {
+    let mut bytes = key.as_bytes().to_vec();
+    bytes.push(0);
+    bytes
+}
+
+/// A stored key as text, for listings.
+///
+/// # Errors
+/// [`Error::Corrupt`].
+pub(crate) fn listed_key(row: &rusqlite::Row<'_>, column: usize) -> Result<String> {
+    key_text(row.get(column)?)
+}

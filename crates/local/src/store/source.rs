@@ -1,0 +1,152 @@
+use tintype_model::{ObjectKey, Precondition, Sequencer, UnixMillis};
+
+use super::list::{self, ListSources, Listing};
+use super::row::{self, Attributes, Bucket, Row};
+use super::stage::{Staged, StagedFile};
+use super::{Error, Result, Store};
+
+/// What is known of a source besides its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceMeta {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+    /// Its `ETag` without quotes.
+    pub etag: String,
+    /// When it was written.
+    pub modified_at: UnixMillis,
+    /// Its place among the writes and deletes of sources.
+    pub sequencer: Sequencer,
+    /// What the uploader said about it.
+    pub attributes: Attributes,
+}
+
+/// How to write a source.
+#[derive(Clone, Debug, Default)]
+pub struct SourceOptions {
+    /// Write only in this state.
+    pub precondition: Precondition,
+    /// What the uploader says about it.
+    pub attributes: Attributes,
+    /// `ETag` to give it, without quotes.
+    ///
+    /// Default: the MD5 of its bytes in hexadecimal
+    pub etag: Option<String>,
+}
+
+/// What the S3 endpoint does with single objects. Multipart uploads have a page of their own.
+impl Store {
+    /// A new file for bytes that arrive bit by bit. Nothing is created before bytes are.
+    #[must_use]
+    pub fn stage(&self) -> StagedFile {
+        StagedFile::new(self.inner.files.clone())
+    }
+
+    /// Points the key at the staged file, in one transaction with the job that processes it.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`], [`Error::Full`], [`Error::Sqlite`], [`Error::NotCommitted`].
+    pub async fn put_source(
+        &self,
+        key: &ObjectKey,
+        staged: Staged,
+        options: SourceOptions,
+    ) -> Result<SourceMeta> {
+        let row = self
+            .sources()
+            .commit(
+                key.clone(),
+                staged,
+                options.etag,
+                options.attributes,
+                options.precondition,
+            )
+            .await?;
+        describe(row)
+    }
+
+    /// What is known of a source.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchKey`], [`Error::Sqlite`].
+    pub async fn head_source(&self, key: &str) -> Result<SourceMeta> {
+        describe(self.sources().find(key).await?)
+    }
+
+    /// What is known of a source, and its bytes. Whatever happens to the key, the file stays readable.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchKey`], [`Error::Corrupt`] when the bytes are lost, [`Error::Io`], [`Error::Sqlite`].
+    pub async fn open_source(&self, key: &str) -> Result<(SourceMeta, tokio::fs::File)> {
+        let (files, key) = (self.inner.files.clone(), key.to_owned());
+        let (row, file) = self
+            .inner
+            .readers
+            .run(move |connection| row::open(connection, &files, Bucket::Sources, &key, |_| Ok(())))
+            .await?;
+        Ok((describe(row)?, tokio::fs::File::from_std(file)))
+    }
+
+    /// Deletes a source, in one transaction with the job that removes its renditions. `None`: it was not there.
+    ///
+    /// # Errors
+    /// [`Error::PreconditionFailed`], [`Error::Full`], [`Error::Sqlite`], [`Error::NotCommitted`].
+    pub async fn delete_source(
+        &self,
+        key: &ObjectKey,
+        precondition: Precondition,
+    ) -> Result<Option<Sequencer>> {
+        self.sources().remove(key.clone(), precondition).await
+    }
+
+    /// [`Self::delete_source`] for many keys in one transaction, with an answer for each.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Sqlite`], [`Error::NotCommitted`]: then nothing is deleted.
+    pub async fn delete_sources(
+        &self,
+        keys: Vec<(ObjectKey, Precondition)>,
+    ) -> Result<Vec<Result<Option<Sequencer>>>> {
+        let due_at = self.inner.clock.steady();
+        self.inner
+            .writer
+            .run(move |connection, effects| {
+                let mut answers = Vec::with_capacity(keys.len());
+                for (key, precondition) in keys {
+                    let bucket = Bucket::Sources;
+                    answers.push(
+                        match row::delete(connection, effects, bucket, &key, &precondition, due_at) {
+                            // Checked before anything is written, so that it concerns this key only.
+                            Err(Error::PreconditionFailed) => Err(Error::PreconditionFailed),
+                            other => Ok(other?),
+                        },
+                    );
+                }
+                Ok(answers)
+            })
+            .await
+    }
+
+    /// Lists sources in ascending order of the UTF-8 bytes of their keys.
+    ///
+    /// # Errors
+    /// [`Error::Sqlite`].
+    pub async fn list_sources(&self, request: ListSources) -> Result<Listing> {
+        self.inner
+            .readers
+            .run(move |connection| list::objects(connection, Bucket::Sources, &request))
+            .await
+    }
+}
+
+pub(crate) fn describe(row: Row) -> Result<SourceMeta> {
+    Ok(SourceMeta {
+        key: ObjectKey::new(row.key)?,
+        size_bytes: row.size_bytes,
+        etag: row.etag,
+        modified_at: row.modified_at,
+        sequencer: Sequencer::from_counter(row.sequencer),
+        attributes: row.attributes,
+    })
+}

@@ -1,0 +1,160 @@
+use std::fs::File;
+use std::io::Write;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use md5::{Digest, Md5};
+
+use super::file::{FileGuard, Files};
+use super::{Error, Result};
+
+/// Chunks are gathered to about this size before a thread is asked to write them, in bytes.
+const FLUSH_BYTES: usize = 1 << 20;
+
+/// Bytes on their way into a new file. Dropping it removes the file.
+///
+/// A small body costs one visit to the blocking pool: the file is created when the first bytes are written out.
+#[derive(Debug)]
+pub struct StagedFile {
+    files: Arc<Files>,
+    state: State,
+    waiting: Vec<Bytes>,
+    waiting_bytes: usize,
+    size_bytes: u64,
+}
+
+#[derive(Debug)]
+enum State {
+    New,
+    Open(OpenFile),
+    /// A write failed or was cancelled half-way: bytes are missing.
+    Broken,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    guard: FileGuard,
+    file: File,
+    md5: Md5,
+}
+
+impl StagedFile {
+    pub(crate) fn new(files: Arc<Files>) -> Self {
+        Self {
+            files,
+            state: State::New,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            size_bytes: 0,
+        }
+    }
+
+    /// Appends a chunk. When this future is dropped before it is ready, the file can only be dropped.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Io`]; the file can then only be dropped.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        self.size_bytes += chunk.len() as u64;
+        self.waiting_bytes += chunk.len();
+        self.waiting.push(chunk);
+        if self.waiting_bytes >= FLUSH_BYTES {
+            let open = self.flush(false).await?;
+            self.state = State::Open(open);
+        }
+        Ok(())
+    }
+
+    /// Bytes written so far.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// Makes the file and its folder durable.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Io`]; the file is removed.
+    pub async fn finish(mut self) -> Result<Staged> {
+        let open = self.flush(true).await?;
+        Ok(Staged {
+            guard: open.guard,
+            size_bytes: self.size_bytes,
+            md5: open.md5.finalize().into(),
+        })
+    }
+
+    async fn flush(&mut self, last: bool) -> Result<OpenFile> {
+        let chunks = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        // Until the thread has answered; a dropped future leaves it so.
+        let state = std::mem::replace(&mut self.state, State::Broken);
+        let files = self.files.clone();
+        blocking(move || {
+            let mut open = match state {
+                State::New => {
+                    let (guard, file) = files.create()?;
+                    OpenFile {
+                        guard,
+                        file,
+                        md5: Md5::new(),
+                    }
+                }
+                State::Open(open) => open,
+                State::Broken => return Err(Error::Closed),
+            };
+            for chunk in chunks {
+                open.md5.update(&chunk);
+                open.file.write_all(&chunk).map_err(Error::io("write a file"))?;
+            }
+            if last {
+                files.sync(&open.guard, &open.file)?;
+            }
+            Ok(open)
+        })
+        .await
+    }
+}
+
+/// A complete and durable file that no row names yet. Dropping it removes the file.
+#[derive(Debug)]
+pub struct Staged {
+    pub(crate) guard: FileGuard,
+    pub(crate) size_bytes: u64,
+    pub(crate) md5: [u8; 16],
+}
+
+impl Staged {
+    /// Its size in bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// MD5 of its bytes.
+    #[must_use]
+    pub fn md5(&self) -> [u8; 16] {
+        self.md5
+    }
+
+    /// The `ETag` that S3 gives an object of one part: the MD5 in hexadecimal.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        hex::encode(self.md5)
+    }
+}
+
+/// Runs file operations where they may block.
+///
+/// # Errors
+/// What `work` answers; [`Error::Closed`] when the runtime is shutting down.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::Closed),
+        },
+    }
+}

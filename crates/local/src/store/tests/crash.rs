@@ -1,0 +1,258 @@
+use tintype_model::testing::conformance;
+use tintype_model::{GetOptions, MetadataStore, ObjectStore, PutOptions};
+
+use super::*;
+use crate::store::{Attributes, Error, UPLOAD_LIFETIME};
+
+#[tokio::test]
+async fn a_folder_is_used_by_one_at_a_time() {
+    let mut data = Data::new();
+    let store = data.store();
+    let second = Store::open(data.path());
+    let Err(error @ Error::Locked { .. }) = second else {
+        panic!("{second:?}");
+    };
+    let message = error.to_string();
+    assert!(message.contains(&data.path().display().to_string()), "{message}");
+    assert!(
+        message.contains(&format!("pid {}", std::process::id())),
+        "{message}"
+    );
+    data.close(store);
+    Store::open(data.path()).unwrap();
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_release_is_left_alone() {
+    let mut data = Data::new();
+    let store = data.store();
+    data.close(store);
+    data.connect().pragma_update(None, "user_version", 1000).unwrap();
+    assert!(matches!(
+        Store::open(data.path()),
+        Err(Error::TooNew { found: 1000, .. })
+    ));
+}
+
+#[tokio::test]
+async fn data_survives_reopening() {
+    let mut data = Data::new();
+    let store = data.store();
+    let meta = put(&store, "a", b"one").await;
+    let store = data.reopen(store);
+    assert_eq!(store.head_source("a").await.unwrap(), meta);
+    assert_eq!(read(&store, "a").await, b"one");
+    let next = put(&store, "a", b"two").await;
+    assert!(
+        next.sequencer > meta.sequencer,
+        "sequencers go on where they were"
+    );
+    assert_eq!(drain(&store).await.len(), 2);
+}
+
+#[tokio::test]
+async fn files_that_no_row_names_are_collected_at_the_next_start() {
+    let mut data = Data::new();
+    let store = data.store();
+    put(&store, "a", b"one").await;
+    let upload = store
+        .create_multipart(&key("b"), Attributes::default())
+        .await
+        .unwrap();
+    let part = stage(&store, b"part").await;
+    store
+        .put_part(&key("b"), &upload, 1, part, BTreeMap::new())
+        .await
+        .unwrap();
+    data.close(store);
+    let objects = data.path().join("objects");
+    let orphan = objects.join("ab/ab000000000000000000000000000000");
+    std::fs::write(&orphan, b"half an upl").unwrap();
+    let strangers = [
+        objects.join("ab/README"),
+        objects.join("ab/AB000000000000000000000000000000"),
+    ];
+    for stranger in &strangers {
+        std::fs::write(stranger, b"not ours").unwrap();
+    }
+    let store = data.open();
+    assert!(!orphan.exists());
+    assert!(strangers.iter().all(|stranger| stranger.exists()));
+    assert_eq!(read(&store, "a").await, b"one");
+    assert_eq!(
+        store
+            .list_parts(&key("b"), &upload, 0, 10)
+            .await
+            .unwrap()
+            .parts
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn collecting_spares_what_is_being_written_and_what_is_young() {
+    let data = Data::new();
+    let store = data.store();
+    let staged = stage(&store, b"on its way").await;
+    let orphan = data.path().join("objects/ab/ab000000000000000000000000000000");
+    std::fs::write(&orphan, b"young").unwrap();
+    assert_eq!(store.collect_garbage(Duration::from_secs(3600)).await.unwrap(), 0);
+    assert!(orphan.exists());
+    assert_eq!(store.collect_garbage(Duration::ZERO).await.unwrap(), 1);
+    assert!(!orphan.exists());
+    store
+        .put_source(&key("a"), staged, SourceOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(store.collect_garbage(Duration::ZERO).await.unwrap(), 0);
+    assert_eq!(read(&store, "a").await, b"on its way");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn collecting_while_others_write_loses_nothing() {
+    let data = Data::new();
+    let store = data.store();
+    let mut tasks = tokio::task::JoinSet::new();
+    for writer in 0..8 {
+        let store = store.clone();
+        tasks.spawn(async move {
+            for number in 0..10 {
+                let name = format!("{writer}/{number}");
+                put(&store, &name, name.as_bytes()).await;
+                assert_eq!(read(&store, &name).await, name.as_bytes());
+            }
+        });
+    }
+    let collected = store.clone();
+    let collector = tokio::spawn(async move {
+        loop {
+            collected.collect_garbage(Duration::ZERO).await.unwrap();
+        }
+    });
+    while let Some(task) = tasks.join_next().await {
+        task.unwrap();
+    }
+    collector.abort();
+    for writer in 0..8 {
+        for number in 0..10 {
+            let name = format!("{writer}/{number}");
+            assert_eq!(read(&store, &name).await, name.as_bytes());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_set_that_no_record_names_is_dropped_at_the_next_start() {
+    let mut data = Data::new();
+    let store = data.store();
+    for name in ["old/medium.jpg", "new/medium.jpg", "unpublished/medium.jpg"] {
+        let body = Bytes::from_static(b"x");
+        store
+            .renditions()
+            .put(name, body, PutOptions::default())
+            .await
+            .unwrap();
+    }
+    let publish = async |sequencer, set: &str| {
+        let status = conformance::ready(set, &format!("{set}/medium.jpg"));
+        let record = conformance::record("a", conformance::order(sequencer, 0), status);
+        store.metadata().put(&record).await.unwrap();
+    };
+    publish(1, "old").await;
+    publish(2, "new").await;
+    publish(1, "unpublished").await;
+    let store = data.reopen(store);
+    let left = store.renditions().list("", None, 10).await.unwrap();
+    let left: Vec<&str> = left.items.iter().map(|entry| entry.key.as_str()).collect();
+    assert_eq!(left, ["new/medium.jpg"]);
+    assert!(
+        store
+            .renditions()
+            .get("new/medium.jpg", GetOptions::default())
+            .await
+            .is_ok()
+    );
+    data.close(store);
+    assert_eq!(data.files().len(), 1);
+}
+
+#[tokio::test]
+async fn jobs_of_a_process_that_died_are_ready_again_and_count_that_delivery() {
+    let mut data = Data::new();
+    let mut store = data.store();
+    put(&store, "a", b"one").await;
+    for attempt in 1..=5 {
+        let claimed = store
+            .queue()
+            .claim(Duration::from_secs(3600))
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(claimed.attempt, attempt);
+        store = data.reopen(store);
+        let late = store
+            .queue()
+            .claim(Duration::from_secs(1))
+            .await
+            .unwrap()
+            .unwrap();
+        let refused = store.queue().ack(&claimed).await;
+        assert!(matches!(refused, Err(Error::StaleLease { .. })));
+        store.queue().return_now(&late).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn expired_uploads_are_dropped_with_their_parts() {
+    let mut data = Data::new();
+    let store = data.store();
+    let old = store
+        .create_multipart(&key("old"), Attributes::default())
+        .await
+        .unwrap();
+    let part = stage(&store, b"part").await;
+    store
+        .put_part(&key("old"), &old, 1, part, BTreeMap::new())
+        .await
+        .unwrap();
+    data.advance(UPLOAD_LIFETIME - Duration::from_secs(1));
+    let young = store
+        .create_multipart(&key("young"), Attributes::default())
+        .await
+        .unwrap();
+    store.collect_garbage(Duration::ZERO).await.unwrap();
+    assert!(store.head_multipart(&key("old"), &old).await.is_ok());
+    data.advance(Duration::from_secs(2));
+    let store = data.reopen(store);
+    assert!(matches!(
+        store.head_multipart(&key("old"), &old).await,
+        Err(Error::NoSuchUpload)
+    ));
+    assert!(store.head_multipart(&key("young"), &young).await.is_ok());
+    data.close(store);
+    assert_eq!(data.files().len(), 0);
+}
+
+#[tokio::test]
+async fn a_clock_set_back_makes_no_delay_longer() {
+    let mut data = Data::new();
+    let store = data.store();
+    put(&store, "a", b"one").await;
+    let claimed = store
+        .queue()
+        .claim(Duration::from_secs(60))
+        .await
+        .unwrap()
+        .unwrap();
+    let delay = Duration::from_secs(30);
+    store
+        .queue()
+        .retry_later(&claimed, delay, "try again".to_owned())
+        .await
+        .unwrap();
+    data.now
+        .fetch_sub(365 * 24 * 3600 * 1000, Ordering::SeqCst);
+    let store = data.reopen(store);
+    assert_eq!(store.queue().next_due().await.unwrap(), Some(delay));
+}

@@ -1,0 +1,246 @@
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{Notify, oneshot};
+
+use super::file::{FileGuard, FileName, Files};
+use super::{Error, Result};
+
+/// Most writes that share a transaction, so that the first of them does not wait for ever.
+const MAX_BATCH: usize = 256;
+
+/// The one thread that writes to the database.
+///
+/// Writes that wait while a transaction is being committed share the next one: a hundred uploads at once pay a few
+/// syncs, not a hundred. Each has a savepoint of its own, so that one that fails takes no other with it, and each is
+/// answered only after the commit.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    /// `None` while closing.
+    queue: Option<mpsc::Sender<Box<dyn Write>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What has to happen beside the database once a write is committed.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Files that rows name from now on.
+    pub(crate) kept: Vec<FileGuard>,
+    /// Files that no row names any more.
+    pub(crate) removed: Vec<FileName>,
+    /// How many jobs are due now.
+    pub(crate) due: usize,
+    /// Whether a job is due earlier than workers know.
+    pub(crate) rescheduled: bool,
+}
+
+/// Who is told of committed writes.
+#[derive(Debug)]
+pub(crate) struct After {
+    pub(crate) files: Arc<Files>,
+    pub(crate) due: Arc<Notify>,
+}
+
+/// A write whose result type is not known to the thread.
+trait Write: Send {
+    /// Runs it; `false` asks for a roll-back of what it did.
+    fn run(&mut self, connection: &Connection) -> bool;
+
+    /// Answers it. `failure` tells why nothing was committed.
+    fn finish(self: Box<Self>, after: &After, failure: Option<&Failure>);
+}
+
+struct Call<T, F> {
+    call: Option<F>,
+    result: Option<Result<T>>,
+    effects: Effects,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T, F> Write for Call<T, F>
+where
+    T: Send,
+    F: FnOnce(&Connection, &mut Effects) -> Result<T> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> bool {
+        let Some(call) = self.call.take() else {
+            return false;
+        };
+        let result = call(connection, &mut self.effects);
+        let succeeded = result.is_ok();
+        self.result = Some(result);
+        succeeded
+    }
+
+    fn finish(self: Box<Self>, after: &After, failure: Option<&Failure>) {
+        let answer = match (failure, self.result) {
+            (None, Some(Ok(value))) => {
+                self.effects.apply(after);
+                Ok(value)
+            }
+            // Its own failure is told after the commit too: it may rest on what others of the batch wrote.
+            (_, Some(Err(error))) => Err(error),
+            (Some(failure), Some(Ok(_))) => {
+                self.effects.kept.into_iter().for_each(FileGuard::abandon);
+                Err(failure.to_error())
+            }
+            (Some(failure), None) => Err(failure.to_error()),
+            (None, None) => Err(Error::Closed),
+        };
+        let _ = self.reply.send(answer);
+    }
+}
+
+impl Effects {
+    fn apply(self, after: &After) {
+        for guard in self.kept {
+            guard.keep();
+        }
+        for name in self.removed {
+            after.files.remove(name);
+        }
+        for _ in 0..self.due {
+            after.due.notify_one();
+        }
+        if self.rescheduled {
+            after.due.notify_waiters();
+        }
+    }
+}
+
+/// Why a transaction was not committed, to be told to each of its writes.
+struct Failure {
+    full: bool,
+    message: String,
+}
+
+impl Failure {
+    fn new(error: &rusqlite::Error) -> Self {
+        Self {
+            full: error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            message: error.to_string(),
+        }
+    }
+
+    fn to_error(&self) -> Error {
+        if self.full {
+            Error::Full(self.message.clone().into())
+        } else {
+            Error::NotCommitted(self.message.clone())
+        }
+    }
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(crate) fn start(connection: Connection, after: After) -> Result<Self> {
+        let (queue, writes) = mpsc::channel();
+        let thread = std::thread::Builder::new()
+            .name("sqlite-write".to_owned())
+            .spawn(move || write(&connection, &writes, &after))
+            .map_err(Error::io("start a thread"))?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
+    }
+
+    /// Runs `call` in a transaction. It happens also when nobody waits for the answer any more.
+    pub(crate) fn submit<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Connection, &mut Effects) -> Result<T> + Send + 'static,
+    ) -> oneshot::Receiver<Result<T>> {
+        let (reply, answer) = oneshot::channel();
+        let write = Box::new(Call {
+            call: Some(call),
+            result: None,
+            effects: Effects::default(),
+            reply,
+        });
+        if let Some(queue) = &self.queue {
+            // A thread that is gone drops the write, which the caller sees as closed.
+            let _ = queue.send(write);
+        }
+        answer
+    }
+
+    /// [`Self::submit`] and wait for the commit.
+    ///
+    /// # Errors
+    /// What `call` answers, or why its transaction was not committed.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Connection, &mut Effects) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.submit(call).await.unwrap_or(Err(Error::Closed))
+    }
+}
+
+impl Drop for Writer {
+    /// Waits until every write that was submitted is committed.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn write(connection: &Connection, writes: &mpsc::Receiver<Box<dyn Write>>, after: &After) {
+    while let Ok(first) = writes.recv() {
+        let mut waiting = vec![first];
+        waiting.extend(writes.try_iter().take(MAX_BATCH - 1));
+        let mut waiting = waiting.into_iter();
+        while waiting.len() > 0 {
+            let mut done = Vec::with_capacity(waiting.len());
+            let failure = match commit(connection, &mut waiting, &mut done) {
+                Ok(()) => None,
+                Err(error) => {
+                    roll_back(connection);
+                    // One that was never begun would fail for all of them alike.
+                    if done.is_empty() {
+                        done.extend(&mut waiting);
+                    }
+                    Some(Failure::new(&error))
+                }
+            };
+            for write in done {
+                write.finish(after, failure.as_ref());
+            }
+        }
+    }
+}
+
+/// One transaction. Stops early when SQLite gave the transaction up by itself; the rest then goes into the next one.
+fn commit(
+    connection: &Connection,
+    waiting: &mut std::vec::IntoIter<Box<dyn Write>>,
+    done: &mut Vec<Box<dyn Write>>,
+) -> rusqlite::Result<()> {
+    let execute = |sql: &str| connection.prepare_cached(sql)?.execute([]);
+    execute("BEGIN IMMEDIATE")?;
+    for write in waiting {
+        done.push(write);
+        execute("SAVEPOINT one")?;
+        let succeeded = done.last_mut().is_some_and(|write| write.run(connection));
+        // A full disk or a failed read makes SQLite roll everything back: releasing then fails.
+        if !succeeded && !connection.is_autocommit() {
+            execute("ROLLBACK TO one")?;
+        }
+        execute("RELEASE one")?;
+    }
+    execute("COMMIT")?;
+    Ok(())
+}
+
+fn roll_back(connection: &Connection) {
+    if !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(%error, "could not roll back");
+    }
+}
