@@ -1,0 +1,218 @@
+"""Every file of the corpus, when it is there: pictures come out right, the rest is rejected, nothing falls over.
+
+The corpus is not part of this repository: TINTYPE_CORPUS names its folder, which has a MANIFEST.tsv.
+"""
+
+import csv
+import io
+import json
+import pathlib
+import resource
+import subprocess
+import time
+import warnings
+
+import numpy
+import pytest
+from PIL import Image, ImageCms, ImageOps
+
+import pictures
+from tintype import BINARY, CORPUS
+
+pytestmark = pytest.mark.skipif(not (CORPUS / "MANIFEST.tsv").exists(), reason=f"no corpus at {CORPUS}")
+
+# Read by this release; other formats of the corpus have to be rejected cleanly.
+READ = {"JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP"}
+
+RECIPE = """
+[[variant]]
+name = "medium"
+width = 800
+height = 600
+formats = ["avif", "webp", "jpeg", "png"]
+quality = { jpeg = 85 }
+"""
+
+# Lowest peak signal-to-noise ratio, in dB, of a rendition against Pillow's own decode, conversion to sRGB and Lanczos
+# resize. PNG is lossless, so what is lost there is the difference of two decoders and two resizers.
+BOUND = {"png": 36.0, "jpg": 29.0, "webp": 29.0, "avif": 29.0}
+
+# Files that Pillow shows differently for a reason, or that are noise to a lossy encoder, with their own bounds.
+EXCEPTIONS = {}
+
+# Seconds for the whole corpus, far above what it takes: a file that hangs a decoder would show.
+TIME_LIMIT = 300
+MEMORY_LIMIT = 2 << 30
+
+
+def manifest():
+    with open(CORPUS / "MANIFEST.tsv", newline="") as file:
+        return {row["file"]: row for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    """What `tintype transcode` said of each file, and the folder that it wrote to."""
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "recipe.toml").write_text(RECIPE)
+    began = time.monotonic()
+    done = subprocess.run(
+        [BINARY, "transcode", CORPUS, "--out", folder / "out", "--config", folder / "recipe.toml", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT,
+    )
+    print(f"whole corpus: {time.monotonic() - began:.0f} s")
+    assert done.returncode == 1, done.stderr[-3000:]
+    by_file = {}
+    for line in done.stdout.splitlines():
+        report = json.loads(line)
+        by_file[str(pathlib.Path(report["input"]).relative_to(CORPUS))] = report
+    return by_file, folder / "out"
+
+
+def reference(path, size, alpha):
+    """What a browser would show, by Pillow alone: upright, first frame, sRGB, resized; on white unless `alpha`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = Image.open(path)
+        image.seek(0)
+        profile = image.info.get("icc_profile")
+        image = ImageOps.exif_transpose(image)
+        if image.mode.startswith("I"):
+            image = Image.fromarray((numpy.asarray(image).astype(numpy.uint32) >> 8).astype(numpy.uint8))
+        transparent = "transparency" in image.info or image.mode in ("RGBA", "LA", "PA")
+        mask = image.convert("RGBA").getchannel("A") if transparent else None
+        if profile:
+            image = to_srgb(image, profile)
+        image = image.convert("RGB")
+        if mask is not None:
+            image.putalpha(mask)
+            if not alpha:
+                white = Image.new("RGBA", image.size, "white")
+                white.alpha_composite(image)
+                image = white.convert("RGB")
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def to_srgb(image, profile):
+    """A profile that cannot be used, or is for another colour space, counts as none."""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = source.profile.xcolor_space.strip()
+        base = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}.get(space)
+        flat = (
+            image.convert("RGB")
+            if image.mode in ("P", "RGBA")
+            else image.convert("L")
+            if image.mode in ("LA", "1")
+            else image
+        )
+        if flat.mode != base:
+            return image
+        target = ImageCms.createProfile("sRGB")
+        return ImageCms.profileToProfile(flat, source, target, outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return image
+
+
+def compare(path, rendition):
+    """Signal-to-noise ratio in dB of a rendition's visible pixels."""
+    seen = Image.open(rendition)
+    has_alpha = seen.mode in ("RGBA", "LA", "PA") or "transparency" in seen.info
+    expected = reference(path, seen.size, has_alpha)
+    if has_alpha or expected.mode == "RGBA":
+        # Colour where nothing is seen does not count: both on black and on white.
+        return min(pictures.psnr(on(colour, seen), on(colour, expected)) for colour in ("black", "white"))
+    return pictures.psnr(seen.convert("RGB"), expected)
+
+
+def on(colour, image):
+    ground = Image.new("RGBA", image.size, colour)
+    ground.alpha_composite(image.convert("RGBA"))
+    return ground.convert("RGB")
+
+
+def test_every_file_has_an_answer(reports):
+    by_file, _ = reports
+    assert set(manifest()) <= set(by_file)
+    failed = {file: report for file, report in by_file.items() if report["status"] == "failed"}
+    assert not failed
+
+
+def test_pictures_come_out_and_everything_else_is_rejected_with_a_reason(reports):
+    by_file, _ = reports
+    wrong = []
+    for file, row in manifest().items():
+        report = by_file[file]
+        if row["expected"] == "decode" and row["format"] in READ:
+            right = report["status"] == "processed"
+        elif row["expected"] in ("reject", "limit"):
+            right = report["status"] == "rejected"
+        else:
+            right = report["status"] in ("processed", "rejected")
+        if right and report["status"] == "rejected":
+            right = len(report["rejection"]["detail"]) > 10
+        if not right:
+            wrong.append((file, row["expected"], row["exercises"], report.get("rejection") or report["status"]))
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_limits_are_told_from_damage(reports):
+    """Bombs are rejected by their header, not by a decoder that was killed."""
+    by_file, _ = reports
+    wrong = [
+        (file, by_file[file]["rejection"])
+        for file, row in manifest().items()
+        if row["expected"] == "limit" and by_file[file]["rejection"]["code"] == "decoder_killed"
+    ]
+    assert not wrong
+
+
+def test_renditions_match_an_independent_decoder(reports):
+    _, out = reports
+    lowest = {}
+    wrong = []
+    for file, row in manifest().items():
+        if row["expected"] != "decode" or row["format"] not in READ:
+            continue
+        for extension in BOUND:
+            rendition = out / file / f"medium.{extension}"
+            if not rendition.exists():
+                wrong.append((file, extension, "missing"))
+                continue
+            seen = compare(CORPUS / file, rendition)
+            kind = (row["format"].replace("MPO", "JPEG"), extension)
+            bound = EXCEPTIONS.get(file, {}).get(extension, BOUND[extension])
+            if file not in EXCEPTIONS and seen < lowest.get(kind, (99.0, ""))[0]:
+                lowest[kind] = (seen, file)
+            if seen < bound:
+                wrong.append((file, extension, f"{seen:.1f} dB", row["exercises"]))
+    for (source, extension), (seen, file) in sorted(lowest.items()):
+        print(f"lowest {source} -> {extension}: {seen:.1f} dB ({file})")
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_all_eight_orientations_come_out_the_same(reports):
+    _, out = reports
+    upright = [pictures.decode((out / f"orientation/Landscape_{n}.jpg/medium.png").read_bytes()) for n in range(1, 9)]
+    assert {image.size for image in upright} == {(600, 450)}
+    for number, image in enumerate(upright[1:], 2):
+        assert pictures.psnr(image.convert("RGB"), upright[0].convert("RGB")) > 22, number
+
+
+def test_metadata_is_gone(reports):
+    _, out = reports
+    for file in out.rglob("medium.*"):
+        data = file.read_bytes()
+        image = pictures.decode(data)
+        assert not image.getexif(), file
+        assert "xmp" not in image.info and "comment" not in image.info, file
+        for secret in [b"<?php", b"http://ns.adobe.com", b"/etc/passwd", b"Google Pixel"]:
+            assert secret not in data, (file, secret)
+
+
+def test_no_process_used_more_memory_than_its_limit(reports):
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    print(f"peak memory of any process: {peak >> 20} MiB")
+    assert peak < MEMORY_LIMIT
