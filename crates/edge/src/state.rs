@@ -56,6 +56,8 @@ pub(crate) struct State {
     pub auth: Auth,
     pub cache: RenditionCache,
     pub metrics: Metrics,
+    /// Hash of the recipe in force.
+    pub recipe_hash: String,
 }
 
 pub(crate) type Shared = axum::extract::State<Arc<State>>;
@@ -66,6 +68,7 @@ impl State {
             auth: Auth::new(&edge.admin_token, edge.public_url.as_deref()),
             cache: RenditionCache::new(edge.cache_bytes),
             metrics: Metrics::new(),
+            recipe_hash: edge.recipe.hash(),
             edge,
         }
     }

@@ -259,7 +259,8 @@ pub(crate) struct Failure {
 }
 
 impl Image {
-    pub(crate) fn new(record: &Record, recipe: &Recipe) -> Self {
+    /// `recipe_hash` is that of the recipe in force.
+    pub(crate) fn new(record: &Record, recipe_hash: &str) -> Self {
         let mut image = Self {
             key: record.key.as_str().to_owned(),
             status: StatusName::Pending,
@@ -288,7 +289,7 @@ impl Image {
                     version: version.0.clone(),
                     recipe: made_by.clone(),
                     engine: engine.clone(),
-                    stale: *made_by != recipe.hash(),
+                    stale: made_by != recipe_hash,
                     picture: Picture::new(picture),
                     renditions: renditions.iter().map(RenditionInfo::new).collect(),
                 });

@@ -177,7 +177,7 @@ async fn list_images(Extract(state): Shared, Params(query): Params<ListQuery>) -
     let items = page
         .items
         .iter()
-        .map(|record| Image::new(record, &state.edge.recipe))
+        .map(|record| Image::new(record, &state.recipe_hash))
         .collect();
     Ok(Json(ImagePage {
         items,
@@ -212,7 +212,7 @@ async fn get_image(
         }));
     };
     let mut detail = ImageDetail {
-        image: Image::new(&record, &state.edge.recipe),
+        image: Image::new(&record, &state.recipe_hash),
         current: None,
         versioned: None,
     };

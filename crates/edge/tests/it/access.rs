@@ -245,19 +245,21 @@ async fn names_of_other_servers_are_refused() {
     absolute.problem(421, "misdirected_host");
 }
 
+/// Headers of a write; whether the token may make it, whether a session may.
+type Write = (&'static [(&'static str, &'static str)], bool, bool);
+
 #[tokio::test]
 async fn writes_of_other_origins_are_refused_whatever_they_carry() {
     let site = Site::with_pictures().await;
     let bearer = format!("Bearer {TOKEN}");
     let session = log_in(&site).await;
-    let own = ("origin", "http://localhost:8080");
-    let cases: [(&[(&str, &str)], bool, bool); 9] = [
-        // Headers; whether the token may write, whether a session may.
+    const OWN: (&str, &str) = ("origin", "http://localhost:8080");
+    let cases: [Write; 9] = [
         (&[], true, false),
-        (&[own], true, true),
+        (&[OWN], true, true),
         (&[("sec-fetch-site", "same-origin")], true, true),
         (&[("sec-fetch-site", "none")], true, false),
-        (&[own, ("sec-fetch-site", "cross-site")], false, false),
+        (&[OWN, ("sec-fetch-site", "cross-site")], false, false),
         (
             &[
                 ("origin", "http://localhost:3000"),
@@ -268,7 +270,7 @@ async fn writes_of_other_origins_are_refused_whatever_they_carry() {
         ),
         (&[("origin", "https://evil.example")], false, false),
         (&[("origin", "null")], false, false),
-        (&[own, ("origin", "https://evil.example")], false, false),
+        (&[OWN, ("origin", "https://evil.example")], false, false),
     ];
     for (headers, token, cookie) in cases {
         let credentials = [

@@ -10,7 +10,20 @@ async fn a_negotiated_picture() {
     let answer = site
         .get("/img/ready.jpg/medium", &[("accept", "image/avif")])
         .await;
-    insta::assert_snapshot!(answer.head(), @"");
+    insta::assert_snapshot!(answer.head(), @r#"
+    200 OK
+    accept-ranges: bytes
+    access-control-allow-origin: *
+    cache-control: public, max-age=86400
+    content-length: 57
+    content-security-policy: default-src 'none'; sandbox
+    content-type: image/avif
+    cross-origin-resource-policy: cross-origin
+    etag: "78bd8a368fd8f5dff05d002a260f0ead"
+    last-modified: Tue, 14 Nov 2023 22:13:20 GMT
+    vary: Accept
+    x-content-type-options: nosniff
+    "#);
 }
 
 #[tokio::test]
@@ -19,75 +32,196 @@ async fn a_picture_of_a_version() {
     let answer = site
         .get(&format!("/v/ready.jpg/{VERSION}/medium.webp"), &[])
         .await;
-    insta::assert_snapshot!(answer.head(), @"");
+    insta::assert_snapshot!(answer.head(), @r#"
+    200 OK
+    accept-ranges: bytes
+    access-control-allow-origin: *
+    cache-control: public, max-age=31536000, immutable
+    content-length: 57
+    content-security-policy: default-src 'none'; sandbox
+    content-type: image/webp
+    cross-origin-resource-policy: cross-origin
+    etag: "f3170952fa1827665add8b3d65ec24be"
+    last-modified: Tue, 14 Nov 2023 22:13:20 GMT
+    x-content-type-options: nosniff
+    "#);
 }
 
 #[tokio::test]
 async fn a_part_of_a_picture() {
     let site = Site::with_pictures().await;
     let answer = site.get("/img/ready.jpg/medium", &[("range", "bytes=1-3")]).await;
-    insta::assert_snapshot!(answer.head(), @"");
+    insta::assert_snapshot!(answer.head(), @r#"
+    206 Partial Content
+    accept-ranges: bytes
+    access-control-allow-origin: *
+    cache-control: public, max-age=86400
+    content-length: 3
+    content-range: bytes 1-3/57
+    content-security-policy: default-src 'none'; sandbox
+    content-type: image/jpeg
+    cross-origin-resource-policy: cross-origin
+    etag: "193a2cbfc5cb8912d5cce60bcc5b8a2d"
+    last-modified: Tue, 14 Nov 2023 22:13:20 GMT
+    vary: Accept
+    x-content-type-options: nosniff
+    "#);
 }
 
 #[tokio::test]
 async fn an_unmodified_picture() {
     let site = Site::with_pictures().await;
     let answer = site.get("/img/ready.jpg/medium", &[("if-none-match", "*")]).await;
-    insta::assert_snapshot!(answer.head(), @"");
+    insta::assert_snapshot!(answer.head(), @r#"
+    304 Not Modified
+    access-control-allow-origin: *
+    cache-control: public, max-age=86400
+    content-security-policy: default-src 'none'; sandbox
+    cross-origin-resource-policy: cross-origin
+    etag: "193a2cbfc5cb8912d5cce60bcc5b8a2d"
+    last-modified: Tue, 14 Nov 2023 22:13:20 GMT
+    vary: Accept
+    x-content-type-options: nosniff
+    "#);
 }
 
 #[tokio::test]
 async fn a_picture_that_is_processed() {
     let site = Site::with_pictures().await;
-    insta::assert_snapshot!(site.get("/img/pending.jpg/medium", &[]).await.head(), @"");
+    insta::assert_snapshot!(site.get("/img/pending.jpg/medium", &[]).await.head(), @r#"
+    202 Accepted
+    access-control-allow-origin: *
+    cache-control: no-store
+    content-length: 62
+    content-security-policy: default-src 'none'; sandbox
+    content-type: application/json
+    cross-origin-resource-policy: cross-origin
+    retry-after: 1
+    vary: Accept
+    x-content-type-options: nosniff
+    "#);
 }
 
 #[tokio::test]
 async fn a_rejected_picture() {
     let site = Site::with_pictures().await;
     let answer = site.get("/img/rejected.jpg/medium", &[]).await;
-    insta::assert_snapshot!(format!("{}\n\n{}", answer.head(), answer.text()), @"");
+    insta::assert_snapshot!(format!("{}\n\n{}", answer.head(), answer.text()), @r#"
+    422 Unprocessable Entity
+    access-control-allow-origin: *
+    cache-control: public, max-age=5
+    content-length: 122
+    content-security-policy: default-src 'none'; sandbox
+    content-type: application/problem+json
+    cross-origin-resource-policy: cross-origin
+    vary: Accept
+    x-content-type-options: nosniff
+
+    {"type":"about:blank","title":"Unprocessable Entity","status":422,"detail":"the scan <ends> early","code":"corrupt_image"}
+    "#);
 }
 
 #[tokio::test]
 async fn a_picture_that_is_not_there() {
     let site = Site::with_pictures().await;
-    insta::assert_snapshot!(site.get("/img/never.jpg/medium.avif", &[]).await.head(), @"");
+    insta::assert_snapshot!(site.get("/img/never.jpg/medium.avif", &[]).await.head(), @r#"
+    404 Not Found
+    access-control-allow-origin: *
+    cache-control: public, max-age=5
+    content-length: 110
+    content-security-policy: default-src 'none'; sandbox
+    content-type: application/problem+json
+    cross-origin-resource-policy: cross-origin
+    x-content-type-options: nosniff
+    "#);
 }
 
 #[tokio::test]
 async fn an_unsatisfiable_range() {
     let site = Site::with_pictures().await;
-    insta::assert_snapshot!(site.get("/img/ready.jpg/medium", &[("range", "bytes=-0")]).await.head(), @"");
+    insta::assert_snapshot!(site.get("/img/ready.jpg/medium", &[("range", "bytes=-0")]).await.head(), @r#"
+    416 Range Not Satisfiable
+    access-control-allow-origin: *
+    cache-control: no-store
+    content-length: 161
+    content-range: bytes */57
+    content-security-policy: default-src 'none'; sandbox
+    content-type: application/problem+json
+    cross-origin-resource-policy: cross-origin
+    vary: Accept
+    x-content-type-options: nosniff
+    "#);
 }
 
 #[tokio::test]
 async fn an_answer_of_the_api() {
     let site = Site::with_pictures().await;
-    insta::assert_snapshot!(site.admin("GET", "/api/v1/stats").await.head(), @"");
+    insta::assert_snapshot!(site.admin("GET", "/api/v1/stats").await.head(), @r#"
+    200 OK
+    cache-control: no-store
+    content-length: 188
+    content-security-policy: default-src 'none'; frame-ancestors 'none'
+    content-type: application/json
+    cross-origin-resource-policy: same-origin
+    referrer-policy: no-referrer
+    x-content-type-options: nosniff
+    "#);
 }
 
 #[tokio::test]
 async fn an_error_of_the_api() {
     let site = Site::with_pictures().await;
-    insta::assert_snapshot!(site.get("/api/v1/stats", &[]).await.head(), @"");
+    insta::assert_snapshot!(site.get("/api/v1/stats", &[]).await.head(), @r#"
+    401 Unauthorized
+    cache-control: no-store
+    content-length: 138
+    content-security-policy: default-src 'none'; frame-ancestors 'none'
+    content-type: application/problem+json
+    cross-origin-resource-policy: same-origin
+    referrer-policy: no-referrer
+    www-authenticate: Bearer realm="tintype"
+    x-content-type-options: nosniff
+    "#);
 }
 
 #[tokio::test]
 async fn a_page() {
     let site = Site::with_pictures().await;
     let answer = site.admin("GET", "/admin").await;
+    let policy = answer.header("content-security-policy").unwrap();
+    let style = policy.split('\'').find(|part| part.starts_with("sha256-"));
     let head = answer
         .head()
-        .replace(answer.header("content-length").unwrap(), "[length]");
-    insta::assert_snapshot!(head, @"");
+        .replace(answer.header("content-length").unwrap(), "[length]")
+        .replace(style.unwrap(), "[hash]");
+    insta::assert_snapshot!(head, @r#"
+    200 OK
+    cache-control: no-store
+    content-length: [length]
+    content-security-policy: default-src 'none'; style-src '[hash]'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'
+    content-type: text/html; charset=utf-8
+    cross-origin-resource-policy: same-origin
+    referrer-policy: no-referrer
+    x-content-type-options: nosniff
+    "#);
 }
 
 #[tokio::test]
 async fn a_health_check() {
     let site = Site::with_pictures().await;
     let answer = site.get("/healthz", &[]).await;
-    insta::assert_snapshot!(format!("{}\n\n{}", answer.head(), answer.text()), @"");
+    insta::assert_snapshot!(format!("{}\n\n{}", answer.head(), answer.text()), @r#"
+    200 OK
+    cache-control: no-store
+    content-length: 83
+    content-security-policy: default-src 'none'; frame-ancestors 'none'
+    content-type: application/json
+    cross-origin-resource-policy: same-origin
+    referrer-policy: no-referrer
+    x-content-type-options: nosniff
+
+    {"ready":true,"jail":"seccomp","workers":2,"queue":{"ready":3,"leased":2,"dead":1}}
+    "#);
     assert_eq!(site.get("/readyz", &[]).await.status, 200);
     site.health.ready.store(false, Ordering::Relaxed);
     assert_eq!(site.get("/healthz", &[]).await.status, 200);
