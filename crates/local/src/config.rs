@@ -125,26 +125,44 @@ impl Default for Config {
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        let Limits { max_bytes, max_pixels, max_frames } = Limits::default();
-        Self { max_bytes, max_pixels, max_frames }
+        let Limits {
+            max_bytes,
+            max_pixels,
+            max_frames,
+        } = Limits::default();
+        Self {
+            max_bytes,
+            max_pixels,
+            max_frames,
+        }
     }
 }
 
 impl Default for RenderConfig {
     fn default() -> Self {
-        Self { workers: processors(), threads: processors(), memory_bytes: 2 << 30, deadline_seconds: 60 }
+        Self {
+            workers: processors(),
+            threads: processors(),
+            memory_bytes: 2 << 30,
+            deadline_seconds: 60,
+        }
     }
 }
 
 impl Default for DeliveryConfig {
     fn default() -> Self {
-        Self { cache_bytes: 128 << 20 }
+        Self {
+            cache_bytes: 128 << 20,
+        }
     }
 }
 
 impl Default for QueueConfig {
     fn default() -> Self {
-        Self { max_receives: 5, retry_base_seconds: 2 }
+        Self {
+            max_receives: 5,
+            retry_base_seconds: 2,
+        }
     }
 }
 
@@ -154,7 +172,9 @@ impl Config {
     /// # Errors
     /// When the file cannot be read or says something that cannot be done; the message names the file and the key.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(file) = file else { return Ok(Self::default()) };
+        let Some(file) = file else {
+            return Ok(Self::default());
+        };
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read the configuration {}", file.display()))?;
         Self::parse(&text).with_context(|| format!("in the configuration {}", file.display()))
@@ -166,7 +186,9 @@ impl Config {
     /// As [`Self::load`].
     pub fn load_for(data: &Path, explicit: Option<&Path>) -> anyhow::Result<Self> {
         let in_data = data.join(FILE_NAME);
-        let file = explicit.map(Path::to_path_buf).or_else(|| in_data.is_file().then_some(in_data));
+        let file = explicit
+            .map(Path::to_path_buf)
+            .or_else(|| in_data.is_file().then_some(in_data));
         Self::load(file.as_deref())
     }
 
@@ -175,12 +197,15 @@ impl Config {
         config.recipe().validate()?;
         if let Some(url) = &config.public_url {
             let uri: http::Uri = url.parse().with_context(|| format!("public_url {url:?}"))?;
-            if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.path() != "/" || url.ends_with('/') {
+            if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.path() != "/" || url.ends_with('/')
+            {
                 bail!("public_url {url:?} must look like \"https://images.example.com\", without a path");
             }
         }
         for origin in &config.allowed_origins {
-            let uri: http::Uri = origin.parse().with_context(|| format!("allowed_origins: {origin:?}"))?;
+            let uri: http::Uri = origin
+                .parse()
+                .with_context(|| format!("allowed_origins: {origin:?}"))?;
             if uri.scheme().is_none() || uri.path() != "/" || origin.ends_with('/') {
                 bail!("allowed_origins: {origin:?} must look like \"https://example.com\", without a path");
             }
@@ -201,7 +226,10 @@ impl Config {
         }
         const MIN_MEMORY: u64 = 128 << 20;
         if config.render.memory_bytes < MIN_MEMORY {
-            bail!("render.memory_bytes is {}, at least {MIN_MEMORY} is needed", config.render.memory_bytes);
+            bail!(
+                "render.memory_bytes is {}, at least {MIN_MEMORY} is needed",
+                config.render.memory_bytes
+            );
         }
         Ok(config)
     }
@@ -210,14 +238,25 @@ impl Config {
     #[must_use]
     pub fn recipe(&self) -> Recipe {
         let default = Recipe::default();
-        Recipe { variants: self.variants.clone().unwrap_or(default.variants), background: self.background }
+        Recipe {
+            variants: self.variants.clone().unwrap_or(default.variants),
+            background: self.background,
+        }
     }
 
     /// What one source may cost.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        let LimitsConfig { max_bytes, max_pixels, max_frames } = self.limits;
-        Limits { max_bytes, max_pixels, max_frames }
+        let LimitsConfig {
+            max_bytes,
+            max_pixels,
+            max_frames,
+        } = self.limits;
+        Limits {
+            max_bytes,
+            max_pixels,
+            max_frames,
+        }
     }
 
     /// How to start rendering processes: this very program again, `workers` of them at most.
@@ -282,7 +321,9 @@ mod tests {
         assert!(error("[render]\nworkers = 0").contains("render.workers must be at least 1"));
         assert!(error("[limits]\nmax_pixels = 0").contains("limits.max_pixels"));
         assert!(error("[[variant]]\nname = \"a/b\"").contains("variant name \"a/b\""));
-        assert!(error("[[variant]]\nname = \"a\"\nformats = [\"avif\"]").contains("needs \"jpeg\" or \"png\""));
+        assert!(
+            error("[[variant]]\nname = \"a\"\nformats = [\"avif\"]").contains("needs \"jpeg\" or \"png\"")
+        );
         assert!(error("public_url = \"images.example.com\"").contains("https://images.example.com"));
         assert!(error("public_url = \"https://example.com/x\"").contains("without a path"));
         assert!(error("[[variant]]\nname = \"a\"\nquality = { jpeg = \"auto\" }").contains("1 to 100"));

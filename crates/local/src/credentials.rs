@@ -29,7 +29,9 @@ pub(crate) struct Credentials {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credentials").field("access_key", &self.access_key).finish_non_exhaustive()
+        f.debug_struct("Credentials")
+            .field("access_key", &self.access_key)
+            .finish_non_exhaustive()
     }
 }
 
@@ -39,7 +41,10 @@ impl Credentials {
         let credentials_file = data.join("credentials");
         let (access_key, secret_key) = match read(&credentials_file)? {
             Some(text) => parse_profile(&text).with_context(|| {
-                format!("{} has no profile [{PROFILE}] with both keys", credentials_file.display())
+                format!(
+                    "{} has no profile [{PROFILE}] with both keys",
+                    credentials_file.display()
+                )
             })?,
             None => {
                 let access_key = format!("TINTYPE{}", alphanumeric(13).to_uppercase());
@@ -55,20 +60,32 @@ impl Credentials {
         let version_secret = secret_file(&data.join("version-secret"), || {
             hex::encode(rand::rng().random::<[u8; 32]>())
         })?;
-        Ok(Self { access_key, secret_key, admin_token, version_secret: version_secret.into_bytes() })
+        Ok(Self {
+            access_key,
+            secret_key,
+            admin_token,
+            version_secret: version_secret.into_bytes(),
+        })
     }
 }
 
-/// Writes `DATA/env`: what a shell exports to use the AWS CLI with this server.
+/// Writes `DATA/env`, what a shell exports to use the AWS CLI with this server, and the `DATA/config` that it names.
 pub(crate) fn write_env(data: &Path, address: SocketAddr, public_url: Option<&str>) -> anyhow::Result<()> {
     let data = std::fs::canonicalize(data).context("cannot find the data folder")?;
-    let credentials = data.join("credentials");
-    let credentials = credentials.to_str().context("the path of the data folder is not UTF-8")?;
+    let data_text = data
+        .to_str()
+        .context("the path of the data folder is not UTF-8")?;
+    // In us-east-1, botocore presigns with Signature Version 2 unless it is told otherwise.
+    let config = format!(
+        "[profile {PROFILE}]\nregion = {REGION}\ns3 =\n  signature_version = s3v4\n  addressing_style = path\n"
+    );
+    write_private(&data.join("config"), &config)?;
     let endpoint = public_url.map_or_else(|| format!("http://{}", reachable(address)), str::to_owned);
     let text = format!(
-        "export AWS_SHARED_CREDENTIALS_FILE={}\nexport AWS_PROFILE={PROFILE}\nexport AWS_REGION={REGION}\n\
-         export AWS_DEFAULT_REGION={REGION}\nexport AWS_ENDPOINT_URL={}\n",
-        shell_quote(credentials),
+        "export AWS_SHARED_CREDENTIALS_FILE={}\nexport AWS_CONFIG_FILE={}\nexport AWS_PROFILE={PROFILE}\n\
+         export AWS_REGION={REGION}\nexport AWS_DEFAULT_REGION={REGION}\nexport AWS_ENDPOINT_URL={}\n",
+        shell_quote(&format!("{data_text}/credentials")),
+        shell_quote(&format!("{data_text}/config")),
         shell_quote(&endpoint),
     );
     write_private(&data.join("env"), &text)
@@ -98,7 +115,10 @@ fn secret_file(file: &Path, make: impl FnOnce() -> String) -> anyhow::Result<Str
     if let Some(text) = read(file)? {
         let secret = text.trim();
         if secret.len() < 16 {
-            bail!("{} must hold at least 16 characters; delete it to have a new one made", file.display());
+            bail!(
+                "{} must hold at least 16 characters; delete it to have a new one made",
+                file.display()
+            );
         }
         return Ok(secret.to_owned());
     }
@@ -120,7 +140,11 @@ fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
     let temporary = PathBuf::from(format!("{}.new", file.display()));
     let write = || -> std::io::Result<()> {
         let _ = std::fs::remove_file(&temporary);
-        let mut out = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        let mut out = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)?;
         out.write_all(text.as_bytes())?;
         out.sync_all()?;
         std::fs::rename(&temporary, file)
@@ -161,12 +185,18 @@ mod tests {
         assert_eq!(first.version_secret, second.version_secret);
         assert!(!format!("{first:?}").contains(&first.secret_key));
         write_env(data.path(), ([0, 0, 0, 0], 81).into(), None).unwrap();
-        for name in ["credentials", "admin-token", "version-secret", "env"] {
-            let mode = std::fs::metadata(data.path().join(name)).unwrap().permissions().mode();
+        for name in ["credentials", "config", "admin-token", "version-secret", "env"] {
+            let mode = std::fs::metadata(data.path().join(name))
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o777, 0o600, "{name}");
         }
         let env = std::fs::read_to_string(data.path().join("env")).unwrap();
-        assert!(env.contains("export AWS_ENDPOINT_URL='http://127.0.0.1:81'\n"), "{env}");
+        assert!(
+            env.contains("export AWS_ENDPOINT_URL='http://127.0.0.1:81'\n"),
+            "{env}"
+        );
         assert!(env.contains("export AWS_PROFILE=tintype\n"), "{env}");
     }
 
@@ -176,7 +206,10 @@ mod tests {
         let text = "[default]\naws_access_key_id=no\n[tintype]\naws_access_key_id = mine\naws_secret_access_key=hush\n";
         std::fs::write(data.path().join("credentials"), text).unwrap();
         let credentials = Credentials::load_or_create(data.path()).unwrap();
-        assert_eq!((credentials.access_key.as_str(), credentials.secret_key.as_str()), ("mine", "hush"));
+        assert_eq!(
+            (credentials.access_key.as_str(), credentials.secret_key.as_str()),
+            ("mine", "hush")
+        );
         std::fs::write(data.path().join("credentials"), "[default]\n").unwrap();
         assert!(format!("{:#}", Credentials::load_or_create(data.path()).unwrap_err()).contains("[tintype]"));
     }

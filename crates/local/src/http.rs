@@ -12,21 +12,37 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use tower_http::timeout::TimeoutBody;
 
 use crate::s3;
 
-/// Connections held open at once; more wait in the listener's backlog.
-const MAX_CONNECTIONS: usize = 2048;
-/// Time for the whole head of a request, and for the next request on an idle connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time without a single byte moving in a body, in either direction.
-const STALL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Time that requests in hand get when the server stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// What clients may take their time for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Connections held open at once; more wait in the listener's backlog.
+    pub(crate) connections: usize,
+    /// For the whole head of a request, and for the next request on an idle connection.
+    pub(crate) head: Duration,
+    /// Without a single byte moving in a body, in either direction.
+    pub(crate) stall: Duration,
+    /// For requests in hand when the server stops.
+    pub(crate) drain: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connections: 2048,
+            head: Duration::from_secs(30),
+            stall: Duration::from_secs(30),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
 
 /// The two halves behind one address.
 #[derive(Clone)]
@@ -38,11 +54,11 @@ pub(crate) struct App {
 }
 
 impl App {
-    async fn answer(self, request: Request<Incoming>) -> Response {
+    async fn answer(self, request: Request<Incoming>, stall: Duration) -> Response {
         let (parts, body) = request.into_parts();
         let is_s3 = s3::is_s3_request(&parts);
         let is_root = parts.uri.path() == "/" && matches!(parts.method, Method::GET | Method::HEAD);
-        let request = Request::from_parts(parts, Body::new(body));
+        let request = Request::from_parts(parts, Body::new(TimeoutBody::new(stall, body)));
         if is_s3 {
             self.s3.handle(request).await
         } else if is_root {
@@ -58,25 +74,27 @@ impl App {
 ///
 /// HTTP/1.1 only: the port speaks plain text, where clients do not use HTTP/2, and telling the two apart would
 /// need a read without a deadline (hyper issue 3756).
-pub(crate) async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
+pub(crate) async fn serve(listener: TcpListener, app: App, patience: Patience, stop: CancellationToken) {
     let graceful = GracefulShutdown::new();
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(patience.connections));
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &permits) => accepted,
             () = stop.cancelled() => break,
         };
-        let Some((stream, permit)) = accepted else { continue };
+        let Some((stream, permit)) = accepted else {
+            continue;
+        };
         let app = app.clone();
         let service = service_fn(move |request| {
             let app = app.clone();
-            async move { Ok::<_, Infallible>(app.answer(request).await) }
+            async move { Ok::<_, Infallible>(app.answer(request, patience.stall).await) }
         });
         let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(STALL_TIMEOUT));
+        stream.set_write_timeout(Some(patience.stall));
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
+            .header_read_timeout(patience.head)
             .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
@@ -87,16 +105,26 @@ pub(crate) async fn serve(listener: TcpListener, app: App, stop: CancellationTok
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some connections were cut: they were not done in {} s", DRAIN_TIMEOUT.as_secs());
+    if tokio::time::timeout(patience.drain, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            "cut connections that were not done in {} s",
+            patience.drain.as_secs()
+        );
     }
 }
 
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+    let permit = permits
+        .clone()
+        .acquire_owned()
+        .await
+        .expect("the semaphore is never closed");
     match listener.accept().await {
         Ok((stream, _)) => {
             // Small answers must not wait for the acknowledgement of earlier ones.
@@ -109,5 +137,131 @@ async fn accept(
             tokio::time::sleep(Duration::from_millis(50)).await;
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+    use axum::routing::{get, post};
+    use std::net::SocketAddr;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::task::JoinHandle;
+
+    const QUICK: Patience = Patience {
+        connections: 2,
+        head: Duration::from_millis(200),
+        stall: Duration::from_millis(200),
+        drain: Duration::from_secs(5),
+    };
+
+    struct Server {
+        address: SocketAddr,
+        stop: CancellationToken,
+        done: JoinHandle<()>,
+        _data: tempfile::TempDir,
+    }
+
+    async fn start(edge: axum::Router) -> Server {
+        let data = tempfile::tempdir().unwrap();
+        let store = Store::open(data.path()).unwrap();
+        let config = s3::S3Config {
+            access_key: "key".to_owned(),
+            secret_key: "secret".to_owned(),
+            region: "us-east-1".to_owned(),
+            allowed_origins: Vec::new(),
+        };
+        let app = App {
+            edge,
+            s3: s3::S3Endpoint::new(store, config),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let done = tokio::spawn(serve(listener, app, QUICK, stop.clone()));
+        Server {
+            address,
+            stop,
+            done,
+            _data: data,
+        }
+    }
+
+    async fn exchange(address: SocketAddr, request: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A server that never closes would hang here: the test's own limit.
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
+        read.expect("the server closes").unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_request_reaches_its_half() {
+        let server = start(axum::Router::new().route("/img/a/medium", get(async || "edge"))).await;
+        let ask = async |path: &str| {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            exchange(server.address, &request).await
+        };
+        assert!(ask("/img/a/medium").await.ends_with("edge"));
+        let root = ask("/").await;
+        assert!(
+            root.starts_with("HTTP/1.1 307") && root.contains("location: /admin"),
+            "{root}"
+        );
+        let bucket = ask("/raw/a").await;
+        assert!(
+            bucket.starts_with("HTTP/1.1 403") && bucket.contains("<Code>AccessDenied</Code>"),
+            "{bucket}"
+        );
+    }
+
+    #[tokio::test]
+    async fn clients_that_stall_are_cut_and_do_not_keep_others_out() {
+        let router = axum::Router::new()
+            .route("/", get(async || "edge"))
+            .route("/img/a/b", get(async || "edge"))
+            .route("/body", post(async |body: String| body));
+        let server = start(router).await;
+        for stalled in [
+            "",
+            "G",
+            "GET /img/a/b HTTP/1.1\r\nHost: local",
+            "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n12345",
+        ] {
+            // As many as there are connections: the next one gets in only because these are cut.
+            let clients = (0..QUICK.connections).map(|_| exchange(server.address, stalled));
+            for answer in futures::future::join_all(clients).await {
+                assert!(!answer.starts_with("HTTP/1.1 200"), "{stalled:?}: {answer}");
+            }
+        }
+        let request = "GET /img/a/b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        assert!(exchange(server.address, request).await.ends_with("edge"));
+    }
+
+    #[tokio::test]
+    async fn requests_in_hand_are_finished_before_the_server_stops() {
+        let (started, mut has_started) = tokio::sync::mpsc::channel(1);
+        let finish = CancellationToken::new();
+        let finished = finish.clone();
+        let handler = async move || {
+            started.send(()).await.unwrap();
+            finished.cancelled().await;
+            "done"
+        };
+        let server = start(axum::Router::new().route("/img/slow/medium", get(handler))).await;
+        let address = server.address;
+        let request = "GET /img/slow/medium HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let client = tokio::spawn(async move { exchange(address, request).await });
+        has_started.recv().await.unwrap();
+        server.stop.cancel();
+        finish.cancel();
+        assert!(client.await.unwrap().ends_with("done"));
+        server.done.await.unwrap();
+        TcpStream::connect(address)
+            .await
+            .expect_err("nobody listens any more");
     }
 }

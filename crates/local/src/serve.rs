@@ -19,7 +19,7 @@ use crate::command::{UsageError, default_data};
 use crate::config::Config;
 use crate::credentials::{Credentials, REGION, write_env};
 use crate::health::LocalHealth;
-use crate::http::App;
+use crate::http::{App, Patience};
 use crate::s3::{S3Config, S3Endpoint};
 use crate::store::Store;
 use crate::uploads::LocalUploads;
@@ -54,15 +54,20 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load_for(&args.data, args.config.as_deref())
         .map_err(|error| UsageError(format!("{error:#}")))?;
     let data = args.data.as_path();
-    let store = Store::open(data).with_context(|| format!("cannot use the data folder {}", data.display()))?;
+    let store =
+        Store::open(data).with_context(|| format!("cannot use the data folder {}", data.display()))?;
     let credentials = Credentials::load_or_create(data)?;
 
     let jail = Arc::new(Jail::new(config.jail(None)));
     jail.warm().await.context("cannot start rendering processes")?;
 
     let address = args.listen.unwrap_or(config.listen);
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
-    let address = listener.local_addr().context("cannot tell the address that is listened on")?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
+    let address = listener
+        .local_addr()
+        .context("cannot tell the address that is listened on")?;
     write_env(data, address, config.public_url.as_deref())?;
 
     let recipe = Arc::new(config.recipe());
@@ -95,23 +100,43 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         metadata,
         queue: Arc::new(queue.clone()) as Arc<dyn JobQueue>,
         uploads: Arc::new(LocalUploads::new(s3_config.clone())),
-        health: Arc::new(LocalHealth::new(jail.clone(), queue.clone(), config.render.workers)),
+        health: Arc::new(LocalHealth::new(
+            jail.clone(),
+            queue.clone(),
+            config.render.workers,
+        )),
         recipe,
         admin_token: credentials.admin_token,
         public_url: config.public_url.clone(),
         allowed_hosts: config.allowed_hosts.clone(),
         cache_bytes: config.delivery.cache_bytes,
     };
-    let app = App { edge: tintype_edge::router(edge), s3: S3Endpoint::new(store.clone(), s3_config) };
+    let app = App {
+        edge: tintype_edge::router(edge),
+        s3: S3Endpoint::new(store.clone(), s3_config),
+    };
 
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let http = tokio::spawn(crate::http::serve(listener, app, stop.clone()));
-    let workers =
-        tokio::spawn(worker::run(queue, pipeline, config.queue, config.render.workers, stop.clone()));
+    let http = tokio::spawn(crate::http::serve(
+        listener,
+        app,
+        Patience::default(),
+        stop.clone(),
+    ));
+    let workers = tokio::spawn(worker::run(
+        queue,
+        pipeline,
+        config.queue,
+        config.render.workers,
+        stop.clone(),
+    ));
     announce(address)?;
-    tracing::info!("admin page http://{address}/admin, sign in with {}", data.join("admin-token").display());
+    tracing::info!(
+        "admin page http://{address}/admin, sign in with {}",
+        data.join("admin-token").display()
+    );
 
     tokio::select! {
         _ = terminate.recv() => {}

@@ -68,7 +68,10 @@ async fn handle(
 ) -> Result<(), crate::store::Error> {
     if claimed.attempt > config.max_receives {
         // The earlier deliveries ended with the process.
-        let cause = format!("the server ended {} times while it worked on this", config.max_receives);
+        let cause = format!(
+            "the server ended {} times while it worked on this",
+            config.max_receives
+        );
         return give_up(queue, pipeline, &claimed, cause).await;
     }
     let started = std::time::Instant::now();
@@ -118,7 +121,10 @@ async fn give_up(
     cause: String,
 ) -> Result<(), crate::store::Error> {
     tracing::error!(image.key = %claimed.job.key, attempt = claimed.attempt, error = cause, "job given up");
-    if let Err(error) = pipeline.give_up(&claimed.job, cause.clone(), claimed.attempt).await {
+    if let Err(error) = pipeline
+        .give_up(&claimed.job, cause.clone(), claimed.attempt)
+        .await
+    {
         tracing::warn!(image.key = %claimed.job.key, error = chain(&error), "the record does not show it");
     }
     queue.bury(claimed, cause).await
@@ -138,7 +144,8 @@ fn report(job: &Job, outcome: &Outcome, took: Duration) {
 /// Twice as long after each try, plus up to a quarter at random, so that jobs that failed together do not come
 /// back together.
 fn retry_delay(config: QueueConfig, attempt: u32) -> Duration {
-    let doubled = Duration::from_secs(config.retry_base_seconds).saturating_mul(1 << attempt.saturating_sub(1).min(16));
+    let doubled =
+        Duration::from_secs(config.retry_base_seconds).saturating_mul(1 << attempt.saturating_sub(1).min(16));
     doubled.mul_f64(1.0 + rand::random::<f64>() / 4.0).min(MAX_DELAY)
 }
 
@@ -160,11 +167,17 @@ mod tests {
 
     #[test]
     fn retries_wait_twice_as_long_each_time_up_to_a_limit() {
-        let config = QueueConfig { max_receives: 5, retry_base_seconds: 2 };
+        let config = QueueConfig {
+            max_receives: 5,
+            retry_base_seconds: 2,
+        };
         for (attempt, seconds) in [(1, 2), (2, 4), (3, 8), (4, 16)] {
             let delay = retry_delay(config, attempt);
             let least = Duration::from_secs(seconds);
-            assert!(delay >= least && delay <= least.mul_f64(1.25), "{attempt}: {delay:?}");
+            assert!(
+                delay >= least && delay <= least.mul_f64(1.25),
+                "{attempt}: {delay:?}"
+            );
         }
         assert_eq!(retry_delay(config, 40), MAX_DELAY);
     }

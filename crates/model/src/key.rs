@@ -107,13 +107,13 @@ impl fmt::Debug for ObjectKey {
 }
 
 impl fmt::Display for ObjectKey {
-    /// Control characters are escaped, so that a key cannot forge log lines.
+    /// Control, format and other unprintable characters are escaped, so that a key can neither forge nor disguise
+    /// a log line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for character in self.0.chars() {
-            if character.is_control() {
-                write!(f, "{}", character.escape_default())?;
-            } else {
-                write!(f, "{character}")?;
+            match character {
+                '"' | '\'' | '\\' => write!(f, "{character}")?,
+                _ => write!(f, "{}", character.escape_debug())?,
             }
         }
         Ok(())
@@ -174,7 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn log_form_escapes_line_breaks() {
-        assert_eq!(ObjectKey::new("a\r\nb").unwrap().to_string(), "a\\r\\nb");
+    fn log_form_escapes_what_cannot_be_seen() {
+        let shown = |key: &str| ObjectKey::new(key).unwrap().to_string();
+        assert_eq!(shown("a\r\nb"), "a\\r\\nb");
+        assert_eq!(shown("\u{202e}gpj.exe\u{2028}"), "\\u{202e}gpj.exe\\u{2028}");
+        assert_eq!(
+            shown("it's \"caf\u{e9}\" \u{1F40C}"),
+            "it's \"caf\u{e9}\" \u{1F40C}"
+        );
     }
 }
