@@ -74,6 +74,7 @@ enum Break {
     Pipe(io::Error),
     Lie(String),
     Panic(String),
+    Memory(String),
 }
 
 impl From<io::Error> for Break {
@@ -208,10 +209,10 @@ impl Worker {
         };
         // Not an error when the process has ended by itself.
         drop(self.child.kill().await);
-        drop(time::timeout(END, &mut self.listener).await);
+        let words = self.last_words().await;
         tracing::debug!(
             worker.pid = self.pid,
-            worker.stderr = self.last_words(),
+            worker.stderr = words,
             "render worker is gone"
         );
         Err(fault)
@@ -249,6 +250,7 @@ impl Worker {
                 check::rejection(&rejection).map_err(Break::Lie)?,
             )),
             (Body::Failed { detail }, _) => Ok(Answer::Failed(check::line(&detail))),
+            (Body::OutOfMemory { detail }, _) => Err(Break::Memory(check::line(&detail))),
             (Body::Panicked { detail }, _) => Err(Break::Panic(check::line(&detail))),
             (Body::Probed(_), Task::Render(_)) | (Body::Rendered { .. }, Task::Probe) => {
                 Err(Break::Lie("it answered another question".to_owned()))
@@ -280,15 +282,17 @@ impl Worker {
     }
 
     async fn explain(&mut self, broken: Break, config: &Config) -> String {
+        let limits = format!(
+            "limits: {} MiB of memory, {} s of CPU time",
+            config.memory_bytes >> 20,
+            config.cpu_seconds()
+        );
         match broken {
             Break::Lie(what) => format!("the worker's answer was refused: {what}"),
-            Break::Panic(message) => format!("the decoder panicked: {message}"),
+            Break::Panic(message) => format!("the worker panicked: {message}"),
+            Break::Memory(what) => format!("memory ran out: {what} ({limits})"),
             Break::Pipe(error) => match self.end().await {
-                Some(how) => format!(
-                    "{how} (limits: {} MiB of memory, {} s of CPU time)",
-                    config.memory_bytes >> 20,
-                    config.cpu_seconds()
-                ),
+                Some(how) => format!("{how} ({limits})"),
                 None => format!("the worker broke off its answer: {error}"),
             },
         }
@@ -297,15 +301,7 @@ impl Worker {
     /// How the worker ended, if it ends by itself, with what it wrote on standard error.
     async fn end(&mut self) -> Option<String> {
         let status = time::timeout(END, self.child.wait()).await.ok()?.ok()?;
-        // The pipe closes with the process, unless a descendant holds it.
-        drop(time::timeout(END, &mut self.listener).await);
-        let words = lock(&self.last_words).clone();
-        let words = String::from_utf8_lossy(&words);
-        // Rust's advice to set a variable is no use to whoever reads this.
-        let told = words
-            .lines()
-            .filter(|line| !line.trim().is_empty() && !line.starts_with("note: "));
-        let told = check::line(&told.collect::<Vec<_>>().join("; "));
+        let told = self.last_words().await;
         let how = describe(status);
         Some(if told.is_empty() {
             how
@@ -314,14 +310,17 @@ impl Worker {
         })
     }
 
-    fn last_words(&self) -> String {
+    /// What an ended worker wrote on standard error, in one line.
+    async fn last_words(&mut self) -> String {
+        // The pipe closes with the process, unless a descendant holds it.
+        if !self.listener.is_finished() {
+            drop(time::timeout(END, &mut self.listener).await);
+        }
         let words = lock(&self.last_words).clone();
         let words = String::from_utf8_lossy(&words);
         // Rust's advice to set a variable is no use to whoever reads this.
-        let told = words
-            .lines()
-            .filter(|line| !line.trim().is_empty() && !line.starts_with("note: "));
-        check::line(&told.collect::<Vec<_>>().join("; "))
+        let told = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
+        check::line(&words.lines().filter(told).collect::<Vec<_>>().join("; "))
     }
 
     /// Kills the worker and waits until the kernel has taken it away.

@@ -76,6 +76,9 @@ pub(crate) enum Body {
     Failed {
         detail: String,
     },
+    OutOfMemory {
+        detail: String,
+    },
     Panicked {
         detail: String,
     },

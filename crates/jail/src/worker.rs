@@ -6,12 +6,21 @@ use std::{
     process::ExitCode,
 };
 
-use tintype_transcode as transcode;
+use tintype_transcode::{self as transcode, EncodeError};
 
 use crate::{
     confine,
     wire::{self, Body, FileHead, Greeting, Reply, Request, Setup, Task},
 };
+
+/// `aom/aom_codec.h`
+const AOM_CODEC_MEM_ERROR: u32 = 2;
+
+/// `webp/encode.h`
+const VP8_ENC_ERROR_OUT_OF_MEMORY: u32 = 1;
+
+/// `webp/encode.h`
+const VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY: u32 = 2;
 
 /// The whole `main` of a worker process: confines itself, then serves requests until standard input closes.
 ///
@@ -107,12 +116,6 @@ fn answer(
 }
 
 fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::RenderedFile>) {
-    let fault = |error: transcode::Error| match error {
-        transcode::Error::Rejected(rejection) => Body::Rejected(rejection),
-        error @ transcode::Error::Encode { .. } => Body::Failed {
-            detail: chain(&error),
-        },
-    };
     match task {
         Task::Probe => {
             let body = transcode::probe(source, &setup.limits).map_or_else(fault, Body::Probed);
@@ -128,6 +131,26 @@ fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::R
                 (body, rendered.files)
             }
             Err(error) => (fault(error), Vec::new()),
+        },
+    }
+}
+
+/// C encoders report that memory ran out, where Rust ends the process: to the parent both are the same death.
+fn fault(error: transcode::Error) -> Body {
+    let detail = chain(&error);
+    match error {
+        transcode::Error::Rejected(rejection) => Body::Rejected(rejection),
+        transcode::Error::Encode { source, .. } => match source {
+            EncodeError::Aom {
+                code: AOM_CODEC_MEM_ERROR,
+                ..
+            }
+            | EncodeError::Webp {
+                code: VP8_ENC_ERROR_OUT_OF_MEMORY | VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY,
+                ..
+            } => Body::OutOfMemory { detail },
+            EncodeError::Panicked => Body::Panicked { detail },
+            _ => Body::Failed { detail },
         },
     }
 }

@@ -44,7 +44,7 @@ async fn a_worker_that_dies_while_idle_is_not_noticed_by_callers() {
 async fn whatever_ends_a_worker_twice_rejects_the_source() {
     let jail = Jail::new(config());
     for (command, expected) in [
-        ("panic", "the decoder panicked: as told"),
+        ("panic", "the worker panicked: as told"),
         ("abort", "signal 6 (aborted)"),
         ("exit=3", "exit code 3"),
         ("overflow", "overflowed its stack"),
@@ -60,7 +60,7 @@ async fn whatever_ends_a_worker_twice_rejects_the_source() {
 }
 
 #[tokio::test]
-async fn a_late_worker_is_killed_whether_it_sleeps_or_computes() {
+async fn a_worker_that_sleeps_past_its_deadline_is_killed() {
     let mut config = config();
     config.deadline = Duration::from_millis(700);
     let jail = Jail::new(config);
@@ -122,6 +122,27 @@ async fn memory_beyond_the_limit_ends_the_worker_and_nobody_else() {
     in_time(jail.render(png(10, 10, [0; 3]).into(), &small_recipe()))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn wherever_memory_runs_out_the_source_is_rejected() {
+    let mut recipe = tintype_model::Recipe::default();
+    recipe.variants.truncate(1);
+    let source = png(2000, 1500, [200, 100, 50]);
+    let mut outcomes = Vec::new();
+    // From too little for the decoder to enough for everything.
+    for mebibytes in (10..=130).step_by(10) {
+        let mut config = config();
+        config.memory_bytes = mebibytes << 20;
+        let jail = Jail::new(config);
+        let result = in_time(jail.render(source.clone().into(), &recipe)).await;
+        outcomes.push(match result {
+            Ok(_) => "done".to_owned(),
+            Err(_) => killed(result),
+        });
+    }
+    assert_ne!(outcomes[0], "done", "{outcomes:#?}");
+    assert_eq!(outcomes.last().unwrap(), "done", "{outcomes:#?}");
 }
 
 #[tokio::test]

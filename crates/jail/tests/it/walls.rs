@@ -19,7 +19,7 @@ async fn a_worker_has_no_environment_and_can_open_nothing() {
     let detail = killed(in_time(jail.probe(telling(b"", "report"))).await);
     assert_eq!(
         detail,
-        "the decoder panicked: variables=0 folder=/ open=false socket=false"
+        "the worker panicked: variables=0 folder=/ open=false socket=false"
     );
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
     let limits = config.limits();
     let jail = engine::start(&config, None, args.files.len()).await?;
     let mut progress = Progress::new(args.files.len(), args.json);
-    let recipe = smallest_recipe();
+    let recipe = small_recipe();
     let work = args
         .files
         .iter()
@@ -54,13 +54,13 @@ pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
     Ok(progress.finish()?)
 }
 
-/// Only decoding tells whether the pipeline would take a file, and rendering one tiny picture decodes all of it.
-fn smallest_recipe() -> Recipe {
+/// Only decoding tells whether the pipeline would take a file, and rendering one small picture decodes all of it.
+fn small_recipe() -> Recipe {
     Recipe {
         variants: vec![Variant {
             name: "inspect".to_owned(),
-            width: Some(1),
-            height: Some(1),
+            width: Some(128),
+            height: Some(128),
             fit: Fit::Inside,
             formats: vec![Format::Jpeg],
             quality: BTreeMap::new(),

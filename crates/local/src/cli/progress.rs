@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::outcome::Report;
@@ -25,7 +26,8 @@ impl Progress {
     /// Expects `total` inputs. The bar is hidden when standard error is no terminal.
     pub(crate) fn new(total: usize, json: bool) -> Self {
         let bar = if io::stderr().is_terminal() && total > 1 {
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len}  {elapsed} + {eta}  {wide_msg}");
+            let style =
+                ProgressStyle::with_template("{bar:30} {pos}/{len}  {elapsed}, about {eta} left  {wide_msg}");
             ProgressBar::new(total as u64).with_style(style.expect("the template is well formed"))
         } else {
             ProgressBar::hidden()
@@ -44,18 +46,20 @@ impl Progress {
     ///
     /// # Errors
     /// When standard output takes no more.
-    pub(crate) fn report(&mut self, report: &Report, text: impl FnOnce() -> String) -> io::Result<()> {
+    pub(crate) fn report(&mut self, report: &Report, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         let problem = report.outcome.problem();
         match problem {
             None => self.done += 1,
             Some(_) => self.failed += 1,
         }
         let json = self.json.then(|| serde_json::to_string(report)).transpose()?;
-        self.bar.suspend(|| match (json, problem) {
-            (Some(json), _) => writeln!(io::stdout().lock(), "{json}"),
-            (None, None) => write!(io::stdout().lock(), "{}\n{}", report.input, indent(&text())),
-            (None, Some(problem)) => writeln!(io::stderr().lock(), "{}: {problem}", report.input),
-        })?;
+        self.bar
+            .suspend(|| match (json, problem) {
+                (Some(json), _) => writeln!(io::stdout().lock(), "{json}"),
+                (None, None) => write!(io::stdout().lock(), "{}\n{}", report.input, indent(&text())),
+                (None, Some(problem)) => writeln!(io::stderr().lock(), "{}: {problem}", report.input),
+            })
+            .context("cannot write results")?;
         self.bar.set_message(report.input.clone());
         self.bar.inc(1);
         Ok(())

@@ -68,6 +68,7 @@ pub(crate) async fn transcode(args: TranscodeArgs) -> anyhow::Result<ExitCode> {
     let limits = config.limits();
     let (inputs, unusable) = input::collect(&args.inputs, &args.out);
     let jobs = plan::plan(inputs, &args.out, &recipe).map_err(|error| UsageError(error.to_string()))?;
+    fs::create_dir_all(&args.out).with_context(|| format!("cannot make folder {}", args.out.display()))?;
     let mut progress = Progress::new(jobs.len() + unusable.len(), args.json);
     for unusable in unusable {
         progress.report(&Report::unreadable(&unusable.path, &unusable.error), String::new)?;

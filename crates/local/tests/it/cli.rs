@@ -1,5 +1,10 @@
 //! The commands that run the engine alone, as a shell sees them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy takes functions that tests share for production code"
+)]
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -39,9 +44,8 @@ fn json_lines(output: &Output) -> Vec<Value> {
 
 /// A picture with something to see in it: a gradient with a circle.
 fn picture(path: &Path, width: u32, height: u32) {
-    let inside = |x: u32, y: u32| {
-        (x.abs_diff(width / 2)).pow(2) + (y.abs_diff(height / 2)).pow(2) < (height / 3).pow(2)
-    };
+    let inside =
+        |x: u32, y: u32| x.abs_diff(width / 2).pow(2) + y.abs_diff(height / 2).pow(2) < (height / 3).pow(2);
     let level = |part: u32, whole: u32| u8::try_from(part * 255 / whole).unwrap();
     let picture = image::RgbImage::from_fn(width, height, |x, y| {
         image::Rgb([
@@ -51,10 +55,25 @@ fn picture(path: &Path, width: u32, height: u32) {
         ])
     });
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    picture.save(path).unwrap();
+    if path.extension().unwrap() == "jpg" {
+        let mut compress = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
+        compress.set_size(width as usize, height as usize);
+        let mut compress = compress.start_compress(Vec::new()).unwrap();
+        compress.write_scanlines(picture.as_raw()).unwrap();
+        fs::write(path, compress.finish().unwrap()).unwrap();
+    } else {
+        picture.save(path).unwrap();
+    }
 }
 
 fn dimensions(path: &Path) -> (u32, u32) {
+    if path.extension().unwrap() == "jpg" {
+        let mut picture = mozjpeg::Decompress::new_path(path).unwrap().rgb().unwrap();
+        let (width, height) = (picture.width(), picture.height());
+        let pixels: Vec<[u8; 3]> = picture.read_scanlines().unwrap();
+        assert_eq!(pixels.len(), width * height);
+        return (u32::try_from(width).unwrap(), u32::try_from(height).unwrap());
+    }
     let picture = image::ImageReader::open(path)
         .unwrap()
         .with_guessed_format()
