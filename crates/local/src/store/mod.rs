@@ -11,6 +11,7 @@
 //! DATA/lock             held by the process that uses the folder
 //! ```
 
+mod assemble;
 mod clock;
 mod error;
 mod file;
@@ -40,11 +41,12 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+pub use assemble::{CompletedPart, Observer};
 pub use clock::Clock;
 pub use error::{Error, Result};
 pub use garbage::UPLOAD_LIFETIME;
 pub use list::{ListFrom, ListSources, Listed, Listing};
-pub use multipart::{Assembled, CompletedPart, Completion, Observer};
+pub use multipart::{Assembled, Completion};
 pub use object::LocalObjectStore;
 pub use queue::{Claimed, DeadJob, Depth, SqliteQueue};
 pub use record::SqliteMetadataStore;

@@ -1,36 +1,18 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
-use std::io::{Read, Write};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use md5::{Digest, Md5};
 use rusqlite::params;
 use tintype_model::{ObjectKey, Precondition};
 use tokio::sync::OwnedMutexGuard;
 
-use super::file::{FileGuard, FileName, Files};
+use super::assemble::{CompletedPart, Observer, concatenate, etag_of, select};
+use super::file::{FileGuard, FileName};
 use super::row::{self, Attributes, Bucket, NewObject};
 use super::schema::{signed, to_json};
 use super::source::{SourceMeta, describe};
 use super::stage::{Staged, blocking};
-use super::upload::{
-    self, MAX_PART_NUMBER, MIN_PART_BYTES, Part, PartRow, PartsPage, Upload, UploadMarker, UploadPage,
-};
+use super::upload::{self, MAX_PART_NUMBER, Part, PartRow, PartsPage, Upload, UploadMarker, UploadPage};
 use super::{Error, Result, Store};
-
-/// How parts are read when somebody looks at their bytes, in bytes.
-const COPY_BYTES: usize = 1 << 20;
-
-/// A part named in a completion.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CompletedPart {
-    /// Its number.
-    pub number: u32,
-    /// Its `ETag` without quotes.
-    pub etag: String,
-    /// Checksums that the part must have been uploaded with.
-    pub checksums: BTreeMap<String, String>,
-}
 
 /// How to end a multipart upload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,26 +23,6 @@ pub struct Completion {
     pub checksums: BTreeMap<String, String>,
     /// Whatever else to add to the object's attributes.
     pub extra: BTreeMap<String, String>,
-}
-
-/// Looks at the bytes of an object while it is put together.
-pub trait Observer: Send + 'static {
-    /// The next bytes.
-    fn update(&mut self, bytes: &[u8]);
-
-    /// Whether it wants to see them; otherwise they are copied without passing through this process.
-    fn is_watching(&self) -> bool {
-        true
-    }
-}
-
-/// Nobody looks.
-impl Observer for () {
-    fn update(&mut self, _: &[u8]) {}
-
-    fn is_watching(&self) -> bool {
-        false
-    }
 }
 
 /// A multipart upload whose parts were checked and put together in one durable file. Dropping it leaves the upload as
@@ -74,7 +36,7 @@ pub struct Assembled {
     file: Option<(FileGuard, u64)>,
     existing: Option<SourceMeta>,
     /// Keeps a repeated completion waiting until this one is through, so that it finds the object and no missing parts.
-    _turn: OwnedMutexGuard<()>,
+    turn: OwnedMutexGuard<()>,
 }
 
 impl Assembled {
@@ -343,7 +305,7 @@ impl Store {
                 etag: existing.etag.clone(),
                 file: None,
                 existing: Some(existing),
-                _turn: turn,
+                turn,
             };
             return Ok((assembled, observer));
         }
@@ -357,7 +319,7 @@ impl Store {
                 etag,
                 file: Some(file),
                 existing: None,
-                _turn: turn,
+                turn,
             };
             Ok((assembled, observer))
         })
@@ -376,7 +338,7 @@ impl Store {
             etag,
             file,
             existing,
-            _turn,
+            turn,
         } = assembled;
         let (guard, size_bytes) = match (existing, file) {
             (Some(existing), _) => return Ok(existing),
@@ -402,6 +364,7 @@ impl Store {
             .inner
             .writer
             .run(move |connection, effects| {
+                effects.turn = Some(turn);
                 upload::find_open(connection, &object.key, &upload_id)?;
                 let stored = upload::parts(connection, &upload_id, 0, usize::MAX)?;
                 let stored: HashSet<&FileName> = stored.iter().map(|row| &row.file).collect();
@@ -421,103 +384,5 @@ impl Store {
             })
             .await?;
         describe(row)
-    }
-}
-
-/// The parts that a completion names, checked.
-fn select(stored: Vec<PartRow>, named: &[CompletedPart]) -> Result<Vec<PartRow>> {
-    if named.is_empty() {
-        return Err(Error::InvalidPartNumber { number: 0 });
-    }
-    if named.windows(2).any(|pair| pair[0].number >= pair[1].number) {
-        return Err(Error::InvalidPartOrder);
-    }
-    let mut stored: BTreeMap<u32, PartRow> = stored.into_iter().map(|row| (row.part.number, row)).collect();
-    let mut selected = Vec::with_capacity(named.len());
-    for name in named {
-        let number = name.number;
-        let row = stored.remove(&number).ok_or(Error::InvalidPart { number })?;
-        let matches = row.part.etag == name.etag
-            && name
-                .checksums
-                .iter()
-                .all(|(algorithm, value)| row.part.checksums.get(algorithm) == Some(value));
-        if !matches {
-            return Err(Error::InvalidPart { number });
-        }
-        selected.push(row);
-    }
-    let all_but_last = &selected[..selected.len() - 1];
-    match all_but_last
-        .iter()
-        .find(|row| row.part.size_bytes < MIN_PART_BYTES)
-    {
-        Some(row) => Err(Error::EntityTooSmall {
-            number: row.part.number,
-            size_bytes: row.part.size_bytes,
-        }),
-        None => Ok(selected),
-    }
-}
-
-fn etag_of(parts: &[PartRow]) -> Result<String> {
-    let mut md5 = Md5::new();
-    for row in parts {
-        let digest = hex::decode(&row.part.etag)
-            .map_err(|_| Error::Corrupt(format!("ETag {:?} of a part is no MD5", row.part.etag)))?;
-        md5.update(digest);
-    }
-    Ok(format!("{}-{}", hex::encode(md5.finalize()), parts.len()))
-}
-
-fn concatenate(
-    files: &Arc<Files>,
-    parts: &[PartRow],
-    observer: &mut impl Observer,
-) -> Result<(FileGuard, u64)> {
-    let (guard, mut whole) = files.create()?;
-    let mut size_bytes = 0;
-    for row in parts {
-        let mut part = match File::open(files.path(&row.file)) {
-            Ok(part) => part,
-            // Replaced, aborted or completed by somebody else since the rows were read.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::InvalidPart {
-                    number: row.part.number,
-                });
-            }
-            Err(error) => return Err(Error::io("open a part")(error)),
-        };
-        let copied = if observer.is_watching() {
-            copy(&mut part, &mut whole, observer)?
-        } else {
-            std::io::copy(&mut part, &mut whole).map_err(Error::io("copy a part"))?
-        };
-        if copied != row.part.size_bytes {
-            return Err(Error::Corrupt(format!(
-                "file {} has {copied} bytes, its row says {}",
-                row.file.as_str(),
-                row.part.size_bytes
-            )));
-        }
-        size_bytes += copied;
-    }
-    files.sync(&guard, &whole)?;
-    Ok((guard, size_bytes))
-}
-
-fn copy(part: &mut File, whole: &mut File, observer: &mut impl Observer) -> Result<u64> {
-    let mut buffer = vec![0; COPY_BYTES];
-    let mut copied = 0;
-    loop {
-        let length = part.read(&mut buffer).map_err(Error::io("read a part"))?;
-        if length == 0 {
-            return Ok(copied);
-        }
-        whole
-            .write_all(&buffer[..length])
-            .map_err(Error::io("write a file"))?;
-        observer.update(&buffer[..length]);
-        copied += length as u64;
     }
 }

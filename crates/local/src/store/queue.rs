@@ -171,13 +171,14 @@ impl SqliteQueue {
             .inner
             .writer
             .submit(move |connection, _| claim(connection, now, lease));
-        // Whoever stops waiting must not take a job with them.
-        let queue = self.clone();
+        // Whoever stops waiting must not take a job with them. When the store closes, all leases are void anyway.
+        let store = Arc::downgrade(&self.inner);
         let (hand_over, taken) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
             let claimed = answer.await.unwrap_or(Err(Error::Closed));
             if let Err(Ok(Some(claimed))) = hand_over.send(claimed)
-                && let Err(error) = queue.return_now(&claimed).await
+                && let Some(inner) = store.upgrade()
+                && let Err(error) = (Self { inner }).return_now(&claimed).await
             {
                 tracing::warn!(job.id = claimed.id, %error, "a claimed job stays leased");
             }

@@ -2,7 +2,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 
 use super::file::{FileGuard, FileName, Files};
 use super::{Error, Result};
@@ -33,6 +33,8 @@ pub(crate) struct Effects {
     pub(crate) due: usize,
     /// Whether a job is due earlier than workers know.
     pub(crate) rescheduled: bool,
+    /// Released when the write is over, also when its caller has stopped waiting.
+    pub(crate) turn: Option<OwnedMutexGuard<()>>,
 }
 
 /// Who is told of committed writes.

@@ -90,6 +90,23 @@ async fn a_write_that_fails_takes_no_other_with_it() {
 }
 
 #[tokio::test]
+async fn what_a_failed_write_did_before_it_failed_is_undone() {
+    let data = Data::new();
+    let store = data.store();
+    let first = put(&store, "a", b"one").await;
+    let failed = store
+        .inner
+        .writer
+        .run(|connection, _| -> Result<()> {
+            connection.execute("DELETE FROM objects", [])?;
+            Err(Error::PreconditionFailed)
+        })
+        .await;
+    assert!(matches!(failed, Err(Error::PreconditionFailed)));
+    assert_eq!(store.head_source("a").await.unwrap(), first);
+}
+
+#[tokio::test]
 async fn what_sqlite_rolls_back_is_not_acknowledged() {
     let mut data = Data::new();
     let store = data.store();
@@ -133,7 +150,9 @@ async fn what_sqlite_rolls_back_is_not_acknowledged() {
         0,
         "its fate is not certain"
     );
-    let store = data.reopen(store);
+    data.close(store);
+    assert_eq!(data.files().len(), 1, "so the file stays");
+    let store = data.open();
     assert!(matches!(store.head_source("a").await, Err(Error::NoSuchKey)));
     data.close(store);
     assert_eq!(data.files().len(), 0, "the next start knows");

@@ -251,8 +251,7 @@ async fn a_clock_set_back_makes_no_delay_longer() {
         .retry_later(&claimed, delay, "try again".to_owned())
         .await
         .unwrap();
-    data.now
-        .fetch_sub(365 * 24 * 3600 * 1000, Ordering::SeqCst);
+    data.now.fetch_sub(365 * 24 * 3600 * 1000, Ordering::SeqCst);
     let store = data.reopen(store);
     assert_eq!(store.queue().next_due().await.unwrap(), Some(delay));
 }

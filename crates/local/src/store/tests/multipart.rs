@@ -1,3 +1,4 @@
+use futures::FutureExt;
 use md5::{Digest, Md5};
 
 use super::*;
@@ -5,7 +6,7 @@ use crate::store::{
     Attributes, CompletedPart, Completion, Error, MAX_PART_NUMBER, MIN_PART_BYTES, Observer, UploadMarker,
 };
 
-const MIN: usize = MIN_PART_BYTES as usize;
+const MIN: usize = 5 << 20;
 
 async fn begin(store: &Store, name: &str) -> String {
     store
@@ -174,7 +175,7 @@ async fn completions_are_checked() {
         Error::InvalidPartNumber { number: 0 }
     ));
     assert!(matches!(
-        complete("nonsense", &[last.clone()]).await,
+        complete("nonsense", std::slice::from_ref(&last)).await,
         Error::NoSuchUpload
     ));
     let of_another_key = store
@@ -265,6 +266,28 @@ async fn completions_at_the_same_time_make_one_object() {
     assert_eq!(drain(&store).await.len(), 1);
     data.close(store);
     assert_eq!(data.files().len(), 1);
+}
+
+#[tokio::test]
+async fn a_completion_that_nobody_waits_for_is_answered_to_who_repeats_it() {
+    let data = Data::new();
+    let store = data.store();
+    let upload = begin(&store, "a").await;
+    let parts = vec![part(&store, "a", &upload, 1, b"body").await];
+    let (assembled, ()) = store
+        .assemble(&key("a"), &upload, parts.clone(), ())
+        .await
+        .unwrap();
+    {
+        let mut commit = Box::pin(store.commit_assembled(assembled, Completion::default()));
+        assert!(commit.as_mut().now_or_never().is_none());
+    }
+    let written = store
+        .complete_multipart(&key("a"), &upload, parts, Completion::default())
+        .await
+        .unwrap();
+    assert_eq!(store.head_source("a").await.unwrap(), written);
+    assert_eq!(drain(&store).await.len(), 1);
 }
 
 #[tokio::test]
