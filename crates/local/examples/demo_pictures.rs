@@ -373,8 +373,8 @@ fn write_jpeg(
 ) -> Result<()> {
     let mut compress = mozjpeg::Compress::new(mozjpeg::ColorSpace::JCS_RGB);
     compress.set_size(width, height);
-    compress.set_quality(92.0);
     compress.set_fastest_defaults();
+    compress.set_quality(92.0);
     let mut compress = compress.start_compress(io::BufWriter::new(fs::File::create(path)?))?;
     if let Some(orientation) = orientation {
         // TIFF header, one IFD with one SHORT: tag 0x0112 (Exif 2.32 section 4.6.4).

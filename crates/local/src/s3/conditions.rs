@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use s3s::{S3Error, S3ErrorCode};
 use tintype_model::{Precondition, UnixMillis};
 
-use super::error::{fail, not_implemented, precondition_failed};
+use super::error::{fail, not_implemented};
 
 /// `If-Match`, `If-None-Match`, `If-Modified-Since` and `If-Unmodified-Since` of a read (or of a copy's source).
 #[derive(Clone, Debug, Default)]

@@ -41,6 +41,7 @@ pub(crate) fn no_such_key() -> S3Error {
 }
 
 /// The store's errors in S3's words. Those of the machine are logged here and nothing of them is sent.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
 pub(crate) fn from_store(error: store::Error) -> S3Error {
     let message = error.to_string();
     match error {
@@ -202,7 +203,7 @@ fn default_message(code: &str) -> &'static str {
 /// write them as references; only keys (and what echoes them) contain such characters.
 fn escape_controls(xml: Bytes) -> Bytes {
     let raw = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\n' | b'\t');
-    if !xml.iter().any(|byte| raw(byte)) {
+    if !xml.iter().any(raw) {
         return xml;
     }
     let mut out = Vec::with_capacity(xml.len() + 64);

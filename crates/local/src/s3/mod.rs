@@ -1,10 +1,11 @@
 //! The S3-compatible endpoint: bucket `raw`, path-style addresses, Signature Version 4.
 //!
-//! A request passes four stages. [`gate`] refuses what needs no secret to be refused and answers preflights; forms go
-//! to [`form`]. `s3s` checks the signature. [`bridge`] makes of the authenticated request what clients mean by it.
-//! A second, unauthenticated `s3s` reads parameters and XML, calls [`ops`] and writes the answer. Keys are opaque
-//! here: the raw path is decoded once and never normalised.
+//! A request passes four stages. `gate` refuses what needs no secret to be refused, `cors` answers preflights and
+//! `form` takes forms. `s3s` checks the signature. `bridge` makes of the authenticated request what clients mean by
+//! it. A second `s3s`, without authentication, reads parameters and XML, calls `ops` and writes the answer. Keys are
+//! opaque here: the raw path is decoded once and never normalised.
 
+mod aws_chunked;
 mod body;
 mod bridge;
 mod checksum;
@@ -12,6 +13,7 @@ mod conditions;
 mod cors;
 mod error;
 mod form;
+mod form_data;
 mod gate;
 mod ops;
 mod policy;
@@ -22,12 +24,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderMap, Method, Request, Response, header, request};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header, request};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::config::{S3Config as Limits, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3ErrorCode};
 
+use self::body::{BodyReport, Inbound};
 use crate::store::Store;
 
 pub use sigv4::{PresignError, presign_put};
@@ -149,12 +152,22 @@ impl S3Endpoint {
             return cors::preflight(&parts, &config.allowed_origins);
         }
         let origin = cors::allowed_origin(&parts.headers, &config.allowed_origins);
+        let waits = parts.headers.contains_key(header::EXPECT);
+        let report = BodyReport::default();
+        let body = Inbound::new(body, &parts.headers, report.clone());
         let answer = if gate::is_form(&parts) {
             form::upload(store, config, &parts, body).await
         } else {
-            Self::signed(authenticated, parts, body).await
+            Self::signed(authenticated, parts, body, &report).await
         };
         let mut response = answer.unwrap_or_else(error::response);
+        if waits && !report.was_read() {
+            // The client will not send the body that it announced (RFC 9110 section 10.1.1). botocore takes the next
+            // answer on this connection for this one, if it comes late.
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Some(origin) = origin {
             cors::decorate(&mut response, origin);
         }
@@ -164,12 +177,13 @@ impl S3Endpoint {
     async fn signed(
         service: &S3Service,
         parts: request::Parts,
-        body: Body,
+        body: Inbound,
+        report: &BodyReport,
     ) -> Result<Response<Body>, S3Error> {
         gate::check(&parts)?;
         let headers = body_headers(&parts.headers);
-        let (inbound, report) = body::Inbound::new(body, &parts.headers)?;
-        let mut request = Request::from_parts(parts, s3s::Body::http_body_unsync(inbound));
+        let body = body.check_framing(&parts.headers)?;
+        let mut request = Request::from_parts(parts, s3s::Body::http_body_unsync(body));
         request.extensions_mut().insert(report.clone());
         let response = service
             .call(request)

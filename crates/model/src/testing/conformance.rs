@@ -96,7 +96,7 @@ fn at(precondition: Precondition) -> PutOptions {
     }
 }
 
-fn is_precondition_failed<T>(result: Result<T, StoreError>) -> bool {
+fn is_precondition_failed<T>(result: &Result<T, StoreError>) -> bool {
     matches!(result, Err(StoreError::PreconditionFailed))
 }
 
@@ -141,7 +141,7 @@ async fn reads_back_what_was_written(store: &dyn ObjectStore) {
         ..GetOptions::default()
     };
     assert!(store.get("meta", of(&written.etag)).await.is_ok());
-    assert!(is_precondition_failed(store.get("meta", of("another")).await));
+    assert!(is_precondition_failed(&store.get("meta", of("another")).await));
     let at_most = |max| GetOptions {
         max_bytes: Some(max),
         ..GetOptions::default()
@@ -175,20 +175,20 @@ async fn honours_preconditions(store: &dyn ObjectStore) {
     let two = Bytes::from_static(b"two");
     let wrong = Precondition::Etag("00000000000000000000000000000000".to_owned());
     assert!(is_precondition_failed(
-        store.put("cond", one.clone(), at(wrong.clone())).await
+        &store.put("cond", one.clone(), at(wrong.clone())).await
     ));
-    assert!(is_precondition_failed(store.delete("cond", wrong.clone()).await));
+    assert!(is_precondition_failed(&store.delete("cond", wrong.clone()).await));
     let first = store
         .put("cond", one.clone(), at(Precondition::Absent))
         .await
         .expect("create");
     assert!(is_precondition_failed(
-        store.put("cond", two.clone(), at(Precondition::Absent)).await
+        &store.put("cond", two.clone(), at(Precondition::Absent)).await
     ));
     assert!(is_precondition_failed(
-        store.put("cond", two.clone(), at(wrong.clone())).await
+        &store.put("cond", two.clone(), at(wrong.clone())).await
     ));
-    assert!(is_precondition_failed(store.delete("cond", wrong).await));
+    assert!(is_precondition_failed(&store.delete("cond", wrong).await));
     assert_eq!(
         store.get("cond", GetOptions::default()).await.expect("get").body,
         one
@@ -198,12 +198,12 @@ async fn honours_preconditions(store: &dyn ObjectStore) {
         .await
         .expect("swap");
     assert!(is_precondition_failed(
-        store
+        &store
             .put("cond", one, at(Precondition::Etag(first.etag.clone())))
             .await
     ));
     assert!(is_precondition_failed(
-        store.delete("cond", Precondition::Etag(first.etag)).await
+        &store.delete("cond", Precondition::Etag(first.etag)).await
     ));
     store
         .delete("cond", Precondition::Etag(second.etag))

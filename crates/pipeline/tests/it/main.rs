@@ -1,5 +1,7 @@
 //! The pipeline over memory stores that reorder, repeat and fail.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod history;
 mod process;
 mod world;

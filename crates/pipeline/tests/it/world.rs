@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -104,7 +104,7 @@ pub(crate) struct TextRenderer {
     /// Answers to give before rendering anything.
     pub(crate) script: Mutex<Vec<RenderError>>,
     /// Renditions to leave out.
-    pub(crate) missing: AtomicU64,
+    pub(crate) missing: AtomicUsize,
 }
 
 pub(crate) fn rendition_text(variant: &str, extension: &str, source: &[u8]) -> String {
@@ -137,7 +137,7 @@ impl Renderer for TextRenderer {
                 });
             }
         }
-        files.truncate(files.len() - self.missing.load(Ordering::Relaxed) as usize);
+        files.truncate(files.len() - self.missing.load(Ordering::Relaxed));
         let image = ImageInfo {
             format: "text".to_owned(),
             dimensions,

@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 
 use super::attributes::{self, last_modified};
 use super::multipart::{checksum_of, part_number};
+use super::write::put;
 use super::{BUCKET, Operations, check_version, etag, fail, object_key, set_checksum, timestamp};
 use crate::s3::MAX_PUT_BYTES;
 use crate::s3::bridge::Origin;
@@ -83,11 +84,7 @@ pub(crate) async fn copy_object(
         attributes,
         etag: None,
     };
-    let meta = ops
-        .store
-        .put_source(&key, received.staged, options)
-        .await
-        .map_err(from_store)?;
+    let meta = put(&ops.store, &key, received.staged, options).await?;
     let mut result = CopyObjectResult {
         checksum_type: Some(ChecksumType::from_static(Kind::FullObject.name())),
         e_tag: Some(etag(&meta.etag)),

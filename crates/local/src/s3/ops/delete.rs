@@ -6,7 +6,7 @@ use s3s::dto::{
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use tintype_model::{ObjectKey, Precondition};
 
-use super::{Operations, check_bucket, check_version, fail, object_key};
+use super::{Operations, check_bucket, check_version, echo, fail, object_key};
 use crate::s3::bridge::Origin;
 use crate::s3::conditions;
 use crate::s3::error::from_store;
@@ -65,8 +65,10 @@ pub(crate) async fn delete_objects(
     let mut deleted = Vec::new();
     for (key, answer) in keys.into_iter().zip(answers) {
         match answer {
+            // A key that XML cannot carry would make the whole answer unreadable; what is gone goes without saying.
+            Ok(_) if echo(&key).is_none() => {}
             Ok(_) => deleted.push(DeletedObject {
-                key: Some(key.into()),
+                key: echo(&key),
                 ..Default::default()
             }),
             Err(error) => errors.push(describe(key.into(), &from_store(error))),

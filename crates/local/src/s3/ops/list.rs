@@ -268,14 +268,14 @@ mod tests {
 
     #[test]
     fn markers_that_are_common_prefixes_skip_what_they_stand_for() {
-        let after = |marker: &str, prefix: &str| {
+        let from = |marker: &str, prefix: &str| {
             let (marker, prefix) = (marker.to_owned(), prefix.to_owned());
-            super::after(Some(&marker), Some(&prefix), Some(&"/".to_owned()))
+            after(Some(&marker), Some(&prefix), Some(&"/".to_owned()))
         };
-        assert!(matches!(after("a/", ""), ListFrom::PastPrefix(_)));
-        assert!(matches!(after("a/b/", "a/"), ListFrom::PastPrefix(_)));
-        assert!(matches!(after("a/b/", ""), ListFrom::After(_)));
-        assert!(matches!(after("a", ""), ListFrom::After(_)));
-        assert!(matches!(after("b/", "a/"), ListFrom::After(_)));
+        assert!(matches!(from("a/", ""), ListFrom::PastPrefix(_)));
+        assert!(matches!(from("a/b/", "a/"), ListFrom::PastPrefix(_)));
+        assert!(matches!(from("a/b/", ""), ListFrom::After(_)));
+        assert!(matches!(from("a", ""), ListFrom::After(_)));
+        assert!(matches!(from("b/", "a/"), ListFrom::After(_)));
     }
 }

@@ -66,6 +66,15 @@ fn check_version(version_id: Option<&String>) -> S3Result<()> {
     }
 }
 
+/// A key as documents repeat it: not at all, when XML 1.0 (section 2.2) has no way to write it. S3 writes character
+/// references that XML readers refuse, and the whole answer with them; the client knows the key.
+fn echo(key: &ObjectKey) -> Option<String> {
+    let is_xml = key.as_str().chars().all(|character| {
+        matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+    });
+    is_xml.then(|| key.as_str().to_owned())
+}
+
 fn etag(value: &str) -> dto::ETag {
     dto::ETag::Strong(value.to_owned())
 }

@@ -9,17 +9,20 @@ use s3s::dto::{
     UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use tintype_model::Precondition;
 
 use super::attributes::{self, CHECKSUM_TYPE};
+use super::write::missing_or;
 use super::{
-    BUCKET, OWNER, Operations, etag, fail, object_key, owner, page_limit, set_checksum, signed, timestamp,
+    BUCKET, OWNER, Operations, echo, etag, fail, object_key, owner, page_limit, set_checksum, signed,
+    timestamp,
 };
 use crate::s3::bridge::{Origin, bad_digest, invalid_claim};
 use crate::s3::checksum::{self, Algorithm, Kind};
 use crate::s3::conditions;
 use crate::s3::error::from_store;
 use crate::s3::receive::receive;
-use crate::store::{Assembled, Attributes, CompletedPart, Completion, SourceMeta};
+use crate::store::{Assembled, Attributes, CompletedPart, Completion, Error, SourceMeta};
 
 /// Where [`Attributes::extra`] keeps the algorithm of an upload.
 const CHECKSUM_ALGORITHM: &str = "checksum-algorithm";
@@ -103,7 +106,7 @@ pub(crate) async fn create_multipart_upload(
         bucket: Some(BUCKET.to_owned()),
         checksum_algorithm: chosen.map(|algorithm| ChecksumAlgorithm::from_static(algorithm.name())),
         checksum_type: chosen.map(|_| ChecksumType::from_static(kind.name())),
-        key: Some(key.into()),
+        key: echo(&key),
         upload_id: Some(upload_id),
         ..Default::default()
     };
@@ -199,7 +202,7 @@ pub(crate) async fn list_parts(
             id: Some(OWNER.to_owned()),
         }),
         is_truncated: Some(page.next.is_some() && limit > 0),
-        key: Some(key.into()),
+        key: echo(&key),
         max_parts: i32::try_from(limit).ok(),
         next_part_number_marker: Some(last.unwrap_or(0)),
         owner: Some(owner()),
@@ -312,12 +315,14 @@ pub(crate) async fn complete_multipart_upload(
         checksums: BTreeMap::from([(algorithm.name().to_owned(), value)]),
         extra: BTreeMap::from([(CHECKSUM_TYPE.to_owned(), kind.name().to_owned())]),
     };
-    let meta = ops
-        .store
-        .commit_assembled(assembled, completion)
-        .await
-        .map_err(from_store)?;
-    Ok(S3Response::new(completed(&meta)))
+    let expects_object = matches!(completion.precondition, Precondition::Etag(_));
+    match ops.store.commit_assembled(assembled, completion).await {
+        Ok(meta) => Ok(S3Response::new(completed(&meta))),
+        Err(error @ Error::PreconditionFailed) if expects_object => {
+            Err(missing_or(&ops.store, &key, error).await)
+        }
+        Err(error) => Err(from_store(error)),
+    }
 }
 
 /// The checksums of the parts and their sizes.
@@ -333,7 +338,7 @@ fn values(assembled: &Assembled, algorithm: Algorithm) -> impl Iterator<Item = (
 fn combined(assembled: &Assembled, algorithm: Algorithm, kind: Kind) -> S3Result<String> {
     checksum::combine(algorithm, kind, values(assembled, algorithm)).ok_or_else(|| {
         let message = "a part has no checksum of its upload's algorithm".to_owned();
-        from_store(crate::store::Error::Corrupt(message))
+        from_store(Error::Corrupt(message))
     })
 }
 
@@ -341,7 +346,7 @@ fn completed(meta: &SourceMeta) -> CompleteMultipartUploadOutput {
     let mut output = CompleteMultipartUploadOutput {
         bucket: Some(BUCKET.to_owned()),
         e_tag: Some(etag(&meta.etag)),
-        key: Some(meta.key.as_str().to_owned()),
+        key: echo(&meta.key),
         location: Some(format!(
             "/{BUCKET}/{}",
             tintype_model::encode_path(meta.key.as_str())

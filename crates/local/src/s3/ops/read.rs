@@ -243,12 +243,13 @@ pub(crate) async fn get_object_attributes(
     check_version(input.version_id.as_ref())?;
     let key = object_key(&input.bucket, &input.key)?;
     let meta = ops.store.head_source(key.as_str()).await.map_err(from_store)?;
-    let wanted = |name: &str| {
-        input
-            .object_attributes
-            .iter()
-            .any(|attribute| attribute.as_str() == name)
-    };
+    // s3s takes a header for one attribute; SDKs send several in one.
+    let names = input
+        .object_attributes
+        .iter()
+        .flat_map(|names| names.as_str().split(','));
+    let names: Vec<&str> = names.map(str::trim).collect();
+    let wanted = |name: &str| names.contains(&name);
     let known = checksum(&meta.attributes).filter(|_| wanted(ObjectAttributes::CHECKSUM));
     let checksum = known.map(|(algorithm, kind, value)| {
         let mut checksum = Checksum {

@@ -85,14 +85,7 @@ pub(crate) async fn list_multipart_uploads(
     let limit = page_limit(input.max_uploads, "max-uploads")?;
     let prefix = input.prefix.clone().unwrap_or_default();
     let delimiter = input.delimiter.as_ref().filter(|delimiter| !delimiter.is_empty());
-    let common_prefix = |key: &str| {
-        let delimiter = delimiter?;
-        let at = key.strip_prefix(prefix.as_str())?.find(delimiter.as_str())?;
-        Some(key[..prefix.len() + at + delimiter.len()].to_owned())
-    };
-
-    let (mut uploads, mut prefixes) = (Vec::<Upload>::new(), Vec::<String>::new());
-    let mut marker = input
+    let marker = input
         .key_marker
         .clone()
         .filter(|key| !key.is_empty())
@@ -100,36 +93,11 @@ pub(crate) async fn list_multipart_uploads(
             key,
             upload_id: input.upload_id_marker.clone().filter(|id| !id.is_empty()),
         });
-    // A common prefix that the last page ended with was listed there.
-    let listed = marker.as_ref().and_then(|marker| common_prefix(&marker.key));
-    let mut next = None;
-    'pages: while limit > 0 {
-        let page = ops
-            .store
-            .list_multipart_uploads(&prefix, marker.take(), 1000)
-            .await
-            .map_err(from_store)?;
-        for upload in page.uploads {
-            let group = common_prefix(upload.key.as_str());
-            if group.is_some() && (group.as_ref() == prefixes.last() || group == listed) {
-                next = next.map(|_| mark(&upload));
-                continue;
-            }
-            if uploads.len() + prefixes.len() == limit {
-                break 'pages;
-            }
-            next = Some(mark(&upload));
-            match group {
-                Some(group) => prefixes.push(group),
-                None => uploads.push(upload),
-            }
-        }
-        marker = page.next;
-        if marker.is_none() {
-            next = None;
-            break;
-        }
-    }
+    let UploadsPage {
+        uploads,
+        prefixes,
+        next,
+    } = uploads_page(ops, &prefix, delimiter, marker, limit).await?;
     let output = ListMultipartUploadsOutput {
         bucket: Some(BUCKET.to_owned()),
         common_prefixes: Some(common_prefixes(prefixes, encoding)),
@@ -151,6 +119,60 @@ pub(crate) async fn list_multipart_uploads(
         ..Default::default()
     };
     Ok(S3Response::new(output))
+}
+
+/// A page of uploads in progress; `next` says where the next one begins.
+#[derive(Debug, Default)]
+struct UploadsPage {
+    uploads: Vec<Upload>,
+    prefixes: Vec<String>,
+    next: Option<UploadMarker>,
+}
+
+/// The store lists uploads one by one; rolling them up at the delimiter is done here.
+async fn uploads_page(
+    ops: &Operations,
+    prefix: &str,
+    delimiter: Option<&String>,
+    mut marker: Option<UploadMarker>,
+    limit: usize,
+) -> S3Result<UploadsPage> {
+    let mut page = UploadsPage::default();
+    if limit == 0 {
+        return Ok(page);
+    }
+    let common_prefix = |key: &str| {
+        let delimiter = delimiter?;
+        let at = key.strip_prefix(prefix)?.find(delimiter.as_str())?;
+        Some(key[..prefix.len() + at + delimiter.len()].to_owned())
+    };
+    // A common prefix that the page before ended with was listed there.
+    let listed = marker.as_ref().and_then(|marker| common_prefix(&marker.key));
+    loop {
+        let found = ops
+            .store
+            .list_multipart_uploads(prefix, marker, 1000)
+            .await
+            .map_err(from_store)?;
+        for upload in found.uploads {
+            let group = common_prefix(upload.key.as_str());
+            let is_listed = group.is_some() && (group.as_ref() == page.prefixes.last() || group == listed);
+            if !is_listed && page.uploads.len() + page.prefixes.len() == limit {
+                return Ok(page);
+            }
+            page.next = Some(mark(&upload));
+            match group {
+                _ if is_listed => {}
+                Some(group) => page.prefixes.push(group),
+                None => page.uploads.push(upload),
+            }
+        }
+        marker = found.next;
+        if marker.is_none() {
+            page.next = None;
+            return Ok(page);
+        }
+    }
 }
 
 fn mark(upload: &Upload) -> UploadMarker {

@@ -1,16 +1,17 @@
 //! Writing objects in one request.
 
 use s3s::dto::{PutObjectInput, PutObjectOutput};
-use s3s::{S3Request, S3Response, S3Result};
+use s3s::{S3Error, S3Request, S3Response, S3Result};
+use tintype_model::{ObjectKey, Precondition};
 
 use super::attributes::{self, checksum_headers};
 use super::{Operations, etag, object_key};
 use crate::s3::bridge::Origin;
 use crate::s3::checksum::Kind;
 use crate::s3::conditions;
-use crate::s3::error::from_store;
+use crate::s3::error::{from_store, no_such_key};
 use crate::s3::receive::receive;
-use crate::store::SourceOptions;
+use crate::store::{self, SourceMeta, SourceOptions, Staged, Store};
 
 pub(crate) async fn put_object(
     ops: &Operations,
@@ -30,14 +31,34 @@ pub(crate) async fn put_object(
         attributes,
         etag: None,
     };
-    let meta = ops
-        .store
-        .put_source(&key, received.staged, options)
-        .await
-        .map_err(from_store)?;
+    let meta = put(&ops.store, &key, received.staged, options).await?;
     let output = PutObjectOutput {
         e_tag: Some(etag(&meta.etag)),
         ..Default::default()
     };
     Ok(S3Response::with_headers(output, headers))
+}
+
+/// Points the key at the file. Like S3, `If-Match` on an object that is not there is a 404.
+pub(crate) async fn put(
+    store: &Store,
+    key: &ObjectKey,
+    staged: Staged,
+    options: SourceOptions,
+) -> S3Result<SourceMeta> {
+    let expects_object = matches!(options.precondition, Precondition::Etag(_));
+    match store.put_source(key, staged, options).await {
+        Err(error @ store::Error::PreconditionFailed) if expects_object => {
+            Err(missing_or(store, key, error).await)
+        }
+        other => other.map_err(from_store),
+    }
+}
+
+/// Tells an object that is not there from one with another `ETag`.
+pub(crate) async fn missing_or(store: &Store, key: &ObjectKey, error: store::Error) -> S3Error {
+    match store.head_source(key.as_str()).await {
+        Err(store::Error::NoSuchKey) => no_such_key(),
+        Ok(_) | Err(_) => from_store(error),
+    }
 }

@@ -1,0 +1,247 @@
+//! Uploads by HTML form under a signed policy.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::s3_client::{
+    ACCESS_KEY, Answer, ORIGIN, SECRET_KEY, Server, amz_date, exchange, hmac, signing_key,
+};
+
+/// The fields of a form whose policy has these conditions and holds for ten minutes.
+fn signed(conditions: &Value) -> Vec<(String, String)> {
+    signed_until(conditions, SignedDuration::from_mins(10))
+}
+
+fn signed_until(conditions: &Value, validity: SignedDuration) -> Vec<(String, String)> {
+    let now = Timestamp::now();
+    let date = amz_date(now);
+    let mut fields = vec![
+        ("x-amz-algorithm".to_owned(), "AWS4-HMAC-SHA256".to_owned()),
+        (
+            "x-amz-credential".to_owned(),
+            format!("{ACCESS_KEY}/{}/us-east-1/s3/aws4_request", &date[..8]),
+        ),
+        ("x-amz-date".to_owned(), date.clone()),
+    ];
+    let mut all = conditions.as_array().unwrap().clone();
+    all.extend(fields.iter().map(|(name, value)| json!({ name.as_str(): value })));
+    let policy = json!({ "expiration": (now + validity).to_string(), "conditions": all }).to_string();
+    let policy = STANDARD.encode(policy);
+    let signature = hex::encode(hmac(&signing_key(SECRET_KEY, &date[..8]), &policy));
+    fields.push(("policy".into(), policy));
+    fields.push(("x-amz-signature".into(), signature));
+    fields
+}
+
+fn body(fields: &[(String, String)], more: &[(&str, &str)], file: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    let fields = fields
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .chain(more.iter().copied());
+    for (name, value) in fields {
+        body.extend_from_slice(
+            format!("--boundary\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+                .as_bytes(),
+        );
+    }
+    body.extend_from_slice(
+        b"--boundary\r\nContent-Disposition: form-data; name=\"file\"; filename=\"C:\\pictures\\photo.jpg\"\r\n\
+          Content-Type: image/jpeg\r\n\r\n",
+    );
+    body.extend_from_slice(file);
+    body.extend_from_slice(b"\r\n--boundary--\r\n");
+    body
+}
+
+async fn post(server: &Server, fields: &[(String, String)], more: &[(&str, &str)], file: &[u8]) -> Answer {
+    send(server, "/raw", &body(fields, more, file)).await
+}
+
+async fn send(server: &Server, path: &str, body: &[u8]) -> Answer {
+    let headers = [
+        ("host", server.address.to_string()),
+        (
+            "content-type",
+            "multipart/form-data; boundary=boundary".to_owned(),
+        ),
+        ("origin", ORIGIN.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value));
+    exchange(server.address, "POST", path, &headers, body).await
+}
+
+#[tokio::test]
+async fn forms_upload_what_their_policy_allows() {
+    let server = Server::start().await;
+    let fields = signed(&json!([
+        {"bucket": "raw"}, ["starts-with", "$key", "user/"], {"Content-Type": "image/jpeg"},
+        {"x-amz-meta-a": "b"}, ["content-length-range", 1, 100_000]
+    ]));
+    let more = [
+        ("key", "user/${filename}"),
+        ("Content-Type", "image/jpeg"),
+        ("x-amz-meta-a", "b"),
+    ];
+    let picture: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let answer = post(&server, &fields, &more, &picture).await;
+    assert_eq!(
+        (answer.status, answer.header("access-control-allow-origin")),
+        (204, ORIGIN),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(
+        answer.header("location"),
+        format!("http://{}/raw/user/photo.jpg", server.address)
+    );
+    let stored = server.get("user/photo.jpg").await.ok();
+    assert!(stored.body == picture);
+    assert_eq!(
+        (stored.header("content-type"), stored.header("x-amz-meta-a")),
+        ("image/jpeg", "b")
+    );
+    assert_eq!(stored.header("etag"), answer.header("etag"));
+
+    let too_large: Vec<u8> = (0..=255).cycle().take(100_001).collect();
+    assert_eq!(
+        post(&server, &fields, &more, &too_large).await.error(),
+        (400, "EntityTooLarge".into())
+    );
+    assert_eq!(
+        post(&server, &fields, &more, b"").await.error(),
+        (400, "EntityTooSmall".into())
+    );
+    let denied = (403, "AccessDenied".to_owned());
+    let elsewhere = [
+        ("key", "other/x"),
+        ("Content-Type", "image/jpeg"),
+        ("x-amz-meta-a", "b"),
+    ];
+    assert_eq!(post(&server, &fields, &elsewhere, b"x").await.error(), denied);
+    let other_type = [
+        ("key", "user/x"),
+        ("Content-Type", "text/html"),
+        ("x-amz-meta-a", "b"),
+    ];
+    assert_eq!(post(&server, &fields, &other_type, b"x").await.error(), denied);
+    let extra = [more[0], more[1], more[2], ("x-amz-meta-z", "z")];
+    assert_eq!(post(&server, &fields, &extra, b"x").await.error(), denied);
+    let twice = [more[0], more[1], more[2], ("KEY", "user/y")];
+    assert_eq!(
+        post(&server, &fields, &twice, b"x").await.error(),
+        (400, "InvalidArgument".into())
+    );
+    let listing = server.call("GET", "/raw").send(b"").await.ok();
+    assert_eq!(listing.all("Key"), ["user/photo.jpg"]);
+}
+
+#[tokio::test]
+async fn unsigned_and_late_forms_are_denied() {
+    let server = Server::start().await;
+    let denied = (403, "AccessDenied".to_owned());
+    assert_eq!(post(&server, &[], &[("key", "k")], b"x").await.error(), denied);
+    let conditions = || json!([{"key": "k"}]);
+    let fields = signed(&conditions());
+    let mut forged = fields.clone();
+    forged.last_mut().unwrap().1 = "0".repeat(64);
+    assert_eq!(
+        post(&server, &forged, &[("key", "k")], b"x").await.error(),
+        (403, "SignatureDoesNotMatch".into())
+    );
+    let late = signed_until(&conditions(), SignedDuration::from_secs(-1));
+    assert_eq!(post(&server, &late, &[("key", "k")], b"x").await.error(), denied);
+    let long = signed_until(&conditions(), SignedDuration::from_hours(24 * 7 + 1));
+    assert_eq!(post(&server, &long, &[("key", "k")], b"x").await.error(), denied);
+    assert!(!server.has("k").await);
+    post(&server, &fields, &[("key", "k")], b"x").await.ok();
+}
+
+#[tokio::test]
+async fn a_form_s_signature_is_good_for_nothing_else() {
+    let server = Server::start().await;
+    server.put("victim", b"x").await.ok();
+    let fields = signed(&json!([["starts-with", "$key", ""]]));
+    let form = body(&fields, &[("key", "k")], b"x");
+    for path in ["/raw/victim", "/raw/victim?uploads=", "/other", "/"] {
+        let answer = send(&server, path, &form).await;
+        assert_eq!(answer.error(), (405, "MethodNotAllowed".into()), "{path}");
+    }
+    // It is a form even where the query says otherwise.
+    send(&server, "/raw?delete=", &form).await.ok();
+    assert!(server.has("victim").await && server.has("k").await);
+    let uploads = server
+        .call("GET", "/raw")
+        .query("uploads", "")
+        .send(b"")
+        .await
+        .ok();
+    assert!(uploads.all("UploadId").is_empty());
+}
+
+#[tokio::test]
+async fn forms_choose_their_answer() {
+    let server = Server::start().await;
+    let conditions = json!([
+        ["starts-with", "$key", ""],
+        ["starts-with", "$success_action_status", ""],
+        ["starts-with", "$success_action_redirect", ""]
+    ]);
+    let fields = signed(&conditions);
+    let status = |value: &'static str| [("key", "a&b"), ("success_action_status", value)];
+    assert_eq!(post(&server, &fields, &status("200"), b"x").await.status, 200);
+    assert_eq!(post(&server, &fields, &status("418"), b"x").await.status, 204);
+    let answer = post(&server, &fields, &status("201"), b"x").await;
+    assert_eq!((answer.status, answer.all("Key")), (201, vec!["a&amp;b".into()]));
+    assert_eq!(
+        answer.all("ETag"),
+        ["&quot;9dd4e461268c8034f5c8564e155c67a6&quot;"]
+    );
+    let redirect = [
+        ("key", "a&b"),
+        ("success_action_redirect", "https://app.example/done?x=1#end"),
+    ];
+    let answer = post(&server, &fields, &redirect, b"x").await;
+    assert_eq!(answer.status, 303);
+    assert_eq!(
+        answer.header("location"),
+        "https://app.example/done?x=1&bucket=raw&key=a%26b&etag=%229dd4e461268c8034f5c8564e155c67a6%22#end"
+    );
+}
+
+#[tokio::test]
+async fn checksums_of_forms_are_verified() {
+    let server = Server::start().await;
+    let fields = signed(&json!([{"key": "k"}, ["starts-with", "$x-amz-checksum-sha1", ""]]));
+    let sum = |value: &'static str| [("key", "k"), ("x-amz-checksum-sha1", value)];
+    let wrong = post(&server, &fields, &sum("qZk+NkcGgWq6PiVxeFDCbJzQ2J0="), b"abd").await;
+    assert_eq!(wrong.error(), (400, "BadDigest".into()));
+    assert!(!server.has("k").await);
+    post(&server, &fields, &sum("qZk+NkcGgWq6PiVxeFDCbJzQ2J0="), b"abc")
+        .await
+        .ok();
+}
+
+#[tokio::test]
+async fn broken_forms_store_nothing() {
+    let server = Server::start().await;
+    let fields = signed(&json!([{"key": "k"}]));
+    let whole = body(&fields, &[("key", "k")], b"picture");
+    for cut in [10, 200, whole.len() - 20, whole.len() - 5] {
+        let answer = send(&server, "/raw", &whole[..cut]).await;
+        assert_eq!(answer.error(), (400, "IncompleteBody".into()), "{cut}");
+    }
+    let text = String::from_utf8(whole).unwrap();
+    let no_file = text.replace("name=\"file\"", "name=\"other\"");
+    assert_eq!(
+        send(&server, "/raw", no_file.as_bytes()).await.error(),
+        (400, "InvalidArgument".into())
+    );
+    let no_name = text.replace("; name=\"key\"", "");
+    assert_eq!(
+        send(&server, "/raw", no_name.as_bytes()).await.error(),
+        (400, "MalformedPOSTRequest".into())
+    );
+    assert!(!server.has("k").await);
+}
