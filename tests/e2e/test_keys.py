@@ -9,6 +9,9 @@ from tintype import CURL, encode_key
 
 LONG = "k" * 400 + "/" + "ü" * 300 + "/"
 
+# The longest key that leaves room for "/small.webp", the longest suffix of a rendition here, within 1,024 bytes.
+LONGEST_SERVABLE = 1024 - len("/small.webp")
+
 # Delivered: no empty, "." or ".." segment, no control character, room for the renditions' own keys.
 SERVABLE = [
     "plain.jpg",
@@ -90,7 +93,7 @@ SERVABLE = [
     "\u2028line.jpg",
     "e" * 255 + ".jpg",
     "f" * 300,
-    LONG + "x" * (1009 - len(LONG.encode())),
+    LONG + "x" * (LONGEST_SERVABLE - len(LONG.encode())),
 ]
 
 # Stored all the same; their outcome says that a CDN could not carry them.
@@ -121,7 +124,7 @@ UNSERVABLE = [
     "escape\x1b[31m.jpg",
     "delete\x7f.jpg",
     "next\u0085line.jpg",
-    LONG + "x" * (1010 - len(LONG.encode())),
+    LONG + "x" * (LONGEST_SERVABLE + 1 - len(LONG.encode())),
     "y" * 1024,
     "\U0001f40c" * 256,
 ]

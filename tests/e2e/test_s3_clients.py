@@ -393,6 +393,35 @@ def test_presigned_urls_get_and_put(client, prefix):
     assert requests.get(unsigned, timeout=30).status_code == 403
 
 
+def test_boto3_needs_nothing_but_the_exported_environment(quick_server):
+    """As it comes, boto3 would sign URLs with Signature Version 2; DATA/env tells it not to."""
+    script = """
+import boto3
+client = boto3.client("s3")
+client.put_object(Bucket="raw", Key="from env", Body=b"hello")
+print(client.generate_presigned_url("get_object", Params={"Bucket": "raw", "Key": "from env"}))
+"""
+    done = subprocess.run(
+        ["sh", "-c", '. "$1/env"; exec "$2" -c "$3"', "sh", quick_server.data, sys.executable, script],
+        env={"PATH": os.environ["PATH"], "HOME": str(quick_server.data)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert requests.get(done.stdout.strip(), timeout=30).content == b"hello"
+    quick_server.s3().delete_object(Bucket="raw", Key="from env")
+
+
+def test_urls_signed_the_old_way_are_refused_with_a_hint(quick_server):
+    old = quick_server.s3(signature_version="s3")
+    url = old.generate_presigned_url("get_object", Params={"Bucket": "raw", "Key": "any"})
+    answer = requests.get(url, timeout=30)
+    assert answer.status_code == 400
+    assert "<Code>InvalidRequest</Code>" in answer.text
+    assert "AWS4-HMAC-SHA256" in answer.text
+
+
 def test_presigned_posts_keep_to_their_policy(client, prefix):
     post = client.generate_presigned_post(
         "raw",
@@ -471,15 +500,15 @@ def rclone(quick_server, tmp_path):
         f"endpoint = {quick_server.url}\nregion = us-east-1\n"
     )
 
-    def run(*arguments, check=True):
+    def run(*arguments):
         done = subprocess.run(
             ["rclone", "--config", config, "--retries", "1", "--low-level-retries", "1", *map(str, arguments)],
+            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
             capture_output=True,
-            text=True,
             timeout=120,
         )
-        assert not check or done.returncode == 0, done.stderr
-        return done.stdout if check else done
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout
 
     return run
 
@@ -495,18 +524,18 @@ def test_rclone_copies_lists_syncs_and_checks(rclone, client, tmp_path, prefix, 
     options = ["--s3-list-version", version, "--s3-upload-cutoff", "5M", "--s3-chunk-size", "5M"]
     remote = f"tin:raw/{prefix}"
     rclone(*options, "copy", source, remote)
-    listed = rclone(*options, "lsf", "--recursive", "--files-only", remote).splitlines()
+    listed = rclone(*options, "lsf", "--recursive", "--files-only", remote).decode().splitlines()
     assert sorted(listed) == sorted([*names, "big.bin"])
     rclone(*options, "check", "--download", source, remote)
     assert client.head_object(Bucket="raw", Key=prefix + "big.bin")["ETag"].endswith('-3"')
     (source / "a+b c.jpg").unlink()
     (source / "new.jpg").write_bytes(pictures.small_jpeg(9))
     rclone(*options, "sync", source, remote)
-    listed = rclone(*options, "lsf", "--recursive", "--files-only", remote).splitlines()
+    listed = rclone(*options, "lsf", "--recursive", "--files-only", remote).decode().splitlines()
     assert sorted(listed) == sorted(["big.bin", "new.jpg", *names[1:]])
     rclone(*options, "copyto", remote + "new.jpg", remote + "server side copy.jpg")
     rclone(*options, "moveto", remote + "new.jpg", remote + "moved.jpg")
-    assert rclone(*options, "cat", remote + "moved.jpg", check=False).returncode == 0
+    assert rclone(*options, "cat", remote + "moved.jpg") == pictures.small_jpeg(9)
     rclone(*options, "purge", remote)
     assert keys(client, prefix) == []
 

@@ -38,32 +38,30 @@ def p99(server, path, requests):
     return 1000 * statistics.quantiles(taken, n=100)[98]
 
 
+WINDOWS = 9
+# What a second process on two cores adds to the clock of a Python client, whatever the server does.
+NOISE_MS = 0.3
+
+
 def test_cached_delivery_keeps_its_p99_while_pictures_are_processed(server):
-    """In windows, of which the median counts: one hiccup of the machine decides nothing."""
+    """Idle and busy windows take turns and the medians count, so that other work on the machine decides nothing."""
     server.put("cached.jpg", pictures.jpeg(pictures.photo(1600, 1200)))
     server.wait_ready("cached.jpg")
     path = "/img/cached.jpg/thumbnail"
-    wait_until(lambda: server.queue()[0] == 0, "nothing to do", 60)
-    p99(server, path, 500)
-    idle = [p99(server, path, 400) for _ in range(7)]
-
     photo = pictures.jpeg(pictures.photo(3000, 2000))
+    p99(server, path, 500)
     number = 0
-    busy = []
-    while len(busy) < 7:
-        # There is always more to do than there are workers.
+    idle, busy = [], []
+    for _ in range(WINDOWS):
+        wait_until(lambda: server.queue()[0] == 0, "nothing to do", 60, server.log)
+        idle.append(p99(server, path, 500))
+        # More to do than the workers can finish during the window.
         while server.queue()[0] < 2 * (os.cpu_count() or 1):
             server.put(f"load {number}.jpg", photo)
             number += 1
-        busy.append(p99(server, path, 400))
-        waiting, _ = server.queue()
-        assert waiting > 0, "the workers ran out of work during the measurement"
+        busy.append(p99(server, path, 500))
+        assert server.queue()[0] > 0, "the workers ran out of work during the measurement"
     print("p99 idle: " + ", ".join(f"{value:.2f}" for value in idle) + " ms")
     print("p99 busy: " + ", ".join(f"{value:.2f}" for value in busy) + " ms")
-    wait_until(lambda: server.queue()[0] == 0, "the load is processed", 120, server.log)
-    allowed = max(2 * statistics.median(idle), statistics.median(idle) + NOISE_MS)
-    assert statistics.median(busy) <= allowed
-
-
-# What a loaded machine adds to the clock of a Python client, whatever the server does.
-NOISE_MS = 0.5
+    print(f"medians: idle {statistics.median(idle):.2f} ms, busy {statistics.median(busy):.2f} ms")
+    assert statistics.median(busy) <= 2 * statistics.median(idle) + NOISE_MS

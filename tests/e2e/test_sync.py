@@ -116,29 +116,27 @@ def test_file_folder_and_log_are_synced_before_the_answer(new_server, trace, siz
     assert written, "the body was written to its file"
     file_synced = [call for call in traced if any(is_sync(call, name) for name in names)]
     folder_synced = [call for call in traced if is_sync(call, file.parent)]
-    log = [path for path in data.iterdir() if path.name.endswith("-wal")]
-    log_names = {str(path) for path in log} | {str(path) + "-wal" for path in data.iterdir() if path.suffix == ".db"}
+    assert file_synced and folder_synced, (file_synced, folder_synced)
+
+    # The transaction that names the file: what is written to the log after the syncs, up to the log's own sync.
+    log = data / "tintype.db-wal"
+    log_synced = [call for call in traced if is_sync(call, log) and call.began > folder_synced[0].ended]
+    assert log_synced, "the log is synced"
+    committed = log_synced[0]
     log_written = [
         call
         for call in traced
-        if call.name.startswith("pwrite") and call.path in log_names and call.began < answer.began
+        if call.name.startswith("pwrite")
+        and call.path == str(log)
+        and folder_synced[0].ended < call.began < committed.began
     ]
-    log_synced = [
-        call for call in traced if any(is_sync(call, name) for name in log_names) and call.ended < answer.began
-    ]
-
-    assert file_synced and folder_synced, (file_synced, folder_synced)
-    assert log_written and log_synced, (log_written, log_synced)
-    for call in [*written, *file_synced[:1], *folder_synced[:1], *log_synced]:
+    for call in [*written, file_synced[0], folder_synced[0], *log_written, committed, answer]:
         print(call)
-    print(answer)
     assert max(call.ended for call in written) < file_synced[0].began, "all bytes, then the sync"
-    assert file_synced[0].ended < answer.began, "the file is synced before the answer"
-    assert folder_synced[0].ended < answer.began, "its folder is synced before the answer"
-    committing = log_synced[-1]
-    assert file_synced[0].ended < committing.began, "no row names a file that could be lost"
-    assert folder_synced[0].ended < committing.began, "no row names a file that could be lost"
-    assert max(call.ended for call in log_written) < committing.began, "the whole transaction, then the sync"
+    assert file_synced[0].ended < folder_synced[0].began, "the file, then its folder"
+    assert log_written, "the row is written after the file that it names is safe"
+    assert max(call.ended for call in log_written) < committed.began, "the whole transaction, then its sync"
+    assert committed.ended < answer.began, "everything, then the answer"
 
 
 def test_a_multipart_upload_is_synced_before_it_is_complete(new_server, trace):

@@ -194,6 +194,8 @@ class Server:
 
     def s3(self, **config):
         config.setdefault("retries", {"total_max_attempts": 1})
+        # What DATA/config says; by itself boto3 signs URLs with Signature Version 2.
+        config.setdefault("signature_version", "s3v4")
         return boto3.client(
             "s3",
             endpoint_url=self.url,
