@@ -16,9 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
-use tower_http::timeout::TimeoutBody;
 
 use crate::s3;
+use crate::stall::StallLimit;
 
 /// What clients may take their time for.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +58,7 @@ impl App {
         let (parts, body) = request.into_parts();
         let is_s3 = s3::is_s3_request(&parts);
         let is_root = parts.uri.path() == "/" && matches!(parts.method, Method::GET | Method::HEAD);
-        let request = Request::from_parts(parts, Body::new(TimeoutBody::new(stall, body)));
+        let request = Request::from_parts(parts, Body::new(StallLimit::new(body, stall)));
         if is_s3 {
             self.s3.handle(request).await
         } else if is_root {
@@ -216,6 +216,17 @@ mod tests {
             bucket.starts_with("HTTP/1.1 403") && bucket.contains("<Code>AccessDenied</Code>"),
             "{bucket}"
         );
+    }
+
+    #[tokio::test]
+    async fn the_length_of_a_body_is_known_to_who_reads_it() {
+        let length = async |body: Body| format!("{:?}", http_body::Body::size_hint(&body).exact());
+        let server = start(axum::Router::new().route("/length", get(length).post(length))).await;
+        let without = "GET /length HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        assert!(exchange(server.address, without).await.ends_with("Some(0)"));
+        let with =
+            "POST /length HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 5\r\n\r\n12345";
+        assert!(exchange(server.address, with).await.ends_with("Some(5)"));
     }
 
     #[tokio::test]

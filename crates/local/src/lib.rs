@@ -8,6 +8,7 @@ mod health;
 mod http;
 pub mod s3;
 mod serve;
+mod stall;
 pub mod store;
 mod uploads;
 mod worker;

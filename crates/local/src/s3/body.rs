@@ -114,6 +114,8 @@ pub(crate) struct Inbound {
     chunks: Option<Chunks>,
     ready: VecDeque<Bytes>,
     report: BodyReport,
+    /// Bytes still to come, where the request says so.
+    left: Option<u64>,
     /// The client sends its body only after it was asked to.
     waits: bool,
 }
@@ -121,12 +123,18 @@ pub(crate) struct Inbound {
 impl Inbound {
     /// Wraps the body of a request with these headers.
     pub(crate) fn new(body: Body, headers: &HeaderMap, report: BodyReport) -> Self {
+        // Without either header there is no body (RFC 9112 section 6.3), which `s3s` has to be told.
+        let left = match headers.get(header::CONTENT_LENGTH) {
+            Some(length) => length.to_str().ok().and_then(|length| length.parse().ok()),
+            None => (!headers.contains_key(header::TRANSFER_ENCODING)).then_some(0),
+        };
         let waits = headers.contains_key(header::EXPECT);
         Self {
             inner: Some(body),
             chunks: None,
             ready: VecDeque::new(),
             report,
+            left,
             waits,
         }
     }
@@ -197,6 +205,7 @@ impl http_body::Body for Inbound {
             match std::task::ready!(Pin::new(inner).poll_frame(context)) {
                 Some(Ok(frame)) => {
                     let Ok(bytes) = frame.into_data() else { continue };
+                    this.left = this.left.map(|left| left.saturating_sub(bytes.len() as u64));
                     match &mut this.chunks {
                         Some(chunks) => {
                             if let Err(error) = chunks.push(bytes, &mut this.ready) {
@@ -221,9 +230,9 @@ impl http_body::Body for Inbound {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match (&self.inner, &self.chunks) {
-            (Some(inner), None) => inner.size_hint(),
-            _ => SizeHint::default(),
+        match (self.left, &self.chunks) {
+            (Some(left), None) => SizeHint::with_exact(left),
+            (Some(_), Some(_)) | (None, _) => SizeHint::default(),
         }
     }
 }
@@ -235,7 +244,8 @@ impl Drop for Inbound {
         let Some(mut inner) = self.inner.take() else {
             return;
         };
-        if self.waits || inner.is_end_stream() || inner.size_hint().lower() > MAX_DRAINED {
+        let is_worth_it = self.left.is_none_or(|left| (1..=MAX_DRAINED).contains(&left));
+        if self.waits || !is_worth_it || inner.is_end_stream() {
             return;
         }
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {

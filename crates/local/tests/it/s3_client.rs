@@ -7,6 +7,7 @@ use std::path::Path;
 
 use axum::body::Body;
 use hmac::{Hmac, KeyInit, Mac};
+use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -53,7 +54,9 @@ impl Server {
                 let service =
                     hyper::service::service_fn(move |request: http::Request<hyper::body::Incoming>| {
                         let endpoint = endpoint.clone();
-                        async move { Ok::<_, Infallible>(endpoint.handle(request.map(Body::new)).await) }
+                        // Layers in between do not pass on how long a body is.
+                        let request = request.map(|body| Body::from_stream(body.into_data_stream()));
+                        async move { Ok::<_, Infallible>(endpoint.handle(request).await) }
                     });
                 tokio::spawn(
                     hyper::server::conn::http1::Builder::new()
