@@ -30,7 +30,7 @@ pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+1");
 
 /// Tells what a source is from its headers, and checks every limit. Allocates nothing that grows with the picture.
 ///
-/// A source that passes may still be rejected by [`render`], which looks at the pixels.
+/// A source that passes may still be rejected by [`render()`], which looks at the pixels.
 ///
 /// # Errors
 /// [`Error::Rejected`] only.

@@ -108,7 +108,11 @@ mod tests {
             data: letters.bytes().flat_map(|letter| [letter; 3]).collect(),
         };
         let turned = Orientation::from_exif(Some(exif)).apply(picture, 2);
-        let letters = turned.data.chunks_exact(3).map(|pixel| char::from(pixel[0])).collect();
+        let letters = turned
+            .data
+            .chunks_exact(3)
+            .map(|pixel| char::from(pixel[0]))
+            .collect();
         (turned.size.width, letters)
     }
 
@@ -125,7 +129,11 @@ mod tests {
             (7, 2, "fcebda"), // row 0 right, column 0 bottom
             (8, 2, "cfbead"), // row 0 left, column 0 bottom
         ] {
-            assert_eq!(turned(exif, 3, 2, "abcdef"), (width, letters.to_owned()), "orientation {exif}");
+            assert_eq!(
+                turned(exif, 3, 2, "abcdef"),
+                (width, letters.to_owned()),
+                "orientation {exif}"
+            );
         }
     }
 

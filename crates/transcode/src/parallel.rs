@@ -59,9 +59,12 @@ mod tests {
         for threads in [0, 1, 2, 7] {
             let mut data = vec![0u8; 1003];
             for_bands(threads, &mut data, 100, |number, band| {
-                band.iter_mut().for_each(|byte| *byte += 1 + u8::try_from(number).unwrap());
+                band.iter_mut()
+                    .for_each(|byte| *byte += 1 + u8::try_from(number).unwrap());
             });
-            let expected: Vec<u8> = (0..1003u32).map(|at| u8::try_from(1 + at / 100).unwrap()).collect();
+            let expected: Vec<u8> = (0..1003u32)
+                .map(|at| u8::try_from(1 + at / 100).unwrap())
+                .collect();
             assert_eq!(data, expected);
         }
     }

@@ -19,7 +19,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.data.get(self.at..).unwrap_or_default()
     }

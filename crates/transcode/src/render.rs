@@ -45,7 +45,7 @@ struct Work {
 
 impl Work {
     fn cost(&self) -> u64 {
-        self.plan.canvas.pixels() * encode::cost_per_pixel(self.format)
+        encode::cost(self.format, self.plan.canvas.pixels())
     }
 }
 
@@ -113,12 +113,43 @@ fn scale(
 }
 
 fn failure(recipe: &Recipe, work: &Work, source: EncodeError) -> Error {
-    let variant = work.serves.first().and_then(|&(index, _)| recipe.variants.get(index));
+    let variant = work
+        .serves
+        .first()
+        .and_then(|&(index, _)| recipe.variants.get(index));
     Error::Encode {
         variant: variant.map(|variant| variant.name.clone()).unwrap_or_default(),
         format: work.format,
         source,
     }
+}
+
+/// One work and the pixels that it encodes.
+struct Job<'a> {
+    number: usize,
+    work: &'a Work,
+    picture: Arc<Picture>,
+}
+
+/// Pictures of more pixels are encoded one after the other: encoders need up to fifteen bytes for each pixel.
+const ONE_AT_A_TIME_PIXELS: u64 = 16_000_000;
+
+/// What the threads take in turn: all encodes of large pictures as one batch, every other encode by itself.
+///
+/// In the batch the encoder that needs most memory comes last, when nobody else holds the picture any more.
+fn batches(works: &[Work], pictures: Vec<Arc<Picture>>) -> Vec<Vec<Job<'_>>> {
+    let jobs = works.iter().zip(pictures).enumerate();
+    let jobs = jobs.map(|(number, (work, picture))| Job {
+        number,
+        work,
+        picture,
+    });
+    let (mut large, small): (Vec<_>, Vec<_>) =
+        jobs.partition(|job| job.picture.size.pixels() > ONE_AT_A_TIME_PIXELS);
+    large.sort_by_key(|job| job.picture.size.pixels() * encode::working_bytes(job.work.format));
+    let mut batches = vec![large];
+    batches.extend(small.into_iter().map(|job| vec![job]));
+    batches
 }
 
 fn encode_all(
@@ -128,14 +159,15 @@ fn encode_all(
     threads: usize,
 ) -> Result<Vec<RenderedFile>, Error> {
     let results = Mutex::new(Vec::with_capacity(works.len()));
-    let items = works.iter().zip(pictures).enumerate().collect();
-    parallel::for_each(threads, items, |(number, (work, picture)): (usize, (&Work, Arc<Picture>))| {
-        let size = picture.size;
-        let encoded = encode::encode(&picture, work.format, work.quality, recipe.background);
-        results
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push((number, size, encoded));
+    parallel::for_each(threads, batches(works, pictures), |batch| {
+        for job in batch {
+            let (work, size) = (job.work, job.picture.size);
+            let encoded = encode::encode(job.picture, work.format, work.quality, recipe.background);
+            results
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((job.number, size, encoded));
+        }
     });
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(number, ..)| *number);

@@ -17,11 +17,13 @@ use crate::picture::Picture;
 const BAND: usize = 96;
 /// The box filter leaves at least this ratio to Lanczos3.
 const LEFT_TO_LANCZOS: f64 = 2.0;
+/// Largest side of a box, so that its sum fits 31 bits.
+const MAX_BOX: usize = 64;
 /// Lobes of Lanczos3 on each side, in pixels of the smaller picture.
 const LOBES: f64 = 3.0;
 
 /// sRGB samples to linear ones (IEC 61966-2-1).
-static TO_LINEAR: LazyLock<[u16; 256]> = LazyLock::new(|| {
+static TO_LINEAR: LazyLock<[i32; 256]> = LazyLock::new(|| {
     std::array::from_fn(|sample| {
         let encoded = sample as f64 / 255.0;
         let linear = if encoded <= 0.040_45 {
@@ -29,7 +31,7 @@ static TO_LINEAR: LazyLock<[u16; 256]> = LazyLock::new(|| {
         } else {
             ((encoded + 0.055) / 1.055).powf(2.4)
         };
-        quantize(linear)
+        i32::from(quantize(linear))
     })
 });
 
@@ -71,20 +73,28 @@ pub(crate) fn resize(picture: &Picture, plan: &Plan, threads: usize) -> Result<P
     let (width, height) = (plan.scaled.width as usize, plan.scaled.height as usize);
     let mut data = vec![0; width * height * picture.channels()];
     let failure = std::sync::Mutex::new(None);
-    parallel::for_bands(threads, &mut data, BAND * width * picture.channels(), |number, band| {
-        let result = if picture.has_alpha {
-            band_of::<U16x4, 4>(picture, plan, number * BAND, band)
-        } else {
-            band_of::<U16x3, 3>(picture, plan, number * BAND, band)
-        };
-        if let Err(error) = result {
-            failure
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .get_or_insert(error);
-        }
-    });
-    match failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+    parallel::for_bands(
+        threads,
+        &mut data,
+        BAND * width * picture.channels(),
+        |number, band| {
+            let result = if picture.has_alpha {
+                band_of::<U16x4, 4>(picture, plan, number * BAND, band)
+            } else {
+                band_of::<U16x3, 3>(picture, plan, number * BAND, band)
+            };
+            if let Err(error) = result {
+                failure
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .get_or_insert(error);
+            }
+        },
+    );
+    match failure
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+    {
         Some(error) => Err(error),
         None => Ok(Picture {
             size: plan.scaled,
@@ -95,7 +105,12 @@ pub(crate) fn resize(picture: &Picture, plan: &Plan, threads: usize) -> Result<P
 }
 
 /// Makes the rows from `top` on that `band` holds, from the rows of `picture` that they depend on.
-fn band_of<P, const N: usize>(picture: &Picture, plan: &Plan, top: usize, band: &mut [u8]) -> Result<(), EncodeError>
+fn band_of<P, const N: usize>(
+    picture: &Picture,
+    plan: &Plan,
+    top: usize,
+    band: &mut [u8],
+) -> Result<(), EncodeError>
 where
     P: PixelTrait + Samples<N>,
 {
@@ -114,7 +129,8 @@ where
     let strip = linear_rows::<P, N>(picture, first..last, box_x, box_y);
     let strip_width = picture.width().div_ceil(box_x);
     let prepared = |error: &dyn std::fmt::Display| EncodeError::Pixels(error.to_string());
-    let strip = TypedImageRef::new(side(strip_width), side(last - first), &strip).map_err(|error| prepared(&error))?;
+    let strip = TypedImageRef::new(side(strip_width), side(last - first), &strip)
+        .map_err(|error| prepared(&error))?;
     let mut result = TypedImage::<P>::new(plan.scaled.width, side(rows));
     // Rounding may push the wanted part past the last row by less than anyone can see.
     let crop_top = wanted_top - first as f64;
@@ -136,7 +152,7 @@ where
 
 /// Averaging whole pixels first costs one pass and hardly any quality, as long as enough is left to the good filter.
 fn box_factor(ratio: f64) -> usize {
-    floor(ratio / LEFT_TO_LANCZOS).max(1)
+    floor(ratio / LEFT_TO_LANCZOS).clamp(1, MAX_BOX)
 }
 
 #[expect(
@@ -159,56 +175,90 @@ fn linear_rows<P: Samples<N>, const N: usize>(
     box_x: usize,
     box_y: usize,
 ) -> Vec<P> {
-    let to_linear = &*TO_LINEAR;
-    let stride = picture.width() * N;
-    let mut strip = Vec::with_capacity(rows.len() * picture.width().div_ceil(box_x));
-    let mut sums = vec![[0u32; N]; picture.width().div_ceil(box_x)];
+    let columns = picture.width().div_ceil(box_x);
+    let mut strip = Vec::with_capacity(rows.len() * columns);
+    let mut sums = vec![[0i32; N]; columns];
     for row in rows {
         sums.fill([0; N]);
         let lines = (row * box_y)..((row + 1) * box_y).min(picture.height());
         let line_count = lines.len();
         for line in lines {
+            let stride = picture.width() * N;
             let (pixels, _) = picture.data[line * stride..][..stride].as_chunks::<N>();
-            for (sum, pixels) in sums.iter_mut().zip(pixels.chunks(box_x)) {
-                for pixel in pixels {
-                    add_linear(sum, pixel, to_linear);
-                }
+            match box_x {
+                1 => add_line::<N, 1>(&mut sums, pixels),
+                2 => add_line::<N, 2>(&mut sums, pixels),
+                3 => add_line::<N, 3>(&mut sums, pixels),
+                _ => add_any_line(&mut sums, pixels, box_x),
             }
         }
-        let last_column = picture.width().div_ceil(box_x) - 1;
-        for (column, sum) in sums.iter().enumerate() {
-            let columns = if column == last_column {
-                picture.width() - column * box_x
-            } else {
-                box_x
-            };
-            let count = side(line_count * columns);
-            strip.push(P::from_samples(sum.map(|sum| average(sum, count))));
-        }
+        let (last, whole) = match sums.split_last() {
+            Some(split) => split,
+            None => continue,
+        };
+        let share = share_of(line_count * box_x);
+        strip.extend(whole.iter().map(|sum| P::from_samples(average(sum, share))));
+        let last_share = share_of(line_count * (picture.width() - (columns - 1) * box_x));
+        strip.push(P::from_samples(average(last, last_share)));
     }
     strip
 }
 
-#[inline]
-fn add_linear<const N: usize>(sum: &mut [u32; N], pixel: &[u8; N], to_linear: &[u16; 256]) {
-    if N == 4 {
-        let alpha = u32::from(pixel[N - 1]);
-        for channel in 0..N - 1 {
-            let linear = u32::from(to_linear[usize::from(pixel[channel])]);
-            sum[channel] += (linear * alpha + 127) / 255;
+/// Adds one line of pixels to the sums of the boxes that it crosses; `BOX` pixels make one box.
+fn add_line<const N: usize, const BOX: usize>(sums: &mut [[i32; N]], pixels: &[[u8; N]]) {
+    let to_linear = &*TO_LINEAR;
+    let (boxes, rest) = pixels.as_chunks::<BOX>();
+    for (sum, pixels) in sums.iter_mut().zip(boxes) {
+        for pixel in pixels {
+            add_linear(sum, pixel, to_linear);
         }
-        sum[N - 1] += alpha * 257;
-    } else {
-        for channel in 0..N {
-            sum[channel] += u32::from(to_linear[usize::from(pixel[channel])]);
+    }
+    if let Some(sum) = sums.get_mut(boxes.len()) {
+        for pixel in rest {
+            add_linear(sum, pixel, to_linear);
+        }
+    }
+}
+
+fn add_any_line<const N: usize>(sums: &mut [[i32; N]], pixels: &[[u8; N]], box_x: usize) {
+    let to_linear = &*TO_LINEAR;
+    for (sum, pixels) in sums.iter_mut().zip(pixels.chunks(box_x)) {
+        for pixel in pixels {
+            add_linear(sum, pixel, to_linear);
         }
     }
 }
 
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the average of 16-bit samples is one")]
-const fn average(sum: u32, count: u32) -> u16 {
-    ((sum + count / 2) / count) as u16
+fn add_linear<const N: usize>(sum: &mut [i32; N], pixel: &[u8; N], to_linear: &[i32; 256]) {
+    if N == 4 {
+        let alpha = i32::from(pixel[N - 1]);
+        for channel in 0..N - 1 {
+            // 65,535 times 255 fits; so do the sums of MAX_BOX times MAX_BOX samples.
+            sum[channel] += (to_linear[usize::from(pixel[channel])] * alpha + 127) / 255;
+        }
+        sum[N - 1] += alpha * 257;
+    } else {
+        for channel in 0..N {
+            sum[channel] += to_linear[usize::from(pixel[channel])];
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a box has at most 4096 pixels")]
+fn share_of(pixels: usize) -> f32 {
+    1.0 / pixels as f32
+}
+
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "an average of 16-bit samples is one; half a step of 24 bits does not matter to it"
+)]
+fn average<const N: usize>(sum: &[i32; N], share: f32) -> [u16; N] {
+    sum.map(|sum| (sum as f32 * share + 0.5) as u16)
 }
 
 #[inline]

@@ -1,6 +1,8 @@
 //! The steps of [`render`](crate::render()) one by one, for benchmarks and comparisons of quality. Not a stable
 //! interface.
 
+use std::sync::Arc;
+
 use tintype_model::{Dimensions, Format, Limits, Rgb, Variant};
 
 use crate::geometry::Plan;
@@ -9,7 +11,7 @@ use crate::{EncodeError, Error, color, decode, encode, header, resize};
 
 /// 8-bit sRGB pixels, upright.
 #[derive(Clone, Debug)]
-pub struct Pixels(Picture);
+pub struct Pixels(Arc<Picture>);
 
 impl Pixels {
     /// RGB pixels, rows from the top without padding; `None` when the number of bytes does not fit the size.
@@ -20,7 +22,7 @@ impl Pixels {
             has_alpha: false,
             data,
         };
-        (picture.data.len() == picture.width() * picture.height() * 3).then_some(Self(picture))
+        (picture.data.len() == picture.width() * picture.height() * 3).then(|| Self(Arc::new(picture)))
     }
 
     /// Decodes, converts to sRGB and turns upright.
@@ -31,18 +33,19 @@ impl Pixels {
         let header = header::read(source, limits)?;
         let samples = decode::decode(source, &header)?;
         let picture = color::to_srgb(samples, header.profile.as_ref(), threads);
-        Ok(Self(header.orientation.apply(picture, threads).without_idle_alpha()))
+        let picture = header.orientation.apply(picture, threads).without_idle_alpha();
+        Ok(Self(Arc::new(picture)))
     }
 
     /// The size in pixels.
     #[must_use]
-    pub const fn size(&self) -> Dimensions {
+    pub fn size(&self) -> Dimensions {
         self.0.size
     }
 
     /// 4 for RGBA, 3 for RGB.
     #[must_use]
-    pub const fn channels(&self) -> usize {
+    pub fn channels(&self) -> usize {
         self.0.channels()
     }
 
@@ -57,7 +60,8 @@ impl Pixels {
     /// # Errors
     /// When the resizer fails.
     pub fn resize(&self, variant: &Variant, threads: usize) -> Result<Self, EncodeError> {
-        resize::resize(&self.0, &Plan::new(self.0.size, variant), threads).map(Self)
+        resize::resize(&self.0, &Plan::new(self.0.size, variant), threads)
+            .map(|picture| Self(Arc::new(picture)))
     }
 
     /// Encodes at `quality`, 1 to 100, on a white background.
@@ -65,6 +69,6 @@ impl Pixels {
     /// # Errors
     /// When the encoder fails.
     pub fn encode(&self, format: Format, quality: u8) -> Result<Vec<u8>, EncodeError> {
-        encode::encode(&self.0, format, quality, Rgb::default())
+        encode::encode(Arc::clone(&self.0), format, quality, Rgb::default())
     }
 }

@@ -15,7 +15,11 @@ pub(super) fn decode(source: &[u8]) -> Result<Samples, Error> {
         ColorType::L8 => Layout::Grey,
         ColorType::Rgb8 => Layout::Rgb,
         ColorType::Rgba8 => Layout::Rgba,
-        other => return Err(Error::unsupported(format!("the BMP has samples of type {other:?}"))),
+        other => {
+            return Err(Error::unsupported(format!(
+                "the BMP has samples of type {other:?}"
+            )));
+        }
     };
     let bytes = usize::try_from(decoder.total_bytes()).map_err(|_| Error::corrupt("the BMP is too large"))?;
     let mut data = vec![0; bytes];

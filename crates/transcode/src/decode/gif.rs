@@ -24,7 +24,11 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
         .or(shared.as_ref())
         .ok_or_else(|| Error::corrupt("the first frame of the GIF has no palette"))?;
 
-    let (layout, channels) = if header.has_alpha { (Layout::Rgba, 4) } else { (Layout::Rgb, 3) };
+    let (layout, channels) = if header.has_alpha {
+        (Layout::Rgba, 4)
+    } else {
+        (Layout::Rgb, 3)
+    };
     let mut colors = [[0, 0, 0, 255]; 256];
     for (color, entry) in colors.iter_mut().zip(palette.chunks_exact(3)) {
         color[..3].copy_from_slice(entry);

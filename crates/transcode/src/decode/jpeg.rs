@@ -12,6 +12,9 @@ use crate::picture::{Layout, Samples};
 const MAX_SCANS: usize = 100;
 
 pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
+    if header.is_odd_jpeg {
+        return decode_slowly(source, header);
+    }
     let refused = |error| Error::corrupt(format!("the JPEG cannot be decoded: {error:?}"));
     // Some cameras leave stray bytes between header segments, which strict mode refuses: it begins with the scans.
     let options = DecoderOptions::default()
@@ -43,19 +46,42 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     })
 }
 
+/// Two legal and rare kinds of which zune-jpeg 0.5.15 makes stripes: baseline with subsampled components in scans of
+/// their own, and luma that is coarser than chroma.
+fn decode_slowly(source: &[u8], header: &Header) -> Result<Samples, Error> {
+    let refused = |error: jpeg_decoder::Error| Error::corrupt(format!("the JPEG cannot be decoded: {error}"));
+    let mut decoder = jpeg_decoder::Decoder::new(source);
+    decoder.set_max_decoding_buffer_size(header.size.width as usize * header.size.height as usize * 4);
+    let data = decoder.decode().map_err(refused)?;
+    match decoder.info().map(|info| info.pixel_format) {
+        Some(jpeg_decoder::PixelFormat::RGB24) => Ok(Samples {
+            size: header.size,
+            layout: Layout::Rgb,
+            is_deep: false,
+            data,
+        }),
+        _ => Err(Error::unsupported(
+            "the JPEG has ink in an unusual subsampling, which is not read",
+        )),
+    }
+}
+
 fn components(decoder: &JpegDecoder<ZCursor<&[u8]>>) -> u8 {
     decoder.info().map_or(0, |info| info.components)
 }
 
-/// YCCK is CMY as RGB in YCbCr (JFIF 1.02), with K left alone. Adobe stores the inks inverted, which makes the RGB
-/// that comes out the light that each ink lets through.
+/// YCCK is CMY, taken for the complement of RGB, in YCbCr (JFIF 1.02), with K left alone.
 fn ycck_to_inverted_cmyk(data: &mut [u8]) {
     for pixel in data.chunks_exact_mut(4) {
-        let (y, cb, cr) = (i32::from(pixel[0]), i32::from(pixel[1]) - 128, i32::from(pixel[2]) - 128);
+        let (y, cb, cr) = (
+            i32::from(pixel[0]),
+            i32::from(pixel[1]) - 128,
+            i32::from(pixel[2]) - 128,
+        );
         // The JFIF matrix in 16-bit fixed point.
-        pixel[0] = clamp(y + ((91_881 * cr + 32_768) >> 16));
-        pixel[1] = clamp(y - ((22_554 * cb + 46_802 * cr + 32_768) >> 16));
-        pixel[2] = clamp(y + ((116_130 * cb + 32_768) >> 16));
+        pixel[0] = 255 - clamp(y + ((91_881 * cr + 32_768) >> 16));
+        pixel[1] = 255 - clamp(y - ((22_554 * cb + 46_802 * cr + 32_768) >> 16));
+        pixel[2] = 255 - clamp(y + ((116_130 * cb + 32_768) >> 16));
     }
 }
 

@@ -20,7 +20,11 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     decoder.read_image(&mut data).map_err(refused)?;
     Ok(Samples {
         size: header.size,
-        layout: if decoder.has_alpha() { Layout::Rgba } else { Layout::Rgb },
+        layout: if decoder.has_alpha() {
+            Layout::Rgba
+        } else {
+            Layout::Rgb
+        },
         is_deep: false,
         data,
     })

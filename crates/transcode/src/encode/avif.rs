@@ -1,8 +1,12 @@
 //! libaom at its fast all-intra speeds, and the AVIF container around what it gives.
-#![expect(unsafe_code, reason = "libaom is a C library; it only ever sees pixels that we made")]
+#![expect(
+    unsafe_code,
+    reason = "libaom is a C library; it only ever sees pixels that we made"
+)]
 
 use std::ffi::{c_int, c_uint};
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 use std::{ptr, slice};
 
 use libaom_sys as aom;
@@ -11,13 +15,17 @@ use super::planes::{Planes, Range};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
-/// Above this many pixels speed 9 is used instead of 8: a third of the time.
+/// Above this many pixels speed 9 is used instead of 7. On photos at 800 pixels a side, against libwebp's method 4
+/// at equal SSIMULACRA2: speed 7 needs 14 % fewer bytes in 2.8 times the time, speed 9 needs 3 % fewer in 0.4 times
+/// the time. Speed 8 loses to 9 in both.
 const LARGE_PIXELS: u64 = 1_000_000;
 
-pub(super) fn encode(picture: &Picture, quality: u8) -> Result<Vec<u8>, EncodeError> {
-    let planes = Planes::new(picture, Range::Full)?;
+pub(super) fn encode(picture: Arc<Picture>, quality: u8) -> Result<Vec<u8>, EncodeError> {
+    let size = picture.size;
+    let planes = Planes::new(&picture, Range::Full)?;
+    drop(picture);
     let settings = Settings {
-        speed: if picture.size.pixels() > LARGE_PIXELS { 9 } else { 8 },
+        speed: if size.pixels() > LARGE_PIXELS { 9 } else { 7 },
         quantizer: quantizer(quality),
     };
     let color = encode_color(&planes, &settings)?;
@@ -27,8 +35,8 @@ pub(super) fn encode(picture: &Picture, quality: u8) -> Result<Vec<u8>, EncodeEr
     };
     let mut file = Vec::with_capacity(color.len() + alpha.as_ref().map_or(0, Vec::len) + 512);
     avif_serialize::Aviffy::new()
-        .set_width(picture.size.width)
-        .set_height(picture.size.height)
+        .set_width(size.width)
+        .set_height(size.height)
         .set_bit_depth(8)
         .set_seq_profile(0)
         .set_chroma_subsampling((true, true))
@@ -52,7 +60,11 @@ fn encode_color(planes: &Planes, settings: &Settings) -> Result<Vec<u8>, EncodeE
         &Frame {
             width: planes.width,
             height: planes.height,
-            planes: [(&planes.y, planes.width), (&planes.u, chroma), (&planes.v, chroma)],
+            planes: [
+                (&planes.y, planes.width),
+                (&planes.u, chroma),
+                (&planes.v, chroma),
+            ],
             is_monochrome: false,
         },
         settings,
@@ -87,6 +99,8 @@ fn encode_frame(frame: &Frame<'_>, settings: &Settings) -> Result<Vec<u8>, Encod
     let mut encoder = Encoder::new(frame)?;
     encoder.set(aom::AOME_SET_CPUUSED, settings.speed)?;
     encoder.set_unsigned(aom::AOME_SET_CQ_LEVEL, settings.quantizer)?;
+    // 3 % fewer bytes at equal SSIMULACRA2 than the default, PSNR.
+    encoder.set(aom::AOME_SET_TUNING, AOM_TUNE_SSIM)?;
     encoder.set(aom::AV1E_SET_COLOR_RANGE, 1)?;
     if !frame.is_monochrome {
         encoder.set(aom::AV1E_SET_COLOR_PRIMARIES, 1)?;
@@ -107,7 +121,8 @@ impl Encoder {
         // SAFETY: the interface is a static of libaom; the configuration is written whole when the call succeeds.
         let (interface, mut config) = unsafe {
             let interface = aom::aom_codec_av1_cx();
-            let code = aom::aom_codec_enc_config_default(interface, config.as_mut_ptr(), aom::AOM_USAGE_ALL_INTRA);
+            let code =
+                aom::aom_codec_enc_config_default(interface, config.as_mut_ptr(), aom::AOM_USAGE_ALL_INTRA);
             check("aom_codec_enc_config_default", code)?;
             (interface, config.assume_init())
         };
@@ -126,8 +141,13 @@ impl Encoder {
         // SAFETY: all pointers are valid for the call. libaom clears the context first and keeps a copy of the
         // configuration; on failure it has freed what it allocated.
         unsafe {
-            let code =
-                aom::aom_codec_enc_init_ver(context.as_mut_ptr(), interface, &raw const config, 0, ABI_VERSION);
+            let code = aom::aom_codec_enc_init_ver(
+                context.as_mut_ptr(),
+                interface,
+                &raw const config,
+                0,
+                ABI_VERSION,
+            );
             check("aom_codec_enc_init", code)?;
             Ok(Self {
                 context: context.assume_init(),
@@ -229,6 +249,9 @@ fn image_of(frame: &Frame<'_>) -> Result<aom::aom_image_t, EncodeError> {
 
 #[expect(clippy::cast_possible_wrap, reason = "the version is a small number")]
 const ABI_VERSION: c_int = aom::AOM_ENCODER_ABI_VERSION as c_int;
+
+#[expect(clippy::cast_possible_wrap, reason = "the constant is a small number")]
+const AOM_TUNE_SSIM: c_int = aom::AOM_TUNE_SSIM as c_int;
 
 fn check(step: &'static str, code: aom::aom_codec_err_t) -> Result<(), EncodeError> {
     if code == aom::AOM_CODEC_OK {

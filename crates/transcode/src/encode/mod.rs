@@ -8,6 +8,7 @@ mod png;
 mod webp;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tintype_model::{Format, Rgb};
 
@@ -15,8 +16,10 @@ use crate::error::EncodeError;
 use crate::picture::Picture;
 
 /// Encodes one picture. `quality` is 1 to 100 on the format's own scale.
+///
+/// The picture is let go of as soon as the encoder has its own form of it.
 pub(crate) fn encode(
-    picture: &Picture,
+    picture: Arc<Picture>,
     format: Format,
     quality: u8,
     background: Rgb,
@@ -24,20 +27,34 @@ pub(crate) fn encode(
     let encode = || match format {
         Format::Avif => avif::encode(picture, quality),
         Format::Webp => webp::encode(picture, quality),
-        Format::Jpeg => jpeg::encode(picture, quality, background),
-        Format::Png => png::encode(picture),
+        Format::Jpeg => jpeg::encode(&picture, quality, background),
+        Format::Png => png::encode(&picture),
     };
     // libjpeg reports errors by unwinding.
     catch_unwind(AssertUnwindSafe(encode)).unwrap_or(Err(EncodeError::Panicked))
 }
 
-/// What an encode costs, in nanoseconds per pixel on the machine it was measured on: only the order matters, so that
-/// the longest work starts first.
-pub(crate) const fn cost_per_pixel(format: Format) -> u64 {
+/// Roughly what an encode costs, in nanoseconds: only the order matters, so that the longest work starts first.
+pub(crate) const fn cost(format: Format, pixels: u64) -> u64 {
+    let is_large = pixels > 1_000_000;
+    let per_pixel = match (format, is_large) {
+        (Format::Avif, true) => 23,
+        (Format::Avif, false) => 230,
+        (Format::Webp, true) => 21,
+        (Format::Webp, false) => 80,
+        (Format::Png, true) => 17,
+        (Format::Png, false) => 280,
+        (Format::Jpeg, true) => 7,
+        (Format::Jpeg, false) => 54,
+    };
+    pixels * per_pixel
+}
+
+/// What an encode needs beside the picture, in bytes per pixel of a large opaque one.
+pub(crate) const fn working_bytes(format: Format) -> u64 {
     match format {
-        Format::Avif => 40,
-        Format::Webp => 30,
-        Format::Png => 25,
-        Format::Jpeg => 8,
+        Format::Jpeg | Format::Png => 4,
+        Format::Webp => 6,
+        Format::Avif => 15,
     }
 }

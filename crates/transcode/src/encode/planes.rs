@@ -1,7 +1,8 @@
 //! RGB to planar 4:2:0, the form in which the video-born encoders work.
 
 use yuv::{
-    BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix, rgb_to_yuv420, rgba_to_yuv420,
+    BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix, rgb_to_yuv420,
+    rgba_to_yuv420,
 };
 
 use crate::error::EncodeError;
@@ -111,7 +112,10 @@ fn pyramid(pixels: &[[u8; 4]], width: usize, height: usize) -> Vec<Level> {
         }
         let halved = halve(below, width);
         (width, height) = (width.div_ceil(2), height.div_ceil(2));
-        levels.push(Level { width, pixels: halved });
+        levels.push(Level {
+            width,
+            pixels: halved,
+        });
     }
 }
 

@@ -3,7 +3,8 @@ use png::{BitDepth, ColorType, Compression};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
-/// Above this many pixels the fast compressor is used: five times as fast for files about a tenth larger.
+/// Above this many pixels the fast compressor is used. It takes a tenth of the time; photos come out as small, but
+/// drawings and text 15 to 100 % larger.
 const LARGE_PIXELS: u64 = 2_000_000;
 
 /// Lossless. Grey pictures are stored with one channel.

@@ -1,13 +1,17 @@
 //! libwebp's advanced API, from planes to bytes.
-#![expect(unsafe_code, reason = "libwebp is a C library; it only ever sees pixels that we made")]
+#![expect(
+    unsafe_code,
+    reason = "libwebp is a C library; it only ever sees pixels that we made"
+)]
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::slice;
+use std::sync::Arc;
 
 use libwebp_sys::{
-    WebPConfig, WebPEncCSP, WebPEncode, WebPEncodingError, WebPMemoryWrite, WebPMemoryWriter, WebPMemoryWriterClear,
-    WebPMemoryWriterInit, WebPPicture, WebPPreset, WebPValidateConfig,
+    WebPConfig, WebPEncCSP, WebPEncode, WebPEncodingError, WebPMemoryWrite, WebPMemoryWriter,
+    WebPMemoryWriterClear, WebPMemoryWriterInit, WebPPicture, WebPPreset, WebPValidateConfig,
 };
 
 use super::planes::{Planes, Range};
@@ -21,11 +25,16 @@ const LARGE_PIXELS: u64 = 1_000_000;
 /// turn, because only very large and busy pictures need more than none.
 const PARTITION_LIMITS: [i32; 3] = [0, 60, 100];
 
-pub(super) fn encode(picture: &Picture, quality: u8) -> Result<Vec<u8>, EncodeError> {
-    let mut planes = Planes::new(picture, Range::Limited)?;
-    let method = if picture.size.pixels() > LARGE_PIXELS { 2 } else { 4 };
-    let mut config =
-        WebPConfig::new_with_preset(WebPPreset::WEBP_PRESET_DEFAULT, quality.into()).map_err(|()| failed("config", 0))?;
+pub(super) fn encode(picture: Arc<Picture>, quality: u8) -> Result<Vec<u8>, EncodeError> {
+    let mut planes = Planes::new(&picture, Range::Limited)?;
+    let method = if picture.size.pixels() > LARGE_PIXELS {
+        2
+    } else {
+        4
+    };
+    drop(picture);
+    let mut config = WebPConfig::new_with_preset(WebPPreset::WEBP_PRESET_DEFAULT, quality.into())
+        .map_err(|()| failed("config", 0))?;
     config.method = method;
     let mut result = Err(failed("no attempt", 0));
     for limit in PARTITION_LIMITS {

@@ -19,7 +19,10 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     } else {
         let width = reader.le32();
         // Rows run from the top when the height is negative.
-        (width, reader.le32().map(|height| height.cast_signed().unsigned_abs()))
+        (
+            width,
+            reader.le32().map(|height| height.cast_signed().unsigned_abs()),
+        )
     };
     let size = check_size(width.ok_or_else(cut)?, height.ok_or_else(cut)?, limits)?;
     let decoder = BmpDecoder::new(Cursor::new(source)).map_err(|error| refused(&error))?;
@@ -37,6 +40,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         } else {
             Model::Rgb
         },
+        is_odd_jpeg: false,
         icc: None,
     })
 }

@@ -23,6 +23,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         frames: 0,
         bit_depth: 8,
         model: Model::Rgb,
+        is_odd_jpeg: false,
         icc: None,
     };
     let mut is_transparent = false;
@@ -79,11 +80,7 @@ fn image(reader: &mut Reader<'_>) -> Option<Frame> {
     Some(frame)
 }
 
-fn extension(
-    reader: &mut Reader<'_>,
-    is_transparent: &mut bool,
-    icc: &mut Option<Vec<u8>>,
-) -> Option<()> {
+fn extension(reader: &mut Reader<'_>, is_transparent: &mut bool, icc: &mut Option<Vec<u8>>) -> Option<()> {
     match reader.u8()? {
         0xF9 => {
             let mut control = *reader;

@@ -18,6 +18,9 @@ const RST7: u8 = 0xD7;
 struct Frame {
     size: Dimensions,
     components: u8,
+    is_baseline: bool,
+    is_subsampled: bool,
+    is_luma_subsampled: bool,
 }
 
 pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
@@ -25,7 +28,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let mut frame = None;
     let mut orientation = None;
     let mut profile = ProfileParts::default();
-    loop {
+    let first_scan_components = loop {
         let marker = next_marker(&mut reader).ok_or_else(|| truncated("its first scan"))?;
         if matches!(marker, SOI | TEM | RST0..=RST7) {
             continue;
@@ -35,17 +38,17 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         }
         let segment = segment(&mut reader)?;
         match marker {
-            0xC0..=0xC2 if frame.is_none() => frame = Some(start_of_frame(segment, limits)?),
+            0xC0..=0xC2 if frame.is_none() => frame = Some(start_of_frame(marker, segment, limits)?),
             0xC0..=0xC2 => return Err(Error::corrupt("the JPEG has two frame headers")),
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => return Err(unsupported_process(marker)),
             0xE1 if orientation.is_none() && segment.starts_with(b"Exif\0") => {
                 orientation = exif::orientation(segment);
             }
             0xE2 => profile.add(segment),
-            SOS => break,
+            SOS => break segment.first().copied().unwrap_or(0),
             _ => {}
         }
-    }
+    };
     let frame = frame.ok_or_else(|| Error::corrupt("the JPEG has a scan but no frame header"))?;
     check_whole(reader)?;
     Ok(Found {
@@ -59,6 +62,8 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
             4 => Model::Cmyk,
             _ => Model::Rgb,
         },
+        is_odd_jpeg: frame.is_luma_subsampled
+            || (frame.is_baseline && frame.is_subsampled && first_scan_components < frame.components),
         icc: profile.assemble(),
     })
 }
@@ -92,7 +97,7 @@ fn segment<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
         .ok_or_else(|| truncated("its first scan"))
 }
 
-fn start_of_frame(segment: &[u8], limits: &Limits) -> Result<Frame, Error> {
+fn start_of_frame(marker: u8, segment: &[u8], limits: &Limits) -> Result<Frame, Error> {
     let mut reader = Reader::new(segment);
     let header = (reader.u8(), reader.be16(), reader.be16(), reader.u8());
     let (Some(precision), Some(height), Some(width), Some(components)) = header else {
@@ -108,9 +113,18 @@ fn start_of_frame(segment: &[u8], limits: &Limits) -> Result<Frame, Error> {
             "the JPEG has {components} components; 1, 3 and 4 are read"
         )));
     }
+    let factors = || {
+        let components = reader.rest().chunks_exact(3);
+        components.filter_map(|component| component.get(1)).copied()
+    };
+    let luma = factors().next().unwrap_or_default();
+    let exceeds_luma = |factor: u8| factor >> 4 > luma >> 4 || factor & 15 > luma & 15;
     Ok(Frame {
         size: check_size(width.into(), height.into(), limits)?,
         components,
+        is_baseline: marker != 0xC2,
+        is_subsampled: factors().any(|factor| factor != 0x11),
+        is_luma_subsampled: factors().any(exceeds_luma),
     })
 }
 
@@ -180,7 +194,8 @@ mod tests {
 
     #[test]
     fn profile_parts_may_come_in_any_order_but_none_may_be_missing() {
-        let part = |number: u8, total: u8, data: &[u8]| [b"ICC_PROFILE\0", &[number, total][..], data].concat();
+        let part =
+            |number: u8, total: u8, data: &[u8]| [b"ICC_PROFILE\0", &[number, total][..], data].concat();
         let (one, two) = (part(1, 2, b"abc"), part(2, 2, b"def"));
         let mut parts = ProfileParts::default();
         parts.add(&two);

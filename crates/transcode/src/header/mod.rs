@@ -29,6 +29,8 @@ pub(crate) struct Header {
     pub(crate) frames: u32,
     pub(crate) bit_depth: u8,
     pub(crate) model: Model,
+    /// A JPEG that the fast decoder gets wrong.
+    pub(crate) is_odd_jpeg: bool,
     /// The embedded profile, if it can be used on these pixels.
     pub(crate) profile: Option<Profile>,
 }
@@ -49,6 +51,7 @@ pub(crate) struct Found {
     pub(crate) frames: u32,
     pub(crate) bit_depth: u8,
     pub(crate) model: Model,
+    pub(crate) is_odd_jpeg: bool,
     pub(crate) icc: Option<Vec<u8>>,
 }
 
@@ -71,6 +74,7 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
         frames: found.frames,
         bit_depth: found.bit_depth,
         model: found.model,
+        is_odd_jpeg: found.is_odd_jpeg,
         profile: found.icc.and_then(|icc| Profile::parse(&icc, found.model)),
     })
 }
@@ -91,7 +95,10 @@ impl Header {
             frames: self.frames,
             bit_depth: self.bit_depth,
             color_space: color_space.to_owned(),
-            icc_description: self.profile.as_ref().and_then(|profile| profile.description.clone()),
+            icc_description: self
+                .profile
+                .as_ref()
+                .and_then(|profile| profile.description.clone()),
         }
     }
 }
@@ -114,9 +121,7 @@ fn check_bytes(source: &[u8], limits: &Limits) -> Result<(), Error> {
 pub(crate) fn check_size(width: u32, height: u32, limits: &Limits) -> Result<Dimensions, Error> {
     let size = Dimensions { width, height };
     if width == 0 || height == 0 {
-        return Err(Error::corrupt(format!(
-            "the header says {width}x{height} pixels"
-        )));
+        return Err(Error::corrupt(format!("the header says {width}x{height} pixels")));
     }
     if size.pixels() > limits.max_pixels {
         return Err(Error::rejected(
@@ -134,7 +139,10 @@ pub(crate) fn check_frames(frames: u32, limits: &Limits) -> Result<(), Error> {
     if frames > limits.max_frames {
         return Err(Error::rejected(
             RejectionCode::TooManyFrames,
-            format!("there are {frames} or more frames, the limit is {}", limits.max_frames),
+            format!(
+                "there are {frames} or more frames, the limit is {}",
+                limits.max_frames
+            ),
         ));
     }
     Ok(())

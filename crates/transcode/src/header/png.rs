@@ -32,8 +32,17 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         frames: chunks.frames.max(1),
         // Palettes hold 8 bits per channel whatever the size of their indices.
         bit_depth: if color == 3 { 8 } else { depth },
-        model: if matches!(color, 0 | 4) { Model::Grey } else { Model::Rgb },
-        icc: if chunks.has_profile { profile(source)? } else { None },
+        model: if matches!(color, 0 | 4) {
+            Model::Grey
+        } else {
+            Model::Rgb
+        },
+        is_odd_jpeg: false,
+        icc: if chunks.has_profile {
+            profile(source)?
+        } else {
+            None
+        },
     })
 }
 

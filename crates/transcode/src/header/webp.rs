@@ -25,6 +25,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         frames: 1,
         bit_depth: 8,
         model: Model::Rgb,
+        is_odd_jpeg: false,
         icc: None,
     };
     match &name {
@@ -97,8 +98,11 @@ fn mismatch(pixels: Dimensions, announced: Dimensions) -> Error {
     ))
 }
 
+/// Name and data.
+type Chunk<'a> = ([u8; 4], &'a [u8]);
+
 /// A chunk, without its padding; `None` at the end of the file.
-fn chunk<'a>(reader: &mut Reader<'a>) -> Result<Option<([u8; 4], &'a [u8])>, Error> {
+fn chunk<'a>(reader: &mut Reader<'a>) -> Result<Option<Chunk<'a>>, Error> {
     if reader.rest().len() < 8 {
         return Ok(None);
     }
@@ -159,7 +163,9 @@ fn lossy_size(data: &[u8]) -> Result<Dimensions, Error> {
     let mut reader = Reader::new(data);
     let header = (reader.le24(), reader.le24(), reader.le16(), reader.le16());
     let (Some(tag), Some(0x002A_019D), Some(width), Some(height)) = header else {
-        return Err(Error::corrupt("the WebP's lossy bitstream has no key frame header"));
+        return Err(Error::corrupt(
+            "the WebP's lossy bitstream has no key frame header",
+        ));
     };
     if tag & 1 != 0 {
         return Err(Error::corrupt("the WebP's lossy bitstream is no key frame"));

@@ -1,3 +1,11 @@
-//! The engine through its public door: sources in, renditions out, judged by other decoders.
+//! The engine through its public door: generated sources in, renditions out, judged by other decoders.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod alpha;
+mod colours;
 mod corpus;
+mod fixtures;
+mod hostile;
+mod judge;
+mod renditions;
+mod sources;

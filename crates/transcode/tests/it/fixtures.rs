@@ -1,0 +1,304 @@
+//! Sources made on the spot.
+
+use tintype_model::{Format, Recipe, Variant};
+
+/// Deterministic noise: a linear congruential generator (Numerical Recipes).
+pub(crate) struct Random(pub(crate) u32);
+
+impl Random {
+    pub(crate) fn next(&mut self) -> u32 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        self.0 >> 8
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.next() as usize % limit
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the value is between 0 and 255"
+)]
+pub(crate) fn byte(value: f64) -> u8 {
+    value.round().clamp(0.0, 255.0) as u8
+}
+
+/// RGB pixels that compress like a photo: soft gradients, some texture, hard edges, a little noise.
+pub(crate) fn photo(width: u32, height: u32) -> Vec<u8> {
+    let mut random = Random(7);
+    let mut pixels = Vec::with_capacity(width as usize * height as usize * 3);
+    for y in 0..height {
+        for x in 0..width {
+            let (fx, fy) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
+            let sky = 120.0 + 100.0 * (1.0 - fy);
+            let texture = 25.0 * (fx * 60.0).sin() * (fy * 45.0).cos();
+            let disc = (fx - 0.6).powi(2) + (fy - 0.45).powi(2) < 0.04;
+            let noise = f64::from(random.next() % 9) - 4.0;
+            let color = if disc {
+                [215.0, 90.0, 40.0]
+            } else {
+                [sky * 0.6, sky * 0.8, sky]
+            };
+            pixels.extend(color.map(|value| byte(value + texture + noise)));
+        }
+    }
+    pixels
+}
+
+/// What a JPEG is made of.
+#[derive(Default)]
+pub(crate) struct Jpeg<'a> {
+    pub(crate) exif: Option<&'a [u8]>,
+    pub(crate) icc: Option<&'a [u8]>,
+    pub(crate) comment: Option<&'a [u8]>,
+    pub(crate) progressive: bool,
+    pub(crate) subsampled: bool,
+}
+
+impl Jpeg<'_> {
+    /// Encodes `pixels` with as many channels as there are: grey, RGB or CMYK as Adobe writes it.
+    pub(crate) fn encode(&self, pixels: &[u8], width: u32, height: u32) -> Vec<u8> {
+        use mozjpeg::{ColorSpace, Compress, Marker};
+        let color = match pixels.len() / (width as usize * height as usize) {
+            1 => ColorSpace::JCS_GRAYSCALE,
+            3 => ColorSpace::JCS_RGB,
+            4 => ColorSpace::JCS_CMYK,
+            channels => panic!("{channels} channels"),
+        };
+        let mut jpeg = Compress::new(color);
+        jpeg.set_size(width as usize, height as usize);
+        jpeg.set_fastest_defaults();
+        if color == ColorSpace::JCS_CMYK {
+            jpeg.set_color_space(ColorSpace::JCS_YCCK);
+        }
+        jpeg.set_quality(95.0);
+        if color == ColorSpace::JCS_RGB {
+            let size = if self.subsampled { (2, 2) } else { (1, 1) };
+            jpeg.set_chroma_sampling_pixel_sizes(size, size);
+        }
+        if self.progressive {
+            jpeg.set_progressive_mode();
+        }
+        let mut jpeg = jpeg.start_compress(Vec::new()).unwrap();
+        if let Some(exif) = self.exif {
+            jpeg.write_marker(Marker::APP(1), &[b"Exif\0\0", exif].concat());
+        }
+        if let Some(comment) = self.comment {
+            jpeg.write_marker(Marker::COM, comment);
+        }
+        // In parts that are smaller than they have to be, so that there are several.
+        let parts: Vec<&[u8]> = self.icc.map(|icc| icc.chunks(200).collect()).unwrap_or_default();
+        for (number, part) in parts.iter().enumerate() {
+            let numbers = [
+                u8::try_from(number + 1).unwrap(),
+                u8::try_from(parts.len()).unwrap(),
+            ];
+            jpeg.write_marker(Marker::APP(2), &[b"ICC_PROFILE\0", &numbers[..], part].concat());
+        }
+        jpeg.write_scanlines(pixels).unwrap();
+        jpeg.finish().unwrap()
+    }
+}
+
+/// A TIFF structure with an orientation, and a text tag that no rendition may carry.
+pub(crate) fn exif(orientation: u16, text: &[u8]) -> Vec<u8> {
+    let mut exif = b"MM\0*\0\0\0\x08\0\x02".to_vec();
+    let length = u32::try_from(text.len()).unwrap();
+    exif.extend([0x01, 0x0E, 0, 2]);
+    exif.extend(length.to_be_bytes());
+    exif.extend(38u32.to_be_bytes());
+    exif.extend([0x01, 0x12, 0, 3, 0, 0, 0, 1]);
+    exif.extend(orientation.to_be_bytes());
+    exif.extend([0, 0, 0, 0, 0, 0]);
+    exif.extend(text);
+    exif
+}
+
+/// A PNG of any colour type; `change` sets what else it holds.
+pub(crate) fn png(
+    width: u32,
+    height: u32,
+    color: png::ColorType,
+    depth: png::BitDepth,
+    data: &[u8],
+    change: impl FnOnce(&mut png::Info<'_>),
+) -> Vec<u8> {
+    let mut info = png::Info::with_size(width, height);
+    info.color_type = color;
+    info.bit_depth = depth;
+    change(&mut info);
+    let mut file = Vec::new();
+    let mut writer = png::Encoder::with_info(&mut file, info)
+        .unwrap()
+        .write_header()
+        .unwrap();
+    writer.write_image_data(data).unwrap();
+    writer.finish().unwrap();
+    file
+}
+
+pub(crate) fn rgb_png(width: u32, height: u32, data: &[u8]) -> Vec<u8> {
+    png(
+        width,
+        height,
+        png::ColorType::Rgb,
+        png::BitDepth::Eight,
+        data,
+        |_| {},
+    )
+}
+
+pub(crate) fn rgba_png(width: u32, height: u32, data: &[u8]) -> Vec<u8> {
+    png(
+        width,
+        height,
+        png::ColorType::Rgba,
+        png::BitDepth::Eight,
+        data,
+        |_| {},
+    )
+}
+
+/// A PNG chunk with its checksum.
+pub(crate) fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let mut crc = u32::MAX;
+    for &byte in name.iter().chain(data) {
+        crc ^= u32::from(byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 {
+                (crc >> 1) ^ 0xEDB8_8320
+            } else {
+                crc >> 1
+            };
+        }
+    }
+    let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+    [&length[..], name, data, &(!crc).to_be_bytes()].concat()
+}
+
+/// `png` with another chunk right after its header.
+pub(crate) fn with_chunk(png: &[u8], name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let (head, rest) = png.split_at(33);
+    [head, &chunk(name, data), rest].concat()
+}
+
+/// A lossless WebP; RGB or RGBA by the number of bytes.
+pub(crate) fn webp(width: u32, height: u32, data: &[u8], exif: Option<&[u8]>, icc: Option<&[u8]>) -> Vec<u8> {
+    let color = match data.len() / (width as usize * height as usize) {
+        3 => image_webp::ColorType::Rgb8,
+        4 => image_webp::ColorType::Rgba8,
+        channels => panic!("{channels} channels"),
+    };
+    let mut file = Vec::new();
+    let mut encoder = image_webp::WebPEncoder::new(&mut file);
+    if let Some(exif) = exif {
+        encoder.set_exif_metadata(exif.to_vec());
+    }
+    if let Some(icc) = icc {
+        encoder.set_icc_profile(icc.to_vec());
+    }
+    encoder.encode(data, width, height, color).unwrap();
+    file
+}
+
+fn riff(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(data.len()).unwrap().to_le_bytes();
+    let padding: &[u8] = if data.len() % 2 == 1 { &[0] } else { &[] };
+    [name, &length[..], data, padding].concat()
+}
+
+fn three(value: u32) -> [u8; 3] {
+    let [a, b, c, _] = value.to_le_bytes();
+    [a, b, c]
+}
+
+/// An animation of `count` frames, each the still `frame` at (`left`, `top`) on a transparent canvas.
+pub(crate) fn animated_webp(
+    canvas: (u32, u32),
+    at: (u32, u32),
+    size: (u32, u32),
+    still: &[u8],
+    count: usize,
+) -> Vec<u8> {
+    let header = [
+        &[0b1_0010, 0, 0, 0][..],
+        &three(canvas.0 - 1),
+        &three(canvas.1 - 1),
+    ]
+    .concat();
+    // The still's own bitstream chunk, after its RIFF header.
+    let frame = [
+        &three(at.0 / 2)[..],
+        &three(at.1 / 2),
+        &three(size.0 - 1),
+        &three(size.1 - 1),
+        &three(100),
+        &[0],
+        &still[12..],
+    ]
+    .concat();
+    let mut body = b"WEBP".to_vec();
+    body.extend(riff(b"VP8X", &header));
+    body.extend(riff(b"ANIM", &[0, 0, 0, 0, 0, 0]));
+    for _ in 0..count {
+        body.extend(riff(b"ANMF", &frame));
+    }
+    riff(b"RIFF", &body)
+}
+
+/// A GIF of `count` frames of one size on a larger canvas; index 0 is transparent.
+pub(crate) fn gif(
+    canvas: (u16, u16),
+    at: (u16, u16),
+    size: (u16, u16),
+    indices: &[u8],
+    count: usize,
+) -> Vec<u8> {
+    let palette = [0, 0, 0, 250, 20, 30, 20, 240, 60, 10, 40, 230];
+    let mut file = Vec::new();
+    let mut encoder = gif::Encoder::new(&mut file, canvas.0, canvas.1, &palette).unwrap();
+    for _ in 0..count {
+        let mut frame = gif::Frame::from_indexed_pixels(size.0, size.1, indices.to_vec(), Some(0));
+        (frame.left, frame.top) = at;
+        encoder.write_frame(&frame).unwrap();
+    }
+    drop(encoder);
+    file
+}
+
+/// A 24-bit BMP, rows from the bottom.
+pub(crate) fn bmp(width: u32, height: u32, rgb: &[u8]) -> Vec<u8> {
+    let stride = (width as usize * 3).div_ceil(4) * 4;
+    let size = u32::try_from(54 + stride * height as usize).unwrap();
+    let mut file = b"BM".to_vec();
+    file.extend(size.to_le_bytes());
+    file.extend([0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0]);
+    file.extend(width.to_le_bytes());
+    file.extend(height.to_le_bytes());
+    file.extend([1, 0, 24, 0]);
+    file.extend([0; 24]);
+    for row in rgb.chunks_exact(width as usize * 3).rev() {
+        let start = file.len();
+        file.extend(
+            row.chunks_exact(3)
+                .flat_map(|pixel| [pixel[2], pixel[1], pixel[0]]),
+        );
+        file.resize(start + stride, 0);
+    }
+    file
+}
+
+pub(crate) fn full_size(formats: &[Format]) -> Recipe {
+    let mut recipe = Recipe::default();
+    recipe.variants.truncate(1);
+    recipe.variants[0].formats = formats.to_vec();
+    recipe
+}
+
+pub(crate) fn one(change: impl FnOnce(&mut Variant)) -> Recipe {
+    let mut recipe = full_size(&[Format::Png]);
+    change(&mut recipe.variants[0]);
+    recipe
+}

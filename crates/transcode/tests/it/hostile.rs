@@ -1,0 +1,259 @@
+//! Files that are meant to hurt: every one ends in renditions or a rejection, soon.
+
+use std::time::{Duration, Instant};
+
+use tintype_model::{Format, Limits, Recipe};
+use tintype_transcode::{Error, probe, render};
+
+use crate::fixtures::{self, Jpeg, Random, one, photo, rgb_png, rgba_png};
+use crate::judge::rejection;
+
+fn sources() -> Vec<(&'static str, Vec<u8>)> {
+    let rgb = photo(48, 40);
+    let rgba: Vec<u8> = rgb
+        .chunks_exact(3)
+        .flat_map(|p| [p[0], p[1], p[2], p[1]])
+        .collect();
+    let opaque: Vec<u8> = rgb
+        .chunks_exact(3)
+        .flat_map(|p| [p[0], p[1], p[2], 255])
+        .collect();
+    let icc = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    let exif = fixtures::exif(6, b"camera");
+    let jpeg = |progressive, subsampled| Jpeg {
+        exif: Some(&exif),
+        icc: Some(&icc),
+        comment: None,
+        progressive,
+        subsampled,
+    };
+    let still = fixtures::webp(48, 40, &opaque, None, None);
+    let lossy = |data: &[u8]| {
+        let recipe = one(|variant| variant.formats = vec![Format::Webp]);
+        render(&rgba_png(48, 40, data), &recipe, &Limits::default(), 1)
+            .unwrap()
+            .files[0]
+            .bytes
+            .to_vec()
+    };
+    let indices: Vec<u8> = (0..48 * 40).map(|at| u8::try_from(at % 4).unwrap()).collect();
+    let png = fixtures::with_chunk(&rgba_png(48, 40, &rgba), b"eXIf", &exif);
+    vec![
+        ("baseline JPEG", jpeg(false, true).encode(&rgb, 48, 40)),
+        ("progressive JPEG", jpeg(true, true).encode(&rgb, 48, 40)),
+        ("CMYK JPEG", Jpeg::default().encode(&rgba, 48, 40)),
+        ("PNG", png),
+        ("GIF", fixtures::gif((50, 44), (1, 2), (48, 40), &indices, 3)),
+        (
+            "lossless WebP",
+            fixtures::webp(48, 40, &rgba, Some(&exif), Some(&icc)),
+        ),
+        ("lossy WebP", lossy(&opaque)),
+        ("lossy WebP with alpha", lossy(&rgba)),
+        (
+            "animated WebP",
+            fixtures::animated_webp((50, 44), (0, 2), (48, 40), &still, 2),
+        ),
+        ("BMP", fixtures::bmp(48, 40, &rgb)),
+    ]
+}
+
+fn small() -> Recipe {
+    one(|variant| variant.width = Some(16))
+}
+
+/// Renders, and fails on anything but renditions or a rejection.
+fn try_source(source: &[u8], message: &dyn Fn() -> String) -> bool {
+    let start = Instant::now();
+    let result = render(source, &small(), &Limits::default(), 1);
+    assert!(start.elapsed() < Duration::from_secs(5), "{}", message());
+    match result {
+        Ok(_) => {
+            assert!(probe(source, &Limits::default()).is_ok(), "{}", message());
+            true
+        }
+        Err(Error::Rejected(rejection)) => {
+            assert!(!rejection.detail.is_empty());
+            false
+        }
+        Err(error) => panic!("{}: {error}", message()),
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_off_is_never_published() {
+    for (name, source) in sources() {
+        assert!(try_source(&source, &|| name.to_owned()), "{name} is whole");
+        let step = source.len() / 150 + 1;
+        for length in (0..source.len()).step_by(step) {
+            let passed = try_source(&source[..length], &|| format!("{name} cut at {length}"));
+            // Animations have all that is shown once the first frame is there; the rest has its end mark last.
+            let enough = match name {
+                "GIF" | "animated WebP" => 0.34,
+                _ => 0.97,
+            };
+            let share = length as f64 / source.len() as f64;
+            assert!(
+                !passed || share > enough,
+                "{name} cut at {length} of {}",
+                source.len()
+            );
+        }
+    }
+}
+
+/// How many mutations of each source are tried; `TINTYPE_FUZZ_ROUNDS` asks for more.
+fn rounds() -> u32 {
+    option_env!("TINTYPE_FUZZ_ROUNDS")
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(250)
+}
+
+#[test]
+fn flipped_bits_end_in_renditions_or_a_rejection() {
+    for (name, source) in sources() {
+        let mut random = Random(2024);
+        for round in 0..rounds() {
+            let mut broken = source.clone();
+            for _ in 0..=random.below(4) {
+                let at = random.below(broken.len());
+                broken[at] ^= 1 << random.below(8);
+            }
+            try_source(&broken, &|| format!("{name}, round {round} of seed 2024"));
+        }
+        // The header is where sizes and counts are: it gets a round of its own, with whole bytes.
+        for round in 0..rounds() {
+            let mut broken = source.clone();
+            let at = random.below(broken.len().min(64));
+            broken[at] = u8::try_from(random.below(256)).unwrap();
+            try_source(&broken, &|| format!("{name}, header round {round} of seed 2024"));
+        }
+    }
+}
+
+#[test]
+fn sizes_are_refused_from_the_header_before_anything_is_allocated() {
+    let mut jpeg = Jpeg::default().encode(&photo(8, 8), 8, 8);
+    let frame = jpeg.windows(2).position(|marker| marker == [0xFF, 0xC0]).unwrap();
+    jpeg[frame + 5..frame + 9].fill(0xFF);
+    let mut png = b"\x89PNG\r\n\x1A\n".to_vec();
+    png.extend(fixtures::chunk(
+        b"IHDR",
+        &[0x7F, 0xFF, 0xFF, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 8, 6, 0, 0, 0],
+    ));
+    let gif = b"GIF89a\xFF\xFF\xFF\xFF\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02L\x01\0;".to_vec();
+    let mut lossless = fixtures::webp(8, 8, &photo(8, 8), None, None);
+    lossless[21..25].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0x0F]);
+    let mut bmp = fixtures::bmp(8, 8, &photo(8, 8));
+    bmp[18..26].fill(0x7F);
+    for source in [jpeg, png, gif, lossless, bmp] {
+        let start = Instant::now();
+        let (code, detail) = rejection(&source);
+        assert_eq!(code, "too_many_pixels", "{detail}");
+        assert!(start.elapsed() < Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn a_webp_whose_bitstream_is_larger_than_its_canvas_is_refused() {
+    let still = fixtures::webp(40, 30, &photo(40, 30), None, None);
+    let (code, detail) = rejection(&fixtures::animated_webp((50, 40), (0, 0), (20, 15), &still, 1));
+    assert_eq!(code, "corrupt_image", "{detail}");
+    let (code, detail) = rejection(&fixtures::animated_webp((50, 40), (20, 20), (40, 30), &still, 1));
+    assert_eq!(code, "corrupt_image", "{detail}");
+}
+
+#[test]
+fn limits_hold_at_their_edge() {
+    let source = rgb_png(100, 50, &photo(100, 50));
+    let limits = |max_pixels, max_bytes| Limits {
+        max_pixels,
+        max_bytes,
+        ..Limits::default()
+    };
+    let bytes = source.len() as u64;
+    assert!(probe(&source, &limits(5000, bytes)).is_ok());
+    let code = |limits: Limits| match probe(&source, &limits) {
+        Err(Error::Rejected(rejection)) => rejection.code.name(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(code(limits(4999, bytes)), "too_many_pixels");
+    assert_eq!(code(limits(5000, bytes - 1)), "too_many_bytes");
+
+    let still = fixtures::webp(2, 2, &[7; 16], None, None);
+    let animations = [
+        fixtures::gif((4, 4), (0, 0), (4, 4), &[1; 16], 5),
+        fixtures::animated_webp((4, 4), (0, 0), (2, 2), &still, 5),
+    ];
+    for source in animations {
+        let frames = |max_frames| Limits {
+            max_frames,
+            ..Limits::default()
+        };
+        assert_eq!(probe(&source, &frames(5)).unwrap().frames, 5);
+        match probe(&source, &frames(4)) {
+            Err(Error::Rejected(rejection)) => assert_eq!(rejection.code.name(), "too_many_frames"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn metadata_that_inflates_without_end_is_left_alone() {
+    // 64 MiB of zeros as a stored-block-free deflate stream is out of reach by hand; the encoder makes one.
+    let profile = vec![0; 64 << 20];
+    let source = fixtures::png(
+        1,
+        1,
+        png::ColorType::Rgb,
+        png::BitDepth::Eight,
+        &[1, 2, 3],
+        |info| {
+            info.icc_profile = Some(profile.into());
+        },
+    );
+    assert!(source.len() < 1 << 20, "{}", source.len());
+    let start = Instant::now();
+    let told = probe(&source, &Limits::default()).unwrap();
+    assert_eq!((told.color_space.as_str(), told.icc_description), ("srgb", None));
+    assert!(start.elapsed() < Duration::from_secs(2));
+}
+
+#[test]
+fn scans_without_end_are_refused() {
+    let grey: Vec<u8> = photo(512, 512).chunks_exact(3).map(|pixel| pixel[0]).collect();
+    let jpeg = Jpeg {
+        progressive: true,
+        ..Jpeg::default()
+    };
+    let source = jpeg.encode(&grey, 512, 512);
+    let scans: Vec<usize> = source
+        .windows(2)
+        .enumerate()
+        .filter(|(_, marker)| *marker == [0xFF, 0xDA])
+        .map(|(at, _)| at)
+        .collect();
+    // The last scan refines; a thousand copies of it are legal and cost a pass each.
+    let last = &source[scans[scans.len() - 1]..source.len() - 2];
+    let bomb = [&source[..source.len() - 2], &last.repeat(1000), &[0xFF, 0xD9]].concat();
+    let start = Instant::now();
+    let (code, detail) = rejection(&bomb);
+    assert_eq!(code, "corrupt_image", "{detail}");
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn what_is_not_read_is_named() {
+    for (source, found) in [
+        (&b"\0\0\0\x1Cftypavif\0\0\0\0"[..], "AVIF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"%PDF-1.7", "PDF"),
+        (b"hello", "no known image format"),
+    ] {
+        let (code, detail) = rejection(source);
+        assert_eq!(code, "unsupported_format");
+        assert!(detail.contains(found), "{detail}");
+    }
+    assert_eq!(rejection(b"").0, "empty");
+}

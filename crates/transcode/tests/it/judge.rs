@@ -1,0 +1,144 @@
+//! Renditions decoded back, and how far they are from what they should show.
+
+use std::io::Cursor;
+
+use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
+use tintype_model::{Format, Limits, Recipe, Rendered, RenderedFile};
+use tintype_transcode::{Error, render};
+
+pub(crate) fn rendered(source: &[u8], recipe: &Recipe) -> Rendered {
+    render(source, recipe, &Limits::default(), 2).unwrap()
+}
+
+pub(crate) fn rejection(source: &[u8]) -> (&'static str, String) {
+    match render(source, &Recipe::default(), &Limits::default(), 2) {
+        Err(Error::Rejected(rejection)) => (rejection.code.name(), rejection.detail),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Decoded {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) rgba: Vec<u8>,
+}
+
+impl Decoded {
+    pub(crate) fn new(width: u32, height: u32, channels: usize, data: &[u8]) -> Self {
+        let rgba = data
+            .chunks_exact(channels)
+            .flat_map(|pixel| match *pixel {
+                [grey] => [grey, grey, grey, 255],
+                [grey, alpha] => [grey, grey, grey, alpha],
+                [red, green, blue] => [red, green, blue, 255],
+                [red, green, blue, alpha] => [red, green, blue, alpha],
+                _ => panic!("{channels} channels"),
+            })
+            .collect();
+        Self { width, height, rgba }
+    }
+
+    pub(crate) fn pixel(&self, x: u32, y: u32) -> [u8; 4] {
+        let at = (y as usize * self.width as usize + x as usize) * 4;
+        self.rgba[at..at + 4].try_into().unwrap()
+    }
+
+    pub(crate) fn rgb(&self) -> Vec<u8> {
+        self.rgba
+            .chunks_exact(4)
+            .flat_map(|pixel| [pixel[0], pixel[1], pixel[2]])
+            .collect()
+    }
+}
+
+/// Decodes with another implementation than the one that encoded.
+pub(crate) fn decoded(file: &RenderedFile) -> Decoded {
+    let image = match file.format {
+        Format::Jpeg => jpeg(&file.bytes),
+        Format::Png => png(&file.bytes),
+        Format::Webp => webp(&file.bytes),
+        Format::Avif => avif(&file.bytes),
+    };
+    let size = (file.dimensions.width, file.dimensions.height);
+    assert_eq!((image.width, image.height), size, "{:?}", file.format);
+    image
+}
+
+pub(crate) fn jpeg(bytes: &[u8]) -> Decoded {
+    let mut decoder = jpeg_decoder::Decoder::new(bytes);
+    let data = decoder.decode().unwrap();
+    let info = decoder.info().unwrap();
+    Decoded::new(
+        info.width.into(),
+        info.height.into(),
+        info.pixel_format.pixel_bytes(),
+        &data,
+    )
+}
+
+fn png(bytes: &[u8]) -> Decoded {
+    let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info().unwrap();
+    let mut data = vec![0; reader.output_buffer_size().unwrap()];
+    let frame = reader.next_frame(&mut data).unwrap();
+    Decoded::new(frame.width, frame.height, frame.color_type.samples(), &data)
+}
+
+fn webp(bytes: &[u8]) -> Decoded {
+    let mut decoder = image_webp::WebPDecoder::new(Cursor::new(bytes)).unwrap();
+    let mut data = vec![0; decoder.output_buffer_size().unwrap()];
+    decoder.read_image(&mut data).unwrap();
+    let (width, height) = decoder.dimensions();
+    Decoded::new(width, height, if decoder.has_alpha() { 4 } else { 3 }, &data)
+}
+
+fn avif(bytes: &[u8]) -> Decoded {
+    let side = |side: usize| u32::try_from(side).unwrap();
+    match avif_decode::Decoder::from_avif(bytes)
+        .unwrap()
+        .to_image()
+        .unwrap()
+    {
+        avif_decode::Image::Rgb8(image) => {
+            let data: Vec<u8> = image
+                .pixels()
+                .flat_map(|pixel| [pixel.r, pixel.g, pixel.b])
+                .collect();
+            Decoded::new(side(image.width()), side(image.height()), 3, &data)
+        }
+        avif_decode::Image::Rgba8(image) => {
+            let data: Vec<u8> = image
+                .pixels()
+                .flat_map(|pixel| [pixel.r, pixel.g, pixel.b, pixel.a])
+                .collect();
+            Decoded::new(side(image.width()), side(image.height()), 4, &data)
+        }
+        _ => panic!("neither RGB nor RGBA"),
+    }
+}
+
+/// Peak signal to noise ratio in decibels.
+pub(crate) fn psnr(one: &[u8], other: &[u8]) -> f64 {
+    assert_eq!(one.len(), other.len());
+    let squares: f64 = one
+        .iter()
+        .zip(other)
+        .map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2))
+        .sum();
+    10.0 * (255.0 * 255.0 * one.len() as f64 / squares.max(1e-9)).log10()
+}
+
+/// SSIMULACRA2 of RGB pixels: 100 is identical, 90 visually lossless, 70 high quality.
+pub(crate) fn score(one: &[u8], other: &[u8], width: u32, height: u32) -> f64 {
+    let slice = |data| {
+        PixelSlice::new(
+            data,
+            width,
+            height,
+            width as usize * 3,
+            PixelDescriptor::RGB8_SRGB,
+        )
+        .unwrap()
+    };
+    compute_ssimulacra2(&slice(one), &slice(other)).unwrap()
+}
