@@ -77,7 +77,7 @@ impl Quality {
     #[must_use]
     pub const fn default_for(format: Format) -> Self {
         match format {
-            Format::Avif => Self::Fixed(60),
+            Format::Avif => Self::Fixed(65),
             Format::Webp | Format::Jpeg => Self::Fixed(80),
             Format::Png => Self::Fixed(100),
         }

@@ -153,6 +153,10 @@ impl S3Endpoint {
         }
         let origin = cors::allowed_origin(&parts.headers, &config.allowed_origins);
         let waits = parts.headers.contains_key(header::EXPECT);
+        let has_body = parts
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .is_none_or(|length| length != "0");
         let report = BodyReport::default();
         let body = Inbound::new(body, &parts.headers, report.clone());
         let answer = if gate::is_form(&parts) {
@@ -161,9 +165,10 @@ impl S3Endpoint {
             Self::signed(authenticated, parts, body, &report).await
         };
         let mut response = answer.unwrap_or_else(error::response);
-        if waits && !report.was_read() {
-            // The client will not send the body that it announced (RFC 9110 section 10.1.1). botocore takes the next
-            // answer on this connection for this one, if it comes late.
+        if waits && !(has_body && report.was_read()) {
+            // A client that asked to be told to go on got this answer instead. It keeps the body to itself (RFC 9110
+            // section 10.1.1), or has none; and botocore (1.43.11) would take the status of the next answer on this
+            // connection for this one's again.
             response
                 .headers_mut()
                 .insert(header::CONNECTION, HeaderValue::from_static("close"));

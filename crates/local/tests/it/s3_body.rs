@@ -405,6 +405,13 @@ async fn refused_bodies_are_not_asked_for() {
     let answer = talk(&server, &format!("{}\r\n", head("/raw/k"))).await;
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
+    // A body of nothing is not asked for either.
+    let empty = head(&server.object("PUT", "empty").presign(60)).replace("length: 3", "length: 0");
+    let answer = talk(&server, &format!("{empty}\r\n")).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"),
+        "{answer}"
+    );
     let wanted = head(&server.object("PUT", "k").presign(60));
     let answer = talk(&server, &format!("{wanted}connection: close\r\n\r\nabc")).await;
     assert!(answer.contains("HTTP/1.1 200"), "{answer}");
