@@ -12,6 +12,7 @@
 //! ```
 
 mod assemble;
+mod cache;
 mod clock;
 mod error;
 mod file;
@@ -55,6 +56,7 @@ pub use source::{SourceMeta, SourceOptions};
 pub use stage::{Staged, StagedFile};
 pub use upload::{MAX_PART_NUMBER, MIN_PART_BYTES, Part, PartsPage, Upload, UploadMarker, UploadPage};
 
+use cache::RecordCache;
 use file::Files;
 use garbage::{Collector, Maintenance};
 use lock::Lock;
@@ -77,6 +79,7 @@ struct Inner {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
     files: Arc<Files>,
+    records: Arc<RecordCache>,
     completions: Completions,
     due: Arc<Notify>,
     clock: Clock,
@@ -126,8 +129,10 @@ impl Store {
         let files = Arc::new(Files::open(data.join("objects"), trash.clone())?);
         file::sync_folder(data)?;
         let due = Arc::new(Notify::new());
+        let records = Arc::new(RecordCache::default());
         let after = After {
             files: files.clone(),
+            records: records.clone(),
             due: due.clone(),
         };
         let writer = Arc::new(Writer::start(connection, after)?);
@@ -158,6 +163,7 @@ impl Store {
                 writer,
                 readers,
                 files,
+                records,
                 completions: Completions::default(),
                 due,
                 clock,

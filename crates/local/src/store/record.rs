@@ -155,12 +155,20 @@ fn counts(connection: &Connection) -> Result<StatusCounts> {
 #[async_trait]
 impl MetadataStore for SqliteMetadataStore {
     async fn get(&self, key: &ObjectKey) -> tintype_model::Result<Option<Record>> {
+        let generation = match self.inner.records.find(key.as_str()) {
+            Ok(record) => return Ok(Some(Record::clone(&record))),
+            Err(generation) => generation,
+        };
         let key = key.clone();
-        Ok(self
+        let found = self
             .inner
             .readers
             .run(move |connection| find(connection, key.as_str()))
-            .await?)
+            .await?;
+        if let Some(record) = &found {
+            self.inner.records.remember(record.clone(), generation);
+        }
+        Ok(found)
     }
 
     async fn put(&self, record: &Record) -> tintype_model::Result<PutRecord> {
@@ -168,7 +176,10 @@ impl MetadataStore for SqliteMetadataStore {
         Ok(self
             .inner
             .writer
-            .run(move |connection, _| put(connection, &record))
+            .run(move |connection, effects| {
+                effects.records.push(record.key.as_str().to_owned());
+                put(connection, &record)
+            })
             .await?)
     }
 

@@ -237,6 +237,7 @@ pub(crate) fn write(
                 sha256: None,
             }),
         };
+        effects.records.push(object.key.as_str().to_owned());
         record::announce(connection, &pending)?;
         let job = Job {
             key: object.key,

@@ -4,6 +4,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 
+use super::cache::RecordCache;
 use super::file::{FileGuard, FileName, Files};
 use super::{Error, Result};
 
@@ -29,6 +30,8 @@ pub(crate) struct Effects {
     pub(crate) kept: Vec<FileGuard>,
     /// Files that no row names any more.
     pub(crate) removed: Vec<FileName>,
+    /// Keys whose records may have changed.
+    pub(crate) records: Vec<String>,
     /// How many jobs are due now.
     pub(crate) due: usize,
     /// Whether a job is due earlier than workers know.
@@ -41,6 +44,7 @@ pub(crate) struct Effects {
 #[derive(Debug)]
 pub(crate) struct After {
     pub(crate) files: Arc<Files>,
+    pub(crate) records: Arc<RecordCache>,
     pub(crate) due: Arc<Notify>,
 }
 
@@ -76,6 +80,8 @@ where
     }
 
     fn finish(self: Box<Self>, after: &After, failure: Option<&Failure>) {
+        // After a failure too: nobody knows then what the database holds.
+        after.records.forget(&self.effects.records);
         let answer = match (failure, self.result) {
             (None, Some(Ok(value))) => {
                 self.effects.apply(after);
