@@ -1,12 +1,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use sha2::{Digest, Sha256};
 use tintype_model::{
     Failure, GetOptions, Job, Limits, MetadataStore, Object, ObjectStore, Outcome, PutRecord, Recipe, Record,
     Rejection, RejectionCode, RenderError, Rendered, Renderer, Skip, SourceInfo, Status, StoreError, Work,
 };
 
+use crate::digest::sha256;
 use crate::{Error, Result, Secret, set};
 
 /// What the pipeline reads from and writes to.
@@ -171,7 +171,7 @@ impl Pipeline {
     }
 
     async fn render(&self, job: &Job, object: Object) -> Result<Outcome> {
-        let sha256 = hex::encode(Sha256::digest(&object.body));
+        let sha256 = hex::encode(sha256(&object.body).await);
         let source = SourceInfo {
             etag: object.meta.etag,
             size_bytes: object.meta.size_bytes,

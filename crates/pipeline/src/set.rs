@@ -1,10 +1,11 @@
 use futures::future::{join_all, try_join_all};
 use rand::Rng;
-use sha2::{Digest, Sha256};
 use tintype_model::{
     CachePolicy, ObjectStore, Order, Precondition, PutOptions, Rendered, RenderedFile, Rendition, Status,
     StoreError,
 };
+
+use crate::digest::sha256;
 
 /// Name of the metadata that marks an object as a rendition, with the order of the work that made it.
 pub(crate) const ORDER_METADATA: &str = "tintype-order";
@@ -19,7 +20,7 @@ pub(crate) async fn write(
     rendered: &Rendered,
 ) -> Result<Vec<Rendition>, StoreError> {
     let name = hex::encode(rand::rng().random::<[u8; 16]>());
-    let renditions: Vec<Rendition> = rendered.files.iter().map(|file| describe(&name, file)).collect();
+    let renditions = join_all(rendered.files.iter().map(|file| describe(&name, file))).await;
     let put = |(file, rendition): (&RenderedFile, &Rendition)| {
         let options = PutOptions {
             precondition: Precondition::Absent,
@@ -41,13 +42,13 @@ pub(crate) async fn write(
     }
 }
 
-fn describe(set: &str, file: &RenderedFile) -> Rendition {
+async fn describe(set: &str, file: &RenderedFile) -> Rendition {
     Rendition {
         variant: file.variant.clone(),
         format: file.format,
         dimensions: file.dimensions,
         size_bytes: file.bytes.len() as u64,
-        etag: hex::encode(&Sha256::digest(&file.bytes)[..16]),
+        etag: hex::encode(&sha256(&file.bytes).await[..16]),
         object_key: format!("{set}/{}.{}", file.variant, file.format.extension()),
     }
 }
