@@ -232,11 +232,11 @@ impl View<'_> {
     }
 
     fn glow(&self, u: f32, v: f32) -> f32 {
-        let away = self.from_sun(u, v);
+        let away = self.distance_from_sun(u, v);
         1.0 / (1.0 + 55.0 * away * away)
     }
 
-    fn from_sun(&self, u: f32, v: f32) -> f32 {
+    fn distance_from_sun(&self, u: f32, v: f32) -> f32 {
         let (x, y) = self.scene.sun_at;
         (u - x * self.aspect).hypot(v - y)
     }
@@ -270,7 +270,7 @@ impl View<'_> {
         };
         let white = mix(horizon, sun, 0.55).map(|channel| channel * 0.95 * bright + 0.02);
         let clouded = mix(clear, white, cover * (0.35 + 1.1 * height.min(0.5)));
-        let disc = 1.0 - smooth(0.0205, 0.0225, self.from_sun(u, v));
+        let disc = 1.0 - smooth(0.0205, 0.0225, self.distance_from_sun(u, v));
         add(clouded, sun, disc * 2.5 * (1.0 - cover * 0.7))
     }
 }

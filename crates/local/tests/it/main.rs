@@ -1,6 +1,9 @@
 //! What the one-machine shape promises to those outside of it.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking, helpers of tests as well")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "tests fail by panicking, helpers of tests as well"
+)]
 
 mod cli;
 mod s3_auth;
