@@ -1,0 +1,149 @@
+use super::{failed, nasty_keys, order, ready, record, rejected};
+use crate::{MetadataStore, ObjectKey, PutRecord, Record, RecordFilter, Status, StatusCounts};
+
+/// The [`MetadataStore`] suite. Leaves records behind.
+///
+/// # Panics
+/// On the first thing that the store does otherwise than the port says.
+pub async fn metadata_store(store: &dyn MetadataStore) {
+    keeps_the_newest_record(store).await;
+    lets_results_replace_provisional_records(store).await;
+    keeps_records_of_every_key(store).await;
+    lists_and_counts_records(store).await;
+    lets_one_of_many_publish(store).await;
+}
+
+async fn write(store: &dyn MetadataStore, record: &Record) -> Option<Record> {
+    match store.put(record).await.expect("put") {
+        PutRecord::Written(replaced) => replaced.map(|record| *record),
+        PutRecord::Refused(current) => panic!("{record:?} was refused for {current:?}"),
+    }
+}
+
+async fn refused(store: &dyn MetadataStore, record: &Record) -> Record {
+    match store.put(record).await.expect("put") {
+        PutRecord::Refused(current) => *current,
+        PutRecord::Written(_) => panic!("{record:?} was written"),
+    }
+}
+
+async fn keeps_the_newest_record(store: &dyn MetadataStore) {
+    let key = ObjectKey::new("newest").expect("key");
+    let first = record("newest", order(5, 0), ready("v1", "set1/medium.jpg"));
+    let redone = record("newest", order(5, 1), ready("v2", "set2/medium.jpg"));
+    let removed = Record {
+        source: None,
+        ..record("newest", order(6, 0), Status::Deleted)
+    };
+    let late = record("newest", order(5, 2), rejected());
+    assert_eq!(store.get(&key).await.expect("get"), None);
+    assert_eq!(write(store, &first).await, None);
+    assert_eq!(
+        store.get(&key).await.expect("get").as_ref(),
+        Some(&first),
+        "every field is kept"
+    );
+    assert_eq!(refused(store, &first).await, first, "the same order again");
+    assert_eq!(write(store, &redone).await, Some(first.clone()));
+    assert_eq!(refused(store, &first).await, redone);
+    assert_eq!(write(store, &removed).await, Some(redone));
+    assert_eq!(
+        refused(store, &late).await,
+        removed,
+        "a tombstone is not resurrected"
+    );
+    let again = record("newest", order(0x10, 0), rejected());
+    assert_eq!(write(store, &again).await, Some(removed));
+    assert_eq!(store.get(&key).await.expect("get"), Some(again));
+}
+
+async fn lets_results_replace_provisional_records(store: &dyn MetadataStore) {
+    let with = |status| record("provisional", order(1, 0), status);
+    write(store, &with(Status::Pending)).await;
+    refused(store, &with(Status::Pending)).await;
+    refused(store, &with(failed())).await;
+    assert_eq!(
+        write(store, &with(ready("v", "set/medium.jpg"))).await,
+        Some(with(Status::Pending))
+    );
+    refused(store, &with(Status::Pending)).await;
+    refused(store, &with(failed())).await;
+    refused(store, &with(rejected())).await;
+    let next = record("provisional", order(2, 0), failed());
+    write(store, &next).await;
+    write(store, &record("provisional", order(2, 0), Status::Deleted)).await;
+}
+
+async fn keeps_records_of_every_key(store: &dyn MetadataStore) {
+    for key in nasty_keys() {
+        write(store, &record(&key, order(1, 0), ready(&key, &key))).await;
+    }
+    for key in nasty_keys() {
+        let found = store
+            .get(&ObjectKey::new(key.clone()).expect("key"))
+            .await
+            .expect("get");
+        assert_eq!(found, Some(record(&key, order(1, 0), ready(&key, &key))));
+        write(store, &record(&key, order(2, 0), Status::Deleted)).await;
+    }
+}
+
+async fn lists_and_counts_records(store: &dyn MetadataStore) {
+    let before = store.counts().await.expect("counts");
+    write(store, &record("list/a", order(1, 0), ready("v", "k"))).await;
+    write(store, &record("list/b", order(1, 0), rejected())).await;
+    write(store, &record("list/c", order(1, 0), Status::Pending)).await;
+    write(store, &record("list/d", order(1, 0), failed())).await;
+    write(store, &record("list/e", order(1, 0), Status::Deleted)).await;
+    write(store, &record("list/f", order(1, 0), ready("v", "k"))).await;
+    write(store, &record("list0", order(1, 0), Status::Deleted)).await;
+    let keys = async |status: Option<&str>, limit| {
+        let filter = RecordFilter {
+            prefix: "list/".to_owned(),
+            status: status.map(str::to_owned),
+        };
+        let mut keys = Vec::new();
+        let mut after = None;
+        loop {
+            let page = store.list(&filter, after.as_deref(), limit).await.expect("list");
+            keys.extend(
+                page.items
+                    .into_iter()
+                    .map(|record| record.key.as_str().to_owned()),
+            );
+            after = page.next;
+            if after.is_none() {
+                return keys;
+            }
+        }
+    };
+    for limit in [1, 2, 100] {
+        assert_eq!(
+            keys(None, limit).await,
+            ["list/a", "list/b", "list/c", "list/d", "list/f"]
+        );
+        assert_eq!(keys(Some("ready"), limit).await, ["list/a", "list/f"]);
+        assert_eq!(keys(Some("deleted"), limit).await, ["list/e"]);
+        assert!(keys(Some("nonsense"), limit).await.is_empty());
+    }
+    let after = store.counts().await.expect("counts");
+    let expected = StatusCounts {
+        pending: before.pending + 1,
+        ready: before.ready + 2,
+        rejected: before.rejected + 1,
+        failed: before.failed + 1,
+    };
+    assert_eq!(after, expected);
+}
+
+async fn lets_one_of_many_publish(store: &dyn MetadataStore) {
+    let publish = async |name: &str| {
+        let mine = record("publish-race", order(9, 0), ready(name, name));
+        matches!(store.put(&mine).await.expect("put"), PutRecord::Written(_)).then_some(mine)
+    };
+    let (a, b, c, d) = tokio::join!(publish("a"), publish("b"), publish("c"), publish("d"));
+    let winners: Vec<Record> = [a, b, c, d].into_iter().flatten().collect();
+    assert_eq!(winners.len(), 1, "exactly one publication of an order wins");
+    let key = ObjectKey::new("publish-race").expect("key");
+    assert_eq!(store.get(&key).await.expect("get").as_ref(), winners.first());
+}

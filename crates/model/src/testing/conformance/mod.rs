@@ -1,0 +1,172 @@
+//! What every implementation of a port must do. Each suite wants an empty store and panics on the first breach.
+
+mod metadata;
+mod object;
+
+use crate::{
+    Dimensions, Failure, Format, ImageInfo, ObjectKey, Order, Record, Rejection, RejectionCode, Rendition,
+    Sequencer, SourceInfo, Status, UnixMillis, Version,
+};
+
+pub use metadata::metadata_store;
+pub use object::object_store;
+
+/// Legal keys that file systems, URLs or XML would spoil. All are different objects.
+#[must_use]
+pub fn nasty_keys() -> Vec<String> {
+    let mut keys: Vec<String> = [
+        "plain.jpg",
+        "a",
+        "a/",
+        "a/b",
+        "a//b",
+        "a///b",
+        "/a",
+        "//",
+        ".",
+        "..",
+        "../a",
+        "../../etc/passwd",
+        "a/../b",
+        "a/./b",
+        "a/..",
+        "..a",
+        "a..",
+        "a.",
+        " ",
+        " leading",
+        "trailing ",
+        "two  spaces",
+        "a+b",
+        "a b",
+        "a%20b",
+        "a%2Bb",
+        "a%2520b",
+        "%",
+        "%25",
+        "%00",
+        "..%2f..%2f",
+        "a?b=c",
+        "a#b",
+        "a&b;c=d",
+        "a\\b",
+        "C:\\con",
+        "quote\"s'",
+        "<xml>&amp;",
+        "*",
+        "~user",
+        "-rf",
+        "a:b",
+        "a|b",
+        "new\nline",
+        "carriage\rreturn",
+        "tab\tkey",
+        "\u{1}\u{1f}\u{7f}",
+        "caf\u{e9}",
+        "cafe\u{301}",
+        "Case.JPG",
+        "case.jpg",
+        "CASE.jpg",
+        "Stra\u{df}e",
+        "strasse",
+        "\u{1F40C}\u{200D}\u{1F308}",
+        "\u{5e9}\u{5dc}\u{5d5}\u{5dd}",
+        "\u{202e}gpj.exe",
+        "\u{feff}bom",
+        "\u{10FFFF}",
+        "prefix",
+        "prefix/medium.avif",
+        "prefix/medium.avif/medium.avif",
+        "soap",
+        "nul",
+        "tintype.db",
+        "../tintype.db",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    keys.push("k".repeat(1024));
+    keys.push("\u{e9}".repeat(512));
+    keys.push(format!("{}/x", "d/".repeat(511)));
+    keys
+}
+
+/// An order for tests: the `sequencer`-th write and its `revision`.
+#[must_use]
+pub fn order(sequencer: u64, revision: u32) -> Order {
+    Order {
+        sequencer: Sequencer::from_counter(sequencer),
+        revision,
+    }
+}
+
+/// A record of that key, order and status.
+///
+/// # Panics
+/// When `key` is not a key.
+#[must_use]
+pub fn record(key: &str, order: Order, status: Status) -> Record {
+    Record {
+        key: ObjectKey::new(key).expect("key"),
+        order,
+        status,
+        updated_at: UnixMillis(1_700_000_000_000),
+        source: Some(SourceInfo {
+            etag: "source".to_owned(),
+            size_bytes: 1000,
+            sha256: Some("ab".repeat(32)),
+        }),
+    }
+}
+
+/// A published status with one rendition that lies at `object_key`.
+#[must_use]
+pub fn ready(version: &str, object_key: &str) -> Status {
+    Status::Ready {
+        version: Version(version.to_owned()),
+        recipe: "recipe".to_owned(),
+        engine: "engine/1".to_owned(),
+        image: ImageInfo {
+            format: "jpeg".to_owned(),
+            dimensions: Dimensions {
+                width: 4000,
+                height: 3000,
+            },
+            orientation: 6,
+            has_alpha: false,
+            frames: 1,
+            bit_depth: 8,
+            color_space: "icc".to_owned(),
+            icc_description: Some("Display P3".to_owned()),
+        },
+        renditions: vec![Rendition {
+            variant: "medium".to_owned(),
+            format: Format::Jpeg,
+            dimensions: Dimensions {
+                width: 800,
+                height: 600,
+            },
+            size_bytes: 5,
+            etag: "0123456789abcdef".to_owned(),
+            object_key: object_key.to_owned(),
+        }],
+    }
+}
+
+/// A failed status.
+#[must_use]
+pub fn failed() -> Status {
+    Status::Failed {
+        failure: Failure {
+            error: "store is unavailable".to_owned(),
+            attempts: 5,
+        },
+    }
+}
+
+/// A rejected status.
+#[must_use]
+pub fn rejected() -> Status {
+    Status::Rejected {
+        rejection: Rejection::new(RejectionCode::CorruptImage, "no end of image"),
+    }
+}
