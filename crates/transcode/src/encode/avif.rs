@@ -20,6 +20,10 @@ use crate::picture::Picture;
 /// the time. Speed 8 loses to 9 in both.
 const LARGE_PIXELS: u64 = 1_000_000;
 
+/// At the quality of the colours, a fully transparent background came back with an alpha of 1; lossless alpha made a
+/// drawing on a transparent background larger than its WebP.
+const ALPHA_QUALITY: u8 = 82;
+
 pub(super) fn encode(picture: Arc<Picture>, quality: u8) -> Result<Vec<u8>, EncodeError> {
     let size = picture.size;
     let planes = Planes::new(&picture, Range::Full)?;
@@ -30,7 +34,13 @@ pub(super) fn encode(picture: Arc<Picture>, quality: u8) -> Result<Vec<u8>, Enco
     };
     let color = encode_color(&planes, &settings)?;
     let alpha = match &planes.alpha {
-        Some(alpha) => Some(encode_alpha(&planes, alpha, &settings)?),
+        Some(alpha) => {
+            let settings = Settings {
+                quantizer: quantizer(quality.max(ALPHA_QUALITY)),
+                ..settings
+            };
+            Some(encode_alpha(&planes, alpha, &settings)?)
+        }
         None => None,
     };
     let mut file = Vec::with_capacity(color.len() + alpha.as_ref().map_or(0, Vec::len) + 512);
@@ -71,7 +81,8 @@ fn encode_color(planes: &Planes, settings: &Settings) -> Result<Vec<u8>, EncodeE
     )
 }
 
-/// Alpha is a picture of its own, with luma only; libaom still wants to be shown chroma planes.
+/// Alpha is a picture of its own, with luma only; libaom still wants to be shown chroma planes. Its quality
+/// is at least [`ALPHA_QUALITY`]: what is transparent stays so, and the edges of a cut-out stay where they are.
 fn encode_alpha(planes: &Planes, alpha: &[u8], settings: &Settings) -> Result<Vec<u8>, EncodeError> {
     let chroma = planes.chroma_width();
     let grey = vec![128; planes.u.len()];

@@ -70,7 +70,7 @@ fn alpha_keeps_its_values() {
             .map(|(got, want)| got[3].abs_diff(want[3]))
             .max()
             .unwrap();
-        let tolerance = if file.format == Format::Avif { 12 } else { 0 };
+        let tolerance = if file.format == Format::Avif { 3 } else { 0 };
         assert!(worst <= tolerance, "{:?} is off by {worst}", file.format);
     }
 }
