@@ -236,7 +236,16 @@ impl Recipe {
     /// A digest of everything that decides how renditions look: 32 hexadecimal digits.
     #[must_use]
     pub fn hash(&self) -> String {
-        let json = serde_json::to_vec(self).expect("a recipe has no map with keys that are not strings");
+        let mut resolved = self.clone();
+        for variant in &mut resolved.variants {
+            // Defaults are spelled out: a release that changes one changes how renditions look.
+            let quality = variant
+                .formats
+                .iter()
+                .map(|&format| (format, variant.quality(format)));
+            variant.quality = quality.collect();
+        }
+        let json = serde_json::to_vec(&resolved).expect("a recipe has no map with keys that are not strings");
         hex::encode(&Sha256::digest(json)[..16])
     }
 
@@ -409,6 +418,15 @@ mod tests {
         other.variants[1].width = Some(801);
         assert_ne!(recipe.hash(), other.hash());
         assert_eq!(recipe.hash(), Recipe::default().hash());
+        let mut spelled_out = recipe.clone();
+        spelled_out.variants[0]
+            .quality
+            .insert(Format::Avif, Quality::default_for(Format::Avif));
+        assert_eq!(recipe.hash(), spelled_out.hash());
+        spelled_out.variants[0]
+            .quality
+            .insert(Format::Avif, Quality::Fixed(1));
+        assert_ne!(recipe.hash(), spelled_out.hash());
     }
 
     #[test]
