@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
-use tintype_model::{Rejection, StoreError};
+use tintype_model::{Rejection, StoreError, error_chain};
 use utoipa::ToSchema;
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
@@ -192,9 +192,9 @@ impl Error {
     fn log(&self) {
         match self {
             Self::MissingRendition { .. } | Self::Panicked(_) | Self::Store(_) => {
-                tracing::error!(error = chain(self), "request failed");
+                tracing::error!(error = error_chain(self), "request failed");
             }
-            Self::Busy => tracing::warn!(error = chain(self), "request failed"),
+            Self::Busy => tracing::warn!(error = error_chain(self), "request failed"),
             Self::BadEncoding
             | Self::BadRequest(_)
             | Self::BadHost
@@ -214,18 +214,6 @@ impl Error {
             | Self::NotReady => tracing::debug!(error = %self, "request refused"),
         }
     }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 impl From<StoreError> for Error {
@@ -284,7 +272,7 @@ mod tests {
         ] {
             assert!(error.status().is_server_error());
             assert!(!error.detail().contains(secret), "{error:?}");
-            assert!(chain(&error).contains(secret), "{error:?}");
+            assert!(error_chain(&error).contains(secret), "{error:?}");
         }
     }
 
@@ -295,7 +283,7 @@ mod tests {
             StatusCode::INTERNAL_SERVER_ERROR
         ));
         assert_eq!(
-            chain(&Error::Panicked("x".to_owned())),
+            error_chain(&Error::Panicked("x".to_owned())),
             "a request handler panicked: x"
         );
     }

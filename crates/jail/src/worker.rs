@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use tintype_model::error_chain;
 use tintype_transcode::{self as transcode, EncodeError};
 
 use crate::{
@@ -137,7 +138,7 @@ fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::R
 
 /// C encoders report that memory ran out, where Rust ends the process: to the parent both are the same death.
 fn fault(error: transcode::Error) -> Body {
-    let detail = chain(&error);
+    let detail = error_chain(&error);
     match error {
         transcode::Error::Rejected(rejection) => Body::Rejected(rejection),
         transcode::Error::Encode { source, .. } => match source {
@@ -162,17 +163,6 @@ fn head(file: &tintype_model::RenderedFile) -> FileHead {
         dimensions: file.dimensions,
         size_bytes: u64::try_from(file.bytes.len()).unwrap_or(u64::MAX),
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> &str {

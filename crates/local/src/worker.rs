@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tintype_model::{Job, Outcome};
+use tintype_model::{Job, Outcome, error_chain};
 use tintype_pipeline::Pipeline;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +46,7 @@ async fn work(queue: SqliteQueue, pipeline: Pipeline, config: QueueConfig, stop:
         let claimed = match claimed {
             Ok(claimed) => claimed,
             Err(error) => {
-                tracing::error!(error = chain(&error), "could not ask the queue for work");
+                tracing::error!(error = error_chain(&error), "could not ask the queue for work");
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
@@ -54,7 +54,7 @@ async fn work(queue: SqliteQueue, pipeline: Pipeline, config: QueueConfig, stop:
         let key = claimed.job.key.clone();
         if let Err(error) = handle(&queue, &pipeline, config, claimed, &stop).await {
             // The claim runs out by itself and the job is delivered again.
-            tracing::error!(image.key = %key, error = chain(&error), "could not settle a job with the queue");
+            tracing::error!(image.key = %key, error = error_chain(&error), "could not settle a job with the queue");
         }
     }
 }
@@ -100,7 +100,7 @@ async fn handle(
             queue.ack(&claimed).await
         }
         Err(error) => {
-            let cause = chain(&error);
+            let cause = error_chain(&error);
             if claimed.attempt < config.max_receives {
                 let delay = retry_delay(config, claimed.attempt);
                 tracing::warn!(
@@ -125,7 +125,7 @@ async fn give_up(
         .give_up(&claimed.job, cause.clone(), claimed.attempt)
         .await
     {
-        tracing::warn!(image.key = %claimed.job.key, error = chain(&error), "the record does not show it");
+        tracing::warn!(image.key = %claimed.job.key, error = error_chain(&error), "the record does not show it");
     }
     queue.bury(claimed, cause).await
 }
@@ -147,18 +147,6 @@ fn retry_delay(config: QueueConfig, attempt: u32) -> Duration {
     let doubled =
         Duration::from_secs(config.retry_base_seconds).saturating_mul(1 << attempt.saturating_sub(1).min(16));
     doubled.mul_f64(1.0 + rand::random::<f64>() / 4.0).min(MAX_DELAY)
-}
-
-/// An error with all its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]
