@@ -1,1 +1,6 @@
-//! The AWS shape.
+#![doc = include_str!("../README.md")]
+
+mod clients;
+pub mod store;
+
+pub use clients::Clients;
