@@ -1,1 +1,4 @@
 //! The AWS shape.
+
+pub mod config;
+pub mod environment;
