@@ -2,3 +2,4 @@
 
 pub mod config;
 pub mod environment;
+pub mod event;
