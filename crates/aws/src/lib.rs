@@ -3,3 +3,5 @@
 pub mod config;
 pub mod environment;
 pub mod event;
+pub mod telemetry;
+pub mod worker;
