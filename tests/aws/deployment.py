@@ -14,8 +14,11 @@ import botocore.auth
 import botocore.awsrequest
 import botocore.credentials
 
+import cloudformation
 import processes
+import strip
 from calls import Service
+from emulator import Keys
 from processes import ROOT, wait_until
 
 PACKAGE = ROOT / "target/package"
@@ -112,14 +115,12 @@ class Deployment:
 
     def _package(self):
         """The shipped template without the types that MiniStack refuses, its zips uploaded by the AWS CLI."""
-        stripped, packaged = self.folder / "stripped.yaml", self.folder / "packaged.yaml"
-        shipped = PACKAGE / "template.yaml"
+        shipped, packaged = PACKAGE / "template.yaml", self.folder / "packaged.yaml"
         assert shipped.exists(), f"{shipped} is missing: `PROFILE=dev scripts/package` builds it"
+        template, _ = strip.strip(cloudformation.load(shipped))
         # Beside the zips that it names.
-        stripped = PACKAGE / "template.stripped.yaml"
-        subprocess.run(
-            [processes.tool("python"), str(ROOT / "tests/aws/strip.py"), str(shipped), str(stripped)], check=True
-        )
+        stripped = PACKAGE / "template.stripped.json"
+        stripped.write_text(json.dumps(template))
         self.aws(
             *("cloudformation", "package", "--template-file", str(stripped)),
             *("--s3-bucket", f"{self.name}-artifacts", "--output-template-file", str(packaged)),
@@ -139,25 +140,36 @@ class Deployment:
         stack = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
         assert stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), stack
         self.outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in stack["Outputs"]}
+        # MiniStack's poller takes the number as a number only, and templates have their parameters as text.
+        mapping = self.event_source()
+        concurrency = int(mapping["ScalingConfig"]["MaximumConcurrency"])
+        self.client("lambda").update_event_source_mapping(
+            UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": concurrency}
+        )
+
+    def event_source(self):
+        """What feeds the worker from the queue."""
+        mappings = self.client("lambda").list_event_source_mappings(FunctionName=self.outputs["WorkerFunctionName"])
+        return mappings["EventSourceMappings"][0]
 
     @property
     def api_id(self):
-        return re.match(r"https://(\w+)\.", self.outputs["ApiUrl"])[1]
+        return re.match(r"https?://(\w+)\.", self.outputs["ApiUrl"])[1]
 
     def client(self, service, keys=None, **options):
         return self.emulator.client(service, keys or self.deployer, **options)
 
-    def role_of(self, access_key):
-        """Which function's session an access key belongs to; None for people.
+    def function_keys(self, role):
+        """The keys that a function's session has: "WorkerRole" or "ApiRole".
 
-        MiniStack derives the key of a function's session from function and role (execution_credentials).
+        Roles that only Lambda may assume can be tried with nothing else. MiniStack derives a session's keys from
+        function and role (`execution_credentials` in its lambda_runtime.py).
         """
-        for function, role in (("WorkerFunctionName", "WorkerRoleArn"), ("ApiFunctionName", "ApiRoleArn")):
-            arn = f"arn:aws:lambda:{self.emulator.region}:{self.emulator.account}:function:{self.outputs[function]}"
-            digest = hashlib.sha256(f"{arn}:{self.outputs[role]}".encode()).hexdigest()
-            if access_key == f"ASIA{digest[:16].upper()}":
-                return role.removesuffix("Arn")
-        return None
+        function = {"WorkerRole": "WorkerFunctionName", "ApiRole": "ApiFunctionName"}[role]
+        arn = f"arn:aws:lambda:{self.emulator.region}:{self.emulator.account}:function:{self.outputs[function]}"
+        digest = hashlib.sha256(f"{arn}:{self.outputs[role + 'Arn']}".encode()).hexdigest()
+        secret, token = (hashlib.sha256(f"{kind}:{digest}".encode()).hexdigest() for kind in ("secret", "token"))
+        return Keys(f"ASIA{digest[:16].upper()}", secret, token)
 
     # ---- What people do with it
 
@@ -227,6 +239,12 @@ class Deployment:
 
     def wait_status(self, key, status, seconds=60):
         return self.wait(key, lambda image: image is not None and image["status"] == status, f"is {status}", seconds)
+
+    def wait_settled(self, keys, seconds=120):
+        """Waits until nothing is unknown or pending and the queue is empty."""
+        for key in keys:
+            self.wait(key, lambda image: image is not None and image["status"] != "pending", "is settled", seconds)
+        self.wait_idle(seconds)
 
     def get(self, path, accept=None, method="GET", **headers):
         """A browser's request to CloudFront."""
