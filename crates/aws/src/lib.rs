@@ -1,1 +1,3 @@
 //! The AWS shape.
+
+pub mod functions;
