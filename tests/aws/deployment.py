@@ -15,6 +15,7 @@ import botocore.awsrequest
 import botocore.credentials
 
 import cloudformation
+import iam
 import processes
 import strip
 from calls import Service
@@ -26,6 +27,10 @@ PACKAGE = ROOT / "target/package"
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 SAFARI_15 = "image/webp,image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5"
 CURL = "*/*"
+
+# What CloudFront answers for a picture that is not there. S3 says 404 to whoever may list, and test_iam.py shows that
+# CloudFront may; MiniStack says 403 to CloudFront either way.
+MISSING = (403, 404)
 
 
 @dataclasses.dataclass
@@ -97,6 +102,8 @@ class Deployment:
         self.api_user = emulator.new_user(
             f"{name}-api-user", {"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": api}
         )
+        # As shipped: tests may change them for a while, and the last one deletes the stack.
+        self.policies = iam.Policies(self)
         self.cdn = emulator.open_distribution(self.outputs["DistributionDomainName"], distribution_port)
 
     # ---- The stack

@@ -90,7 +90,7 @@ def test_cloudfront_reads_and_may_list_for_this_distribution_alone(tintype):
             "action": action,
             "resource": resource,
             "account": ACCOUNT,
-            "context": {**iam.GOOD, "aws:SourceArn": source, "aws:SourceAccount": ACCOUNT},
+            "context": {**iam.GOOD, "aws:SourceArn": source},
             "identityPolicies": [],
             "resourcePolicy": tintype.policies.resource_policy(bucket),
         }
