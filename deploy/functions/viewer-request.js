@@ -11,11 +11,6 @@ const RECIPE = {/*recipe*/};
 
 const VERSION_HEADER = 'x-tintype-version';
 
-// Percent-decodes once and throws at bad escapes and bad UTF-8. `+` is a plus sign.
-function decode(raw) {
-  return decodeURIComponent(raw);
-}
-
 // Percent-encodes every byte outside A-Za-z0-9-._~/.
 function encode(text) {
   return encodeURIComponent(text)
@@ -122,7 +117,8 @@ function versionToken(version) {
   return version === '' || version.length > 64 || /[^0-9A-Za-z_-]/.test(version) ? '~' : version;
 }
 
-// { uri, version } of a path that names a rendition of the recipe, null for any other; throws at bad encoding.
+// { uri, version } of a path that names a rendition of the recipe, null for any other. Each part is decoded once;
+// decodeURIComponent throws at bad escapes and bad UTF-8 and takes `+` for a plus sign.
 function parse(path, headers) {
   const versioned = path.slice(0, 3) === '/v/';
   if (!versioned && path.slice(0, 5) !== '/img/') {
@@ -141,14 +137,14 @@ function parse(path, headers) {
     if (slash === -1) {
       return null;
     }
-    version = versionToken(decode(rest.slice(slash + 1)));
+    version = versionToken(decodeURIComponent(rest.slice(slash + 1)));
     rest = rest.slice(0, slash);
   }
-  const key = decode(rest);
+  const key = decodeURIComponent(rest);
   if (key === '' || bytes(key) > 1024) {
     return null;
   }
-  const last = decode(rawLast);
+  const last = decodeURIComponent(rawLast);
   const dot = last.indexOf('.');
   const variant = variantOf(dot === -1 ? last : last.slice(0, dot));
   if (!variant || !servable(key)) {
@@ -183,6 +179,9 @@ function handler(event) {
   try {
     found = parse(request.uri, request.headers);
   } catch (error) {
+    if (!(error instanceof URIError)) {
+      throw error;
+    }
     return problem(400, 'Bad Request', 'bad_encoding', 'the path is not percent-encoded UTF-8', RECIPE.noStore);
   }
   if (found === null) {

@@ -108,4 +108,24 @@ mod tests {
             object("/a/medium.avif")
         );
     }
+
+    #[test]
+    fn the_shared_table_of_paths_holds() {
+        let table = include_str!("../../../edge/tests/vectors/paths.tsv");
+        let recipe = Recipe::default();
+        for line in table.lines().filter(|line| !line.starts_with("# ")) {
+            let [path, outcome, version] = line.split('\t').collect::<Vec<_>>()[..] else {
+                panic!("{line:?} has not three columns");
+            };
+            let expected = match outcome {
+                "400" => Rewrite::BadEncoding,
+                "404" => Rewrite::NotFound,
+                uri => Rewrite::Object {
+                    uri: uri.to_owned(),
+                    version: (version != "-").then(|| version.to_owned()),
+                },
+            };
+            assert_eq!(rewrite(path, Some("image/webp"), &recipe, &[]), expected, "{path}");
+        }
+    }
 }

@@ -9,5 +9,6 @@ mod delivery;
 mod headers;
 mod negotiation;
 mod openapi;
+mod paths;
 mod site;
 mod wire;
