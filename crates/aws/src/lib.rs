@@ -1,3 +1,7 @@
-//! The AWS shape.
+#![doc = include_str!("../README.md")]
 
+mod clients;
 pub mod functions;
+pub mod store;
+
+pub use clients::Clients;
