@@ -33,18 +33,16 @@ impl SqsQueue {
     pub fn new(client: Client, queue_url: String) -> Self {
         Self { client, queue_url }
     }
-}
 
-#[async_trait]
-impl JobQueue for SqsQueue {
-    async fn enqueue(&self, job: &Job) -> Result<()> {
+    /// Sends the job as part of an X-Ray trace.
+    pub(super) async fn send(&self, job: &Job, trace: Option<String>) -> Result<()> {
         let body = to_ascii_json(&Message { tintype: 1, job }).map_err(StoreError::unavailable)?;
         let mut call = self
             .client
             .send_message()
             .queue_url(&self.queue_url)
             .message_body(body);
-        if let Some(trace) = current_trace() {
+        if let Some(trace) = trace {
             let value = MessageSystemAttributeValue::builder()
                 .data_type("String")
                 .string_value(trace)
@@ -56,6 +54,13 @@ impl JobQueue for SqsQueue {
             .await
             .map_err(|error| CallError::new("sqs:SendMessage", error))?;
         Ok(())
+    }
+}
+
+#[async_trait]
+impl JobQueue for SqsQueue {
+    async fn enqueue(&self, job: &Job) -> Result<()> {
+        self.send(job, current_trace()).await
     }
 }
 

@@ -52,3 +52,14 @@ async fn an_unanswered_message_names_the_cause() {
     assert!(text.contains("connection reset"), "{text}");
     assert_eq!(script.finish().len(), 3);
 }
+
+#[tokio::test]
+async fn the_trace_travels_with_the_message() {
+    for trace in [None, Some("Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")] {
+        let script = Script::new([respond(200, &[], r#"{"MessageId":"m"}"#)]);
+        let queue = SqsQueue::new(Client::new(&script.config()), "http://sqs.test/queue".to_owned());
+        queue.send(&job("a"), trace.map(str::to_owned)).await.unwrap();
+        let attributes = &script.finish()[0].json()["MessageSystemAttributes"];
+        assert_eq!(attributes["AWSTraceHeader"]["StringValue"].as_str(), trace);
+    }
+}
