@@ -20,16 +20,11 @@ const handler = load(render().request);
 function policyHeaders(template, logicalId) {
   const block = template.match(new RegExp(`^  ${logicalId}:\\n((?:(?:    .*)?\\n)+)`, 'm'));
   assert.ok(block, `the template has ${logicalId}`);
-  const config = block[1].match(/^( *)HeadersConfig:\n((?:\1 +.*\n)+)/m);
-  assert.ok(config, `${logicalId} says which headers are in the key`);
-  const behaviour = config[2].match(/HeaderBehavior: (\w+)/)[1];
-  if (behaviour === 'none') {
-    return [];
-  }
-  assert.strictEqual(behaviour, 'whitelist');
-  const list = config[2].match(/Headers:(?: *\[(.*)\]|\n((?: +- .*\n?)+))/);
-  const names = list[1] === undefined ? list[2].split('\n').map((line) => line.replace(/^ *- /, '')) : list[1].split(',');
-  return names.map((name) => name.replace(/["' ]|#.*/g, '').toLowerCase()).filter((name) => name !== '');
+  const config = block[1].match(/HeadersConfig: \{HeaderBehavior: (none|whitelist)(?:, Headers: \[([^\]]*)\])?\}/);
+  assert.ok(config, `${logicalId} says on one line which headers are in the key`);
+  const [, behaviour, names] = config;
+  assert.strictEqual(behaviour === 'whitelist', names !== undefined);
+  return names === undefined ? [] : names.split(',').map((name) => name.trim().toLowerCase());
 }
 
 const template = fs.readFileSync(path.join(__dirname, '../../deploy/template.yaml'), 'utf8');

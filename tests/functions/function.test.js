@@ -111,7 +111,7 @@ test('names that mean something to JavaScript are names like any other', () => {
 
 test('a mistake of our own is not taken for the client\'s', () => {
   const broken = load(request.replace('RECIPE.maxKeyBytes', 'RECIPE.no.such'));
-  assert.throws(() => broken(requestEvent({ target: '/img/a/medium' })), TypeError);
+  assert.throws(() => broken(requestEvent({ target: '/img/a/medium' })), { name: 'TypeError' });
 });
 
 test('whole, partial and unmodified pictures of /v/* are immutable, nothing else is', () => {
