@@ -1,1 +1,5 @@
 //! The AWS shape.
+
+pub mod config;
+pub mod environment;
+pub mod event;

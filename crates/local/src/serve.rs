@@ -10,7 +10,7 @@ use anyhow::Context;
 use tintype_edge::{Access, Edge, Pictures};
 use tintype_jail::Jail;
 use tintype_model::{JobQueue, MetadataStore, ObjectStore};
-use tintype_pipeline::{Pipeline, Ports, Secret, Settings};
+use tintype_pipeline::{Layout, Pipeline, Ports, Secret, Settings};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -92,6 +92,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         recipe: recipe.clone(),
         limits: config.limits(),
         secret: Secret::new(credentials.version_secret.clone()),
+        layout: Layout::RandomSets,
     };
     let pipeline = Pipeline::new(ports, settings);
     let edge = Edge {
