@@ -220,9 +220,8 @@ def test_buckets_refuse_plain_http_old_tls_and_wrong_encryption_but_no_missing_h
 
 def test_only_this_distribution_reads_renditions_and_is_told_what_is_missing(resources):
     found = policy(resources, "ProcessedBucketPolicy")
-    condition = {"StringEquals": {
-        "aws:SourceArn": {"Fn::Sub": f"arn:aws:cloudfront::{ACCOUNT}:distribution/${{Distribution}}"},
-        "aws:SourceAccount": ACCOUNT}}
+    distribution = {"Fn::Sub": f"arn:aws:cloudfront::{ACCOUNT}:distribution/${{Distribution}}"}
+    condition = {"StringEquals": {"aws:SourceArn": distribution}}
     service = {"Service": "cloudfront.amazonaws.com"}
     assert found["Delivery"] == {"Sid": "Delivery", "Effect": "Allow", "Principal": service, "Action": "s3:GetObject",
                                  "Resource": {"Fn::Sub": "${ProcessedBucket.Arn}/*"}, "Condition": condition}
