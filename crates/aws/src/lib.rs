@@ -1,5 +1,6 @@
 //! The AWS shape.
 
+pub mod api;
 pub mod config;
 pub mod environment;
 pub mod event;
