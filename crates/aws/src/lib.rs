@@ -1,6 +1,10 @@
-//! The AWS shape.
+#![doc = include_str!("../README.md")]
 
 pub mod api;
+mod clients;
 pub mod config;
 pub mod environment;
 pub mod event;
+pub mod store;
+
+pub use clients::Clients;
