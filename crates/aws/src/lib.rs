@@ -6,5 +6,7 @@ pub mod config;
 pub mod environment;
 pub mod event;
 pub mod store;
+pub mod telemetry;
+pub mod worker;
 
 pub use clients::Clients;
