@@ -103,7 +103,11 @@ impl Caches for Distribution {
 /// Paths of other keys that start with this one and a slash are among them; they are only fetched again.
 pub(super) fn cached_paths(key: &ObjectKey) -> Vec<String> {
     let key = encode_path(key.as_str());
-    vec![format!("/img/{key}/*"), format!("/v/{key}/*"), format!("/{key}/*")]
+    vec![
+        format!("/img/{key}/*"),
+        format!("/v/{key}/*"),
+        format!("/{key}/*"),
+    ]
 }
 
 /// Names the invalidation for this removal of the key, so that a retry repeats it instead of paying for another one.
