@@ -6,6 +6,7 @@ pub mod config;
 pub mod environment;
 pub mod event;
 pub mod functions;
+pub mod init_error;
 pub mod store;
 pub mod telemetry;
 pub mod worker;
