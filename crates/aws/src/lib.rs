@@ -5,6 +5,8 @@ mod clients;
 pub mod config;
 pub mod environment;
 pub mod event;
+pub mod functions;
+pub mod init_error;
 pub mod store;
 pub mod telemetry;
 pub mod worker;

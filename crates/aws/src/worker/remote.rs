@@ -7,6 +7,8 @@ use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
 use sha2::{Digest, Sha256};
 use tintype_model::{ObjectKey, Order, encode_path};
 
+use crate::store::CallError;
+
 /// A service's own error.
 pub type RemoteError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -55,7 +57,8 @@ impl Visibility for SqsVisibility {
             .receipt_handle(receipt_handle)
             .visibility_timeout(seconds)
             .send()
-            .await?;
+            .await
+            .map_err(|error| CallError::new("sqs:ChangeMessageVisibility", error))?;
         Ok(())
     }
 }
@@ -91,7 +94,8 @@ impl Caches for Distribution {
             .distribution_id(&self.id)
             .invalidation_batch(batch)
             .send()
-            .await?;
+            .await
+            .map_err(|error| CallError::new("cloudfront:CreateInvalidation", error))?;
         Ok(())
     }
 }

@@ -10,5 +10,6 @@ mod gateway;
 mod headers;
 mod negotiation;
 mod openapi;
+mod paths;
 mod site;
 mod wire;
