@@ -154,7 +154,7 @@ def test_binaries_that_amazon_linux_could_not_start_are_refused(tmp_path):
         elf.check(newer, host)
     library = tmp_path / "libown.so"
     subprocess.run(["cc", "-shared", "-x", "c", "/dev/null", "-o", library, "-Wl,-soname,libown.so"], check=True)
-    linked = compile_c(tmp_path, "int main(void) { return 0; }", "-Wl,--no-as-needed", str(library))
+    linked = compile_c(tmp_path, "int main(void) { return 0; }", "-Wl,--no-as-needed", "-x", "none", str(library))
     with pytest.raises(elf.Unsuitable, match=r"libown\.so, which Lambda's AL2023 does not have"):
         elf.check(linked, host)
 
