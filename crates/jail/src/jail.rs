@@ -1,4 +1,7 @@
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -21,6 +24,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Jail {
     inner: Arc<Inner>,
+    deadline: Duration,
 }
 
 #[derive(Debug)]
@@ -51,6 +55,7 @@ impl Jail {
     pub fn new(config: Config) -> Self {
         let all_permits = u32::try_from(config.workers.max(1)).unwrap_or(u32::MAX);
         Self {
+            deadline: config.deadline,
             inner: Arc::new(Inner {
                 permits: Arc::new(Semaphore::new(config.workers.max(1))),
                 all_permits,
@@ -60,6 +65,15 @@ impl Jail {
                 census: Census::default(),
                 level: Mutex::default(),
             }),
+        }
+    }
+
+    /// The same pool, for a caller that has less time than [`Config::deadline`]; a longer one changes nothing.
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Duration) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            deadline: deadline.min(self.inner.config.deadline),
         }
     }
 
@@ -137,7 +151,7 @@ impl Jail {
             Some(worker) => worker,
             None => self.inner.start().await?,
         };
-        match self.inner.work(first, task, source).await {
+        match self.inner.work(first, task, source, self.deadline).await {
             Ok(answer) => return Ok(answer),
             Err(Fault::Machine(error)) => return Err(error.into()),
             Err(Fault::Died(how)) => {
@@ -150,7 +164,7 @@ impl Jail {
         drop(one);
         let _all = self.enter(self.inner.all_permits).await?;
         let second = self.inner.start().await?;
-        match self.inner.work(second, task, source).await {
+        match self.inner.work(second, task, source, self.deadline).await {
             Ok(answer) => Ok(answer),
             Err(Fault::Machine(error)) => Err(error.into()),
             Err(Fault::Died(how)) => Err(RenderError::Rejected(Rejection::new(
@@ -168,8 +182,14 @@ impl Inner {
         Ok(worker)
     }
 
-    async fn work(&self, worker: Worker, task: &Task, source: &Bytes) -> Result<Answer, Fault> {
-        let (answer, worker) = worker.work(task, source, &self.config).await?;
+    async fn work(
+        &self,
+        worker: Worker,
+        task: &Task,
+        source: &Bytes,
+        deadline: Duration,
+    ) -> Result<Answer, Fault> {
+        let (answer, worker) = worker.work(task, source, deadline, &self.config).await?;
         self.keep(worker);
         Ok(answer)
     }

@@ -191,20 +191,21 @@ impl Worker {
         mut self,
         task: &Task,
         source: &Bytes,
+        deadline: Duration,
         config: &Config,
     ) -> Result<(Answer, Self), Fault> {
         self.jobs += 1;
         self.mark(true);
         lock(&self.last_words).clear();
         let cpu_before = procfs::cpu_time(self.pid);
-        let fault = match time::timeout(config.deadline, self.exchange(task, source, config)).await {
+        let fault = match time::timeout(deadline, self.exchange(task, source, config)).await {
             Ok(Ok(answer)) => return Ok((answer, self)),
             Ok(Err(broken)) => Fault::Died(self.explain(broken, config).await),
             Err(_) => {
                 let cpu = procfs::cpu_time(self.pid)
                     .zip(cpu_before)
                     .map(|(after, before)| after.saturating_sub(before));
-                late(cpu, procfs::wants_to_run(self.pid), config.deadline)
+                late(cpu, procfs::wants_to_run(self.pid), deadline)
             }
         };
         // Not an error when the process has ended by itself.

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tintype_edge::Edge;
+use tintype_edge::{Access, Edge, Pictures};
 use tintype_jail::Jail;
 use tintype_model::{JobQueue, MetadataStore, ObjectStore};
-use tintype_pipeline::{Pipeline, Ports, Secret, Settings};
+use tintype_pipeline::{Layout, Pipeline, Ports, Secret, Settings};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -92,11 +92,11 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         recipe: recipe.clone(),
         limits: config.limits(),
         secret: Secret::new(credentials.version_secret.clone()),
+        layout: Layout::RandomSets,
     };
     let pipeline = Pipeline::new(ports, settings);
     let edge = Edge {
         sources,
-        renditions,
         metadata,
         queue: Arc::new(queue.clone()) as Arc<dyn JobQueue>,
         uploads: Arc::new(LocalUploads::new(s3_config.clone())),
@@ -106,10 +106,16 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
             config.render.workers,
         )),
         recipe,
-        admin_token: credentials.admin_token,
-        public_url: config.public_url.clone(),
-        allowed_hosts: config.allowed_hosts.clone(),
-        cache_bytes: config.delivery.cache_bytes,
+        max_upload_bytes: config.limits().max_bytes,
+        access: Access::Token {
+            admin_token: credentials.admin_token,
+            public_url: config.public_url.clone(),
+            allowed_hosts: config.allowed_hosts.clone(),
+        },
+        pictures: Some(Pictures {
+            renditions,
+            cache_bytes: config.delivery.cache_bytes,
+        }),
     };
     let app = App {
         edge: tintype_edge::router(edge),

@@ -81,7 +81,7 @@ async fn handle(
         tokio::time::sleep(DRAIN_TIMEOUT).await;
     };
     tokio::pin!(out_of_time);
-    let mut processing = Box::pin(pipeline.process(&claimed.job));
+    let mut processing = Box::pin(pipeline.process(&claimed.job, claimed.attempt));
     let result = loop {
         tokio::select! {
             result = &mut processing => break result,

@@ -26,4 +26,7 @@ pub enum Error {
         /// How many the recipe has.
         wanted: usize,
     },
+    /// Others kept changing the renditions of the same key.
+    #[error("the renditions did not settle")]
+    Unsettled,
 }

@@ -2,10 +2,14 @@
 
 mod digest;
 mod error;
+mod layout;
+mod place;
 mod process;
+mod rendition;
 mod set;
 mod version;
 
 pub use error::{Error, Result};
+pub use layout::Layout;
 pub use process::{Pipeline, Ports, Settings};
 pub use version::Secret;

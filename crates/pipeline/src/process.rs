@@ -2,12 +2,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tintype_model::{
-    Failure, GetOptions, Job, Limits, MetadataStore, Object, ObjectStore, Outcome, PutRecord, Recipe, Record,
-    Rejection, RejectionCode, RenderError, Rendered, Renderer, Skip, SourceInfo, Status, StoreError, Work,
+    Failure, GetOptions, Job, Limits, MetadataStore, Object, ObjectKey, ObjectStore, Outcome, PutRecord,
+    Recipe, Record, Rejection, RejectionCode, RenderError, Rendered, Renderer, Skip, SourceInfo, Status,
+    StoreError, Work,
 };
 
 use crate::digest::sha256;
-use crate::{Error, Result, Secret, set};
+use crate::place::{self, Others, Standing};
+use crate::{Error, Layout, Result, Secret, rendition, set};
+
+/// How often the objects of a key are compared with its record before the job is left to its next delivery. Each
+/// round after the first one means that somebody else was at work on the same key.
+const SETTLE_ROUNDS: usize = 20;
 
 /// What the pipeline reads from and writes to.
 #[derive(Clone, Debug)]
@@ -31,6 +37,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Makes versions unguessable.
     pub secret: Secret,
+    /// Where renditions are kept.
+    pub layout: Layout,
 }
 
 /// Turns jobs into renditions and records.
@@ -71,29 +79,83 @@ impl Pipeline {
 
     /// Does one job. `Ok` acknowledges it, also when the image is bad.
     ///
+    /// `attempt` counts the deliveries of this job, this one included. What an earlier one left behind when it ended
+    /// in the middle is looked for from the second on; a caller who does not know passes 2.
+    ///
     /// # Errors
     /// When the job has to be delivered again.
-    pub async fn process(&self, job: &Job) -> Result<Outcome> {
-        if let Some(current) = self.ports.metadata.get(&job.key).await.map_err(Error::Record)? {
+    pub async fn process(&self, job: &Job, attempt: u32) -> Result<Outcome> {
+        let (outcome, others) = self.work(job).await?;
+        match self.settings.layout {
+            Layout::RandomSets => {}
+            Layout::InPlace if attempt > 1 => self.settle(&job.key, Others::Listed).await?,
+            Layout::InPlace => self.settle(&job.key, others).await?,
+        }
+        Ok(outcome)
+    }
+
+    /// Does the job, and tells which objects may now be there besides those that the record names.
+    async fn work(&self, job: &Job) -> Result<(Outcome, Others)> {
+        let current = self.ports.metadata.get(&job.key).await.map_err(Error::Record)?;
+        if let Some(current) = &current {
             if current.order > job.order {
-                return Ok(Outcome::Skipped(Skip::Superseded));
+                return Ok((Outcome::Skipped(Skip::Superseded), Others::Listed));
             }
             if current.order == job.order && !current.status.is_provisional() {
-                return Ok(Outcome::Skipped(Skip::Duplicate));
+                return Ok((Outcome::Skipped(Skip::Duplicate), Others::Listed));
             }
         }
         match &job.work {
             Work::Remove => self.publish(job, None, Status::Deleted, Outcome::Processed).await,
             Work::Render { etag } => match self.read(job, etag).await? {
-                Reading::Image(object) => self.render(job, object).await,
+                Reading::Image(object) => self.render(job, object, current.as_ref()).await,
                 Reading::Bad(source, rejection) => self.reject(job, source, rejection).await,
                 Reading::FolderMarker(source) => {
                     let skipped = Outcome::Skipped(Skip::FolderMarker);
                     self.publish(job, Some(source), Status::Deleted, skipped).await
                 }
-                Reading::Gone => Ok(Outcome::Skipped(Skip::Superseded)),
+                Reading::Gone => Ok((Outcome::Skipped(Skip::Superseded), Others::Listed)),
             },
         }
+    }
+
+    /// Makes the objects of a key those that its record names ([`place`] says why and when).
+    async fn settle(&self, key: &ObjectKey, mut others: Others) -> Result<()> {
+        for _ in 0..SETTLE_ROUNDS {
+            let Some(record) = self.ports.metadata.get(key).await.map_err(Error::Record)? else {
+                return Ok(());
+            };
+            let standing = place::settle(&*self.ports.renditions, &record, &others).await;
+            match (standing.map_err(Error::Renditions)?, &record.source) {
+                (Standing::Settled, _) | (Standing::Damaged(_), None) => return Ok(()),
+                (Standing::Changed, _) => {}
+                (Standing::Damaged(order), Some(source)) => {
+                    tracing::warn!(image.key = %key, %order, "renditions are not those of the record: making them again");
+                    let work = Work::Render {
+                        etag: source.etag.clone(),
+                    };
+                    let key = key.clone();
+                    let repair = Job { key, order, work };
+                    let (outcome, left) = self.work(&repair).await?;
+                    others = left;
+                    if outcome == Outcome::Skipped(Skip::Superseded) && self.is_current(&record).await? {
+                        // The source was replaced or deleted: the event of that is on its way, and settles.
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Err(Error::Unsettled)
+    }
+
+    async fn is_current(&self, record: &Record) -> Result<bool> {
+        let current = self
+            .ports
+            .metadata
+            .get(&record.key)
+            .await
+            .map_err(Error::Record)?;
+        Ok(current.is_some_and(|current| current == *record))
     }
 
     /// Leaves word in the record that a job was given up after all its retries.
@@ -154,7 +216,7 @@ impl Pipeline {
             let rejection = Rejection::new(RejectionCode::UnservableKey, unservable.to_string());
             return Ok(Reading::Bad(source, rejection));
         }
-        if object.meta.metadata.contains_key(set::ORDER_METADATA) {
+        if object.meta.metadata.contains_key(rendition::ORDER) {
             let rejection = Rejection::new(
                 RejectionCode::OwnRendition,
                 "the source is a rendition made by Tintype",
@@ -170,7 +232,7 @@ impl Pipeline {
         Ok(Reading::Image(object))
     }
 
-    async fn render(&self, job: &Job, object: Object) -> Result<Outcome> {
+    async fn render(&self, job: &Job, object: Object, current: Option<&Record>) -> Result<(Outcome, Others)> {
         let sha256 = hex::encode(sha256(&object.body).await);
         let source = SourceInfo {
             etag: object.meta.etag,
@@ -187,9 +249,14 @@ impl Pipeline {
             Err(RenderError::Rejected(rejection)) => return self.reject(job, source, rejection).await,
             Err(RenderError::Failed(error)) => return Err(Error::Render(error)),
         };
-        let renditions = set::write(&*self.ports.renditions, &job.order, &rendered)
-            .await
-            .map_err(Error::Renditions)?;
+        let store = &*self.ports.renditions;
+        let written = match self.settings.layout {
+            Layout::RandomSets => set::write(store, &job.order, &rendered).await.map(Some),
+            Layout::InPlace => place::write(store, &job.key, &job.order, &rendered, current).await,
+        };
+        let Some(renditions) = written.map_err(Error::Renditions)? else {
+            return Ok((Outcome::Skipped(Skip::Superseded), Others::Listed));
+        };
         let status = Status::Ready {
             version: self
                 .settings
@@ -229,7 +296,7 @@ impl Pipeline {
         }
     }
 
-    async fn reject(&self, job: &Job, source: SourceInfo, rejection: Rejection) -> Result<Outcome> {
+    async fn reject(&self, job: &Job, source: SourceInfo, rejection: Rejection) -> Result<(Outcome, Others)> {
         let status = Status::Rejected {
             rejection: rejection.clone(),
         };
@@ -244,30 +311,39 @@ impl Pipeline {
         source: Option<SourceInfo>,
         status: Status,
         outcome: Outcome,
-    ) -> Result<Outcome> {
+    ) -> Result<(Outcome, Others)> {
         let record = self.record(job, source, status);
-        let renditions = &*self.ports.renditions;
+        let lost = |status: &Status| rendition::of(status).to_vec();
         // After an error nobody knows whether the record was written, so its set must stay: the next delivery of
         // this job settles it, and a set that no record names is collected by the store.
-        match self.ports.metadata.put(&record).await.map_err(Error::Record)? {
+        let put = self.ports.metadata.put(&record).await.map_err(Error::Record)?;
+        let (outcome, lost) = match put {
             PutRecord::Written(replaced) => {
-                if let Some(replaced) = replaced {
-                    set::remove(renditions, set::of(&replaced.status)).await;
-                }
-                Ok(outcome)
+                let replaced = replaced.map_or_else(Vec::new, |replaced| lost(&replaced.status));
+                (outcome, replaced)
             }
             // A store that retries inside may be refused by its own first try.
-            PutRecord::Refused(current) if *current == record => Ok(outcome),
+            PutRecord::Refused(current) if *current == record => return Ok((outcome, Others::Listed)),
             PutRecord::Refused(current) => {
-                set::remove(renditions, set::of(&record.status)).await;
                 let skip = if current.order == record.order {
                     Skip::Duplicate
                 } else {
                     Skip::Superseded
                 };
-                Ok(Outcome::Skipped(skip))
+                (Outcome::Skipped(skip), lost(&record.status))
             }
+        };
+        match self.settings.layout {
+            Layout::RandomSets => set::remove(&*self.ports.renditions, &lost).await,
+            Layout::InPlace => {}
         }
+        let others = match (&outcome, &record.status) {
+            (Outcome::Processed, Status::Ready { .. }) => {
+                Others::Named(lost.into_iter().map(|rendition| rendition.object_key).collect())
+            }
+            _ => Others::Listed,
+        };
+        Ok((outcome, others))
     }
 
     fn record(&self, job: &Job, source: Option<SourceInfo>, status: Status) -> Record {

@@ -1,14 +1,10 @@
+//! [`Layout::RandomSets`](crate::Layout::RandomSets).
+
 use futures::future::{join_all, try_join_all};
 use rand::Rng;
-use tintype_model::{
-    CachePolicy, ObjectStore, Order, Precondition, PutOptions, Rendered, RenderedFile, Rendition, Status,
-    StoreError,
-};
+use tintype_model::{ObjectStore, Order, Precondition, Rendered, RenderedFile, Rendition, StoreError};
 
-use crate::digest::sha256;
-
-/// Name of the metadata that marks an object as a rendition, with the order of the work that made it.
-pub(crate) const ORDER_METADATA: &str = "tintype-order";
+use crate::rendition::{describe, options};
 
 /// Writes every rendition under a set name of its own and tells where they are.
 ///
@@ -19,15 +15,11 @@ pub(crate) async fn write(
     order: &Order,
     rendered: &Rendered,
 ) -> Result<Vec<Rendition>, StoreError> {
-    let name = hex::encode(rand::rng().random::<[u8; 16]>());
-    let renditions = join_all(rendered.files.iter().map(|file| describe(&name, file))).await;
+    let set = hex::encode(rand::rng().random::<[u8; 16]>());
+    let named = |file: &RenderedFile| format!("{set}/{}.{}", file.variant, file.format.extension());
+    let renditions = join_all(rendered.files.iter().map(|file| describe(named(file), file))).await;
     let put = |(file, rendition): (&RenderedFile, &Rendition)| {
-        let options = PutOptions {
-            precondition: Precondition::Absent,
-            content_type: Some(file.format.media_type().to_owned()),
-            cache_control: Some(CachePolicy::Short.header_value().to_owned()),
-            metadata: [(ORDER_METADATA.to_owned(), order.to_string())].into(),
-        };
+        let options = options(rendition, order, Precondition::Absent);
         let (key, bytes) = (rendition.object_key.clone(), file.bytes.clone());
         async move { store.put(&key, bytes, options).await }
     };
@@ -39,25 +31,6 @@ pub(crate) async fn write(
             remove(store, &renditions).await;
             Err(error)
         }
-    }
-}
-
-async fn describe(set: &str, file: &RenderedFile) -> Rendition {
-    Rendition {
-        variant: file.variant.clone(),
-        format: file.format,
-        dimensions: file.dimensions,
-        size_bytes: file.bytes.len() as u64,
-        etag: hex::encode(&sha256(&file.bytes).await[..16]),
-        object_key: format!("{set}/{}.{}", file.variant, file.format.extension()),
-    }
-}
-
-/// The renditions that a record publishes.
-pub(crate) fn of(status: &Status) -> &[Rendition] {
-    match status {
-        Status::Ready { renditions, .. } => renditions,
-        Status::Pending | Status::Rejected { .. } | Status::Failed { .. } | Status::Deleted => &[],
     }
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod admin;
 mod api;
 mod delivery;
+mod gateway;
 mod headers;
 mod negotiation;
 mod openapi;

@@ -70,6 +70,42 @@ async fn a_worker_that_sleeps_past_its_deadline_is_killed() {
 }
 
 #[tokio::test]
+async fn a_caller_in_a_hurry_shares_the_pool_and_waits_no_longer_than_it_says() {
+    let jail = Jail::new(config());
+    in_time(jail.warm()).await.unwrap();
+    let hurried = jail.with_deadline(Duration::from_millis(600));
+    assert_eq!(hurried.workers(), jail.workers(), "they share the pool");
+    let late = killed(in_time(hurried.probe(telling(b"", "hang"))).await);
+    assert_eq!(late, "rendering passed its deadline of 0.6 s");
+    let mut brief = config();
+    brief.deadline = Duration::from_millis(500);
+    let patient = Jail::new(brief).with_deadline(Duration::from_secs(40));
+    let late = killed(in_time(patient.probe(telling(b"", "hang"))).await);
+    assert_eq!(late, "rendering passed its deadline of 0.5 s");
+}
+
+#[tokio::test]
+async fn a_worker_that_was_frozen_between_two_sources_goes_on_working() {
+    let jail = Jail::new(config());
+    in_time(jail.probe(png(10, 10, [0; 3]).into())).await.unwrap();
+    let pid = jail.workers()[0].pid;
+    // As Lambda does between two invocations, there to the whole machine.
+    Process::of(pid).signal(Signal::STOP);
+    let stopped = || std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    in_time(async {
+        while !stopped().contains("State:\tT") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    Process::of(pid).signal(Signal::CONT);
+    in_time(jail.render(png(10, 10, [0; 3]).into(), &small_recipe()))
+        .await
+        .unwrap();
+    assert_eq!(jail.workers()[0].pid, pid, "the warm worker did it");
+}
+
+#[tokio::test]
 async fn a_worker_that_computes_past_its_deadline_blames_the_source() {
     let mut config = config();
     // Long enough to get half of it as CPU time beside other tests.

@@ -261,4 +261,11 @@ mod tests {
     async fn memory_metadata_store_conforms() {
         conformance::metadata_store(&MemoryMetadataStore::new()).await;
     }
+
+    #[tokio::test]
+    async fn memory_queue_conforms() {
+        let queue = MemoryQueue::new();
+        conformance::job_queue(&queue, async || queue.take()).await;
+        assert!(queue.jobs().is_empty());
+    }
 }

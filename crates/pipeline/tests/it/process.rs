@@ -5,7 +5,39 @@ use tintype_model::{
     Job, ObjectKey, ObjectStore, Outcome, PutOptions, RejectionCode, RenderError, Skip, Status, Work,
 };
 
+use tintype_pipeline::Layout;
+
 use crate::world::World;
+
+/// Each of these holds wherever renditions are kept.
+macro_rules! in_both_layouts {
+    ($($name:ident),* $(,)?) => {
+        mod in_random_sets {
+            $(#[tokio::test] async fn $name() { super::$name(super::World::smooth(super::Layout::RandomSets)).await; })*
+        }
+        mod in_place {
+            $(#[tokio::test] async fn $name() { super::$name(super::World::smooth(super::Layout::InPlace)).await; })*
+        }
+    };
+}
+
+in_both_layouts!(
+    an_upload_becomes_a_complete_set_and_a_record,
+    the_same_event_again_changes_nothing,
+    an_overwrite_replaces_the_whole_set_and_the_late_event_loses,
+    an_event_for_replaced_content_is_left_to_the_newer_event,
+    a_delete_leaves_a_tombstone_that_late_events_cannot_pass,
+    the_delete_may_arrive_before_the_upload,
+    work_without_an_event_publishes_only_the_same_content,
+    bad_sources_are_answers,
+    a_bad_overwrite_takes_the_old_picture_down,
+    folder_markers_are_skipped,
+    a_rendition_is_not_rendered_again,
+    a_failing_machine_is_an_error_and_the_next_try_publishes,
+    given_up_work_is_shown_and_can_still_succeed,
+    keys_below_a_key_are_other_images,
+    versions_differ_with_content_and_are_the_same_for_the_same_content,
+);
 
 fn code(outcome: Outcome) -> RejectionCode {
     match outcome {
@@ -14,11 +46,9 @@ fn code(outcome: Outcome) -> RejectionCode {
     }
 }
 
-#[tokio::test]
-async fn an_upload_becomes_a_complete_set_and_a_record() {
-    let world = World::smooth();
+async fn an_upload_becomes_a_complete_set_and_a_record(world: World) {
     let job = world.upload("some/photo.jpg", "sun").await;
-    assert_eq!(world.pipeline.process(&job).await.unwrap(), Outcome::Processed);
+    assert_eq!(world.pipeline.process(&job, 1).await.unwrap(), Outcome::Processed);
     assert_eq!(world.published("some/photo.jpg").await, "sun");
     let record = world.record("some/photo.jpg").await.unwrap();
     assert_eq!(record.order, job.order);
@@ -29,15 +59,13 @@ async fn an_upload_becomes_a_complete_set_and_a_record() {
     assert!(object.content_type.unwrap().starts_with("image/"));
 }
 
-#[tokio::test]
-async fn the_same_event_again_changes_nothing() {
-    let world = World::smooth();
+async fn the_same_event_again_changes_nothing(world: World) {
     let job = world.upload("a", "one").await;
-    world.pipeline.process(&job).await.unwrap();
+    world.pipeline.process(&job, 1).await.unwrap();
     let (objects, records) = (world.renditions.writes(), world.metadata.writes());
     for _ in 0..3 {
         assert_eq!(
-            world.pipeline.process(&job).await.unwrap(),
+            world.pipeline.process(&job, 1).await.unwrap(),
             Outcome::Skipped(Skip::Duplicate)
         );
     }
@@ -48,11 +76,9 @@ async fn the_same_event_again_changes_nothing() {
     assert_eq!(world.renderer.renders.load(Ordering::Relaxed), 1);
 }
 
-#[tokio::test]
-async fn an_overwrite_replaces_the_whole_set_and_the_late_event_loses() {
-    let world = World::smooth();
+async fn an_overwrite_replaces_the_whole_set_and_the_late_event_loses(world: World) {
     let first = world.upload("a", "one").await;
-    world.pipeline.process(&first).await.unwrap();
+    world.pipeline.process(&first, 1).await.unwrap();
     let second = world.upload("a", "two").await;
     let third = world.upload("a", "three").await;
     assert_eq!(
@@ -60,38 +86,40 @@ async fn an_overwrite_replaces_the_whole_set_and_the_late_event_loses() {
         "one",
         "the old picture stays until the new one is ready"
     );
-    assert_eq!(world.pipeline.process(&third).await.unwrap(), Outcome::Processed);
     assert_eq!(
-        world.pipeline.process(&second).await.unwrap(),
+        world.pipeline.process(&third, 1).await.unwrap(),
+        Outcome::Processed
+    );
+    assert_eq!(
+        world.pipeline.process(&second, 1).await.unwrap(),
         Outcome::Skipped(Skip::Superseded)
     );
     assert_eq!(world.published("a").await, "three");
     assert_eq!(world.renditions.keys().len(), 9, "replaced sets are removed");
 }
 
-#[tokio::test]
-async fn an_event_for_replaced_content_is_left_to_the_newer_event() {
-    let world = World::smooth();
+async fn an_event_for_replaced_content_is_left_to_the_newer_event(world: World) {
     let first = world.upload("a", "one").await;
     world.upload("a", "two").await;
     assert_eq!(
-        world.pipeline.process(&first).await.unwrap(),
+        world.pipeline.process(&first, 1).await.unwrap(),
         Outcome::Skipped(Skip::Superseded)
     );
     assert_eq!(world.published("a").await, "nothing");
 }
 
-#[tokio::test]
-async fn a_delete_leaves_a_tombstone_that_late_events_cannot_pass() {
-    let world = World::smooth();
+async fn a_delete_leaves_a_tombstone_that_late_events_cannot_pass(world: World) {
     let upload = world.upload("a", "one").await;
-    world.pipeline.process(&upload).await.unwrap();
+    world.pipeline.process(&upload, 1).await.unwrap();
     let redo = Job {
         order: upload.order.next_revision(),
         ..upload.clone()
     };
     let delete = world.delete("a").await;
-    assert_eq!(world.pipeline.process(&delete).await.unwrap(), Outcome::Processed);
+    assert_eq!(
+        world.pipeline.process(&delete, 1).await.unwrap(),
+        Outcome::Processed
+    );
     assert_eq!(world.published("a").await, "deleted");
     assert!(world.renditions.keys().is_empty());
     world
@@ -101,38 +129,43 @@ async fn a_delete_leaves_a_tombstone_that_late_events_cannot_pass() {
         .unwrap();
     for late in [&upload, &redo] {
         assert_eq!(
-            world.pipeline.process(late).await.unwrap(),
+            world.pipeline.process(late, 1).await.unwrap(),
             Outcome::Skipped(Skip::Superseded)
         );
     }
     let again = world.upload("a", "one").await;
-    assert_eq!(world.pipeline.process(&again).await.unwrap(), Outcome::Processed);
+    assert_eq!(
+        world.pipeline.process(&again, 1).await.unwrap(),
+        Outcome::Processed
+    );
     assert_eq!(world.published("a").await, "one");
 }
 
-#[tokio::test]
-async fn the_delete_may_arrive_before_the_upload() {
-    let world = World::smooth();
+async fn the_delete_may_arrive_before_the_upload(world: World) {
     let upload = world.upload("a", "one").await;
     let delete = world.delete("a").await;
-    assert_eq!(world.pipeline.process(&delete).await.unwrap(), Outcome::Processed);
     assert_eq!(
-        world.pipeline.process(&upload).await.unwrap(),
+        world.pipeline.process(&delete, 1).await.unwrap(),
+        Outcome::Processed
+    );
+    assert_eq!(
+        world.pipeline.process(&upload, 1).await.unwrap(),
         Outcome::Skipped(Skip::Superseded)
     );
     assert_eq!(world.published("a").await, "deleted");
 }
 
-#[tokio::test]
-async fn work_without_an_event_publishes_only_the_same_content() {
-    let world = World::smooth();
+async fn work_without_an_event_publishes_only_the_same_content(world: World) {
     let upload = world.upload("a", "one").await;
-    world.pipeline.process(&upload).await.unwrap();
+    world.pipeline.process(&upload, 1).await.unwrap();
     let redo = Job {
         order: upload.order.next_revision(),
         ..upload.clone()
     };
-    assert_eq!(world.pipeline.process(&redo).await.unwrap(), Outcome::Processed);
+    assert_eq!(
+        world.pipeline.process(&redo, 1).await.unwrap(),
+        Outcome::Processed
+    );
     let record = world.record("a").await.unwrap();
     assert_eq!(record.order, redo.order);
     let newer = world.upload("a", "two").await;
@@ -141,16 +174,17 @@ async fn work_without_an_event_publishes_only_the_same_content() {
         ..upload
     };
     assert_eq!(
-        world.pipeline.process(&again).await.unwrap(),
+        world.pipeline.process(&again, 1).await.unwrap(),
         Outcome::Skipped(Skip::Superseded)
     );
-    assert_eq!(world.pipeline.process(&newer).await.unwrap(), Outcome::Processed);
+    assert_eq!(
+        world.pipeline.process(&newer, 1).await.unwrap(),
+        Outcome::Processed
+    );
     assert_eq!(world.published("a").await, "two");
 }
 
-#[tokio::test]
-async fn bad_sources_are_answers() {
-    let world = World::smooth();
+async fn bad_sources_are_answers(world: World) {
     for (key, body, expected) in [
         ("a//b", "x", RejectionCode::UnservableKey),
         ("../a", "x", RejectionCode::UnservableKey),
@@ -161,44 +195,38 @@ async fn bad_sources_are_answers() {
     ] {
         let job = world.upload(key, body).await;
         assert_eq!(
-            code(world.pipeline.process(&job).await.unwrap()),
+            code(world.pipeline.process(&job, 1).await.unwrap()),
             expected,
             "{key}"
         );
         assert_eq!(world.published(key).await, "rejected");
         assert_eq!(
-            world.pipeline.process(&job).await.unwrap(),
+            world.pipeline.process(&job, 1).await.unwrap(),
             Outcome::Skipped(Skip::Duplicate)
         );
     }
     assert!(world.renditions.keys().is_empty());
 }
 
-#[tokio::test]
-async fn a_bad_overwrite_takes_the_old_picture_down() {
-    let world = World::smooth();
+async fn a_bad_overwrite_takes_the_old_picture_down(world: World) {
     for body in ["one", "bad"] {
         let job = world.upload("a", body).await;
-        world.pipeline.process(&job).await.unwrap();
+        world.pipeline.process(&job, 1).await.unwrap();
     }
     assert_eq!(world.published("a").await, "rejected");
     assert!(world.renditions.keys().is_empty());
 }
 
-#[tokio::test]
-async fn folder_markers_are_skipped() {
-    let world = World::smooth();
+async fn folder_markers_are_skipped(world: World) {
     let job = world.upload("folder/", "").await;
     assert_eq!(
-        world.pipeline.process(&job).await.unwrap(),
+        world.pipeline.process(&job, 1).await.unwrap(),
         Outcome::Skipped(Skip::FolderMarker)
     );
     assert!(world.renditions.keys().is_empty());
 }
 
-#[tokio::test]
-async fn a_rendition_is_not_rendered_again() {
-    let world = World::smooth();
+async fn a_rendition_is_not_rendered_again(world: World) {
     let options = PutOptions {
         metadata: [("tintype-order".to_owned(), "00-00".to_owned())].into(),
         ..PutOptions::default()
@@ -214,14 +242,12 @@ async fn a_rendition_is_not_rendered_again() {
         ..job
     };
     assert_eq!(
-        code(world.pipeline.process(&job).await.unwrap()),
+        code(world.pipeline.process(&job, 1).await.unwrap()),
         RejectionCode::OwnRendition
     );
 }
 
-#[tokio::test]
-async fn a_failing_machine_is_an_error_and_the_next_try_publishes() {
-    let world = World::smooth();
+async fn a_failing_machine_is_an_error_and_the_next_try_publishes(world: World) {
     let job = world.upload("a", "one").await;
     world
         .renderer
@@ -229,10 +255,10 @@ async fn a_failing_machine_is_an_error_and_the_next_try_publishes() {
         .lock()
         .unwrap()
         .push(RenderError::Failed("no more processes".into()));
-    world.pipeline.process(&job).await.unwrap_err();
+    world.pipeline.process(&job, 1).await.unwrap_err();
     assert_eq!(world.published("a").await, "nothing");
     world.renderer.missing.store(1, Ordering::Relaxed);
-    world.pipeline.process(&job).await.unwrap_err();
+    world.pipeline.process(&job, 1).await.unwrap_err();
     assert_eq!(
         world.published("a").await,
         "nothing",
@@ -240,12 +266,10 @@ async fn a_failing_machine_is_an_error_and_the_next_try_publishes() {
     );
     assert!(world.renditions.keys().is_empty());
     world.renderer.missing.store(0, Ordering::Relaxed);
-    assert_eq!(world.pipeline.process(&job).await.unwrap(), Outcome::Processed);
+    assert_eq!(world.pipeline.process(&job, 1).await.unwrap(), Outcome::Processed);
 }
 
-#[tokio::test]
-async fn given_up_work_is_shown_and_can_still_succeed() {
-    let world = World::smooth();
+async fn given_up_work_is_shown_and_can_still_succeed(world: World) {
     let job = world.upload("a", "one").await;
     world
         .pipeline
@@ -253,7 +277,7 @@ async fn given_up_work_is_shown_and_can_still_succeed() {
         .await
         .unwrap();
     assert_eq!(world.published("a").await, "failed");
-    assert_eq!(world.pipeline.process(&job).await.unwrap(), Outcome::Processed);
+    assert_eq!(world.pipeline.process(&job, 1).await.unwrap(), Outcome::Processed);
     assert_eq!(world.published("a").await, "one");
 
     let next = world.upload("a", "two").await;
@@ -265,15 +289,13 @@ async fn given_up_work_is_shown_and_can_still_succeed() {
     assert_eq!(world.published("a").await, "one", "a published picture stays");
 }
 
-#[tokio::test]
-async fn keys_below_a_key_are_other_images() {
-    let world = World::smooth();
+async fn keys_below_a_key_are_other_images(world: World) {
     for key in ["a", "a/medium.avif", "a/medium.avif/medium.avif"] {
         let job = world.upload(key, key).await;
-        world.pipeline.process(&job).await.unwrap();
+        world.pipeline.process(&job, 1).await.unwrap();
     }
     let job = world.delete("a").await;
-    world.pipeline.process(&job).await.unwrap();
+    world.pipeline.process(&job, 1).await.unwrap();
     assert_eq!(world.published("a").await, "deleted");
     assert_eq!(world.published("a/medium.avif").await, "a/medium.avif");
     assert_eq!(
@@ -282,13 +304,11 @@ async fn keys_below_a_key_are_other_images() {
     );
 }
 
-#[tokio::test]
-async fn versions_differ_with_content_and_are_the_same_for_the_same_content() {
-    let world = World::smooth();
+async fn versions_differ_with_content_and_are_the_same_for_the_same_content(world: World) {
     let mut versions = Vec::new();
     for (key, body) in [("a", "one"), ("b", "one"), ("c", "two")] {
         let job = world.upload(key, body).await;
-        world.pipeline.process(&job).await.unwrap();
+        world.pipeline.process(&job, 1).await.unwrap();
         match world.record(key).await.unwrap().status {
             Status::Ready { version, .. } => versions.push(version),
             other => panic!("{other:?}"),

@@ -1,7 +1,7 @@
 use std::pin::pin;
 
 use futures::FutureExt;
-use tintype_model::testing::conformance::order;
+use tintype_model::testing::conformance::{self, order};
 use tintype_model::{Job, JobQueue};
 
 use super::*;
@@ -15,6 +15,22 @@ fn job(name: &str, sequencer: u64) -> Job {
         order: order(sequencer, 0),
         work: Work::Remove,
     }
+}
+
+#[tokio::test]
+async fn the_queue_conforms() {
+    let data = Data::new();
+    let queue = data.store().queue();
+    conformance::job_queue(&queue, async || {
+        let mut jobs = Vec::new();
+        while let Some(claimed) = queue.claim(LEASE).await.unwrap() {
+            queue.ack(&claimed).await.unwrap();
+            jobs.push(claimed.job);
+        }
+        jobs
+    })
+    .await;
+    assert_eq!(queue.depth().await.unwrap(), Depth::default());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod metadata;
 mod object;
+mod queue;
 
 use crate::{
     Dimensions, Failure, Format, ImageInfo, ObjectKey, Order, Record, Rejection, RejectionCode, Rendition,
@@ -10,6 +11,7 @@ use crate::{
 
 pub use metadata::metadata_store;
 pub use object::object_store;
+pub use queue::job_queue;
 
 /// Legal keys that file systems, URLs or XML would spoil. All are different objects.
 #[must_use]

@@ -1,0 +1,54 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What Lambda invokes the function with: messages that it received for it (Lambda developer guide, "Using Lambda
+/// with Amazon SQS").
+#[derive(Clone, Debug, Deserialize)]
+pub struct SqsEvent {
+    /// At least one message, unless somebody invokes the function by hand.
+    #[serde(rename = "Records")]
+    pub records: Vec<SqsMessage>,
+}
+
+/// One message.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SqsMessage {
+    /// Names the message in the answer.
+    pub message_id: String,
+    /// Names this receive of it in requests to the queue.
+    pub receipt_handle: String,
+    /// What the sender sent.
+    pub body: String,
+    /// What the queue knows of it.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl SqsMessage {
+    /// How often it was received, this time included.
+    ///
+    /// A queue always tells; taking the first receive for granted otherwise only makes the next try come soon.
+    #[must_use]
+    pub fn receives(&self) -> u32 {
+        let count = self.attributes.get("ApproximateReceiveCount");
+        count.and_then(|count| count.parse().ok()).unwrap_or(1).max(1)
+    }
+}
+
+/// The answer: which messages the queue must keep. Lambda deletes all others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchResponse {
+    /// The failed ones. Without any, everything succeeded.
+    pub batch_item_failures: Vec<BatchItemFailure>,
+}
+
+/// A message that was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchItemFailure {
+    /// Its [`SqsMessage::message_id`]. One that Lambda does not know fails the whole batch.
+    pub item_identifier: String,
+}

@@ -1,0 +1,124 @@
+use std::error::Error as StdError;
+use std::fmt;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tintype_model::StoreError;
+
+/// A call to AWS that did not succeed: which, what the service said, and the number under which AWS knows it.
+///
+/// What the service answered is in the message; `source()` has a cause only when there was no answer.
+#[derive(Debug)]
+pub struct CallError {
+    operation: &'static str,
+    answer: Option<Answer>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    code: Option<String>,
+    message: Option<String>,
+    request_id: Option<String>,
+}
+
+impl CallError {
+    /// What became of the call `operation`, such as `s3:GetObject`.
+    pub fn new<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        let metadata = error.as_service_error().map(ProvideErrorMetadata::meta);
+        let answer = error.raw_response().map(|response| Answer {
+            status: response.status().as_u16(),
+            code: metadata.and_then(|meta| meta.code()).map(str::to_owned),
+            message: metadata.and_then(|meta| meta.message()).map(str::to_owned),
+            request_id: ["x-amzn-requestid", "x-amz-request-id"]
+                .iter()
+                .find_map(|name| response.headers().get(name))
+                .map(str::to_owned),
+        });
+        // A service's answer says all there is to say; its error types would say parts of it again.
+        let source = if metadata.is_some() {
+            None
+        } else {
+            error.into_source().ok()
+        };
+        Self {
+            operation,
+            answer,
+            source,
+        }
+    }
+
+    /// The HTTP status of the answer, if there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.answer.as_ref().map(|answer| answer.status)
+    }
+
+    /// The service's error code, if it gave one: answers to `HEAD` have none.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.answer.as_ref()?.code.as_deref()
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(answer) = &self.answer else {
+            return write!(f, "{} got no answer", self.operation);
+        };
+        write!(f, "{} was answered {}", self.operation, answer.status)?;
+        if let Some(code) = &answer.code {
+            write!(f, " {code}")?;
+        }
+        if let Some(message) = &answer.message {
+            write!(f, " ({message})")?;
+        }
+        if let Some(id) = &answer.request_id {
+            write!(f, ", request {id}")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for CallError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<CallError> for StoreError {
+    fn from(error: CallError) -> Self {
+        Self::unavailable(error)
+    }
+}
+
+/// An item of the table that is not what this version of Tintype writes.
+#[derive(Debug, thiserror::Error)]
+pub enum ItemError {
+    /// An item that must be there is not.
+    #[error("item {pk:?} is not in the table")]
+    Missing {
+        /// Its hash key.
+        pk: String,
+    },
+    /// An attribute is missing or of another kind.
+    #[error("item has no attribute {name:?} of the right kind")]
+    NoAttribute {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The record in an item is not one.
+    #[error("record in an item cannot be read")]
+    Json(#[source] serde_json::Error),
+}
+
+impl From<ItemError> for StoreError {
+    fn from(error: ItemError) -> Self {
+        Self::unavailable(error)
+    }
+}

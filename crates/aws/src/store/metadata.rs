@@ -1,0 +1,269 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
+};
+use tintype_model::{
+    MetadataStore, ObjectKey, Page, PutRecord, Record, RecordFilter, Result, Status, StatusCounts, StoreError,
+};
+
+use super::index::{self, KEY, Merge, SHARD};
+use super::{CallError, ItemError};
+
+/// Hash key of the table.
+const PK: &str = "pk";
+/// [`tintype_model::Order`] as text of a fixed width, so that comparing strings compares orders.
+const ORDER: &str = "order";
+/// [`Status::is_provisional`].
+const PROVISIONAL: &str = "provisional";
+/// The record as `serde` writes it.
+const RECORD: &str = "record";
+
+const SECRET_PK: &str = "installation";
+const SECRET: &str = "secret";
+const SECRET_BYTES: usize = 32;
+
+/// DynamoDB gives no more items than this in one answer to a batch.
+const BATCH: usize = 100;
+/// How often items are asked for again that DynamoDB left out of an answer.
+const BATCH_RETRIES: u32 = 6;
+/// Up to this long, doubled every time, passes before that.
+const BATCH_DELAY: Duration = Duration::from_millis(25);
+
+type Item = HashMap<String, AttributeValue>;
+
+/// Records in one DynamoDB table.
+///
+/// The table has the hash key `pk` (string) and the index `by_status` (hash `status_shard`, range `key`, both strings;
+/// keys only). An image's item has `pk` = `image#{key}`, `key`, `status_shard` = `{status}#{0..7}`, `order`,
+/// `provisional` and `record`. `pk` and `key` hold the longest object key.
+///
+/// - `get` and `put` are strongly consistent; a put is one conditional write of one item.
+/// - `list` and `counts` read the index, which follows the table within moments: a record that was just written may be
+///   missing, and one whose status changes meanwhile too. A listed record is read from the table and shown only if
+///   it still has the status that was asked for.
+/// - A page of `list` costs a query for each shard of each status that it shows (8 or 32) and one batch of reads.
+///   `counts` reads the whole index but for tombstones: half a read unit for each 4 KB of it. It is for people, not for
+///   polling.
+#[derive(Clone, Debug)]
+pub struct DynamoMetadataStore {
+    client: Client,
+    table: String,
+}
+
+impl DynamoMetadataStore {
+    /// The table of that name.
+    #[must_use]
+    pub fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// 32 random bytes that stay the same for the life of the table: whoever asks first makes them.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn installation_secret(&self) -> Result<Vec<u8>> {
+        let pk = || AttributeValue::S(SECRET_PK.to_owned());
+        if let Some(item) = self.read(pk()).await? {
+            return secret(item);
+        }
+        let made: [u8; SECRET_BYTES] = rand::random();
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item(PK, pk())
+            .item(SECRET, AttributeValue::B(Blob::new(made)))
+            .condition_expression("attribute_not_exists(#pk)")
+            .expression_attribute_names("#pk", PK)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(made.to_vec()),
+            Err(error) if is_refusal(error.as_service_error()) => {
+                let item = self.read(pk()).await?.ok_or_else(|| ItemError::Missing {
+                    pk: SECRET_PK.to_owned(),
+                })?;
+                secret(item)
+            }
+            Err(error) => Err(CallError::new("dynamodb:PutItem", error).into()),
+        }
+    }
+
+    async fn read(&self, pk: AttributeValue) -> Result<Option<Item>> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(PK, pk)
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| CallError::new("dynamodb:GetItem", error))?;
+        Ok(output.item.filter(|item| !item.is_empty()))
+    }
+
+    /// The records of at most [`BATCH`] keys, as they are now.
+    async fn read_batch(&self, keys: &[String]) -> Result<HashMap<String, Record>> {
+        let mut builder = KeysAndAttributes::builder()
+            .consistent_read(true)
+            .projection_expression("#record")
+            .expression_attribute_names("#record", RECORD);
+        for key in keys {
+            builder = builder.keys(HashMap::from([(PK.to_owned(), image_pk(key))]));
+        }
+        let wanted = builder.build().map_err(StoreError::unavailable)?;
+        let mut wanted = Some(HashMap::from([(self.table.clone(), wanted)]));
+        let mut records = HashMap::new();
+        for retry in 0..=BATCH_RETRIES {
+            let output = self
+                .client
+                .batch_get_item()
+                .set_request_items(wanted)
+                .send()
+                .await
+                .map_err(|error| CallError::new("dynamodb:BatchGetItem", error))?;
+            for item in output.responses.unwrap_or_default().into_values().flatten() {
+                let record = record_of(&item)?;
+                records.insert(record.key.as_str().to_owned(), record);
+            }
+            wanted = output.unprocessed_keys.filter(|left| !left.is_empty());
+            if wanted.is_none() {
+                return Ok(records);
+            }
+            let longest = BATCH_DELAY * 2_u32.pow(retry);
+            tokio::time::sleep(longest.mul_f64(rand::random::<f64>())).await;
+        }
+        Err(StoreError::unavailable(
+            "dynamodb:BatchGetItem leaves items out again and again",
+        ))
+    }
+}
+
+#[async_trait]
+impl MetadataStore for DynamoMetadataStore {
+    async fn get(&self, key: &ObjectKey) -> Result<Option<Record>> {
+        let item = self.read(image_pk(key.as_str())).await?;
+        item.as_ref().map(record_of).transpose()
+    }
+
+    async fn put(&self, record: &Record) -> Result<PutRecord> {
+        let json = serde_json::to_string(record).map_err(StoreError::unavailable)?;
+        let provisional = record.status.is_provisional();
+        // `Record::replaces`, for DynamoDB to decide.
+        let mut call = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item(PK, image_pk(record.key.as_str()))
+            .item(KEY, AttributeValue::S(record.key.as_str().to_owned()))
+            .item(SHARD, AttributeValue::S(index::shard_of(&record.status, &record.key)))
+            .item(ORDER, AttributeValue::S(record.order.to_string()))
+            .item(PROVISIONAL, AttributeValue::Bool(provisional))
+            .item(RECORD, AttributeValue::S(json))
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#order", ORDER)
+            .expression_attribute_values(":order", AttributeValue::S(record.order.to_string()))
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        call = if provisional {
+            call.condition_expression("attribute_not_exists(#pk) OR #order < :order")
+        } else {
+            call.condition_expression(
+                "attribute_not_exists(#pk) OR #order < :order OR (#order = :order AND #provisional = :true)",
+            )
+            .expression_attribute_names("#provisional", PROVISIONAL)
+            .expression_attribute_values(":true", AttributeValue::Bool(true))
+        };
+        match call.send().await {
+            Ok(output) => {
+                let replaced = output.attributes.filter(|item| !item.is_empty());
+                let replaced = replaced.as_ref().map(record_of).transpose()?;
+                Ok(PutRecord::Written(replaced.map(Box::new)))
+            }
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                    let item = refusal.item().ok_or_else(|| ItemError::Missing {
+                        pk: format!("image#{}", record.key),
+                    })?;
+                    Ok(PutRecord::Refused(Box::new(record_of(item)?)))
+                }
+                _ => Err(CallError::new("dynamodb:PutItem", error).into()),
+            },
+        }
+    }
+
+    async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>> {
+        let status = filter.status.as_deref();
+        let mut items = Vec::new();
+        let merge = Merge::new(
+            &self.client,
+            &self.table,
+            &filter.prefix,
+            status,
+            after,
+            limit.min(BATCH),
+        );
+        // One more tells whether a page is the last.
+        let wanted = if limit == 0 { 0 } else { limit.saturating_add(1) };
+        if let Some(mut merge) = merge {
+            while items.len() < wanted {
+                let keys = merge.next((wanted - items.len()).min(BATCH)).await?;
+                if keys.is_empty() {
+                    break;
+                }
+                let mut records = self.read_batch(&keys).await?;
+                let current = keys.iter().filter_map(|key| records.remove(key));
+                items.extend(current.filter(|record| match status {
+                    Some(status) => record.status.name() == status,
+                    None => record.status != Status::Deleted,
+                }));
+            }
+        }
+        let more = items.len() > limit;
+        items.truncate(limit);
+        Ok(Page {
+            next: items.last().filter(|_| more).map(|record| record.key.as_str().to_owned()),
+            items,
+        })
+    }
+
+    async fn counts(&self) -> Result<StatusCounts> {
+        let [pending, ready, rejected, failed] =
+            index::SHOWN.map(|status| index::count(&self.client, &self.table, status));
+        let (pending, ready, rejected, failed) = futures::try_join!(pending, ready, rejected, failed)?;
+        Ok(StatusCounts {
+            pending,
+            ready,
+            rejected,
+            failed,
+        })
+    }
+}
+
+fn image_pk(key: &str) -> AttributeValue {
+    AttributeValue::S(format!("image#{key}"))
+}
+
+fn is_refusal(error: Option<&PutItemError>) -> bool {
+    matches!(error, Some(PutItemError::ConditionalCheckFailedException(_)))
+}
+
+fn record_of(item: &Item) -> Result<Record> {
+    let Some(AttributeValue::S(json)) = item.get(RECORD) else {
+        return Err(ItemError::NoAttribute { name: RECORD }.into());
+    };
+    Ok(serde_json::from_str(json).map_err(ItemError::Json)?)
+}
+
+fn secret(mut item: Item) -> Result<Vec<u8>> {
+    match item.remove(SECRET) {
+        Some(AttributeValue::B(secret)) if secret.as_ref().len() == SECRET_BYTES => Ok(secret.into_inner()),
+        _ => Err(ItemError::NoAttribute { name: SECRET }.into()),
+    }
+}

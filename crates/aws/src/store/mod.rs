@@ -1,0 +1,21 @@
+//! The ports of [`tintype_model`] on S3, DynamoDB and SQS.
+
+mod error;
+mod index;
+mod metadata;
+mod object;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+pub use error::{CallError, ItemError};
+pub use metadata::DynamoMetadataStore;
+pub use object::S3ObjectStore;
+pub use queue::SqsQueue;
+
+/// The longest prefix of a position in a listing that a service takes: no key is longer, so what a caller made up
+/// beyond that does not have to be sent. The caller still has to drop keys up to `after` itself.
+fn within_key_limit(after: &str) -> &str {
+    let end = after.floor_char_boundary(tintype_model::ObjectKey::MAX_BYTES);
+    &after[..end]
+}

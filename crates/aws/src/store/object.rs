@@ -1,0 +1,440 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::types::{ChecksumMode, EncodingType};
+use aws_smithy_runtime_api::box_error::BoxError;
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+use tintype_model::{
+    Entry, GetOptions, Object, ObjectKey, ObjectMeta, ObjectStore, Page, Precondition, PutOptions, Result,
+    StoreError, UnixMillis,
+};
+
+use super::{CallError, within_key_limit};
+
+/// How often a write is tried again while another one of the same key is under way.
+const CONFLICT_RETRIES: u32 = 5;
+/// Up to this long, doubled every time, passes before a conflicting write is tried again.
+const CONFLICT_DELAY: Duration = Duration::from_millis(25);
+/// S3 gives no more keys than this in one answer.
+const LIST_PAGE: usize = 1000;
+
+/// A general purpose bucket of Amazon S3.
+///
+/// - Conditions are checked by S3, atomically with the write or the delete. `If-Match` needs `s3:GetObject` besides
+///   `s3:PutObject` or `s3:DeleteObject`.
+/// - A missing object is `NotFound` only where `s3:ListBucket` is granted; S3 answers 403 otherwise, and that is
+///   `Unavailable`, as is a missing bucket (but to `head`, whose answers have no room for the difference).
+/// - A conditional write that is refused after a lost answer may have been refused because of itself. Such a refusal
+///   is settled by looking: an object of that very content, type and metadata is what was asked for.
+/// - `modified_at` of what was just put is this machine's clock, since S3 does not tell.
+#[derive(Clone, Debug)]
+pub struct S3ObjectStore {
+    client: Client,
+    /// For the one key that S3 does not take in virtual-hosted-style requests.
+    path_style: Client,
+    bucket: String,
+}
+
+impl S3ObjectStore {
+    /// The bucket of that name.
+    #[must_use]
+    pub fn new(client: Client, bucket: String) -> Self {
+        let path_style = client.config().to_builder().force_path_style(true).build();
+        Self {
+            client,
+            path_style: Client::from_conf(path_style),
+            bucket,
+        }
+    }
+
+    fn client(&self, key: &str) -> &Client {
+        // "Object key naming guidelines" of the S3 user guide.
+        if key == "soap" { &self.path_style } else { &self.client }
+    }
+
+    async fn try_put(
+        &self,
+        key: &str,
+        body: Bytes,
+        options: &PutOptions,
+        attempts: &Attempts,
+    ) -> Result<String, CallError> {
+        let mut call = self
+            .client(key)
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_content_type(options.content_type.clone())
+            .set_cache_control(options.cache_control.clone())
+            .set_metadata(Some(options.metadata.clone().into_iter().collect()))
+            .body(ByteStream::from(body));
+        match &options.precondition {
+            Precondition::None => {}
+            Precondition::Absent => call = call.if_none_match("*"),
+            Precondition::Etag(etag) => call = call.if_match(quoted(etag)),
+        }
+        let output = call
+            .customize()
+            .interceptor(attempts.clone())
+            .send()
+            .await
+            .map_err(|error| CallError::new("s3:PutObject", error))?;
+        Ok(unquoted(output.e_tag.as_deref()))
+    }
+
+    /// What is stored, if it is exactly what was to be put.
+    async fn find_own_write(
+        &self,
+        key: &str,
+        size_bytes: u64,
+        options: &PutOptions,
+        checksum: Option<&str>,
+    ) -> Result<Option<ObjectMeta>> {
+        let head = match self.read_head(key, Some(ChecksumMode::Enabled)).await {
+            Ok(head) => head,
+            Err(StoreError::NotFound) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let stored = head.checksum_crc32.clone();
+        let meta = head_meta(key, head);
+        let same = meta.size_bytes == size_bytes
+            && meta.metadata == options.metadata
+            && meta.cache_control == options.cache_control
+            && (options.content_type.is_none() || meta.content_type == options.content_type);
+        if !same {
+            return Ok(None);
+        }
+        match (stored, checksum) {
+            (Some(stored), Some(sent)) => Ok((stored == sent).then_some(meta)),
+            _ => Err(StoreError::unavailable(
+                "s3:PutObject lost an answer, and without checksums nobody can tell what came of it",
+            )),
+        }
+    }
+
+    async fn read_head(&self, key: &str, checksums: Option<ChecksumMode>) -> Result<HeadObjectOutput> {
+        self.client(key)
+            .head_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_checksum_mode(checksums)
+            .send()
+            .await
+            .map_err(|error| {
+                let error = CallError::new("s3:HeadObject", error);
+                match Refusal::of(&error) {
+                    Refusal::Missing => StoreError::NotFound,
+                    Refusal::Precondition | Refusal::Conflict | Refusal::Other => error.into(),
+                }
+            })
+    }
+}
+
+#[async_trait]
+impl ObjectStore for S3ObjectStore {
+    async fn get(&self, key: &str, options: GetOptions) -> Result<Object> {
+        let output = self
+            .client(key)
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_if_match(options.if_match.as_deref().map(quoted))
+            .send()
+            .await
+            .map_err(|error| {
+                let error = CallError::new("s3:GetObject", error);
+                match Refusal::of(&error) {
+                    Refusal::Missing => StoreError::NotFound,
+                    Refusal::Precondition => StoreError::PreconditionFailed,
+                    Refusal::Conflict | Refusal::Other => error.into(),
+                }
+            })?;
+        let size_bytes = size(output.content_length)
+            .ok_or_else(|| StoreError::unavailable("s3:GetObject does not say how long the object is"))?;
+        if options.max_bytes.is_some_and(|max| size_bytes > max) {
+            // The body is not read; dropping it closes the connection.
+            return Err(StoreError::TooLarge { size_bytes });
+        }
+        let meta = ObjectMeta {
+            key: key.to_owned(),
+            size_bytes,
+            etag: unquoted(output.e_tag.as_deref()),
+            modified_at: millis(output.last_modified.as_ref()),
+            content_type: output.content_type,
+            cache_control: output.cache_control,
+            metadata: output.metadata.unwrap_or_default().into_iter().collect(),
+        };
+        let body = output.body.collect().await.map_err(StoreError::unavailable)?;
+        Ok(Object {
+            meta,
+            body: body.into_bytes(),
+        })
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectMeta> {
+        Ok(head_meta(key, self.read_head(key, None).await?))
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page<Entry>> {
+        let mut items = Vec::new();
+        let mut token = None;
+        let after = after.filter(|after| !after.is_empty());
+        // No key is that long; S3 would refuse the question.
+        let mut more = limit > 0 && prefix.len() <= ObjectKey::MAX_BYTES;
+        while more && items.len() < limit {
+            let output = self
+                .client
+                .list_objects_v2()
+                .bucket(&self.bucket)
+                .prefix(prefix)
+                .set_start_after(after.map(|after| within_key_limit(after).to_owned()))
+                .set_continuation_token(token)
+                .max_keys(page_size(limit - items.len()))
+                // XML cannot hold every key as it is.
+                .encoding_type(EncodingType::Url)
+                .send()
+                .await
+                .map_err(|error| CallError::new("s3:ListObjectsV2", error))?;
+            for object in output.contents.unwrap_or_default() {
+                let key = decoded(object.key.as_deref().unwrap_or_default())?;
+                if after.is_none_or(|after| key.as_str() > after) {
+                    items.push(Entry {
+                        key,
+                        size_bytes: size(object.size).unwrap_or_default(),
+                        etag: unquoted(object.e_tag.as_deref()),
+                        modified_at: millis(object.last_modified.as_ref()),
+                    });
+                }
+            }
+            more = output.is_truncated.unwrap_or_default();
+            token = output.next_continuation_token;
+            if more && token.is_none() {
+                return Err(StoreError::unavailable(
+                    "s3:ListObjectsV2 says that more follows, but not where",
+                ));
+            }
+        }
+        Ok(Page {
+            next: items.last().filter(|_| more).map(|entry| entry.key.clone()),
+            items,
+        })
+    }
+
+    async fn put(&self, key: &str, body: Bytes, options: PutOptions) -> Result<ObjectMeta> {
+        let size_bytes = body.len() as u64;
+        let attempts = Attempts::default();
+        let mut conflicts = Conflicts::default();
+        loop {
+            let error = match self.try_put(key, body.clone(), &options, &attempts).await {
+                Ok(etag) => {
+                    return Ok(ObjectMeta {
+                        key: key.to_owned(),
+                        size_bytes,
+                        etag,
+                        modified_at: SystemTime::now().into(),
+                        content_type: options.content_type,
+                        cache_control: options.cache_control,
+                        metadata: options.metadata,
+                    });
+                }
+                Err(error) => error,
+            };
+            match Refusal::of(&error) {
+                // S3 answers 404 to `If-Match` where there is no object.
+                Refusal::Precondition | Refusal::Missing if options.precondition != Precondition::None => {
+                    if !attempts.lost_an_answer() {
+                        return Err(StoreError::PreconditionFailed);
+                    }
+                    let checksum = attempts.checksum();
+                    let own = self.find_own_write(key, size_bytes, &options, checksum.as_deref());
+                    return own.await?.ok_or(StoreError::PreconditionFailed);
+                }
+                Refusal::Conflict if conflicts.wait().await => attempts.was_refused(),
+                Refusal::Precondition | Refusal::Missing | Refusal::Conflict | Refusal::Other => {
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    async fn delete(&self, key: &str, precondition: Precondition) -> Result<()> {
+        let if_match = match precondition {
+            Precondition::None => None,
+            Precondition::Etag(etag) => Some(quoted(&etag)),
+            // There is nothing to delete when it holds, so that looking is all there is to do.
+            Precondition::Absent => {
+                return match self.head(key).await {
+                    Ok(_) => Err(StoreError::PreconditionFailed),
+                    Err(StoreError::NotFound) => Ok(()),
+                    Err(error) => Err(error),
+                };
+            }
+        };
+        let attempts = Attempts::default();
+        let mut conflicts = Conflicts::default();
+        loop {
+            let answer = self
+                .client(key)
+                .delete_object()
+                .bucket(&self.bucket)
+                .key(key)
+                .set_if_match(if_match.clone())
+                .customize()
+                .interceptor(attempts.clone())
+                .send()
+                .await;
+            let Err(error) = answer else {
+                return Ok(());
+            };
+            let error = CallError::new("s3:DeleteObject", error);
+            match Refusal::of(&error) {
+                // Whoever deleted it, perhaps this very call: it is gone.
+                Refusal::Missing if if_match.is_none() || attempts.lost_an_answer() => return Ok(()),
+                Refusal::Missing | Refusal::Precondition => return Err(StoreError::PreconditionFailed),
+                Refusal::Conflict if conflicts.wait().await => attempts.was_refused(),
+                Refusal::Conflict | Refusal::Other => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// What S3 means by an error.
+enum Refusal {
+    /// There is no such object.
+    Missing,
+    /// The object is in another state.
+    Precondition,
+    /// Another write of the key is under way.
+    Conflict,
+    /// Anything else.
+    Other,
+}
+
+impl Refusal {
+    fn of(error: &CallError) -> Self {
+        match (error.status(), error.code()) {
+            // Not `NoSuchBucket`: a wrong setting must not look like a deleted object.
+            (Some(404), None | Some("NoSuchKey" | "NotFound")) => Self::Missing,
+            (Some(412), _) => Self::Precondition,
+            (Some(409), _) => Self::Conflict,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Waits between tries of a write that conflicts with another one.
+#[derive(Default)]
+struct Conflicts(u32);
+
+impl Conflicts {
+    /// Whether to try again, after a while of random length that grows.
+    async fn wait(&mut self) -> bool {
+        if self.0 == CONFLICT_RETRIES {
+            return false;
+        }
+        let longest = CONFLICT_DELAY * 2_u32.pow(self.0);
+        tokio::time::sleep(longest.mul_f64(rand::random::<f64>())).await;
+        self.0 += 1;
+        true
+    }
+}
+
+/// Counts how often a request is sent: the SDK tries again when an answer is lost, and does not tell.
+#[derive(Clone, Debug, Default)]
+struct Attempts(Arc<Mutex<Sent>>);
+
+#[derive(Debug, Default)]
+struct Sent {
+    unanswered: u32,
+    checksum: Option<String>,
+}
+
+impl Attempts {
+    fn with<T>(&self, f: impl FnOnce(&mut Sent) -> T) -> T {
+        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether more was sent than the answer that the caller has in hand.
+    fn lost_an_answer(&self) -> bool {
+        self.with(|sent| sent.unanswered > 1)
+    }
+
+    /// The last request had no effect.
+    fn was_refused(&self) {
+        self.with(|sent| sent.unanswered = sent.unanswered.saturating_sub(1));
+    }
+
+    /// The CRC-32 that the SDK sent with the body.
+    fn checksum(&self) -> Option<String> {
+        self.with(|sent| sent.checksum.clone())
+    }
+}
+
+#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
+impl Intercept for Attempts {
+    fn name(&self) -> &'static str {
+        "Attempts"
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        _config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.with(|sent| {
+            sent.unanswered += 1;
+            sent.checksum = context.request().headers().get("x-amz-checksum-crc32").map(str::to_owned);
+        });
+        Ok(())
+    }
+}
+
+fn head_meta(key: &str, head: HeadObjectOutput) -> ObjectMeta {
+    ObjectMeta {
+        key: key.to_owned(),
+        size_bytes: size(head.content_length).unwrap_or_default(),
+        etag: unquoted(head.e_tag.as_deref()),
+        modified_at: millis(head.last_modified.as_ref()),
+        content_type: head.content_type,
+        cache_control: head.cache_control,
+        metadata: head.metadata.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
+    }
+}
+
+/// A key of a listing. There, unlike in a path, `+` is a space.
+fn decoded(key: &str) -> Result<String> {
+    percent_decode_str(&key.replace('+', " "))
+        .decode_utf8()
+        .map(Into::into)
+        .map_err(StoreError::unavailable)
+}
+
+fn page_size(limit: usize) -> i32 {
+    i32::try_from(limit.min(LIST_PAGE)).unwrap_or(i32::MAX)
+}
+
+fn quoted(etag: &str) -> String {
+    format!("\"{etag}\"")
+}
+
+fn unquoted(etag: Option<&str>) -> String {
+    etag.unwrap_or_default().trim_matches('"').to_owned()
+}
+
+fn size(length: Option<i64>) -> Option<u64> {
+    length.and_then(|length| u64::try_from(length).ok())
+}
+
+fn millis(time: Option<&DateTime>) -> UnixMillis {
+    let millis = time.and_then(|time| time.to_millis().ok());
+    UnixMillis(millis.and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default())
+}

@@ -1,0 +1,98 @@
+use std::io;
+
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
+use serde::Serialize;
+use serde_json::ser::{CompactFormatter, Formatter};
+use tintype_model::{Job, JobQueue, Result, StoreError};
+
+use super::CallError;
+
+/// Jobs in an SQS queue, beside the notifications that S3 sends to it.
+///
+/// A message's body is `{"tintype":1,"job":...}` with the job as `serde` writes it, in ASCII: SQS refuses U+FFFE,
+/// U+FFFF and most control characters, and keys may contain them. The X-Ray trace of the invocation that enqueues
+/// travels with the message.
+#[derive(Clone, Debug)]
+pub struct SqsQueue {
+    client: Client,
+    queue_url: String,
+}
+
+/// What a message of ours looks like. Fields are only ever added.
+#[derive(Serialize)]
+pub(super) struct Message<'a> {
+    pub(super) tintype: u32,
+    pub(super) job: &'a Job,
+}
+
+impl SqsQueue {
+    /// The queue of that URL.
+    #[must_use]
+    pub fn new(client: Client, queue_url: String) -> Self {
+        Self { client, queue_url }
+    }
+
+    /// Sends the job as part of an X-Ray trace.
+    pub(super) async fn send(&self, job: &Job, trace: Option<String>) -> Result<()> {
+        let body = to_ascii_json(&Message { tintype: 1, job }).map_err(StoreError::unavailable)?;
+        let mut call = self
+            .client
+            .send_message()
+            .queue_url(&self.queue_url)
+            .message_body(body);
+        if let Some(trace) = trace {
+            let value = MessageSystemAttributeValue::builder()
+                .data_type("String")
+                .string_value(trace)
+                .build()
+                .map_err(StoreError::unavailable)?;
+            call = call.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+        }
+        call.send()
+            .await
+            .map_err(|error| CallError::new("sqs:SendMessage", error))?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl JobQueue for SqsQueue {
+    async fn enqueue(&self, job: &Job) -> Result<()> {
+        self.send(job, current_trace()).await
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "not configuration: lambda_runtime sets it anew for every invocation"
+)]
+fn current_trace() -> Option<String> {
+    std::env::var("_X_AMZN_TRACE_ID").ok().filter(|trace| !trace.is_empty())
+}
+
+/// What `serde_json` writes, with every character outside printable ASCII escaped.
+pub(super) fn to_ascii_json(value: &impl Serialize) -> serde_json::Result<String> {
+    let mut json = Vec::new();
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut json, Ascii))?;
+    Ok(json.into_iter().map(char::from).collect())
+}
+
+/// Writes every character outside printable ASCII as `\uXXXX`.
+struct Ascii;
+
+impl Formatter for Ascii {
+    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, text: &str) -> io::Result<()> {
+        for character in text.chars() {
+            if matches!(character, ' '..='~') {
+                CompactFormatter.write_string_fragment(writer, character.encode_utf8(&mut [0; 4]))?;
+            } else {
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,113 @@
+use aws_sdk_dynamodb::Client;
+use serde_json::{Value, json};
+use tintype_model::testing::conformance::{order, ready, record, rejected};
+use tintype_model::{MetadataStore, PutRecord, Record, RecordFilter, Status, StoreError};
+
+use super::super::DynamoMetadataStore;
+use super::scripted::{Script, Step, lose_the_answer, respond};
+
+fn store(script: &Script) -> DynamoMetadataStore {
+    DynamoMetadataStore::new(Client::new(&script.config()), "table".to_owned())
+}
+
+fn answer(body: &Value) -> Step {
+    respond(200, &[], &body.to_string())
+}
+
+fn item(record: &Record) -> Value {
+    json!({"record": {"S": serde_json::to_string(record).unwrap()}})
+}
+
+#[tokio::test]
+async fn a_put_whose_answer_is_lost_is_refused_with_that_very_record() {
+    let mine = record("a", order(1, 0), ready("v", "k"));
+    let refusal = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+        "message": "The conditional request failed",
+        "Item": item(&mine),
+    });
+    let script = Script::new([lose_the_answer(), respond(400, &[], &refusal.to_string())]);
+    let result = store(&script).put(&mine).await.unwrap();
+    assert_eq!(result, PutRecord::Refused(Box::new(mine)));
+    script.finish();
+}
+
+#[tokio::test]
+async fn only_results_replace_provisional_records_of_the_same_order() {
+    for (status, replaces) in [(Status::Pending, false), (rejected(), true)] {
+        let script = Script::new([answer(&json!({}))]);
+        store(&script).put(&record("a", order(1, 0), status)).await.unwrap();
+        let sent = script.finish()[0].json();
+        let condition = sent["ConditionExpression"].as_str().unwrap();
+        assert_eq!(condition.contains("#order = :order AND #provisional = :true"), replaces);
+        // DynamoDB refuses names and values that the condition does not use.
+        for kind in ["ExpressionAttributeNames", "ExpressionAttributeValues"] {
+            for name in sent[kind].as_object().unwrap().keys() {
+                assert!(condition.contains(name), "{name} in {condition}");
+            }
+        }
+    }
+}
+
+/// Answers to the queries of a listing by status, of which the first shard holds `keys`.
+fn shards(keys: &[&str]) -> Vec<Step> {
+    let items: Vec<Value> = keys.iter().map(|key| json!({"key": {"S": key}})).collect();
+    let mut steps = vec![answer(&json!({"Items": items, "Count": items.len()}))];
+    steps.extend((1..8).map(|_| answer(&json!({"Items": [], "Count": 0}))));
+    steps
+}
+
+fn rejected_ones() -> RecordFilter {
+    RecordFilter {
+        status: Some("rejected".to_owned()),
+        ..RecordFilter::default()
+    }
+}
+
+#[tokio::test]
+async fn items_that_were_left_out_are_asked_for_again() {
+    let [a, b] = ["a", "b"].map(|key| record(key, order(1, 0), rejected()));
+    let left = json!({"table": {"Keys": [{"pk": {"S": "image#a"}}]}});
+    let mut steps = shards(&["a", "b"]);
+    steps.push(answer(&json!({"Responses": {"table": [item(&b)]}, "UnprocessedKeys": left})));
+    steps.push(answer(&json!({"Responses": {"table": [item(&a)]}, "UnprocessedKeys": {}})));
+    let script = Script::new(steps);
+    let page = store(&script).list(&rejected_ones(), None, 2).await.unwrap();
+    assert_eq!((page.items, page.next), (vec![a, b], None));
+    let sent = script.finish();
+    assert_eq!(sent.last().unwrap().json()["RequestItems"], left);
+}
+
+#[tokio::test]
+async fn items_that_are_always_left_out_make_the_store_unavailable() {
+    let left = json!({"table": {"Keys": [{"pk": {"S": "image#a"}}]}});
+    let mut steps = shards(&["a"]);
+    steps.extend((0..7).map(|_| answer(&json!({"Responses": {}, "UnprocessedKeys": left}))));
+    let script = Script::new(steps);
+    let result = store(&script).list(&rejected_ones(), None, 2).await;
+    assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+    script.finish();
+}
+
+#[tokio::test]
+async fn a_record_whose_status_has_moved_is_not_listed_and_takes_no_place() {
+    let moved = record("a", order(2, 0), ready("v", "k"));
+    let [b, c] = ["b", "c"].map(|key| record(key, order(1, 0), rejected()));
+    let mut steps = shards(&["a", "b", "c"]);
+    steps.push(answer(&json!({"Responses": {"table": [item(&b), item(&moved)]}})));
+    steps.push(answer(&json!({"Responses": {"table": [item(&c)]}})));
+    let script = Script::new(steps);
+    let page = store(&script).list(&rejected_ones(), None, 1).await.unwrap();
+    assert_eq!((page.items, page.next.as_deref()), (vec![b], Some("b")));
+    script.finish();
+}
+
+#[tokio::test]
+async fn a_throttled_call_names_the_code() {
+    let body = json!({"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow down"});
+    let script = Script::new((0..3).map(|_| respond(400, &[("x-amzn-requestid", "R1")], &body.to_string())));
+    let error = store(&script).get(&record("a", order(1, 0), rejected()).key).await.unwrap_err();
+    let text = tintype_model::error_chain(&error);
+    assert!(text.contains("dynamodb:GetItem was answered 400 ThrottlingException (slow down), request R1"), "{text}");
+    script.finish();
+}

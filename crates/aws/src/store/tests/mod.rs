@@ -1,0 +1,4 @@
+mod metadata;
+mod object;
+mod queue;
+mod scripted;

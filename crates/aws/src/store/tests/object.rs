@@ -1,0 +1,174 @@
+use std::collections::BTreeMap;
+
+use aws_sdk_s3::Client;
+use bytes::Bytes;
+use tintype_model::{GetOptions, ObjectStore, Precondition, PutOptions, StoreError};
+
+use super::super::S3ObjectStore;
+use super::scripted::{Script, Step, lose_the_answer, respond};
+
+const CONFLICT: &str = "<Error><Code>ConditionalRequestConflict</Code><Message>busy</Message></Error>";
+const REFUSED: &str = "<Error><Code>PreconditionFailed</Code><Message>no</Message></Error>";
+const NO_SUCH_KEY: &str = "<Error><Code>NoSuchKey</Code><Message>no</Message></Error>";
+/// CRC-32 of `hello` in Base64.
+const CRC_OF_HELLO: &str = "NhCmhg==";
+
+fn store(script: &Script) -> S3ObjectStore {
+    S3ObjectStore::new(Client::new(&script.config()), "bucket".to_owned())
+}
+
+fn written() -> Step {
+    respond(200, &[("etag", "\"new\"")], "")
+}
+
+fn create() -> PutOptions {
+    PutOptions {
+        precondition: Precondition::Absent,
+        metadata: BTreeMap::from([("tintype-order".to_owned(), "01".to_owned())]),
+        ..PutOptions::default()
+    }
+}
+
+fn stored(order: &str, checksum: &str) -> Step {
+    respond(
+        200,
+        &[
+            ("etag", "\"new\""),
+            ("content-length", "5"),
+            ("x-amz-meta-tintype-order", order),
+            ("x-amz-checksum-crc32", checksum),
+        ],
+        "",
+    )
+}
+
+#[tokio::test]
+async fn a_conflicting_write_is_tried_again() {
+    let script = Script::new([respond(409, &[], CONFLICT), respond(409, &[], CONFLICT), written()]);
+    let meta = store(&script).put("a", Bytes::from("hello"), create()).await.unwrap();
+    assert_eq!(meta.etag, "new");
+    for sent in script.finish() {
+        assert_eq!(sent.header("if-none-match"), Some("*"));
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_conflicts_for_ever_is_unavailable() {
+    let script = Script::new((0..6).map(|_| respond(409, &[], CONFLICT)));
+    let result = store(&script).put("a", Bytes::from("hello"), create()).await;
+    assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+    script.finish();
+}
+
+#[tokio::test]
+async fn a_refusal_after_conflicts_is_a_refusal() {
+    let script = Script::new([respond(409, &[], CONFLICT), respond(412, &[], REFUSED)]);
+    let result = store(&script).put("a", Bytes::from("hello"), create()).await;
+    assert!(matches!(result, Err(StoreError::PreconditionFailed)), "{result:?}");
+    script.finish();
+}
+
+#[tokio::test]
+async fn a_write_refused_because_of_itself_succeeds() {
+    let script = Script::new([lose_the_answer(), respond(412, &[], REFUSED), stored("01", CRC_OF_HELLO)]);
+    let meta = store(&script).put("a", Bytes::from("hello"), create()).await.unwrap();
+    assert_eq!(meta.etag, "new");
+    let sent = script.finish();
+    assert_eq!(sent[1].header("x-amz-checksum-crc32"), Some(CRC_OF_HELLO));
+    assert_eq!(sent[2].method, "HEAD");
+}
+
+#[tokio::test]
+async fn a_write_refused_because_of_another_one_is_refused_after_a_lost_answer_too() {
+    for other in [
+        stored("02", CRC_OF_HELLO),
+        stored("01", "AAAAAA=="),
+        respond(404, &[], ""),
+    ] {
+        let script = Script::new([lose_the_answer(), respond(412, &[], REFUSED), other]);
+        let result = store(&script).put("a", Bytes::from("hello"), create()).await;
+        assert!(matches!(result, Err(StoreError::PreconditionFailed)), "{result:?}");
+        script.finish();
+    }
+}
+
+#[tokio::test]
+async fn a_delete_refused_because_of_itself_succeeds() {
+    let etag = || Precondition::Etag("old".to_owned());
+    let script = Script::new([lose_the_answer(), respond(404, &[], NO_SUCH_KEY)]);
+    store(&script).delete("a", etag()).await.unwrap();
+    assert_eq!(script.finish()[1].header("if-match"), Some("\"old\""));
+
+    let script = Script::new([respond(404, &[], NO_SUCH_KEY)]);
+    let result = store(&script).delete("a", etag()).await;
+    assert!(matches!(result, Err(StoreError::PreconditionFailed)), "{result:?}");
+    script.finish();
+}
+
+#[tokio::test]
+async fn forbidden_and_missing_buckets_are_not_missing_objects() {
+    for (status, code) in [(403, "AccessDenied"), (404, "NoSuchBucket")] {
+        let body = format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
+        let script = Script::new([respond(status, &[("x-amz-request-id", "R1")], &body)]);
+        let error = store(&script).get("a", GetOptions::default()).await.unwrap_err();
+        let text = tintype_model::error_chain(&error);
+        assert!(matches!(error, StoreError::Unavailable(_)), "{text}");
+        assert!(text.contains(code) && text.contains("R1"), "{text}");
+        script.finish();
+    }
+}
+
+#[tokio::test]
+async fn a_large_object_is_refused_by_its_length_alone() {
+    let script = Script::new([respond(
+        200,
+        &[("content-length", "1000000000000"), ("etag", "\"e\"")],
+        "the body is not this long, and reading it would fail",
+    )]);
+    let options = GetOptions {
+        max_bytes: Some(1000),
+        ..GetOptions::default()
+    };
+    let result = store(&script).get("a", options).await;
+    assert!(
+        matches!(result, Err(StoreError::TooLarge { size_bytes: 1_000_000_000_000 })),
+        "{result:?}"
+    );
+    script.finish();
+}
+
+#[tokio::test]
+async fn the_key_soap_is_asked_for_in_path_style() {
+    let script = Script::new([respond(200, &[], ""), respond(200, &[], "")]);
+    let store = store(&script);
+    store.head("soap").await.unwrap();
+    store.head("soap/a").await.unwrap();
+    let sent = script.finish();
+    assert_eq!(sent[0].uri, "https://s3.eu-north-1.amazonaws.com/bucket/soap");
+    assert_eq!(sent[1].uri, "https://bucket.s3.eu-north-1.amazonaws.com/soap/a");
+}
+
+#[tokio::test]
+async fn listings_are_read_on_and_decoded() {
+    let page = |rest: &str, keys: &[&str]| {
+        let contents: String = keys
+            .iter()
+            .map(|key| format!("<Contents><Key>{key}</Key><Size>1</Size><ETag>\"e\"</ETag></Contents>"))
+            .collect();
+        respond(200, &[], &format!("<ListBucketResult>{rest}{contents}</ListBucketResult>"))
+    };
+    // S3 may give fewer keys than it was asked for.
+    let script = Script::new([
+        page(
+            "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>",
+            &["a+b", "a%2Bb"],
+        ),
+        page("<IsTruncated>false</IsTruncated>", &["a/%01%0A", "caf%C3%A9"]),
+    ]);
+    let found = store(&script).list("a", Some("a"), 5).await.unwrap();
+    let keys: Vec<&str> = found.items.iter().map(|entry| entry.key.as_str()).collect();
+    assert_eq!((keys, found.next), (vec!["a b", "a+b", "a/\u{1}\n", "caf\u{e9}"], None));
+    let sent = script.finish();
+    assert!(sent[0].uri.contains("encoding-type=url") && sent[0].uri.contains("max-keys=5"), "{}", sent[0].uri);
+    assert!(sent[1].uri.contains("continuation-token=t") && sent[1].uri.contains("max-keys=3"), "{}", sent[1].uri);
+}

@@ -1,0 +1,118 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The least time that is kept to leave word in records and to set visibilities.
+const LEAST_RESERVE: Duration = Duration::from_secs(2);
+
+/// The part of the invocation's time that is kept for it when that is more.
+const RESERVE_SHARE: u32 = 10;
+
+/// The part of the remaining time that reading the source, writing the renditions and the record may take beside
+/// rendering.
+const TRANSFER_SHARE: u32 = 10;
+
+/// A deadline for rendering is never shortened below this: it would turn a slow machine into a rejected picture.
+const LEAST_RENDER: Duration = Duration::from_secs(10);
+
+/// How the time of one invocation is spent.
+///
+/// The end of an invocation is given in wall-clock time and turned into monotonic time once, at its start. No timer
+/// outlives an invocation, so whatever clocks do while Lambda has the machine frozen concerns none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    /// Work in hand is dropped at this moment and reported as failed.
+    pub(super) stop_at: Instant,
+    /// Visibilities and records that are not settled at this moment are left as they are, so that the answer is in
+    /// time. What remains then is for sending it.
+    pub(super) settle_by: Instant,
+    /// How long one render may take. A render that dies is repeated once, alone, and both fit before `stop_at` when
+    /// the invocation has at least [`LEAST_RENDER`] for each; a picture that takes longer then gets its answer
+    /// (`decoder_killed`) instead of five receives and the dead-letter queue.
+    pub(super) render: Duration,
+}
+
+impl Budget {
+    /// Of an invocation that has `remaining` from `now`; `configured` is the longest that a render may take.
+    pub(super) fn new(now: Instant, remaining: Duration, configured: Duration) -> Self {
+        let reserve = (remaining / RESERVE_SHARE).max(LEAST_RESERVE);
+        let usable = remaining.saturating_sub(reserve);
+        let twice = usable.saturating_sub(usable / TRANSFER_SHARE);
+        Self {
+            stop_at: now + usable,
+            settle_by: now + remaining.saturating_sub(reserve / 4),
+            render: (twice / 2).max(LEAST_RENDER).min(configured),
+        }
+    }
+
+    /// Whether a further message is worth starting: there is time for one render. Dropping it half-way would only cost
+    /// a receive that the queue gives it back for.
+    pub(super) fn allows_another(&self, now: Instant) -> bool {
+        self.stop_at.saturating_duration_since(now) >= self.render
+    }
+
+    /// Whether anything can be started at all.
+    pub(super) fn is_spent(&self, now: Instant) -> bool {
+        now >= self.stop_at
+    }
+}
+
+/// How long a message that failed stays invisible: 15 s after its first receive, twice as long after each further one.
+/// Without this a retry would wait until the queue's visibility timeout is over, which is six times the function's.
+pub(super) fn retry_delay(receives: u32) -> Duration {
+    /// The longest that SQS keeps a message invisible.
+    const MOST: u64 = 12 * 60 * 60;
+    let doubled = 15_u64.saturating_mul(1 << receives.saturating_sub(1).min(20));
+    Duration::from_secs(doubled.min(MOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    #[test]
+    fn time_is_kept_to_finish_and_two_renders_fit_into_the_rest() {
+        let configured = seconds(40.0);
+        for (remaining, stop, settle, render) in [
+            // The template's 120 s: the configured deadline fits twice.
+            (120.0, 108.0, 117.0, 40.0),
+            (900.0, 810.0, 877.5, 40.0),
+            // It does not: half of what remains after a tenth for transfers.
+            (60.0, 54.0, 58.5, 24.3),
+            (20.0, 18.0, 19.5, 10.0),
+            (3.0, 1.0, 2.5, 10.0),
+            (1.0, 0.0, 0.5, 10.0),
+            (0.0, 0.0, 0.0, 10.0),
+        ] {
+            let now = Instant::now();
+            let budget = Budget::new(now, seconds(remaining), configured);
+            assert_eq!(budget.stop_at - now, seconds(stop), "{remaining}");
+            assert_eq!(budget.settle_by - now, seconds(settle), "{remaining}");
+            assert_eq!(budget.render, seconds(render), "{remaining}");
+            assert_eq!(budget.is_spent(now), stop == 0.0, "{remaining}");
+        }
+        let brief = Budget::new(Instant::now(), seconds(120.0), seconds(5.0));
+        assert_eq!(brief.render, seconds(5.0), "the configured deadline is never extended");
+    }
+
+    #[test]
+    fn another_message_is_started_only_with_time_for_a_render() {
+        let now = Instant::now();
+        let budget = Budget::new(now, seconds(120.0), seconds(40.0));
+        assert!(budget.allows_another(now + seconds(68.0)));
+        assert!(!budget.allows_another(now + seconds(68.1)));
+        assert!(!budget.allows_another(now + seconds(500.0)));
+    }
+
+    #[test]
+    fn retries_wait_twice_as_long_each_time() {
+        let delays = (1..=6).map(|receives| retry_delay(receives).as_secs());
+        assert_eq!(delays.collect::<Vec<_>>(), [15, 30, 60, 120, 240, 480]);
+        assert_eq!(retry_delay(0).as_secs(), 15);
+        assert_eq!(retry_delay(u32::MAX).as_secs(), 43_200);
+    }
+}

@@ -1,0 +1,399 @@
+//! The worker function: messages of the queue in, renditions and records out.
+
+mod account;
+mod budget;
+mod remote;
+mod rendering;
+mod resolve;
+mod start;
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures::FutureExt;
+use futures::future::join_all;
+use lambda_runtime::{Context, LambdaEvent};
+use tintype_model::{Job, MetadataStore, ObjectStore, Outcome, RejectionCode, Skip, Work, error_chain};
+use tintype_pipeline::{Pipeline, Ports, Settings};
+use tokio::time::{Instant, timeout_at};
+use tracing::Instrument;
+
+use self::account::Account;
+use self::budget::{Budget, retry_delay};
+use self::rendering::Metered;
+use self::resolve::{Resolution, Task, resolve, subject};
+use crate::event::{BatchItemFailure, BatchResponse, Body, BodyError, Notice, SqsEvent, SqsMessage};
+
+pub use self::remote::{Caches, Distribution, RemoteError, SqsVisibility, Visibility};
+pub use self::rendering::Rendering;
+pub use self::start::main;
+
+/// Why a message was not done. It stays in the queue, and after its last receive it goes to the dead-letter queue.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("the message cannot be understood")]
+    Body(#[source] BodyError),
+    #[error("the event is from the processed bucket {0:?}: its notification would feed the pipeline with its own output")]
+    OwnOutput(String),
+    #[error("the event is from bucket {found:?}, not from {expected:?}")]
+    OtherBucket { found: String, expected: String },
+    #[error(transparent)]
+    Pipeline(#[from] tintype_pipeline::Error),
+    #[error("another job took the same place in the order, or the source changed meanwhile")]
+    Raced,
+    #[error("the caches could not be told of the removal")]
+    Caches(#[source] RemoteError),
+    #[error("the invocation's time was over")]
+    OutOfTime,
+    #[error("there was not enough time left to start")]
+    NotStarted,
+    #[error("the worker panicked: {0}")]
+    Panicked(String),
+}
+
+/// What the worker works with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The raw bucket.
+    pub sources: Arc<dyn ObjectStore>,
+    /// The processed bucket.
+    pub renditions: Arc<dyn ObjectStore>,
+    /// The records.
+    pub metadata: Arc<dyn MetadataStore>,
+    /// Where hostile bytes are decoded.
+    pub rendering: Arc<dyn Rendering>,
+    /// The queue that the messages come from.
+    pub queue: Arc<dyn Visibility>,
+    /// The caches that are told of removals, if there are any.
+    pub caches: Option<Arc<dyn Caches>>,
+}
+
+/// What the worker has to know.
+#[derive(Clone, Debug)]
+pub struct WorkerSettings {
+    /// The pipeline's own.
+    pub pipeline: Settings,
+    /// Name of the bucket that events may come from.
+    pub raw_bucket: String,
+    /// Name of the bucket that they must never come from.
+    pub processed_bucket: String,
+    /// How often the queue delivers a message before it is dead.
+    pub max_receives: u32,
+    /// The longest that one render may take.
+    pub render_deadline: Duration,
+    /// Dimension of the metrics.
+    pub environment: String,
+}
+
+/// The worker.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    parts: Parts,
+    settings: WorkerSettings,
+}
+
+/// One thing that a message asks for.
+#[derive(Clone, Debug)]
+enum Item {
+    Job(Job),
+    Notice(Notice),
+}
+
+/// A message that was not done.
+#[derive(Debug)]
+struct Failed<'a> {
+    message: &'a SqsMessage,
+    /// What failed of it, as far as its place in the order is known.
+    items: Vec<(Option<Job>, String)>,
+}
+
+impl Worker {
+    /// A worker.
+    #[must_use]
+    pub const fn new(parts: Parts, settings: WorkerSettings) -> Self {
+        Self { parts, settings }
+    }
+
+    /// Does the messages of one invocation one after another, in the time that it has, and tells which of them the
+    /// queue must deliver again.
+    ///
+    /// A message that failed is hidden for a growing time first; when this was its last receive, the records of its
+    /// keys say so. Nothing that is in a message makes this fail as a whole.
+    pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> BatchResponse {
+        let (event, context) = event.into_parts();
+        let now = Instant::now();
+        let remaining = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+        let budget = Budget::new(now, remaining, self.settings.render_deadline);
+        let account = Account::default();
+        let pipeline = self.pipeline(&budget, &account);
+        let mut failures = Vec::new();
+        for (index, message) in event.records.iter().enumerate() {
+            let span = tracing::info_span!(
+                "message",
+                request_id = context.request_id,
+                trace_id = context.xray_trace_id,
+                message_id = message.message_id,
+                receive_count = message.receives(),
+            );
+            // The first one gets whatever time there is.
+            let startable = !budget.is_spent(Instant::now())
+                && (index == 0 || budget.allows_another(Instant::now()));
+            let done = self.message(&pipeline, message, &budget, startable, &account);
+            if let Err(failed) = done.instrument(span.clone()).await {
+                failures.push((failed, span));
+            }
+        }
+        let settle = |(failed, span): (Failed<'_>, tracing::Span)| {
+            let identifier = failed.message.message_id.clone();
+            let pipeline = &pipeline;
+            async move {
+                let settled = self.settle(pipeline, failed).instrument(span.clone());
+                if timeout_at(budget.settle_by, settled).await.is_err() {
+                    span.in_scope(|| tracing::warn!("no time left to settle a failure with queue and record"));
+                }
+                BatchItemFailure {
+                    item_identifier: identifier,
+                }
+            }
+        };
+        let batch_item_failures = join_all(failures.into_iter().map(settle)).await;
+        self.report(&account, &context);
+        BatchResponse { batch_item_failures }
+    }
+
+    fn pipeline(&self, budget: &Budget, account: &Account) -> Pipeline {
+        let renderer = Metered {
+            renderer: self.parts.rendering.within(budget.render),
+            renders: Arc::clone(&account.renders),
+        };
+        let ports = Ports {
+            sources: Arc::clone(&self.parts.sources),
+            renditions: Arc::clone(&self.parts.renditions),
+            metadata: Arc::clone(&self.parts.metadata),
+            renderer: Arc::new(renderer),
+        };
+        Pipeline::new(ports, self.settings.pipeline.clone())
+    }
+
+    /// Does everything that one message asks for. It fails as a whole; what was done of it is a duplicate then, when
+    /// it comes again.
+    async fn message<'a>(
+        &self,
+        pipeline: &Pipeline,
+        message: &'a SqsMessage,
+        budget: &Budget,
+        startable: bool,
+        account: &Account,
+    ) -> Result<(), Failed<'a>> {
+        let items = match Body::parse(&message.body) {
+            Ok(Body::Test) => {
+                tracing::info!(outcome = "ignored", "S3 tested the notification");
+                return Ok(());
+            }
+            Ok(Body::Job(job)) => vec![Item::Job(job)],
+            Ok(Body::Records(notices)) => notices.into_iter().map(Item::Notice).collect(),
+            Err(error) => {
+                account.failed();
+                return Err(Failed {
+                    message,
+                    items: vec![(None, log_failure(None, &Error::Body(error)))],
+                });
+            }
+        };
+        let mut failed = Vec::new();
+        for item in items {
+            let started = Instant::now();
+            let done = if startable && !budget.is_spent(started) {
+                self.in_time(pipeline, &item, budget, account).await
+            } else {
+                Err(Error::NotStarted)
+            };
+            match done {
+                Ok(()) => {}
+                Err(error) => {
+                    account.failed();
+                    failed.push((item.subject(), log_failure(Some(&item), &error)));
+                }
+            }
+        }
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(Failed {
+                message,
+                items: failed,
+            })
+        }
+    }
+
+    /// Does one item, or drops it, and with it its rendering process, when the invocation's time is over.
+    async fn in_time(
+        &self,
+        pipeline: &Pipeline,
+        item: &Item,
+        budget: &Budget,
+        account: &Account,
+    ) -> Result<(), Error> {
+        // A panic takes its own message with it, not those that were done before it.
+        let work = AssertUnwindSafe(self.item(pipeline, item, account)).catch_unwind();
+        match timeout_at(budget.stop_at, work).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(panic)) => Err(Error::Panicked(panic_message(panic.as_ref()).to_owned())),
+            Err(_) => Err(Error::OutOfTime),
+        }
+    }
+
+    async fn item(&self, pipeline: &Pipeline, item: &Item, account: &Account) -> Result<(), Error> {
+        let started = Instant::now();
+        let task = match item {
+            Item::Job(job) => Task::of(job.clone()),
+            Item::Notice(notice) => {
+                self.guard(&notice.bucket)?;
+                match resolve(&*self.parts.sources, &*self.parts.metadata, notice).await? {
+                    Resolution::Work(task) => task,
+                    Resolution::Nothing(reason) => {
+                        account.skipped();
+                        tracing::info!(image.key = %notice.key, outcome = "skipped", reason, "nothing to do");
+                        return Ok(());
+                    }
+                    Resolution::Unknown(name) => {
+                        account.ignored();
+                        tracing::warn!(
+                            image.key = %notice.key, outcome = "ignored", event.name = name,
+                            "an event that pictures do not depend on, or of an unknown kind"
+                        );
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        let outcome = pipeline.process(&task.job).await?;
+        let lost = matches!(outcome, Outcome::Skipped(Skip::Duplicate | Skip::Superseded));
+        if task.made_up_order && lost {
+            return Err(Error::Raced);
+        }
+        self.tell_caches(&task, &outcome).await?;
+        account.count(&outcome);
+        log_outcome(&task.job, &outcome, started.elapsed());
+        Ok(())
+    }
+
+    /// The output never triggers the pipeline: two buckets, and only events of one of them count.
+    fn guard(&self, bucket: &str) -> Result<(), Error> {
+        if bucket == self.settings.processed_bucket {
+            return Err(Error::OwnOutput(bucket.to_owned()));
+        }
+        if bucket != self.settings.raw_bucket {
+            return Err(Error::OtherBucket {
+                found: bucket.to_owned(),
+                expected: self.settings.raw_bucket.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// After a removal. A duplicate may be the retry of one whose caches could not be told.
+    async fn tell_caches(&self, task: &Task, outcome: &Outcome) -> Result<(), Error> {
+        let removed = match (&task.job.work, outcome) {
+            (Work::Remove, Outcome::Processed | Outcome::Skipped(Skip::Duplicate)) => task.invalidate,
+            (Work::Remove, Outcome::Skipped(Skip::Superseded | Skip::FolderMarker) | Outcome::Rejected(_))
+            | (Work::Render { .. }, _) => false,
+        };
+        let key = &task.job.key;
+        match &self.parts.caches {
+            // What cannot travel through a CDN was never cached.
+            Some(caches) if removed && key.check_servable(&self.settings.pipeline.recipe).is_ok() => caches
+                .forget(&remote::reference(key, &task.job.order), remote::cached_paths(key))
+                .await
+                .map_err(Error::Caches),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What has to be done about a failed message before it is reported. Nothing of it is needed for the message to
+    /// come again, so failures are only logged.
+    async fn settle(&self, pipeline: &Pipeline, failed: Failed<'_>) {
+        let receives = failed.message.receives();
+        let last = receives >= self.settings.max_receives;
+        if last {
+            for (job, cause) in failed.items {
+                tracing::error!(
+                    image.key = job.as_ref().map(|job| tracing::field::display(&job.key)),
+                    error = cause, receive_count = receives, "given up: it goes to the dead-letter queue"
+                );
+                let Some(job) = job else { continue };
+                if let Err(error) = pipeline.give_up(&job, cause, receives).await {
+                    tracing::warn!(image.key = %job.key, error = error_chain(&error), "the record does not show it");
+                }
+            }
+        }
+        // A dead message is moved when it would be received next: nothing is gained by waiting.
+        let delay = if last { Duration::ZERO } else { retry_delay(receives) };
+        if let Err(error) = self.parts.queue.hide(&failed.message.receipt_handle, delay).await {
+            tracing::warn!(
+                error = error_chain(&*error),
+                "the next try comes when the queue's own visibility timeout is over"
+            );
+        }
+    }
+
+    fn report(&self, account: &Account, context: &Context) {
+        let document = account.document(&self.settings.environment, SystemTime::now().into(), context);
+        crate::telemetry::write_metrics(&document);
+    }
+}
+
+impl Item {
+    fn subject(&self) -> Option<Job> {
+        match self {
+            Self::Job(job) => Some(job.clone()),
+            Self::Notice(notice) => subject(notice),
+        }
+    }
+
+    fn key(&self) -> &tintype_model::ObjectKey {
+        match self {
+            Self::Job(job) => &job.key,
+            Self::Notice(notice) => &notice.key,
+        }
+    }
+}
+
+fn log_failure(item: Option<&Item>, error: &Error) -> String {
+    let cause = error_chain(error);
+    tracing::warn!(
+        image.key = item.map(|item| tracing::field::display(item.key())),
+        outcome = "failed",
+        error = cause,
+        "not done, the queue keeps it"
+    );
+    cause
+}
+
+fn log_outcome(job: &Job, outcome: &Outcome, took: Duration) {
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match outcome {
+        Outcome::Processed => {
+            tracing::info!(image.key = %job.key, outcome = "processed", duration_ms, "processed");
+        }
+        Outcome::Skipped(skip) => {
+            tracing::info!(image.key = %job.key, outcome = "skipped", duration_ms, reason = ?skip, "nothing to do");
+        }
+        Outcome::Rejected(rejection) => {
+            let code: RejectionCode = rejection.code;
+            tracing::info!(
+                image.key = %job.key, outcome = "rejected", duration_ms,
+                code = code.name(), detail = rejection.detail, "rejected"
+            );
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests;

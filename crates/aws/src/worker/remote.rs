@@ -1,0 +1,113 @@
+//! What the worker asks of services besides storing.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
+use sha2::{Digest, Sha256};
+use tintype_model::{ObjectKey, Order, encode_path};
+
+/// A service's own error.
+pub type RemoteError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The queue, as far as it decides when a message comes back.
+#[async_trait]
+pub trait Visibility: Send + Sync + std::fmt::Debug {
+    /// Hides the message of that receive for `delay` from now.
+    ///
+    /// # Errors
+    /// When the queue does not answer or no longer knows the receive.
+    async fn hide(&self, receipt_handle: &str, delay: Duration) -> Result<(), RemoteError>;
+}
+
+/// The caches in front of the store of renditions.
+#[async_trait]
+pub trait Caches: Send + Sync + std::fmt::Debug {
+    /// Has them forget everything under these paths. Asking again with the same reference and paths does nothing more.
+    ///
+    /// # Errors
+    /// When the request is not accepted.
+    async fn forget(&self, reference: &str, paths: Vec<String>) -> Result<(), RemoteError>;
+}
+
+/// An SQS queue.
+#[derive(Clone, Debug)]
+pub struct SqsVisibility {
+    client: aws_sdk_sqs::Client,
+    queue_url: String,
+}
+
+impl SqsVisibility {
+    /// That queue.
+    #[must_use]
+    pub const fn new(client: aws_sdk_sqs::Client, queue_url: String) -> Self {
+        Self { client, queue_url }
+    }
+}
+
+#[async_trait]
+impl Visibility for SqsVisibility {
+    async fn hide(&self, receipt_handle: &str, delay: Duration) -> Result<(), RemoteError> {
+        let seconds = i32::try_from(delay.as_secs())?;
+        self.client
+            .change_message_visibility()
+            .queue_url(&self.queue_url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(seconds)
+            .send()
+            .await?;
+        Ok(())
+    }
+}
+
+/// A CloudFront distribution.
+#[derive(Clone, Debug)]
+pub struct Distribution {
+    client: aws_sdk_cloudfront::Client,
+    id: String,
+}
+
+impl Distribution {
+    /// That distribution.
+    #[must_use]
+    pub const fn new(client: aws_sdk_cloudfront::Client, id: String) -> Self {
+        Self { client, id }
+    }
+}
+
+#[async_trait]
+impl Caches for Distribution {
+    async fn forget(&self, reference: &str, paths: Vec<String>) -> Result<(), RemoteError> {
+        let paths = Paths::builder()
+            .quantity(i32::try_from(paths.len())?)
+            .set_items(Some(paths))
+            .build()?;
+        let batch = InvalidationBatch::builder()
+            .caller_reference(reference)
+            .paths(paths)
+            .build()?;
+        self.client
+            .create_invalidation()
+            .distribution_id(&self.id)
+            .invalidation_batch(batch)
+            .send()
+            .await?;
+        Ok(())
+    }
+}
+
+/// Every path that renditions of the key may be cached under: as viewers ask for them, and as the distribution's
+/// function rewrites them, since it is not documented which of the two an invalidation is compared with (CloudFront
+/// developer guide, "Changing the URI": invalidate both).
+///
+/// Paths of other keys that start with this one and a slash are among them; they are only fetched again.
+pub(super) fn cached_paths(key: &ObjectKey) -> Vec<String> {
+    let key = encode_path(key.as_str());
+    vec![format!("/img/{key}/*"), format!("/v/{key}/*"), format!("/{key}/*")]
+}
+
+/// Names the invalidation for this removal of the key, so that a retry repeats it instead of paying for another one.
+pub(super) fn reference(key: &ObjectKey, order: &Order) -> String {
+    let digest = Sha256::digest(format!("{order} {}", key.as_str()));
+    format!("tintype-{}", hex::encode(&digest[..16]))
+}

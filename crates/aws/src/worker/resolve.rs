@@ -1,0 +1,190 @@
+//! From what S3 says happened to what has to be done.
+
+use tintype_model::{
+    Job, MetadataStore, ObjectKey, ObjectStore, Order, Record, Sequencer, Status, StoreError, Work,
+};
+use tintype_pipeline::{Error, Result};
+
+use crate::event::{Change, Notice};
+
+/// What a notice comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Resolution {
+    /// Something to do.
+    Work(Task),
+    /// Another event has, or had, something to do.
+    Nothing(&'static str),
+    /// Not an event that pictures depend on.
+    Unknown(String),
+}
+
+/// A job with what the caller has to know of where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Task {
+    pub(super) job: Job,
+    /// Whether caches must be told when this removes the picture.
+    pub(super) invalidate: bool,
+    /// The order was not sent by S3 but taken from the record as it was. Losing to another job of that order does not
+    /// mean that this one was done.
+    pub(super) made_up_order: bool,
+}
+
+impl Task {
+    /// Work that was ordered when it was sent.
+    pub(super) const fn of(job: Job) -> Self {
+        Self {
+            job,
+            invalidate: true,
+            made_up_order: false,
+        }
+    }
+}
+
+/// What has to be done about a notice.
+///
+/// A write says itself what it wrote. A removal does not say what is left, because in a bucket with versions it can
+/// take away the current version (delete marker), bring back the one before it (deletion of the current version, or of
+/// the marker), or concern nobody (deletion of an old version). So the source is asked:
+///
+/// | event | key is gone | key is there |
+/// |---|---|---|
+/// | `Created` | — | render the version of the event |
+/// | `Hidden` (a delete marker was created) | remove | nothing: a newer event brought it back |
+/// | `Deleted` (by somebody) | remove | render what is there |
+/// | `Expired` (by a lifecycle rule) | remove | nothing: an old version went, or a newer event brought it back |
+///
+/// Each is done at the event's own order. Why that is right whatever else happens: S3 is consistent, so what is seen
+/// here is the source after this event, perhaps after newer ones. Take the newest event of a key that changed what the
+/// key shows. When it is processed, what is seen is what the key shows for good, so its own job ends in the right
+/// state; and every other job of the key is older, so it can neither replace that state later nor, once the record
+/// is there, at all. What older jobs do before is provisional, and renders are made only of the very `ETag` that they
+/// name.
+///
+/// That needs the newest event to *write its order* into the record, even when the record already shows the right
+/// source: an older job that read the source before the change may still be rendering (put 2 is in hand, version 2 is
+/// deleted, version 1 is what the record shows: doing nothing now lets put 2 publish a version that is gone). So
+/// `Deleted` renders again instead of comparing `ETag`s; deleting versions by hand is rare. `Expired` is not rare, it
+/// comes for every version that was ever replaced, but it never changes what is there: lifecycle rules hide current
+/// versions behind a marker, which is another event, and delete permanently only what is not current (S3 user guide,
+/// "Understanding and managing lifecycle events"). `Hidden` with the key there is not the newest event.
+///
+/// A tombstone is likewise written even over a tombstone; only the caches need not be told again when a lifecycle rule
+/// deletes the versions of a key that was removed before, since each told path costs money.
+///
+/// Without a sequencer (some emulators, no S3) the source's present state is compared with the record, and work takes
+/// the record's next revision, or an order before every real one when there is no record. Two such jobs can take the
+/// same revision; the one that loses has to look again ([`Task::made_up_order`]).
+///
+/// # Errors
+/// When a store does not answer.
+pub(super) async fn resolve(
+    sources: &dyn ObjectStore,
+    metadata: &dyn MetadataStore,
+    notice: &Notice,
+) -> Result<Resolution> {
+    let key = &notice.key;
+    if let Change::Unknown { name } = &notice.change {
+        return Ok(Resolution::Unknown(name.clone()));
+    }
+    let Some(sequencer) = &notice.sequencer else {
+        return by_state(sources, metadata, key).await;
+    };
+    let order = Order::of_event(sequencer.clone());
+    let render = |etag| Resolution::Work(Task::of(job(key, order.clone(), Work::Render { etag })));
+    let remove = || Task::of(job(key, order.clone(), Work::Remove));
+    if let Change::Created { etag: Some(etag) } = &notice.change {
+        return Ok(render(etag.clone()));
+    }
+    Ok(match (&notice.change, current(sources, key).await?) {
+        (Change::Unknown { name }, _) => Resolution::Unknown(name.clone()),
+        (Change::Created { .. } | Change::Deleted, Some(etag)) => render(etag),
+        (Change::Created { .. }, None) => Resolution::Nothing("the source was removed since"),
+        (Change::Hidden, Some(_)) => Resolution::Nothing("the source was brought back since"),
+        (Change::Expired, Some(_)) => Resolution::Nothing("the source's current version is not concerned"),
+        (Change::Hidden | Change::Deleted, None) => Resolution::Work(remove()),
+        (Change::Expired, None) => {
+            let record = metadata.get(key).await.map_err(Error::Record)?;
+            let was_removed =
+                record.is_some_and(|record| record.status == Status::Deleted && record.order < order);
+            Resolution::Work(Task {
+                invalidate: !was_removed,
+                ..remove()
+            })
+        }
+    })
+}
+
+/// What has to be done so that the record shows the source as it is now.
+async fn by_state(
+    sources: &dyn ObjectStore,
+    metadata: &dyn MetadataStore,
+    key: &ObjectKey,
+) -> Result<Resolution> {
+    // The record first: when the source changes after that, its order is taken by whoever sees the change.
+    let record = metadata.get(key).await.map_err(Error::Record)?;
+    let source = current(sources, key).await?;
+    let next = record.as_ref().map_or_else(before_all, |record| record.order.next_revision());
+    let made_up = |work| {
+        Resolution::Work(Task {
+            made_up_order: true,
+            ..Task::of(job(key, next, work))
+        })
+    };
+    Ok(match (source, record) {
+        (None, None) => Resolution::Nothing("there is neither source nor record"),
+        // Done before; perhaps the caches were not told.
+        (None, Some(record)) if record.status == Status::Deleted => {
+            Resolution::Work(Task::of(job(key, record.order, Work::Remove)))
+        }
+        (None, Some(_)) => made_up(Work::Remove),
+        (Some(etag), Some(record)) if shows(&record, &etag) => {
+            Resolution::Nothing("the record shows this source")
+        }
+        (Some(etag), Some(_) | None) => made_up(Work::Render { etag }),
+    })
+}
+
+fn shows(record: &Record, etag: &str) -> bool {
+    let of_source = record.source.as_ref().is_some_and(|source| source.etag == etag);
+    of_source && !record.status.is_provisional()
+}
+
+/// S3's sequencers are never all zeros.
+fn before_all() -> Order {
+    Order::of_event(Sequencer::from_counter(0))
+}
+
+/// `ETag` of the source's current version, if it has one.
+async fn current(sources: &dyn ObjectStore, key: &ObjectKey) -> Result<Option<String>> {
+    match sources.head(key.as_str()).await {
+        Ok(meta) => Ok(Some(meta.etag)),
+        Err(StoreError::NotFound) => Ok(None),
+        Err(
+            error @ (StoreError::PreconditionFailed
+            | StoreError::TooLarge { .. }
+            | StoreError::Unavailable(_)),
+        ) => Err(Error::Source(error)),
+    }
+}
+
+fn job(key: &ObjectKey, order: Order, work: Work) -> Job {
+    Job {
+        key: key.clone(),
+        order,
+        work,
+    }
+}
+
+/// The job that a notice is about, for the word that is left when it is given up: only its key and order count. `None`
+/// when its place among the others is not known.
+pub(super) fn subject(notice: &Notice) -> Option<Job> {
+    let order = Order::of_event(notice.sequencer.clone()?);
+    let work = match &notice.change {
+        Change::Created { etag } => Work::Render {
+            etag: etag.clone().unwrap_or_default(),
+        },
+        Change::Hidden | Change::Deleted | Change::Expired => Work::Remove,
+        Change::Unknown { .. } => return None,
+    };
+    Some(job(&notice.key, order, work))
+}
