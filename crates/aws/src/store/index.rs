@@ -78,7 +78,10 @@ impl Keys {
             return None;
         }
         let after = after.filter(|after| *after >= prefix && !after.is_empty());
-        match (prefix, after.map(|after| (after, within_key_limit(after).to_owned()))) {
+        match (
+            prefix,
+            after.map(|after| (after, within_key_limit(after).to_owned())),
+        ) {
             ("", None) => Some(Self::All),
             ("", Some((_, after))) => Some(Self::After { after }),
             (prefix, None) => Some(Self::With {
@@ -199,7 +202,13 @@ impl<'a> Merge<'a> {
         let mut keys = Vec::new();
         while keys.len() < count {
             self.refill().await?;
-            let Some(key) = self.sources.iter().filter_map(|source| source.read.front()).min().cloned() else {
+            let Some(key) = self
+                .sources
+                .iter()
+                .filter_map(|source| source.read.front())
+                .min()
+                .cloned()
+            else {
                 break;
             };
             // While a record changes its status the index may show it under both.
@@ -264,7 +273,13 @@ mod tests {
 
     #[test]
     fn every_status_is_listed_or_a_tombstone() {
-        for status in [Status::Pending, ready("v", "k"), rejected(), failed(), Status::Deleted] {
+        for status in [
+            Status::Pending,
+            ready("v", "k"),
+            rejected(),
+            failed(),
+            Status::Deleted,
+        ] {
             // A new status has to be given a place here and above.
             let name = match status {
                 Status::Pending
@@ -296,7 +311,10 @@ mod tests {
         assert!(matches(Keys::new(&longest, None).as_ref(), &longest));
         assert_eq!(Keys::new(&format!("{longest}k"), None), None);
         let beyond = format!("{longest}k");
-        assert_eq!(Keys::new(&longest, Some(&format!("{beyond}k"))).map(|_| ()), Some(()));
+        assert_eq!(
+            Keys::new(&longest, Some(&format!("{beyond}k"))).map(|_| ()),
+            Some(())
+        );
         assert_eq!(Keys::new("a", Some("b")), None);
         assert_eq!(Keys::new("", Some("")), Some(Keys::All));
     }

@@ -162,7 +162,10 @@ impl MetadataStore for DynamoMetadataStore {
             .table_name(&self.table)
             .item(PK, image_pk(record.key.as_str()))
             .item(KEY, AttributeValue::S(record.key.as_str().to_owned()))
-            .item(SHARD, AttributeValue::S(index::shard_of(&record.status, &record.key)))
+            .item(
+                SHARD,
+                AttributeValue::S(index::shard_of(&record.status, &record.key)),
+            )
             .item(ORDER, AttributeValue::S(record.order.to_string()))
             .item(PROVISIONAL, AttributeValue::Bool(provisional))
             .item(RECORD, AttributeValue::S(json))
@@ -228,7 +231,10 @@ impl MetadataStore for DynamoMetadataStore {
         let more = items.len() > limit;
         items.truncate(limit);
         Ok(Page {
-            next: items.last().filter(|_| more).map(|record| record.key.as_str().to_owned()),
+            next: items
+                .last()
+                .filter(|_| more)
+                .map(|record| record.key.as_str().to_owned()),
             items,
         })
     }

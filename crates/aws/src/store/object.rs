@@ -57,7 +57,11 @@ impl S3ObjectStore {
 
     fn client(&self, key: &str) -> &Client {
         // "Object key naming guidelines" of the S3 user guide.
-        if key == "soap" { &self.path_style } else { &self.client }
+        if key == "soap" {
+            &self.path_style
+        } else {
+            &self.client
+        }
     }
 
     async fn try_put(
@@ -392,7 +396,11 @@ impl Intercept for Attempts {
     ) -> Result<(), BoxError> {
         self.with(|sent| {
             sent.unanswered += 1;
-            sent.checksum = context.request().headers().get("x-amz-checksum-crc32").map(str::to_owned);
+            sent.checksum = context
+                .request()
+                .headers()
+                .get("x-amz-checksum-crc32")
+                .map(str::to_owned);
         });
         Ok(())
     }
@@ -406,7 +414,11 @@ fn head_meta(key: &str, head: HeadObjectOutput) -> ObjectMeta {
         modified_at: millis(head.last_modified.as_ref()),
         content_type: head.content_type,
         cache_control: head.cache_control,
-        metadata: head.metadata.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>(),
+        metadata: head
+            .metadata
+            .unwrap_or_default()
+            .into_iter()
+            .collect::<BTreeMap<_, _>>(),
     }
 }
 
@@ -436,5 +448,9 @@ fn size(length: Option<i64>) -> Option<u64> {
 
 fn millis(time: Option<&DateTime>) -> UnixMillis {
     let millis = time.and_then(|time| time.to_millis().ok());
-    UnixMillis(millis.and_then(|millis| u64::try_from(millis).ok()).unwrap_or_default())
+    UnixMillis(
+        millis
+            .and_then(|millis| u64::try_from(millis).ok())
+            .unwrap_or_default(),
+    )
 }

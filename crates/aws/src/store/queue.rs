@@ -69,7 +69,9 @@ impl JobQueue for SqsQueue {
     reason = "not configuration: lambda_runtime sets it anew for every invocation"
 )]
 fn current_trace() -> Option<String> {
-    std::env::var("_X_AMZN_TRACE_ID").ok().filter(|trace| !trace.is_empty())
+    std::env::var("_X_AMZN_TRACE_ID")
+        .ok()
+        .filter(|trace| !trace.is_empty())
 }
 
 /// What `serde_json` writes, with every character outside printable ASCII escaped.

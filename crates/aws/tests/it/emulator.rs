@@ -62,9 +62,14 @@ pub(crate) async fn clients_that_lose_answers(count: u32) -> Clients {
     let retries = RetryConfig::standard()
         .with_max_attempts(4)
         .with_initial_backoff(Duration::from_millis(1));
-    Clients::new(config.into_builder().http_client(forgetful).retry_config(retries).build())
+    Clients::new(
+        config
+            .into_builder()
+            .http_client(forgetful)
+            .retry_config(retries)
+            .build(),
+    )
 }
-
 
 #[derive(Debug)]
 struct Forgetful {
@@ -98,7 +103,13 @@ pub(crate) async fn with_bucket(clients: &Clients, test: impl AsyncFnOnce(String
     clients.s3.create_bucket().bucket(&bucket).send().await.unwrap();
     test(bucket.clone()).await;
     loop {
-        let page = clients.s3.list_object_versions().bucket(&bucket).send().await.unwrap();
+        let page = clients
+            .s3
+            .list_object_versions()
+            .bucket(&bucket)
+            .send()
+            .await
+            .unwrap();
         for version in page.versions() {
             clients
                 .s3
@@ -139,7 +150,11 @@ pub(crate) async fn with_table(clients: &Clients, test: impl AsyncFnOnce(String)
         .index_name("by_status")
         .key_schema(schema("status_shard", KeyType::Hash))
         .key_schema(schema("key", KeyType::Range))
-        .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+        .projection(
+            Projection::builder()
+                .projection_type(ProjectionType::KeysOnly)
+                .build(),
+        )
         .build()
         .unwrap();
     clients
@@ -163,12 +178,24 @@ pub(crate) async fn with_table(clients: &Clients, test: impl AsyncFnOnce(String)
         .await
         .unwrap();
     test(table.clone()).await;
-    clients.dynamodb.delete_table().table_name(&table).send().await.unwrap();
+    clients
+        .dynamodb
+        .delete_table()
+        .table_name(&table)
+        .send()
+        .await
+        .unwrap();
 }
 
 /// Runs the test with a new queue.
 pub(crate) async fn with_queue(clients: &Clients, test: impl AsyncFnOnce(String)) {
-    let queue = clients.sqs.create_queue().queue_name(name()).send().await.unwrap();
+    let queue = clients
+        .sqs
+        .create_queue()
+        .queue_name(name())
+        .send()
+        .await
+        .unwrap();
     let url = queue.queue_url.unwrap();
     test(url.clone()).await;
     clients.sqs.delete_queue().queue_url(url).send().await.unwrap();

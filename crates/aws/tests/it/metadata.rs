@@ -58,7 +58,11 @@ async fn listings_are_those_of_the_memory_store() {
         let long = "k".repeat(1024);
         let keys = (0..90)
             .map(|number| format!("{}{}", ["a", "a/", "b", "\u{e9}"][number % 4], number % 30))
-            .chain([long.clone(), "k".repeat(1023), format!("{}\u{10FFFF}", "k".repeat(1020))]);
+            .chain([
+                long.clone(),
+                "k".repeat(1023),
+                format!("{}\u{10FFFF}", "k".repeat(1020)),
+            ]);
         for (number, key) in keys.enumerate() {
             let status = match number % 7 {
                 0 => Status::Pending,
@@ -68,7 +72,10 @@ async fn listings_are_those_of_the_memory_store() {
                 _ => ready("v", "k"),
             };
             let record = record(&key, order(1, 0), status);
-            assert_eq!(store.put(&record).await.unwrap(), memory.put(&record).await.unwrap());
+            assert_eq!(
+                store.put(&record).await.unwrap(),
+                memory.put(&record).await.unwrap()
+            );
         }
         let beyond = format!("{long}k");
         for status in [None, Some("ready"), Some("deleted"), Some("pending")] {
@@ -77,7 +84,14 @@ async fn listings_are_those_of_the_memory_store() {
                     prefix: prefix.to_owned(),
                     status: status.map(str::to_owned),
                 };
-                for after in [None, Some(""), Some("a/2"), Some("b1"), Some(long.as_str()), Some(beyond.as_str())] {
+                for after in [
+                    None,
+                    Some(""),
+                    Some("a/2"),
+                    Some("b1"),
+                    Some(long.as_str()),
+                    Some(beyond.as_str()),
+                ] {
                     for limit in [0, 1, 7, 1000] {
                         let found = store.list(&filter, after, limit).await.unwrap();
                         let expected = memory.list(&filter, after, limit).await.unwrap();
@@ -99,7 +113,10 @@ async fn a_put_whose_answer_is_lost_is_refused_with_that_very_record() {
         let forgetful = clients_that_lose_answers(1).await;
         let store = DynamoMetadataStore::new(forgetful.dynamodb, table);
         let mine = record("lost", order(1, 0), ready("v", "k"));
-        assert_eq!(store.put(&mine).await.unwrap(), PutRecord::Refused(Box::new(mine)));
+        assert_eq!(
+            store.put(&mine).await.unwrap(),
+            PutRecord::Refused(Box::new(mine))
+        );
     })
     .await;
 }

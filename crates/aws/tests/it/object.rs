@@ -54,13 +54,20 @@ async fn one_of_sixteen_conditional_puts_wins() {
                 panic!("{} puts won under {precondition:?}", winners.len());
             };
             let object = store.get("race", GetOptions::default()).await.unwrap();
-            assert_eq!((&object.meta.etag, object.body), (etag, Bytes::from(vec![*number; 10_000])));
+            assert_eq!(
+                (&object.meta.etag, object.body),
+                (etag, Bytes::from(vec![*number; 10_000]))
+            );
             etag.clone()
         };
         let created = race(Precondition::Absent).await;
         // The body of the winner must not be among those that try to replace it: its `ETag` would repeat.
         let first = store
-            .put("race", Bytes::from_static(b"first"), on(Precondition::Etag(created)))
+            .put(
+                "race",
+                Bytes::from_static(b"first"),
+                on(Precondition::Etag(created)),
+            )
             .await
             .unwrap();
         race(Precondition::Etag(first.etag)).await;
@@ -74,7 +81,9 @@ async fn listings_go_on_after_a_thousand_keys() {
     let clients = clients().await;
     with_bucket(&clients, async |bucket| {
         let store = S3ObjectStore::new(clients.s3.clone(), bucket);
-        let keys: Vec<String> = (0..1003).map(|number| format!("many/{number:04} +\u{e9}")).collect();
+        let keys: Vec<String> = (0..1003)
+            .map(|number| format!("many/{number:04} +\u{e9}"))
+            .collect();
         stream::iter(&keys)
             .for_each_concurrent(16, async |key| {
                 store.put(key, Bytes::new(), PutOptions::default()).await.unwrap();
@@ -85,7 +94,10 @@ async fn listings_go_on_after_a_thousand_keys() {
         assert_eq!(whole.next, None);
         for limit in [1000, 1002] {
             let page = store.list("many/", None, limit).await.unwrap();
-            assert_eq!((page.items.len(), page.next.as_ref()), (limit, keys.get(limit - 1)));
+            assert_eq!(
+                (page.items.len(), page.next.as_ref()),
+                (limit, keys.get(limit - 1))
+            );
             let rest = store.list("many/", page.next.as_deref(), 1000).await.unwrap();
             assert!(rest.items.iter().map(|entry| &entry.key).eq(&keys[limit..]));
             assert_eq!(rest.next, None);
@@ -114,11 +126,17 @@ async fn own_writes_are_recognised_after_lost_answers() {
         let result = store
             .put("lost", Bytes::from_static(b"other"), on(Precondition::Absent))
             .await;
-        assert!(matches!(result, Err(StoreError::PreconditionFailed)), "{result:?}");
+        assert!(
+            matches!(result, Err(StoreError::PreconditionFailed)),
+            "{result:?}"
+        );
 
         let forgetful = clients_that_lose_answers(1).await;
         let store = S3ObjectStore::new(forgetful.s3, bucket);
-        store.delete("lost", Precondition::Etag(written.etag)).await.unwrap();
+        store
+            .delete("lost", Precondition::Etag(written.etag))
+            .await
+            .unwrap();
         assert!(matches!(store.head("lost").await, Err(StoreError::NotFound)));
     })
     .await;

@@ -36,10 +36,16 @@ async fn a_put_whose_answer_is_lost_is_refused_with_that_very_record() {
 async fn only_results_replace_provisional_records_of_the_same_order() {
     for (status, replaces) in [(Status::Pending, false), (rejected(), true)] {
         let script = Script::new([answer(&json!({}))]);
-        store(&script).put(&record("a", order(1, 0), status)).await.unwrap();
+        store(&script)
+            .put(&record("a", order(1, 0), status))
+            .await
+            .unwrap();
         let sent = script.finish()[0].json();
         let condition = sent["ConditionExpression"].as_str().unwrap();
-        assert_eq!(condition.contains("#order = :order AND #provisional = :true"), replaces);
+        assert_eq!(
+            condition.contains("#order = :order AND #provisional = :true"),
+            replaces
+        );
         // DynamoDB refuses names and values that the condition does not use.
         for kind in ["ExpressionAttributeNames", "ExpressionAttributeValues"] {
             for name in sent[kind].as_object().unwrap().keys() {
@@ -69,8 +75,12 @@ async fn items_that_were_left_out_are_asked_for_again() {
     let [a, b] = ["a", "b"].map(|key| record(key, order(1, 0), rejected()));
     let left = json!({"table": {"Keys": [{"pk": {"S": "image#a"}}]}});
     let mut steps = shards(&["a", "b"]);
-    steps.push(answer(&json!({"Responses": {"table": [item(&b)]}, "UnprocessedKeys": left})));
-    steps.push(answer(&json!({"Responses": {"table": [item(&a)]}, "UnprocessedKeys": {}})));
+    steps.push(answer(
+        &json!({"Responses": {"table": [item(&b)]}, "UnprocessedKeys": left}),
+    ));
+    steps.push(answer(
+        &json!({"Responses": {"table": [item(&a)]}, "UnprocessedKeys": {}}),
+    ));
     let script = Script::new(steps);
     let page = store(&script).list(&rejected_ones(), None, 2).await.unwrap();
     assert_eq!((page.items, page.next), (vec![a, b], None));
@@ -104,10 +114,17 @@ async fn a_record_whose_status_has_moved_is_not_listed_and_takes_no_place() {
 
 #[tokio::test]
 async fn a_throttled_call_names_the_code() {
-    let body = json!({"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow down"});
+    let body =
+        json!({"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "slow down"});
     let script = Script::new((0..3).map(|_| respond(400, &[("x-amzn-requestid", "R1")], &body.to_string())));
-    let error = store(&script).get(&record("a", order(1, 0), rejected()).key).await.unwrap_err();
+    let error = store(&script)
+        .get(&record("a", order(1, 0), rejected()).key)
+        .await
+        .unwrap_err();
     let text = tintype_model::error_chain(&error);
-    assert!(text.contains("dynamodb:GetItem was answered 400 ThrottlingException (slow down), request R1"), "{text}");
+    assert!(
+        text.contains("dynamodb:GetItem was answered 400 ThrottlingException (slow down), request R1"),
+        "{text}"
+    );
     script.finish();
 }

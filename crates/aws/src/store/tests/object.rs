@@ -44,8 +44,15 @@ fn stored(order: &str, checksum: &str) -> Step {
 
 #[tokio::test]
 async fn a_conflicting_write_is_tried_again() {
-    let script = Script::new([respond(409, &[], CONFLICT), respond(409, &[], CONFLICT), written()]);
-    let meta = store(&script).put("a", Bytes::from("hello"), create()).await.unwrap();
+    let script = Script::new([
+        respond(409, &[], CONFLICT),
+        respond(409, &[], CONFLICT),
+        written(),
+    ]);
+    let meta = store(&script)
+        .put("a", Bytes::from("hello"), create())
+        .await
+        .unwrap();
     assert_eq!(meta.etag, "new");
     for sent in script.finish() {
         assert_eq!(sent.header("if-none-match"), Some("*"));
@@ -64,14 +71,24 @@ async fn a_write_that_conflicts_for_ever_is_unavailable() {
 async fn a_refusal_after_conflicts_is_a_refusal() {
     let script = Script::new([respond(409, &[], CONFLICT), respond(412, &[], REFUSED)]);
     let result = store(&script).put("a", Bytes::from("hello"), create()).await;
-    assert!(matches!(result, Err(StoreError::PreconditionFailed)), "{result:?}");
+    assert!(
+        matches!(result, Err(StoreError::PreconditionFailed)),
+        "{result:?}"
+    );
     script.finish();
 }
 
 #[tokio::test]
 async fn a_write_refused_because_of_itself_succeeds() {
-    let script = Script::new([lose_the_answer(), respond(412, &[], REFUSED), stored("01", CRC_OF_HELLO)]);
-    let meta = store(&script).put("a", Bytes::from("hello"), create()).await.unwrap();
+    let script = Script::new([
+        lose_the_answer(),
+        respond(412, &[], REFUSED),
+        stored("01", CRC_OF_HELLO),
+    ]);
+    let meta = store(&script)
+        .put("a", Bytes::from("hello"), create())
+        .await
+        .unwrap();
     assert_eq!(meta.etag, "new");
     let sent = script.finish();
     assert_eq!(sent[1].header("x-amz-checksum-crc32"), Some(CRC_OF_HELLO));
@@ -87,7 +104,10 @@ async fn a_write_refused_because_of_another_one_is_refused_after_a_lost_answer_t
     ] {
         let script = Script::new([lose_the_answer(), respond(412, &[], REFUSED), other]);
         let result = store(&script).put("a", Bytes::from("hello"), create()).await;
-        assert!(matches!(result, Err(StoreError::PreconditionFailed)), "{result:?}");
+        assert!(
+            matches!(result, Err(StoreError::PreconditionFailed)),
+            "{result:?}"
+        );
         script.finish();
     }
 }
@@ -101,7 +121,10 @@ async fn a_delete_refused_because_of_itself_succeeds() {
 
     let script = Script::new([respond(404, &[], NO_SUCH_KEY)]);
     let result = store(&script).delete("a", etag()).await;
-    assert!(matches!(result, Err(StoreError::PreconditionFailed)), "{result:?}");
+    assert!(
+        matches!(result, Err(StoreError::PreconditionFailed)),
+        "{result:?}"
+    );
     script.finish();
 }
 
@@ -131,7 +154,12 @@ async fn a_large_object_is_refused_by_its_length_alone() {
     };
     let result = store(&script).get("a", options).await;
     assert!(
-        matches!(result, Err(StoreError::TooLarge { size_bytes: 1_000_000_000_000 })),
+        matches!(
+            result,
+            Err(StoreError::TooLarge {
+                size_bytes: 1_000_000_000_000
+            })
+        ),
         "{result:?}"
     );
     script.finish();
@@ -155,7 +183,11 @@ async fn listings_are_read_on_and_decoded() {
             .iter()
             .map(|key| format!("<Contents><Key>{key}</Key><Size>1</Size><ETag>\"e\"</ETag></Contents>"))
             .collect();
-        respond(200, &[], &format!("<ListBucketResult>{rest}{contents}</ListBucketResult>"))
+        respond(
+            200,
+            &[],
+            &format!("<ListBucketResult>{rest}{contents}</ListBucketResult>"),
+        )
     };
     // S3 may give fewer keys than it was asked for.
     let script = Script::new([
@@ -167,8 +199,19 @@ async fn listings_are_read_on_and_decoded() {
     ]);
     let found = store(&script).list("a", Some("a"), 5).await.unwrap();
     let keys: Vec<&str> = found.items.iter().map(|entry| entry.key.as_str()).collect();
-    assert_eq!((keys, found.next), (vec!["a b", "a+b", "a/\u{1}\n", "caf\u{e9}"], None));
+    assert_eq!(
+        (keys, found.next),
+        (vec!["a b", "a+b", "a/\u{1}\n", "caf\u{e9}"], None)
+    );
     let sent = script.finish();
-    assert!(sent[0].uri.contains("encoding-type=url") && sent[0].uri.contains("max-keys=5"), "{}", sent[0].uri);
-    assert!(sent[1].uri.contains("continuation-token=t") && sent[1].uri.contains("max-keys=3"), "{}", sent[1].uri);
+    assert!(
+        sent[0].uri.contains("encoding-type=url") && sent[0].uri.contains("max-keys=5"),
+        "{}",
+        sent[0].uri
+    );
+    assert!(
+        sent[1].uri.contains("continuation-token=t") && sent[1].uri.contains("max-keys=3"),
+        "{}",
+        sent[1].uri
+    );
 }

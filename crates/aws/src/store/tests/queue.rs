@@ -18,9 +18,16 @@ fn job(key: &str) -> Job {
 
 #[test]
 fn bodies_hold_only_characters_that_sqs_takes() {
-    for key in nasty_keys().into_iter().chain(["\u{fffe}\u{ffff}\u{0}".to_owned()]) {
+    for key in nasty_keys()
+        .into_iter()
+        .chain(["\u{fffe}\u{ffff}\u{0}".to_owned()])
+    {
         let job = job(&key);
-        let body = to_ascii_json(&Message { tintype: 1, job: &job }).unwrap();
+        let body = to_ascii_json(&Message {
+            tintype: 1,
+            job: &job,
+        })
+        .unwrap();
         assert!(body.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{body:?}");
         let read: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(read["tintype"], 1);
@@ -37,7 +44,13 @@ async fn a_refused_message_names_the_code_and_the_request() {
     )]);
     let queue = SqsQueue::new(Client::new(&script.config()), "http://sqs.test/queue".to_owned());
     let text = error_chain(&queue.enqueue(&job("a")).await.unwrap_err());
-    for part in ["sqs:SendMessage", "400", "QueueDoesNotExist", "no such queue", "request-1"] {
+    for part in [
+        "sqs:SendMessage",
+        "400",
+        "QueueDoesNotExist",
+        "no such queue",
+        "request-1",
+    ] {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!(script.finish().len(), 1, "what cannot succeed is not tried again");

@@ -108,7 +108,12 @@ impl HttpConnector for Script {
                 .collect(),
             body: Bytes::copy_from_slice(request.body().bytes().unwrap_or_default()),
         });
-        let step = self.steps.lock().unwrap().pop_front().expect("an answer for every request");
+        let step = self
+            .steps
+            .lock()
+            .unwrap()
+            .pop_front()
+            .expect("an answer for every request");
         HttpConnectorFuture::ready(match step {
             Ok((status, headers, body)) => {
                 let mut response = HttpResponse::new(status.try_into().unwrap(), body);
