@@ -1,7 +1,7 @@
 # Every target sets up what it needs on a fresh Debian 12 machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench aws-demo aws-test
+.PHONY: help demo test check bench package image aws-demo aws-test
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -14,6 +14,12 @@ test: ## every test: Rust, then real clients against the real binary (PYTEST_ARG
 
 check: ## format, lints, docs, licences and dependency arrows
 	@scripts/check
+
+package: ## the Lambda functions and the template to deploy, in target/package (ARCH, CONFIG, HOLD_BACK; see scripts/package)
+	@scripts/package
+
+image: ## an OCI image of the one-machine shape: target/package/tintype-oci.tar
+	@scripts/oci-image
 
 aws-demo: ## the AWS shape without an account: deploy into MiniStack, upload, leave it running (DEMO_ONCE=1 exits)
 	@scripts/aws-demo

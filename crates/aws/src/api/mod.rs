@@ -7,6 +7,7 @@
 mod answer;
 mod event;
 mod health;
+mod start;
 mod uploads;
 
 use std::time::Instant;
@@ -24,6 +25,7 @@ use crate::environment::Authorizer;
 pub use self::answer::Answer;
 pub use self::event::EventError;
 pub use self::health::QueueHealth;
+pub use self::start::main;
 pub use self::uploads::S3Uploads;
 
 /// Why an invocation has no answer. API Gateway makes a 500 of it.

@@ -21,6 +21,7 @@ use tintype_model::StoreError;
 #[derive(Debug)]
 pub struct S3Uploads {
     client: aws_sdk_s3::Client,
+    path_style: aws_sdk_s3::Client,
     credentials: SharedCredentialsProvider,
     region: String,
     bucket: String,
@@ -37,8 +38,10 @@ impl S3Uploads {
         let credentials = config
             .credentials_provider()
             .context("there are no AWS credentials to sign uploads with")?;
+        let path_style = client.config().to_builder().force_path_style(true).build();
         Ok(Self {
             client,
+            path_style: aws_sdk_s3::Client::from_conf(path_style),
             credentials,
             region: region.to_string(),
             bucket,
@@ -52,11 +55,17 @@ impl S3Uploads {
         expires_in: Duration,
         now: SystemTime,
     ) -> Result<PresignedUpload, StoreError> {
-        let request = self
-            .client
+        let key = terms.key.as_str();
+        // "Object key naming guidelines" of the S3 user guide.
+        let client = if key == "soap" {
+            &self.path_style
+        } else {
+            &self.client
+        };
+        let request = client
             .put_object()
             .bucket(&self.bucket)
-            .key(terms.key.as_str())
+            .key(key)
             .set_content_type(terms.content_type.map(str::to_owned))
             .presigned(presigning(expires_in, now)?)
             .await

@@ -2,19 +2,20 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use tintype_aws::config::Config;
 use tintype_aws::functions::{MAX_BYTES, render};
-use tintype_model::{Format, Recipe};
+use tintype_model::Format;
 
 const USAGE: &str = "\
 Writes the CloudFront Functions of deploy/functions, with the recipe filled in.
 
 Usage: tintype-render-functions [--config tintype.toml] [--hold-back FORMAT]... --out DIR
 
-  --config FILE        the recipe; without it, the default one
+  --config FILE        what will lie in the package: checked, and its recipe used; without it, the default one
   --hold-back FORMAT   avif, webp, jpeg or png: serve it under its own URL, do not negotiate it yet
   --out DIR            where the functions go; made when it is missing";
 
@@ -53,39 +54,12 @@ fn format(name: &str) -> anyhow::Result<Format> {
         .with_context(|| format!("--hold-back {name:?} is none of avif, webp, jpeg and png"))
 }
 
-/// The part of `tintype.toml` that the functions depend on.
-#[derive(serde::Deserialize)]
-struct File {
-    #[serde(rename = "variant")]
-    variants: Option<Vec<tintype_model::Variant>>,
-}
-
-impl File {
-    fn recipe(self) -> Recipe {
-        let default = Recipe::default();
-        Recipe {
-            variants: self.variants.unwrap_or(default.variants),
-            ..default
-        }
-    }
-}
-
-fn recipe(config: Option<&Path>) -> anyhow::Result<Recipe> {
-    let Some(path) = config else {
-        return Ok(Recipe::default());
-    };
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let file: File = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
-    let recipe = file.recipe();
-    recipe
-        .validate()
-        .with_context(|| format!("in {}", path.display()))?;
-    Ok(recipe)
-}
-
 fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let recipe = recipe(arguments.config.as_deref())?;
-    let functions = render(&recipe, &arguments.held_back)?;
+    let config = match &arguments.config {
+        Some(file) => Config::read(file)?,
+        None => Config::default(),
+    };
+    let functions = render(&config.recipe(), &arguments.held_back)?;
     fs::create_dir_all(&arguments.out).with_context(|| format!("cannot make {}", arguments.out.display()))?;
     for function in functions {
         let path = arguments.out.join(function.file_name);
@@ -126,6 +100,7 @@ fn main() -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn parse(line: &str) -> anyhow::Result<Arguments> {
         Arguments::parse(line.split_whitespace().map(str::to_owned))
