@@ -312,14 +312,17 @@ class Impatience:
             while self._next < len(record):
                 call = record[self._next]
                 self._next += 1
-                if call.service is Service.SQS and call.operation == "ChangeMessageVisibility" and call.status == 200:
+                if call.service is not Service.SQS or call.operation != "ChangeMessageVisibility":
+                    continue
+                if call.status == 200:
                     self.delays.append(call.parameters["VisibilityTimeout"])
-                    try:
-                        sqs.change_message_visibility(
-                            QueueUrl=call.parameters["QueueUrl"],
-                            ReceiptHandle=call.parameters["ReceiptHandle"],
-                            VisibilityTimeout=0,
-                        )
-                    except sqs.exceptions.ClientError:
-                        # It has been received again or deleted in the meantime.
-                        pass
+                # Also when the worker was told that it failed: it may give up, and the message wait for minutes.
+                try:
+                    sqs.change_message_visibility(
+                        QueueUrl=call.parameters["QueueUrl"],
+                        ReceiptHandle=call.parameters["ReceiptHandle"],
+                        VisibilityTimeout=0,
+                    )
+                except sqs.exceptions.ClientError:
+                    # It has been received again or deleted in the meantime.
+                    pass

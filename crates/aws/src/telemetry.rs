@@ -80,7 +80,12 @@ pub fn metric_document(
 ) -> Value {
     let mut document = properties;
     let mut definitions = Vec::new();
-    for Metric { name, unit, mut values } in metrics {
+    for Metric {
+        name,
+        unit,
+        mut values,
+    } in metrics
+    {
         values.truncate(MOST_VALUES);
         let value = match &values[..] {
             [] => continue,
@@ -177,6 +182,9 @@ mod tests {
         assert_eq!(document["RenderMilliseconds"], json!([10, 20]));
         assert_eq!(document["request_id"], "r-1");
         let defined = document["_aws"]["CloudWatchMetrics"][0]["Metrics"].to_string();
-        assert!(!defined.contains("RenditionBytes"), "without values it is not defined: {defined}");
+        assert!(
+            !defined.contains("RenditionBytes"),
+            "without values it is not defined: {defined}"
+        );
     }
 }

@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The worker function: `bootstrap` of its package.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tintype_aws::worker::main()
+}

@@ -48,7 +48,11 @@ impl Account {
             unit: Unit::Count,
             values: vec![counter.load(Ordering::Relaxed)],
         };
-        let renders = self.renders.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let renders = self
+            .renders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let metrics = vec![
             count("Processed", &self.processed),
             count("Rejected", &self.rejected),
@@ -75,7 +79,7 @@ impl Account {
             ("request_id", json!(context.request_id)),
             ("trace_id", json!(context.xray_trace_id)),
         ];
-        let properties: Map<_, _> = properties.map(|(name, value)| (name.to_owned(), value)).into();
+        let properties = Map::from_iter(properties.map(|(name, value)| (name.to_owned(), value)));
         metric_document(environment, at, metrics, properties)
     }
 }

@@ -96,7 +96,11 @@ mod tests {
             assert_eq!(budget.is_spent(now), stop == 0.0, "{remaining}");
         }
         let brief = Budget::new(Instant::now(), seconds(120.0), seconds(5.0));
-        assert_eq!(brief.render, seconds(5.0), "the configured deadline is never extended");
+        assert_eq!(
+            brief.render,
+            seconds(5.0),
+            "the configured deadline is never extended"
+        );
     }
 
     #[test]

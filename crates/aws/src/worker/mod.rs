@@ -34,7 +34,9 @@ pub use self::start::main;
 enum Error {
     #[error("the message cannot be understood")]
     Body(#[source] BodyError),
-    #[error("the event is from the processed bucket {0:?}: its notification would feed the pipeline with its own output")]
+    #[error(
+        "the event is from the processed bucket {0:?}: its notification would feed the pipeline with its own output"
+    )]
     OwnOutput(String),
     #[error("the event is from bucket {found:?}, not from {expected:?}")]
     OtherBucket { found: String, expected: String },
@@ -123,7 +125,10 @@ impl Worker {
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> BatchResponse {
         let (event, context) = event.into_parts();
         let now = Instant::now();
-        let remaining = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+        let remaining = context
+            .deadline()
+            .duration_since(SystemTime::now())
+            .unwrap_or_default();
         let budget = Budget::new(now, remaining, self.settings.render_deadline);
         let account = Account::default();
         let pipeline = self.pipeline(&budget, &account);
@@ -137,27 +142,17 @@ impl Worker {
                 receive_count = message.receives(),
             );
             // The first one gets whatever time there is.
-            let startable = !budget.is_spent(Instant::now())
-                && (index == 0 || budget.allows_another(Instant::now()));
+            let startable =
+                !budget.is_spent(Instant::now()) && (index == 0 || budget.allows_another(Instant::now()));
             let done = self.message(&pipeline, message, &budget, startable, &account);
             if let Err(failed) = done.instrument(span.clone()).await {
                 failures.push((failed, span));
             }
         }
-        let settle = |(failed, span): (Failed<'_>, tracing::Span)| {
-            let identifier = failed.message.message_id.clone();
-            let pipeline = &pipeline;
-            async move {
-                let settled = self.settle(pipeline, failed).instrument(span.clone());
-                if timeout_at(budget.settle_by, settled).await.is_err() {
-                    span.in_scope(|| tracing::warn!("no time left to settle a failure with queue and record"));
-                }
-                BatchItemFailure {
-                    item_identifier: identifier,
-                }
-            }
-        };
-        let batch_item_failures = join_all(failures.into_iter().map(settle)).await;
+        let settled = failures
+            .into_iter()
+            .map(|(failed, span)| self.settle_in_time(&pipeline, failed, &budget).instrument(span));
+        let batch_item_failures = join_all(settled).await;
         self.report(&account, &context);
         BatchResponse { batch_item_failures }
     }
@@ -205,7 +200,8 @@ impl Worker {
         for item in items {
             let started = Instant::now();
             let done = if startable && !budget.is_spent(started) {
-                self.in_time(pipeline, &item, budget, account).await
+                self.in_time(pipeline, &item, message.receives(), budget, account)
+                    .await
             } else {
                 Err(Error::NotStarted)
             };
@@ -232,11 +228,12 @@ impl Worker {
         &self,
         pipeline: &Pipeline,
         item: &Item,
+        attempt: u32,
         budget: &Budget,
         account: &Account,
     ) -> Result<(), Error> {
         // A panic takes its own message with it, not those that were done before it.
-        let work = AssertUnwindSafe(self.item(pipeline, item, account)).catch_unwind();
+        let work = AssertUnwindSafe(self.item(pipeline, item, attempt, account)).catch_unwind();
         match timeout_at(budget.stop_at, work).await {
             Ok(Ok(done)) => done,
             Ok(Err(panic)) => Err(Error::Panicked(panic_message(panic.as_ref()).to_owned())),
@@ -244,7 +241,13 @@ impl Worker {
         }
     }
 
-    async fn item(&self, pipeline: &Pipeline, item: &Item, account: &Account) -> Result<(), Error> {
+    async fn item(
+        &self,
+        pipeline: &Pipeline,
+        item: &Item,
+        attempt: u32,
+        account: &Account,
+    ) -> Result<(), Error> {
         let started = Instant::now();
         let task = match item {
             Item::Job(job) => Task::of(job.clone()),
@@ -268,7 +271,7 @@ impl Worker {
                 }
             }
         };
-        let outcome = pipeline.process(&task.job).await?;
+        let outcome = pipeline.process(&task.job, attempt).await?;
         let lost = matches!(outcome, Outcome::Skipped(Skip::Duplicate | Skip::Superseded));
         if task.made_up_order && lost {
             return Err(Error::Raced);
@@ -297,18 +300,38 @@ impl Worker {
     async fn tell_caches(&self, task: &Task, outcome: &Outcome) -> Result<(), Error> {
         let removed = match (&task.job.work, outcome) {
             (Work::Remove, Outcome::Processed | Outcome::Skipped(Skip::Duplicate)) => task.invalidate,
-            (Work::Remove, Outcome::Skipped(Skip::Superseded | Skip::FolderMarker) | Outcome::Rejected(_))
+            (
+                Work::Remove,
+                Outcome::Skipped(Skip::Superseded | Skip::FolderMarker) | Outcome::Rejected(_),
+            )
             | (Work::Render { .. }, _) => false,
         };
         let key = &task.job.key;
         match &self.parts.caches {
             // What cannot travel through a CDN was never cached.
             Some(caches) if removed && key.check_servable(&self.settings.pipeline.recipe).is_ok() => caches
-                .forget(&remote::reference(key, &task.job.order), remote::cached_paths(key))
+                .forget(
+                    &remote::reference(key, &task.job.order),
+                    remote::cached_paths(key),
+                )
                 .await
                 .map_err(Error::Caches),
             Some(_) | None => Ok(()),
         }
+    }
+
+    async fn settle_in_time(
+        &self,
+        pipeline: &Pipeline,
+        failed: Failed<'_>,
+        budget: &Budget,
+    ) -> BatchItemFailure {
+        let item_identifier = failed.message.message_id.clone();
+        let settled = timeout_at(budget.settle_by, self.settle(pipeline, failed)).await;
+        if settled.is_err() {
+            tracing::warn!("no time was left to settle a failure with queue and record");
+        }
+        BatchItemFailure { item_identifier }
     }
 
     /// What has to be done about a failed message before it is reported. Nothing of it is needed for the message to
@@ -320,7 +343,9 @@ impl Worker {
             for (job, cause) in failed.items {
                 tracing::error!(
                     image.key = job.as_ref().map(|job| tracing::field::display(&job.key)),
-                    error = cause, receive_count = receives, "given up: it goes to the dead-letter queue"
+                    error = cause,
+                    receive_count = receives,
+                    "given up: it goes to the dead-letter queue"
                 );
                 let Some(job) = job else { continue };
                 if let Err(error) = pipeline.give_up(&job, cause, receives).await {
@@ -329,7 +354,11 @@ impl Worker {
             }
         }
         // A dead message is moved when it would be received next: nothing is gained by waiting.
-        let delay = if last { Duration::ZERO } else { retry_delay(receives) };
+        let delay = if last {
+            Duration::ZERO
+        } else {
+            retry_delay(receives)
+        };
         if let Err(error) = self.parts.queue.hide(&failed.message.receipt_handle, delay).await {
             tracing::warn!(
                 error = error_chain(&*error),
@@ -392,7 +421,8 @@ fn log_outcome(job: &Job, outcome: &Outcome, took: Duration) {
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
 }
 
 #[cfg(test)]

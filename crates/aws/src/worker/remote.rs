@@ -7,6 +7,8 @@ use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
 use sha2::{Digest, Sha256};
 use tintype_model::{ObjectKey, Order, encode_path};
 
+use crate::store::CallError;
+
 /// A service's own error.
 pub type RemoteError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -55,7 +57,8 @@ impl Visibility for SqsVisibility {
             .receipt_handle(receipt_handle)
             .visibility_timeout(seconds)
             .send()
-            .await?;
+            .await
+            .map_err(|error| CallError::new("sqs:ChangeMessageVisibility", error))?;
         Ok(())
     }
 }
@@ -91,7 +94,8 @@ impl Caches for Distribution {
             .distribution_id(&self.id)
             .invalidation_batch(batch)
             .send()
-            .await?;
+            .await
+            .map_err(|error| CallError::new("cloudfront:CreateInvalidation", error))?;
         Ok(())
     }
 }
@@ -103,7 +107,11 @@ impl Caches for Distribution {
 /// Paths of other keys that start with this one and a slash are among them; they are only fetched again.
 pub(super) fn cached_paths(key: &ObjectKey) -> Vec<String> {
     let key = encode_path(key.as_str());
-    vec![format!("/img/{key}/*"), format!("/v/{key}/*"), format!("/{key}/*")]
+    vec![
+        format!("/img/{key}/*"),
+        format!("/v/{key}/*"),
+        format!("/{key}/*"),
+    ]
 }
 
 /// Names the invalidation for this removal of the key, so that a retry repeats it instead of paying for another one.

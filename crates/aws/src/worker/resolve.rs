@@ -123,7 +123,9 @@ async fn by_state(
     // The record first: when the source changes after that, its order is taken by whoever sees the change.
     let record = metadata.get(key).await.map_err(Error::Record)?;
     let source = current(sources, key).await?;
-    let next = record.as_ref().map_or_else(before_all, |record| record.order.next_revision());
+    let next = record
+        .as_ref()
+        .map_or_else(before_all, |record| record.order.next_revision());
     let made_up = |work| {
         Resolution::Work(Task {
             made_up_order: true,

@@ -177,6 +177,17 @@ async fn the_key_soap_is_asked_for_in_path_style() {
 }
 
 #[tokio::test]
+async fn keys_of_white_space_are_keys() {
+    let script = Script::new([respond(200, &[], ""), respond(200, &[], "")]);
+    let store = store(&script);
+    store.head(" \u{2003}").await.unwrap();
+    store.delete("\t", Precondition::None).await.unwrap();
+    let paths = script.finish().into_iter().map(|sent| sent.uri);
+    let expected = ["/%20%E2%80%83", "/%09?x-id=DeleteObject"];
+    assert!(paths.eq(expected.map(|path| format!("https://bucket.s3.eu-north-1.amazonaws.com{path}"))));
+}
+
+#[tokio::test]
 async fn listings_are_read_on_and_decoded() {
     let page = |rest: &str, keys: &[&str]| {
         let contents: String = keys

@@ -1,0 +1,181 @@
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tintype_model::Status;
+
+use super::failed;
+use super::world::{World, etag_of, message, notice};
+
+fn event(key: &str, content: &str) -> String {
+    notice("ObjectCreated:Put", key, 1, Some(&etag_of(content)))
+}
+
+#[tokio::test]
+async fn a_failure_is_hidden_longer_each_time_and_the_last_one_leaves_word() {
+    let world = World::new();
+    world.put("a.jpg", "broken").await;
+    let mut hidden = Vec::new();
+    for receives in 1..=5 {
+        assert_eq!(world.record("a.jpg").await, None, "receive {receives}");
+        let body = event("a.jpg", "broken");
+        assert_eq!(
+            failed(&world.handle(vec![message("m", receives, &body)]).await),
+            ["m"]
+        );
+        hidden = world.hidden();
+    }
+    let seconds: Vec<_> = hidden.iter().map(|(_, seconds)| *seconds).collect();
+    assert_eq!(seconds, [15, 30, 60, 120, 0]);
+    assert!(hidden.iter().all(|(receipt, _)| receipt == "receipt of m"));
+    match world.record("a.jpg").await.unwrap().status {
+        Status::Failed { failure } => {
+            assert_eq!(failure.attempts, 5);
+            assert!(
+                failure.error.contains("the machine is broken"),
+                "{}",
+                failure.error
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    world.repair();
+    let redriven = world
+        .handle(vec![message("m", 1, &event("a.jpg", "broken"))])
+        .await;
+    assert_eq!(failed(&redriven), [""; 0]);
+    assert_eq!(
+        world.shown("a.jpg").await,
+        "broken",
+        "redriven after the repair it is published"
+    );
+}
+
+#[tokio::test]
+async fn a_queue_that_does_not_answer_spoils_nothing() {
+    let world = World::new();
+    world.put("a.jpg", "broken").await;
+    world.queue.refuses.store(true, Ordering::Relaxed);
+    let response = world
+        .handle(vec![message("m", 5, &event("a.jpg", "broken"))])
+        .await;
+    assert_eq!(failed(&response), ["m"]);
+    assert_eq!(world.shown("a.jpg").await, "failed");
+}
+
+#[tokio::test]
+async fn garbage_is_kept_for_the_dead_letter_queue_and_takes_nothing_with_it() {
+    let world = World::new();
+    world.put("a.jpg", "picture").await;
+    let messages = vec![
+        message("m-1", 1, "garbage"),
+        message("m-2", 1, &event("a.jpg", "picture")),
+        message(
+            "m-3",
+            5,
+            &notice("ObjectCreated:Put", "b.jpg", 1, None).replace("2.1", "3.0"),
+        ),
+    ];
+    assert_eq!(failed(&world.handle(messages).await), ["m-1", "m-3"]);
+    assert_eq!(world.shown("a.jpg").await, "picture");
+    let hidden = world.hidden();
+    assert!(hidden.contains(&("receipt of m-1".to_owned(), 15)), "{hidden:?}");
+    assert!(hidden.contains(&("receipt of m-3".to_owned(), 0)), "{hidden:?}");
+}
+
+#[tokio::test]
+async fn a_panic_takes_its_own_message_with_it_and_no_other() {
+    let world = World::new();
+    let mut messages = Vec::new();
+    for (id, content) in [("m-1", "one"), ("m-2", "panic"), ("m-3", "three")] {
+        world.put(id, content).await;
+        messages.push(message(id, 5, &event(id, content)));
+    }
+    assert_eq!(failed(&world.handle(messages).await), ["m-2"]);
+    assert_eq!(world.shown("m-1").await, "one");
+    assert_eq!(world.shown("m-3").await, "three");
+    match world.record("m-2").await.unwrap().status {
+        Status::Failed { failure } => assert_eq!(failure.error, "the worker panicked: as told"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn work_that_takes_too_long_is_dropped_in_time_and_reported() {
+    let world = World::new();
+    world.put("slow.jpg", "hang").await;
+    world.put("next.jpg", "picture").await;
+    let started = Instant::now();
+    let response = world
+        .handle_within(
+            Duration::from_secs(3),
+            vec![
+                message("m-1", 5, &event("slow.jpg", "hang")),
+                message("m-2", 1, &event("next.jpg", "picture")),
+            ],
+        )
+        .await;
+    assert!(
+        started.elapsed() < Duration::from_millis(2500),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(failed(&response), ["m-1", "m-2"]);
+    assert!(
+        world.renderer.dropped.load(Ordering::Relaxed),
+        "the render is dropped, which kills its process"
+    );
+    assert_eq!(world.renders(), 1, "the next one was not started");
+    let mut hidden = world.hidden();
+    hidden.sort();
+    assert_eq!(
+        hidden,
+        [
+            ("receipt of m-1".to_owned(), 0),
+            ("receipt of m-2".to_owned(), 15)
+        ]
+    );
+    match world.record("slow.jpg").await.unwrap().status {
+        Status::Failed { failure } => assert_eq!(failure.error, "the invocation's time was over"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_invocation_without_time_starts_nothing_and_still_answers() {
+    let world = World::new();
+    world.put("a.jpg", "picture").await;
+    let messages = vec![message("m", 2, &event("a.jpg", "picture"))];
+    let response = world.handle_within(Duration::from_millis(1900), messages).await;
+    assert_eq!(failed(&response), ["m"]);
+    assert_eq!(world.renders(), 0);
+    assert_eq!(world.hidden(), [("receipt of m".to_owned(), 30)]);
+}
+
+#[tokio::test]
+async fn settling_a_failure_never_outlasts_the_invocation() {
+    let world = World::new();
+    world.put("a.jpg", "broken").await;
+    world.queue.hangs.store(true, Ordering::Relaxed);
+    let started = Instant::now();
+    let messages = vec![message("m", 1, &event("a.jpg", "broken"))];
+    let response = world.handle_within(Duration::from_millis(2500), messages).await;
+    assert_eq!(failed(&response), ["m"]);
+    assert!(
+        started.elapsed() < Duration::from_millis(2400),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn the_time_of_the_invocation_bounds_each_render() {
+    let world = World::new();
+    for (seconds, expected) in [(120, 40.0), (60, 24.3), (10, 10.0)] {
+        world
+            .handle_within(Duration::from_secs(seconds), Vec::new())
+            .await;
+        let deadline = world.renderer.deadlines.lock().unwrap().pop().unwrap();
+        let difference = (deadline.as_secs_f64() - expected).abs();
+        assert!(difference < 0.5, "{seconds}: {deadline:?}");
+    }
+}

@@ -1,0 +1,164 @@
+use std::sync::atomic::Ordering;
+
+use tintype_model::Order;
+use tintype_model::Sequencer;
+
+use super::failed;
+use super::world::{World, etag_of, message, notice};
+
+const REMOVALS: [&str; 4] = [
+    "ObjectRemoved:Delete",
+    "ObjectRemoved:DeleteMarkerCreated",
+    "LifecycleExpiration:Delete",
+    "LifecycleExpiration:DeleteMarkerCreated",
+];
+
+/// A world that shows `one` by the event 1, and whose source is now `source`.
+async fn showing_one(source: Option<&str>) -> World {
+    let world = World::new();
+    world.put("a.jpg", "one").await;
+    let event = notice("ObjectCreated:Put", "a.jpg", 1, Some(&etag_of("one")));
+    world.handle(vec![message("m", 1, &event)]).await;
+    assert_eq!(world.shown("a.jpg").await, "one");
+    match source {
+        Some(source) => world.put("a.jpg", source).await,
+        None => world.delete("a.jpg").await,
+    }
+    world
+}
+
+#[tokio::test]
+async fn what_a_removal_comes_to_depends_on_what_is_left() {
+    // Event, what is left of the source, what is shown then, by which event.
+    for (name, left, shown, order) in [
+        ("ObjectRemoved:Delete", None, "deleted", 2),
+        ("ObjectRemoved:DeleteMarkerCreated", None, "deleted", 2),
+        ("LifecycleExpiration:Delete", None, "deleted", 2),
+        ("LifecycleExpiration:DeleteMarkerCreated", None, "deleted", 2),
+        // Roll-back to the version before, undelete, or an old version went: what is there is what counts.
+        ("ObjectRemoved:Delete", Some("zero"), "zero", 2),
+        ("ObjectRemoved:Delete", Some("one"), "one", 2),
+        // A newer event brought it back.
+        ("ObjectRemoved:DeleteMarkerCreated", Some("one"), "one", 1),
+        ("LifecycleExpiration:DeleteMarkerCreated", Some("two"), "one", 1),
+        // An old version went.
+        ("LifecycleExpiration:Delete", Some("one"), "one", 1),
+        ("LifecycleExpiration:Delete", Some("two"), "one", 1),
+    ] {
+        let world = showing_one(left).await;
+        let event = notice(name, "a.jpg", 2, None);
+        for _ in 0..2 {
+            assert_eq!(
+                failed(&world.handle(vec![message("m", 1, &event)]).await),
+                [""; 0]
+            );
+        }
+        assert_eq!(world.shown("a.jpg").await, shown, "{name} {left:?}");
+        let order = Order::of_event(Sequencer::from_counter(order));
+        assert_eq!(
+            world.record("a.jpg").await.unwrap().order,
+            order,
+            "{name} {left:?}"
+        );
+        let told = world.told().len();
+        assert_eq!(told > 0, shown == "deleted", "{name} {left:?}: told {told} times");
+    }
+}
+
+#[tokio::test]
+async fn late_events_cannot_bring_a_removed_picture_back() {
+    for name in REMOVALS {
+        let world = showing_one(None).await;
+        world
+            .handle(vec![message("m", 1, &notice(name, "a.jpg", 3, None))])
+            .await;
+        assert_eq!(world.renditions.keys(), [""; 0], "its renditions are gone");
+        // The same content came back and went: its event must not count.
+        world.put("a.jpg", "one").await;
+        let late = notice("ObjectCreated:Put", "a.jpg", 2, Some(&etag_of("one")));
+        world.handle(vec![message("m", 1, &late)]).await;
+        assert_eq!(world.shown("a.jpg").await, "deleted", "{name}");
+        let newer = notice("ObjectCreated:Put", "a.jpg", 4, Some(&etag_of("one")));
+        world.handle(vec![message("m", 1, &newer)]).await;
+        assert_eq!(world.shown("a.jpg").await, "one", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn caches_are_told_under_every_spelling_and_a_retry_repeats_the_same_request() {
+    let world = World::new();
+    let event = notice("ObjectRemoved:Delete", "a b/ü+*.jpg", 2, None);
+    world.caches.refuses.store(true, Ordering::Relaxed);
+    assert_eq!(
+        failed(&world.handle(vec![message("m", 1, &event)]).await),
+        ["m"],
+        "it fails the message"
+    );
+    assert_eq!(world.shown("a b/ü+*.jpg").await, "deleted");
+    world.caches.refuses.store(false, Ordering::Relaxed);
+    for receives in 2..4 {
+        assert_eq!(
+            failed(&world.handle(vec![message("m", receives, &event)]).await),
+            [""; 0]
+        );
+    }
+    let told = world.told();
+    assert_eq!(told.len(), 2);
+    assert_eq!(
+        told[0], told[1],
+        "the same reference and paths are one invalidation"
+    );
+    let key = "a%20b/%C3%BC%2B%2A.jpg";
+    assert_eq!(
+        told[0].1,
+        [
+            format!("/img/{key}/*"),
+            format!("/v/{key}/*"),
+            format!("/{key}/*")
+        ]
+    );
+    let later = notice("ObjectRemoved:Delete", "a b/ü+*.jpg", 3, None);
+    world.handle(vec![message("m", 1, &later)]).await;
+    assert_ne!(
+        world.told()[2].0,
+        told[0].0,
+        "another removal is another invalidation"
+    );
+}
+
+#[tokio::test]
+async fn caches_are_not_told_what_they_cannot_hold() {
+    let world = World::new();
+    for key in ["a//b", "../a", "new\nline", &"k".repeat(1024)] {
+        let event = notice("ObjectRemoved:Delete", key, 2, None);
+        assert_eq!(
+            failed(&world.handle(vec![message("m", 1, &event)]).await),
+            [""; 0]
+        );
+        assert_eq!(world.shown(key).await, "deleted");
+    }
+    assert_eq!(world.told(), []);
+}
+
+#[tokio::test]
+async fn old_versions_of_a_removed_key_cost_no_invalidation() {
+    let world = showing_one(None).await;
+    world
+        .handle(vec![message("m", 1, &notice(REMOVALS[1], "a.jpg", 2, None))])
+        .await;
+    assert_eq!(world.told().len(), 1);
+    for sequencer in 3..6 {
+        let expired = notice("LifecycleExpiration:Delete", "a.jpg", sequencer, None);
+        assert_eq!(
+            failed(&world.handle(vec![message("m", 1, &expired)]).await),
+            [""; 0]
+        );
+    }
+    assert_eq!(world.told().len(), 1);
+    let order = Order::of_event(Sequencer::from_counter(5));
+    assert_eq!(
+        world.record("a.jpg").await.unwrap().order,
+        order,
+        "the tombstone is the newest all the same"
+    );
+}
