@@ -9,6 +9,8 @@
 )]
 
 mod emulator;
+mod lambda;
 mod metadata;
 mod object;
 mod queue;
+mod worker;
