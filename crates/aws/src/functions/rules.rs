@@ -125,7 +125,11 @@ mod tests {
                     version: (version != "-").then(|| version.to_owned()),
                 },
             };
-            assert_eq!(rewrite(path, Some("image/webp"), &recipe, &[]), expected, "{path}");
+            assert_eq!(
+                rewrite(path, Some("image/webp"), &recipe, &[]),
+                expected,
+                "{path}"
+            );
         }
     }
 }
