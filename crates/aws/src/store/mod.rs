@@ -2,6 +2,7 @@
 
 mod error;
 mod index;
+mod intercept;
 mod metadata;
 mod object;
 mod queue;
