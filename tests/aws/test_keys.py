@@ -42,7 +42,9 @@ UNSERVABLE = [key for key in KEYS if not is_servable(key)]
 def uploaded(tintype):
     bodies = {key: pictures.small_jpeg(1000 + number, 48, 36) for number, key in enumerate(KEYS)}
     for key, body in bodies.items():
-        tintype.put(key, body)
+        # To MiniStack's authorisation, a key of slashes alone is a request for the bucket.
+        who = tintype.uploader if key.strip("/") else tintype.deployer
+        tintype.client("s3", who).put_object(Bucket=tintype.raw, Key=key, Body=body)
     tintype.wait_settled(bodies)
     return bodies
 
