@@ -8,7 +8,7 @@ use tintype_model::testing::conformance;
 use tintype_model::{GetOptions, ObjectStore, Precondition, PutOptions, StoreError};
 
 use crate::emulator::{Emulator, clients, clients_that_lose_answers, with_bucket};
-use crate::moto::WithoutLineFeeds;
+use crate::moto::MotoStore;
 
 fn on(precondition: Precondition) -> PutOptions {
     PutOptions {
@@ -27,7 +27,7 @@ async fn the_object_store_conforms() {
         let store = S3ObjectStore::new(clients.s3.clone(), bucket);
         match Emulator::current() {
             Emulator::None => conformance::object_store(&store).await,
-            Emulator::Moto => conformance::object_store(&WithoutLineFeeds::new(store).await).await,
+            Emulator::Moto => conformance::object_store(&MotoStore::new(store).await).await,
         }
     })
     .await;
