@@ -10,13 +10,13 @@ import signal
 import struct
 import subprocess
 import tarfile
-import time
 import urllib.request
 import zlib
 
 import boto3
 import pytest
 from botocore.config import Config
+from tintype import wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 60
@@ -74,8 +74,18 @@ def server(image):
     command[-1] = "127.0.0.1:0"
     for name in ("proc", "dev"):
         (root / name).mkdir(exist_ok=True)
-    # What every engine gives a container: its own /proc, and a /dev.
-    inside = 'mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && shift && exec "$@"'
+    # As `--read-only --tmpfs /tmp` would run it, with what every engine gives a container: its own /proc, and a /dev.
+    inside = """
+        set -e
+        mount --bind "$1" "$1"
+        mount --bind "$1/data" "$1/data"
+        mount -t tmpfs tmpfs "$1/tmp"
+        mount -t proc proc "$1/proc"
+        mount --bind /dev "$1/dev"
+        mount -o remount,ro,bind "$1"
+        shift
+        exec "$@"
+    """
     launcher = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", inside, "sh", str(root)]
     chroot = ["chroot", f"--userspec={config['User']}", str(root)]
     log = (root.parent / "log").open("w+")
@@ -115,14 +125,14 @@ def credentials(root):
 
 def fetch(url, accept):
     """The picture, once the server has it."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
+
+    def ready():
         request = urllib.request.Request(url, headers={"Accept": accept})
-        with urllib.request.urlopen(request, timeout=PATIENCE_SECONDS) as response:
-            if response.status == 200:
-                return response.headers["Content-Type"], response.read()
-            assert response.status == 202 and time.monotonic() < deadline, response.read()
-            time.sleep(0.05)
+        with urllib.request.urlopen(request) as response:
+            assert response.status in (200, 202)
+            return response.status == 200 and (response.headers["Content-Type"], response.read())
+
+    return wait_until(ready, f"{url} is ready", PATIENCE_SECONDS)
 
 
 def test_a_picture_that_is_uploaded_to_the_container_comes_back(server):

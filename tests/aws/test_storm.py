@@ -125,6 +125,7 @@ def storm(tintype, seed):
         f"{len(delays)} messages tried again, {len(redriven)} redriven"
     )
     assert sum(injected.values()) > 100, "this was no storm"
+    assert delays, "no message had to be delivered again"
     return site
 
 

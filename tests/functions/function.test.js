@@ -60,6 +60,13 @@ test('several Accept lines are one list', () => {
   assert.strictEqual(ask('/img/a/medium').uri, '/a/medium.jpg', 'no line at all');
 });
 
+test('a header beyond the bound says nothing', () => {
+  const asked = (accept) => ask('/img/a/medium', [['Accept', accept]]).uri;
+  const filler = (length) => 'image/avif,'.padEnd(length, 'x');
+  assert.strictEqual(asked(filler(4096)), '/a/medium.avif');
+  assert.strictEqual(asked(filler(4097)), '/a/medium.jpg');
+});
+
 test('a format that is held back has its own URL and is not negotiated', () => {
   const held = load(render(undefined, '--hold-back', 'avif').request);
   const uri = (target) => held(requestEvent({ target, headers: [['Accept', 'image/avif,image/webp']] })).uri;

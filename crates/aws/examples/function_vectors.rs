@@ -233,12 +233,13 @@ fn accept(random: &mut StdRng) -> Option<Vec<String>> {
     let lines = *[0, 1, 1, 1, 1, 1, 2, 3].choose(random)?;
     let mut header = Vec::new();
     for _ in 0..lines {
-        let parts = if random.random_ratio(1, 100) {
-            400
-        } else {
-            random.random_range(0..8)
-        };
-        let parts: Vec<String> = (0..parts)
+        if random.random_ratio(1, 50) {
+            // About as long as is still listened to.
+            let filler = ",text/plain".repeat(random.random_range(350..400));
+            header.push(format!("{}{filler}", pick(random, RANGES)));
+            continue;
+        }
+        let parts: Vec<String> = (0..random.random_range(0..8))
             .map(|_| {
                 let space = pick(random, &["", "", " ", "\t"]);
                 format!("{space}{}{}", pick(random, RANGES), pick(random, PARAMETERS))

@@ -9,14 +9,14 @@ use serde_json::Value;
 use tintype_edge::{Access, Edge};
 
 use super::{Api, QueueHealth, S3Uploads};
-use crate::Clients;
 use crate::config::Config;
 use crate::environment::{ApiEnvironment, Variables};
 use crate::store::{DynamoMetadataStore, S3ObjectStore, SqsQueue};
 use crate::telemetry::start_log;
+use crate::{Clients, init_error};
 
-/// The API function: answers invocations until Lambda ends the process. A configuration that cannot work ends it at
-/// once, with a line in the log that names what is wrong.
+/// The whole `main` of the API function. A configuration that cannot work ends the process at once, with a message
+/// that names what is wrong.
 #[must_use]
 pub fn main() -> ExitCode {
     let variables = Variables::of_process();
@@ -24,7 +24,8 @@ pub fn main() -> ExitCode {
     match run(&variables) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "the API cannot run");
+            let runtime_api = variables.optional("AWS_LAMBDA_RUNTIME_API").ok().flatten();
+            init_error::report(runtime_api, &error);
             ExitCode::FAILURE
         }
     }

@@ -9,6 +9,9 @@
 )]
 
 mod emulator;
+mod lambda;
 mod metadata;
+mod moto;
 mod object;
 mod queue;
+mod worker;

@@ -142,6 +142,15 @@ async fn forbidden_and_missing_buckets_are_not_missing_objects() {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_read_names_the_cause() {
+    let script = Script::new([respond(200, &[], "<ListBucketResult><Contents><Key>\u{1}")]);
+    let error = store(&script).list("", None, 1).await.unwrap_err();
+    let text = tintype_model::error_chain(&error);
+    assert!(text.contains("s3:ListObjectsV2 was answered 200: "), "{text}");
+    script.finish();
+}
+
+#[tokio::test]
 async fn a_large_object_is_refused_by_its_length_alone() {
     let script = Script::new([respond(
         200,

@@ -5,8 +5,6 @@ mod history;
 mod removals;
 mod world;
 
-use std::time::Duration;
-
 use serde_json::json;
 use tintype_model::{ObjectStore, Order, PutOptions, Sequencer, Status, Work};
 
@@ -219,11 +217,4 @@ async fn a_source_that_is_no_picture_keeps_its_key() {
         [""; 0]
     );
     assert_eq!(world.renders(), 0);
-}
-
-#[test]
-fn the_worker_can_be_shared_between_threads() {
-    fn shared<T: Send + Sync + 'static>() {}
-    shared::<super::Worker>();
-    let _patience: Duration = world::PATIENCE;
 }
