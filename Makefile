@@ -1,7 +1,7 @@
 # Every target sets up what it needs on a fresh Debian 12 machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench package image aws-demo aws-test
+.PHONY: help demo test check bench package image aws-demo aws-test deploy undeploy aws-smoke
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -20,6 +20,15 @@ package: ## the Lambda functions and the template to deploy, in target/package (
 
 image: ## an OCI image of the one-machine shape: target/package/tintype-oci.tar
 	@scripts/oci-image
+
+deploy: ## deploy target/package to AWS, or update it (ENVIRONMENT=prod, PARAMS="Name=value ..."; deploy/README.md)
+	@scripts/aws-deploy
+
+undeploy: ## remove the environment from AWS; its data stays, and goes too with PURGE=yes
+	@scripts/aws-undeploy
+
+aws-smoke: ## check a deployed environment from outside (ONLY="formats delete" narrows)
+	@scripts/aws-smoke
 
 aws-demo: ## the AWS shape without an account: deploy into MiniStack, upload, leave it running (DEMO_ONCE=1 exits)
 	@scripts/aws-demo

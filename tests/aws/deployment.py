@@ -247,6 +247,24 @@ class Deployment:
     def wait_status(self, key, status, seconds=60):
         return self.wait(key, lambda image: image is not None and image["status"] == status, f"is {status}", seconds)
 
+    def record(self, key):
+        """The item of a key in the table, its record parsed; None when there is none."""
+        item = self.client("dynamodb").get_item(
+            TableName=self.outputs["TableName"], Key={"pk": {"S": f"image#{key}"}}, ConsistentRead=True
+        ).get("Item")
+        return item and {name: next(iter(value.values())) for name, value in item.items()}
+
+    def wait_deleted(self, key, seconds=60):
+        """Waits for the tombstone; to the API it is as if the picture had never been."""
+        wait_until(
+            lambda: (self.record(key) or {}).get("status_shard", "").startswith("deleted#"),
+            f"{key!r} is deleted",
+            seconds,
+            explain=lambda: f"{self.record(key)}\n{self.emulator.server.log()}",
+        )
+        self.wait_idle(seconds)
+        assert self.image(key) is None
+
     def wait_settled(self, keys, seconds=120):
         """Waits until nothing is unknown or pending and the queue is empty."""
         for key in keys:
@@ -290,14 +308,17 @@ class Impatience:
     handle makes the message visible again. `delays` keeps what the worker had asked for.
     """
 
-    def __init__(self, deployment):
+    def __init__(self, deployment, since=None):
+        """`since` is the length of the proxy's record from which on it hurries; the default is when it is entered."""
         self.deployment = deployment
         self.delays = []
+        self._next = since
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="impatience", daemon=True)
 
     def __enter__(self):
-        self._next = len(self.deployment.emulator.proxy.record)
+        if self._next is None:
+            self._next = len(self.deployment.emulator.proxy.record)
         self._thread.start()
         return self
 

@@ -59,6 +59,17 @@ FAULTS = (
 )
 
 
+# Calls in a row that fail together; the SDK tries four times.
+ROW = 6
+# Such rows for each single fault.
+ROWS = 0.1
+
+
+def _share(digest):
+    """A number from 0 to 1 that the digest stands for."""
+    return int.from_bytes(digest[:4]) / 2**32
+
+
 class Plan:
     """Which calls fail. Nothing does until `rate` or a rule is set.
 
@@ -91,6 +102,9 @@ class Plan:
         with self._lock:
             self._rules.append([fault, when, times])
 
+    def _draw(self, *what):
+        return hashlib.sha256(repr((self.seed, *what)).encode()).digest()
+
     def next(self, call):
         """How this call is to fail, if at all."""
         with self._lock:
@@ -104,9 +118,13 @@ class Plan:
                 return None
             name = (call.service.value, call.operation, call.target)
             self._seen[name] += 1
-            digest = hashlib.sha256(repr((self.seed, name, self._seen[name])).encode()).digest()
-            if int.from_bytes(digest[:4]) / 2**32 >= self.rate:
-                return None
+            number = self._seen[name]
+            digest = self._draw(name, number)
+            if _share(digest) >= self.rate:
+                # Or it is one of a row of failures that outlasts a client's own retries.
+                digest = self._draw(name, "row", number // ROW)
+                if _share(digest) >= self.rate * ROWS:
+                    return None
             possible = [
                 fault
                 for fault in FAULTS

