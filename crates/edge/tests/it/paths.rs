@@ -9,7 +9,11 @@ fn object(uri: &str) -> (String, String, Format) {
     let (key, file) = uri[1..].rsplit_once('/').unwrap();
     let (variant, extension) = file.split_once('.').unwrap();
     let key = decode_component(key).unwrap();
-    (key, variant.to_owned(), Format::from_extension(extension).unwrap())
+    (
+        key,
+        variant.to_owned(),
+        Format::from_extension(extension).unwrap(),
+    )
 }
 
 #[tokio::test]
@@ -39,8 +43,15 @@ async fn every_path_of_the_table_leads_where_it_says() {
         assert_eq!(answer.status, 200, "{path}");
         assert_eq!(answer.body, body_of(&key, VERSION, &variant, format), "{path}");
         let cached = answer.header("cache-control").unwrap();
-        assert_eq!(cached.contains("immutable"), version == VERSION, "{path}: {cached}");
+        assert_eq!(
+            cached.contains("immutable"),
+            version == VERSION,
+            "{path}: {cached}"
+        );
         delivered += 1;
     }
-    assert!(delivered >= 90 && refused >= 90, "{delivered} delivered, {refused} refused");
+    assert!(
+        delivered >= 90 && refused >= 90,
+        "{delivered} delivered, {refused} refused"
+    );
 }
