@@ -10,5 +10,6 @@
 
 mod emulator;
 mod metadata;
+mod moto;
 mod object;
 mod queue;
