@@ -13,6 +13,8 @@ use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
 use tintype_edge::{PolicySigner, PostPolicy, PresignedUpload, UploadMethod, UploadSigner, UploadTerms};
 use tintype_model::StoreError;
 
+use crate::store::ExactKey;
+
 /// Signs uploads to one bucket with the function's own credentials: who uploads may do there what the function's role
 /// may do, and only that.
 ///
@@ -65,8 +67,10 @@ impl S3Uploads {
         let request = client
             .put_object()
             .bucket(&self.bucket)
-            .key(key)
+            .key(ExactKey::stand_in(key))
             .set_content_type(terms.content_type.map(str::to_owned))
+            .customize()
+            .interceptor(ExactKey::new(key))
             .presigned(presigning(expires_in, now)?)
             .await
             .map_err(StoreError::unavailable)?;

@@ -16,15 +16,15 @@ use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 /// Sends keys of white space only, which the SDK takes for no key at all when it looks for the endpoint: it gets
 /// to see another one then, and the request is written with the right one.
 #[derive(Debug)]
-pub(super) struct ExactKey(String);
+pub(crate) struct ExactKey(String);
 
 impl ExactKey {
-    pub(super) fn new(key: &str) -> Self {
+    pub(crate) fn new(key: &str) -> Self {
         Self(key.to_owned())
     }
 
     /// The key to build a request with that [`ExactKey::new`] is added to.
-    pub(super) fn stand_in(key: &str) -> &str {
+    pub(crate) fn stand_in(key: &str) -> &str {
         if key.trim().is_empty() { "white-space" } else { key }
     }
 }

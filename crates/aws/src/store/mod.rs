@@ -10,6 +10,7 @@ mod queue;
 mod tests;
 
 pub use error::{CallError, ItemError};
+pub(crate) use intercept::ExactKey;
 pub use metadata::DynamoMetadataStore;
 pub use object::S3ObjectStore;
 pub use queue::SqsQueue;

@@ -125,6 +125,34 @@ async fn puts_sign_the_host_and_the_type_and_promise_nothing_else() {
     assert!(untyped.headers.is_empty(), "{:?}", untyped.headers);
 }
 
+/// Keys that the SDK or the address would make something else of.
+#[tokio::test]
+async fn puts_are_signed_for_every_key() {
+    for (key, address) in [
+        (" ", format!("https://{BUCKET}.s3.eu-west-1.amazonaws.com/%20")),
+        (
+            "soap",
+            format!("https://s3.eu-west-1.amazonaws.com/{BUCKET}/soap"),
+        ),
+        (
+            "a%2Bb",
+            format!("https://{BUCKET}.s3.eu-west-1.amazonaws.com/a%252Bb"),
+        ),
+    ] {
+        let key = ObjectKey::new(key).unwrap();
+        let terms = UploadTerms {
+            base_url: "",
+            key: &key,
+            method: UploadMethod::Put,
+            content_type: None,
+            max_bytes: 1000,
+            expires: Duration::from_mins(15),
+        };
+        let put = uploads(credentials(None), None).presign(&terms).await.unwrap();
+        assert_eq!(put.url.split('?').next(), Some(address.as_str()));
+    }
+}
+
 #[tokio::test]
 async fn no_upload_is_said_to_outlive_its_credentials() {
     let ending = |seconds| {
