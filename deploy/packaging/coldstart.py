@@ -1,6 +1,8 @@
 """Starts a bootstrap the way Lambda does and measures how soon it asks for work, and its memory by then."""
 
+import base64
 import http.server
+import json
 import os
 import re
 import socketserver
@@ -14,7 +16,7 @@ import time
 RUNS = 5
 PATIENCE_SECONDS = 20
 
-# What the template gives the functions. Nothing is asked of these addresses before the first event.
+# What the template gives the functions.
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
@@ -49,8 +51,15 @@ class NeverAsked(Exception):
     """The bootstrap ended, or went on without asking for work."""
 
 
+# What a function may ask DynamoDB before its first event: the installation's secret. It is given one at once, so the
+# time measured has no network in it.
+SECRET_ITEM = json.dumps({
+    "Item": {"pk": {"S": "installation"}, "secret": {"B": base64.b64encode(bytes(32)).decode()}},
+}).encode()
+
+
 class RuntimeApi(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    """Notes when `invocation/next` is asked for, and leaves that question open."""
+    """Notes when `invocation/next` is asked for, and leaves that question open. Stands in for DynamoDB, too."""
 
     daemon_threads = True
 
@@ -71,11 +80,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(404)
 
     def do_POST(self):
-        # init/error says why the function cannot start; so does its standard error.
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(202)
-        self.send_header("Content-Length", "0")
+        target = self.headers.get("X-Amz-Target", "")
+        if target.endswith(".GetItem"):
+            self.answer(200, SECRET_ITEM)
+        elif target:
+            self.answer(400, b'{"__type":"UnknownOperationException"}')
+        else:
+            # init/error says why the function cannot start; so does what it prints.
+            self.answer(202, b"")
+
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *_):
         pass
@@ -89,6 +109,7 @@ def run_once(bootstrap):
     environment = {
         **ENVIRONMENT,
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{api.server_port}",
         "LAMBDA_TASK_ROOT": os.path.dirname(bootstrap),
     }
     with tempfile.TemporaryFile() as errors:

@@ -86,7 +86,7 @@ def server(image):
         shift
         exec "$@"
     """
-    launcher = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", inside, "sh", str(root)]
+    launcher = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", inside, "sh", str(root)]
     chroot = ["chroot", f"--userspec={config['User']}", str(root)]
     log = (root.parent / "log").open("w+")
     process = subprocess.Popen(
@@ -100,7 +100,9 @@ def server(image):
             pytest.fail(f"the server did not start: {ready!r}\n{log.read()}")
         yield found[1], root
     finally:
-        process.send_signal(signal.SIGKILL)
+        # The server is the first process of its namespace: with it the renderers go, and `unshare` after it.
+        for child in pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
         process.wait()
         log.close()
 

@@ -30,11 +30,26 @@ def package(out, **variables):
 
 
 @pytest.fixture(scope="module")
-def packaged(tmp_path_factory):
+def report(tmp_path_factory):
+    """What scripts/package printed, with everything measured, and where it put things."""
     out = tmp_path_factory.mktemp("package")
-    result = package(out)
+    result = package(out, MEASURE="yes")
     assert result.returncode == 0, result.stderr
-    return out
+    return result.stdout, out
+
+
+@pytest.fixture(scope="module")
+def packaged(report):
+    return report[1]
+
+
+def test_the_real_functions_start_and_their_figures_are_printed(report):
+    printed, out = report
+    for name in ("worker.zip", "api.zip"):
+        line = rf"^{re.escape(str(out / name))}: \d+\.\d MiB, unpacked \d+\.\d MiB, glibc 2\.\d+, " \
+            r"asks for work after \d+ ms with at most \d+\.\d MiB, sha256 [0-9a-f]{16}$"
+        assert re.search(line, printed, flags=re.MULTILINE), printed
+    assert re.search(r"viewer-request\.js, \d+ of 10240 bytes$", printed, flags=re.MULTILINE), printed
 
 
 def test_two_runs_give_the_same_bytes(packaged, tmp_path):
