@@ -4,8 +4,10 @@
     tests/aws/strip.py target/package/template.yaml > stripped.json       # what was taken out goes to stderr
     from strip import strip; template, dropped = strip(load(path), tls=False)
 
-Seen with MiniStack 1.5.33: see `REFUSED` and `keep_plain_http`. Nothing else has to change: the rest is deployed as it
-is shipped, by `aws cloudformation package` and `deploy` too (`scripts/aws-deploy` with `AWS_ENDPOINT_URL` set).
+Seen with MiniStack 1.5.33: it creates, updates and deletes all the rest as it is shipped, several environments side by
+side, by `aws cloudformation package` and `deploy` too (`scripts/aws-deploy` with `AWS_ENDPOINT_URL` set). It checks the
+rules and parameters as CloudFormation does, and keeps data resources. What it takes and does not use: of a bucket,
+`BucketEncryption` and `LifecycleConfiguration`; `RecursiveLoop`; what alarms and key policies say.
 """
 
 import argparse
