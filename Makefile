@@ -1,10 +1,10 @@
 # Every target sets up what it needs on a fresh Debian 12 machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench
+.PHONY: help demo test check bench package image aws-demo aws-test deploy undeploy aws-smoke
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: ## build, start a server, upload pictures, print what to open (PHOTO=file adds yours, DEMO_ONCE=1 exits)
 	@scripts/demo
@@ -14,6 +14,27 @@ test: ## every test: Rust, then real clients against the real binary (PYTEST_ARG
 
 check: ## format, lints, docs, licences and dependency arrows
 	@scripts/check
+
+package: ## the Lambda functions and the template to deploy, in target/package (ARCH, CONFIG, HOLD_BACK; see scripts/package)
+	@scripts/package
+
+image: ## an OCI image of the one-machine shape: target/package/tintype-oci.tar
+	@scripts/oci-image
+
+deploy: ## deploy target/package to AWS, or update it (ENVIRONMENT=prod, PARAMS="Name=value ..."; deploy/README.md)
+	@scripts/aws-deploy
+
+undeploy: ## remove the environment from AWS; its data stays, and goes too with PURGE=yes
+	@scripts/aws-undeploy
+
+aws-smoke: ## check a deployed environment from outside (ONLY="formats delete" narrows)
+	@scripts/aws-smoke
+
+aws-demo: ## the AWS shape without an account: deploy into MiniStack, upload, leave it running (DEMO_ONCE=1 exits)
+	@scripts/aws-demo
+
+aws-test: ## package, then tests/aws: the shipped template and binaries in MiniStack (PYTEST_ARGS="-k storm" narrows)
+	@scripts/aws-test
 
 bench: ## how long each step of the engine takes, on a generated 12 MP picture (release build)
 	@scripts/setup build

@@ -454,9 +454,31 @@ def test_presigned_posts_keep_to_their_policy(client, prefix):
     assert keys(client, prefix) == [prefix + "ä photo.jpg"]
 
 
-def test_the_api_signs_uploads(quick_server, prefix):
-    answer = quick_server.api("POST", "/uploads", {"key": prefix + "from the api.jpg", "content_type": "image/jpeg"})
-    assert answer.status in (200, 201), answer.body
+def test_the_api_signs_forms(quick_server, client, prefix):
+    key = prefix + "from the api é $.jpg"
+    answer = quick_server.api("POST", "/uploads", {"key": key, "content_type": "image/jpeg"})
+    assert answer.status == 200, answer.body
+    upload = answer.json()
+    assert (upload["method"], upload["headers"]) == ("POST", {})
+
+    def send(body, **fields):
+        fields = {**upload["fields"], **fields}
+        return requests.post(upload["url"], data=fields, files={"file": ("x", body)}, timeout=30).status_code
+
+    body = pictures.small_jpeg(2)
+    assert send(body, key=prefix + "another.jpg") == 403
+    assert send(body, **{"Content-Type": "text/html"}) == 403
+    assert send(body, acl="public-read") == 403
+    assert send(b"") == 400
+    assert keys(client, prefix) == []
+    assert send(body) == 204
+    quick_server.wait_ready(key)
+
+
+def test_the_api_signs_puts(quick_server, prefix):
+    order = {"key": prefix + "from the api.jpg", "method": "PUT", "content_type": "image/jpeg"}
+    answer = quick_server.api("POST", "/uploads", order)
+    assert answer.status == 200, answer.body
     upload = answer.json()
     body = pictures.small_jpeg(2)
     send = requests.request(upload["method"], upload["url"], headers=upload["headers"], data=body, timeout=30)

@@ -89,6 +89,16 @@ impl Config {
         Self::parse(&text).with_context(|| format!("in the configuration {}", file.display()))
     }
 
+    /// Reads a file that is on its way into a package.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and when there is no such file.
+    pub fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the configuration {}", file.display()))?;
+        Self::parse(&text).with_context(|| format!("in the configuration {}", file.display()))
+    }
+
     fn parse(text: &str) -> anyhow::Result<Self> {
         let config: Self = toml::from_str(text).context(ALLOWED)?;
         config.recipe().validate()?;

@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+pub mod api;
 mod clients;
 pub mod config;
 pub mod environment;
 pub mod event;
+pub mod functions;
 pub mod init_error;
 pub mod store;
 pub mod telemetry;

@@ -1,11 +1,14 @@
 //! Renditions in memory, weighed by their bytes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tintype_model::{GetOptions, ObjectStore, Rendition, Result, StoreError};
+
+use crate::state::Pictures;
 
 /// Few shards, so that a large rendition finds room in one.
 const SHARDS: usize = 4;
@@ -28,11 +31,12 @@ const fn weight(key_bytes: u64, body_bytes: u64) -> u64 {
     OVERHEAD_BYTES + key_bytes + body_bytes
 }
 
-/// A cache in front of the store of renditions.
+/// The store of renditions with a cache in front.
 ///
 /// Entries never go stale: they are named by object key and entity tag, and what has both is the same bytes.
 #[derive(Debug)]
-pub(crate) struct RenditionCache {
+pub(crate) struct PictureCache {
+    renditions: Arc<dyn ObjectStore>,
     cache: Cache<String, Bytes, ByBytes>,
     capacity_bytes: u64,
     hits: AtomicU64,
@@ -49,8 +53,12 @@ pub(crate) struct CacheStats {
     pub misses: u64,
 }
 
-impl RenditionCache {
-    pub(crate) fn new(capacity_bytes: u64) -> Self {
+impl PictureCache {
+    pub(crate) fn new(pictures: Pictures) -> Self {
+        let Pictures {
+            renditions,
+            cache_bytes: capacity_bytes,
+        } = pictures;
         let items = (capacity_bytes / TYPICAL_RENDITION_BYTES).clamp(SHARDS as u64 * 32, 1 << 20);
         let options = OptionsBuilder::new()
             .shards(SHARDS)
@@ -59,6 +67,7 @@ impl RenditionCache {
             .build()
             .expect("the number of items and the weight are set");
         Self {
+            renditions,
             cache: Cache::with_options(
                 options,
                 ByBytes,
@@ -76,7 +85,8 @@ impl RenditionCache {
     /// # Errors
     /// Those of [`ObjectStore::get`]; `NotFound` also when the object has another size than the rendition, which
     /// means that it was replaced.
-    pub(crate) async fn get(&self, store: &dyn ObjectStore, rendition: &Rendition) -> Result<Bytes> {
+    pub(crate) async fn get(&self, rendition: &Rendition) -> Result<Bytes> {
+        let store = &*self.renditions;
         let name = format!("{} {}", rendition.etag, rendition.object_key);
         if weight(name.len() as u64, rendition.size_bytes) > self.capacity_bytes / LARGEST_SHARE {
             self.misses.fetch_add(1, Ordering::Relaxed);
@@ -119,6 +129,15 @@ mod tests {
     use tintype_model::testing::MemoryObjectStore;
     use tintype_model::{Dimensions, Format, PutOptions};
 
+    fn cache(capacity_bytes: u64) -> (Arc<MemoryObjectStore>, PictureCache) {
+        let store = Arc::new(MemoryObjectStore::new());
+        let pictures = Pictures {
+            renditions: store.clone(),
+            cache_bytes: capacity_bytes,
+        };
+        (store, PictureCache::new(pictures))
+    }
+
     async fn stored(store: &MemoryObjectStore, name: &str, size_bytes: usize) -> Rendition {
         let body = Bytes::from(vec![7; size_bytes]);
         let meta = store.put(name, body, PutOptions::default()).await.unwrap();
@@ -134,10 +153,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_second_read_is_a_hit() {
-        let (store, cache) = (MemoryObjectStore::new(), RenditionCache::new(1 << 20));
+        let (store, cache) = cache(1 << 20);
         let rendition = stored(&store, "a", 1000).await;
         for _ in 0..3 {
-            assert_eq!(cache.get(&store, &rendition).await.unwrap().len(), 1000);
+            assert_eq!(cache.get(&rendition).await.unwrap().len(), 1000);
         }
         let stats = cache.stats();
         assert_eq!((stats.misses, stats.hits, stats.entries), (1, 2, 1));
@@ -145,13 +164,13 @@ mod tests {
 
     #[tokio::test]
     async fn large_renditions_are_not_kept_and_the_capacity_holds() {
-        let (store, cache) = (MemoryObjectStore::new(), RenditionCache::new(1 << 20));
+        let (store, cache) = cache(1 << 20);
         let large = stored(&store, "large", 200_000).await;
-        cache.get(&store, &large).await.unwrap();
+        cache.get(&large).await.unwrap();
         assert_eq!(cache.stats().entries, 0);
         for number in 0..100 {
             let rendition = stored(&store, &format!("small {number}"), 50_000).await;
-            cache.get(&store, &rendition).await.unwrap();
+            cache.get(&rendition).await.unwrap();
         }
         let stats = cache.stats();
         assert!(
@@ -162,20 +181,17 @@ mod tests {
 
     #[tokio::test]
     async fn an_object_of_another_size_is_not_the_rendition() {
-        let (store, cache) = (MemoryObjectStore::new(), RenditionCache::new(1 << 20));
+        let (store, cache) = cache(1 << 20);
         let rendition = stored(&store, "a", 10).await;
         stored(&store, "a", 11).await;
-        assert!(matches!(
-            cache.get(&store, &rendition).await,
-            Err(StoreError::NotFound)
-        ));
+        assert!(matches!(cache.get(&rendition).await, Err(StoreError::NotFound)));
         assert_eq!(cache.stats().entries, 0);
     }
 
     #[tokio::test]
     async fn a_cache_without_room_still_serves() {
-        let (store, cache) = (MemoryObjectStore::new(), RenditionCache::new(0));
+        let (store, cache) = cache(0);
         let rendition = stored(&store, "a", 10).await;
-        assert_eq!(cache.get(&store, &rendition).await.unwrap().len(), 10);
+        assert_eq!(cache.get(&rendition).await.unwrap().len(), 10);
     }
 }

@@ -19,6 +19,7 @@ use tintype_model::{
     CachePolicy, DeliveryPath, Format, ObjectKey, PathError, Record, Rendition, Status, StoreError,
 };
 
+use crate::cache::PictureCache;
 use crate::conditional::{self, Validators, Verdict};
 use crate::error::{Error, Result};
 use crate::negotiate::negotiate;
@@ -32,7 +33,7 @@ const NOTHING_HERE: &str = "there is no such picture";
 const ATTEMPTS: usize = 4;
 
 /// Answers any request for a path under `/img/` or `/v/`.
-pub(crate) async fn respond(state: &State, request: &Parts) -> Response {
+pub(crate) async fn respond(state: &State, pictures: &PictureCache, request: &Parts) -> Response {
     match request.method {
         Method::GET | Method::HEAD => {}
         Method::OPTIONS => return options(),
@@ -46,7 +47,7 @@ pub(crate) async fn respond(state: &State, request: &Parts) -> Response {
         Err(PathError::BadEncoding) => return Error::BadEncoding.into_response(),
         Err(PathError::NotFound) => return failure(Error::NotFound("the path names no picture")),
     };
-    let answer = picture(state, &path, &request.method, &request.headers).await;
+    let answer = picture(state, pictures, &path, &request.method, &request.headers).await;
     let mut response = answer.unwrap_or_else(failure);
     if path.format.is_none() {
         response
@@ -91,6 +92,7 @@ fn failure(error: Error) -> Response {
 
 async fn picture(
     state: &State,
+    pictures: &PictureCache,
     path: &DeliveryPath,
     method: &Method,
     headers: &HeaderMap,
@@ -125,7 +127,7 @@ async fn picture(
             record: &record,
             policy,
         };
-        match found.answer(state, method, headers).await {
+        match found.answer(state, pictures, method, headers).await {
             Err(Error::Store(StoreError::NotFound)) => missing = Some(rendition.clone()),
             answer => return answer,
         }
@@ -207,7 +209,13 @@ struct Found<'a> {
 
 impl Found<'_> {
     /// Only what is sent is read: neither HEAD nor a failed or unmodified condition needs the bytes.
-    async fn answer(&self, state: &State, method: &Method, headers: &HeaderMap) -> Result<Response> {
+    async fn answer(
+        &self,
+        state: &State,
+        pictures: &PictureCache,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Response> {
         let size_bytes = self.rendition.size_bytes;
         let modified_at = conditional::last_modified(self.record.updated_at.0);
         let validators = Validators {
@@ -236,7 +244,7 @@ impl Found<'_> {
         let mut response = if method == Method::HEAD {
             Response::new(Body::empty())
         } else {
-            let body = state.cache.get(&*state.edge.renditions, self.rendition).await?;
+            let body = pictures.get(self.rendition).await?;
             let body = slice(&body, &part);
             state.metrics.delivered(body.len() as u64);
             Response::new(Body::from(body))

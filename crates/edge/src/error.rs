@@ -24,6 +24,9 @@ pub(crate) enum Error {
     Unauthorized,
     #[error("writes from other origins are refused")]
     CrossOrigin,
+    /// A request that no gateway vouches for, where one has to.
+    #[error("the request did not come through the gateway that authorises requests")]
+    Forbidden,
     #[error("{0}")]
     NotFound(&'static str),
     /// With what `Allow` says, where the router does not add it.
@@ -89,7 +92,7 @@ impl Error {
         match self {
             Self::BadEncoding | Self::BadRequest(_) | Self::BadHost => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::CrossOrigin => StatusCode::FORBIDDEN,
+            Self::CrossOrigin | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict(_) => StatusCode::CONFLICT,
@@ -112,6 +115,7 @@ impl Error {
             Self::BadHost => "bad_host",
             Self::Unauthorized => "unauthorized",
             Self::CrossOrigin => "cross_origin",
+            Self::Forbidden => "forbidden",
             Self::NotFound(_) => "not_found",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::Conflict(_) => "conflict",
@@ -141,6 +145,7 @@ impl Error {
             | Self::BadHost
             | Self::Unauthorized
             | Self::CrossOrigin
+            | Self::Forbidden
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::Conflict(_)
@@ -175,6 +180,7 @@ impl Error {
             | Self::BadRequest(_)
             | Self::BadHost
             | Self::CrossOrigin
+            | Self::Forbidden
             | Self::NotFound(_)
             | Self::Conflict(_)
             | Self::PreconditionFailed
@@ -200,6 +206,7 @@ impl Error {
             | Self::BadHost
             | Self::Unauthorized
             | Self::CrossOrigin
+            | Self::Forbidden
             | Self::NotFound(_)
             | Self::MethodNotAllowed(_)
             | Self::Conflict(_)

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod admin;
 mod api;
 mod auth;
@@ -13,12 +14,18 @@ mod markup;
 mod metrics;
 mod negotiate;
 mod port;
+mod post_policy;
 mod range;
 mod router;
 mod state;
 
+pub use access::{Access, Authorized};
 pub use guard::{host_allowed, write_allowed};
 pub use negotiate::{MAX_ACCEPT_BYTES, negotiate};
-pub use port::{Health, HealthReport, PresignedUpload, QueueDepth, UploadSigner};
+pub use port::{
+    Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload, QueueDepth, UploadMethod, UploadSigner,
+    UploadTerms,
+};
+pub use post_policy::{PolicySigner, PostPolicy};
 pub use router::router;
-pub use state::Edge;
+pub use state::{Edge, Pictures};

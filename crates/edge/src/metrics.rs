@@ -115,7 +115,7 @@ impl Metrics {
     /// value never looks like a new one.
     pub(crate) fn encode(
         &self,
-        cache: CacheStats,
+        cache: Option<CacheStats>,
         health: &HealthReport,
         images: Option<StatusCounts>,
     ) -> String {
@@ -129,20 +129,22 @@ impl Metrics {
     }
 }
 
-fn gauges(cache: CacheStats, health: &HealthReport, images: Option<StatusCounts>) -> Registry {
+fn gauges(cache: Option<CacheStats>, health: &HealthReport, images: Option<StatusCounts>) -> Registry {
     let mut registry = Registry::with_prefix("tintype");
     let mut gauge = |name: &str, help: &str, value: u64| {
         let gauge = GaugeU64::default();
         gauge.set(value);
         registry.register(name, help, gauge);
     };
-    gauge("cache_bytes", "Memory taken by cached renditions", cache.bytes);
-    gauge(
-        "cache_capacity_bytes",
-        "Memory that cached renditions may take",
-        cache.capacity_bytes,
-    );
-    gauge("cache_entries", "Number of cached renditions", cache.entries);
+    if let Some(cache) = cache {
+        gauge("cache_bytes", "Memory taken by cached renditions", cache.bytes);
+        gauge(
+            "cache_capacity_bytes",
+            "Memory that cached renditions may take",
+            cache.capacity_bytes,
+        );
+        gauge("cache_entries", "Number of cached renditions", cache.entries);
+    }
     gauge(
         "workers",
         "Number of workers that take jobs",
@@ -153,13 +155,15 @@ fn gauges(cache: CacheStats, health: &HealthReport, images: Option<StatusCounts>
         "1 when requests should be sent here",
         u64::from(health.ready),
     );
-    for (name, help, value) in [
-        ("cache_hits", "Renditions read from the cache", cache.hits),
-        ("cache_misses", "Renditions read from the store", cache.misses),
-    ] {
-        let counter = Counter::<u64>::default();
-        counter.inc_by(value);
-        registry.register(name, help, counter);
+    if let Some(cache) = cache {
+        for (name, help, value) in [
+            ("cache_hits", "Renditions read from the cache", cache.hits),
+            ("cache_misses", "Renditions read from the store", cache.misses),
+        ] {
+            let counter = Counter::<u64>::default();
+            counter.inc_by(value);
+            registry.register(name, help, counter);
+        }
     }
     if let Some(queue) = health.queue {
         let family = Family::<StateLabels, GaugeU64>::default();

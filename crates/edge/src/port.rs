@@ -4,34 +4,56 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tintype_model::{ObjectKey, StoreError};
 use utoipa::ToSchema;
+
+/// Longest life of a presigned upload: what a function signs with on AWS ends as well.
+pub const MAX_UPLOAD_EXPIRY: Duration = Duration::from_mins(15);
 
 /// Signs uploads, so that clients send bytes to the store of sources without passing through the edge.
 #[async_trait]
 pub trait UploadSigner: Send + Sync + std::fmt::Debug {
-    /// A request that, sent within `expires`, uploads one object to `key` and nothing else.
-    ///
-    /// `base_url` is this server as the client sees it (`https://host[:port]`, no slash at the end); stores with
-    /// an address of their own ignore it. With a `content_type` the upload has to carry exactly that one.
+    /// A request that uploads one object on these terms and can do nothing else. It may hold for less than they
+    /// allow, never for more.
     ///
     /// # Errors
     /// `Unavailable` when there are no credentials to sign with.
-    async fn presign_put(
-        &self,
-        base_url: &str,
-        key: &ObjectKey,
-        content_type: Option<&str>,
-        expires: Duration,
-    ) -> Result<PresignedUpload, StoreError>;
+    async fn presign(&self, terms: &UploadTerms<'_>) -> Result<PresignedUpload, StoreError>;
 }
 
-/// An upload that is signed and ready to be sent.
+/// How an upload is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum UploadMethod {
+    /// One request whose body is the object. Its key is bound, its size cannot be.
+    Put,
+    /// A form (`multipart/form-data`) under a policy that binds key and size.
+    #[default]
+    Post,
+}
+
+/// What an upload is signed for.
+#[derive(Clone, Copy, Debug)]
+pub struct UploadTerms<'a> {
+    /// This server as the client sees it (`https://host[:port]`, no slash at the end); stores with an address of
+    /// their own ignore it.
+    pub base_url: &'a str,
+    /// The only key that it can be sent to. A form's has no `${filename}` in it, which stores would replace.
+    pub key: &'a ObjectKey,
+    /// How it is sent.
+    pub method: UploadMethod,
+    /// The only media type that it can be sent with, in printable ASCII; none leaves a `PUT` any and a form none.
+    pub content_type: Option<&'a str>,
+    /// The largest size of a form's file, in bytes; the smallest is 1.
+    pub max_bytes: u64,
+    /// How long it can be sent from now on, 1 second to [`MAX_UPLOAD_EXPIRY`].
+    pub expires: Duration,
+}
+
+/// An upload that is signed and ready to be sent by the method that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresignedUpload {
-    /// `PUT`, or `POST` for a form.
-    pub method: String,
     /// Where to send it, signature included for `PUT`.
     pub url: String,
     /// Headers that have to be sent as they are.
@@ -41,7 +63,6 @@ pub struct PresignedUpload {
     /// How long the signature holds from now on.
     pub expires_in: Duration,
 }
-
 /// Tells how the machinery behind the edge is doing.
 #[async_trait]
 pub trait Health: Send + Sync + std::fmt::Debug {

@@ -16,15 +16,17 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tintype_model::CachePolicy;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::auth::Credential;
+use crate::access::{self, Asked};
+use crate::cache::PictureCache;
 use crate::error::{Error, Result, panicked};
-use crate::guard::{self, Provenance};
 use crate::port::HealthReport;
 use crate::state::{Edge, Shared, State};
 use crate::{admin, api, delivery, metrics};
 
 /// Largest request body in bytes; pictures are not uploaded here.
 pub(crate) const MAX_BODY_BYTES: usize = 16 << 10;
+
+pub(crate) const NOTHING_HERE: &str = "there is nothing at this path";
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
@@ -133,10 +135,17 @@ fn protect(class: Class, headers: &mut HeaderMap) {
     }
 }
 
-/// Lets through what was meant for this server and may be asked by who asks.
+/// Stops what may not be asked by who asks.
 async fn gate(Extract(state): Shared, request: Request, next: Next) -> Response {
     let class = Class::of(request.uri().path());
-    match admit(&state, class, &request) {
+    let asked = Asked {
+        class,
+        method: request.method(),
+        uri: request.uri(),
+        headers: request.headers(),
+        extensions: request.extensions(),
+    };
+    match access::admit(&state.edge.access, &state.auth, &asked) {
         Ok(()) => next.run(request).await,
         Err(Error::Unauthorized) if class == Class::Admin => {
             admin::login_page(StatusCode::UNAUTHORIZED, None)
@@ -145,41 +154,15 @@ async fn gate(Extract(state): Shared, request: Request, next: Next) -> Response 
     }
 }
 
-fn admit(state: &State, class: Class, request: &Request) -> Result<()> {
-    let needs_credential = match class {
-        Class::Delivery | Class::Health => return Ok(()),
-        Class::Admin => request.uri().path() != admin::LOGIN_PATH,
-        Class::Api | Class::Metrics => true,
-        Class::Other => false,
-    };
-    let headers = request.headers();
-    let public_url = state.edge.public_url.as_deref();
-    let host = guard::request_host(request.uri(), headers)?;
-    if !guard::host_allowed(host, public_url, &state.edge.allowed_hosts) {
-        return Err(Error::MisdirectedHost(host.to_owned()));
-    }
-    let writes = !guard::is_safe(request.method());
-    let provenance = guard::provenance(headers, host, public_url);
-    if writes && provenance == Provenance::Foreign {
-        return Err(Error::CrossOrigin);
-    }
-    if !needs_credential {
-        return Ok(());
-    }
-    match state.auth.credential(headers).ok_or(Error::Unauthorized)? {
-        Credential::Token => Ok(()),
-        // The browser adds the cookie by itself, so the page that asked has to be known.
-        Credential::Session if writes && provenance != Provenance::Own => Err(Error::CrossOrigin),
-        Credential::Session => Ok(()),
-    }
-}
-
 /// Delivery is not a route, because routes decode paths and a delivery path is split before it is decoded.
 async fn fallback(Extract(state): Shared, request: Request) -> Response {
-    match Class::of(request.uri().path()) {
-        Class::Delivery => delivery::respond(&state, &request.into_parts().0).await,
-        Class::Api | Class::Admin | Class::Health | Class::Metrics | Class::Other => {
-            Error::NotFound("there is nothing at this path").into_response()
+    match (Class::of(request.uri().path()), &state.pictures) {
+        (Class::Delivery, Some(pictures)) => {
+            delivery::respond(&state, pictures, &request.into_parts().0).await
+        }
+        (Class::Delivery, None)
+        | (Class::Api | Class::Admin | Class::Health | Class::Metrics | Class::Other, _) => {
+            Error::NotFound(NOTHING_HERE).into_response()
         }
     }
 }
@@ -217,7 +200,8 @@ async fn scrape(Extract(state): Shared) -> Response {
             None
         }
     };
-    let text = state.metrics.encode(state.cache.stats(), &health, images);
+    let cache = state.pictures.as_ref().map(PictureCache::stats);
+    let text = state.metrics.encode(cache, &health, images);
     (
         [(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE))],
         text,

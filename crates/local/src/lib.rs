@@ -10,7 +10,7 @@ pub mod s3;
 mod serve;
 mod stall;
 pub mod store;
-mod uploads;
+pub mod uploads;
 mod worker;
 
 pub use command::main;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
-use tintype_edge::Edge;
+use tintype_edge::{Access, Edge, Pictures};
 use tintype_jail::Jail;
 use tintype_model::{JobQueue, MetadataStore, ObjectStore};
 use tintype_pipeline::{Layout, Pipeline, Ports, Secret, Settings};
@@ -97,7 +97,6 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let pipeline = Pipeline::new(ports, settings);
     let edge = Edge {
         sources,
-        renditions,
         metadata,
         queue: Arc::new(queue.clone()) as Arc<dyn JobQueue>,
         uploads: Arc::new(LocalUploads::new(s3_config.clone())),
@@ -107,10 +106,16 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
             config.render.workers,
         )),
         recipe,
-        admin_token: credentials.admin_token,
-        public_url: config.public_url.clone(),
-        allowed_hosts: config.allowed_hosts.clone(),
-        cache_bytes: config.delivery.cache_bytes,
+        max_upload_bytes: config.limits().max_bytes,
+        access: Access::Token {
+            admin_token: credentials.admin_token,
+            public_url: config.public_url.clone(),
+            allowed_hosts: config.allowed_hosts.clone(),
+        },
+        pictures: Some(Pictures {
+            renditions,
+            cache_bytes: config.delivery.cache_bytes,
+        }),
     };
     let app = App {
         edge: tintype_edge::router(edge),

@@ -8,7 +8,8 @@ use tintype_model::StoreError;
 
 /// A call to AWS that did not succeed: which, what the service said, and the number under which AWS knows it.
 ///
-/// What the service answered is in the message; `source()` has a cause only when there was no answer.
+/// What the service refused, and why, is in the message; `source()` has a cause only when there was no answer or when it
+/// could not be read.
 #[derive(Debug)]
 pub struct CallError {
     operation: &'static str,
@@ -40,12 +41,9 @@ impl CallError {
                 .find_map(|name| response.headers().get(name))
                 .map(str::to_owned),
         });
-        // A service's answer says all there is to say; its error types would say parts of it again.
-        let source = if metadata.is_some() {
-            None
-        } else {
-            error.into_source().ok()
-        };
+        // A refusal says all there is to say; the SDK's error types would say parts of it again.
+        let refused = answer.as_ref().is_some_and(|answer| answer.status >= 400);
+        let source = if refused { None } else { error.into_source().ok() };
         Self {
             operation,
             answer,

@@ -2,6 +2,7 @@
 
 mod error;
 mod index;
+mod intercept;
 mod metadata;
 mod object;
 mod queue;
@@ -9,6 +10,7 @@ mod queue;
 mod tests;
 
 pub use error::{CallError, ItemError};
+pub(crate) use intercept::ExactKey;
 pub use metadata::DynamoMetadataStore;
 pub use object::S3ObjectStore;
 pub use queue::SqsQueue;

@@ -1,15 +1,11 @@
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextRef;
-use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use aws_sdk_s3::types::{ChecksumMode, EncodingType};
-use aws_smithy_runtime_api::box_error::BoxError;
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use tintype_model::{
@@ -17,6 +13,7 @@ use tintype_model::{
     StoreError, UnixMillis,
 };
 
+use super::intercept::{Attempts, ExactKey};
 use super::{CallError, within_key_limit};
 
 /// How often a write is tried again while another one of the same key is under way.
@@ -75,7 +72,7 @@ impl S3ObjectStore {
             .client(key)
             .put_object()
             .bucket(&self.bucket)
-            .key(key)
+            .key(ExactKey::stand_in(key))
             .set_content_type(options.content_type.clone())
             .set_cache_control(options.cache_control.clone())
             .set_metadata(Some(options.metadata.clone().into_iter().collect()))
@@ -88,6 +85,7 @@ impl S3ObjectStore {
         let output = call
             .customize()
             .interceptor(attempts.clone())
+            .interceptor(ExactKey::new(key))
             .send()
             .await
             .map_err(|error| CallError::new("s3:PutObject", error))?;
@@ -128,8 +126,10 @@ impl S3ObjectStore {
         self.client(key)
             .head_object()
             .bucket(&self.bucket)
-            .key(key)
+            .key(ExactKey::stand_in(key))
             .set_checksum_mode(checksums)
+            .customize()
+            .interceptor(ExactKey::new(key))
             .send()
             .await
             .map_err(|error| {
@@ -149,8 +149,10 @@ impl ObjectStore for S3ObjectStore {
             .client(key)
             .get_object()
             .bucket(&self.bucket)
-            .key(key)
+            .key(ExactKey::stand_in(key))
             .set_if_match(options.if_match.as_deref().map(quoted))
+            .customize()
+            .interceptor(ExactKey::new(key))
             .send()
             .await
             .map_err(|error| {
@@ -289,10 +291,11 @@ impl ObjectStore for S3ObjectStore {
                 .client(key)
                 .delete_object()
                 .bucket(&self.bucket)
-                .key(key)
+                .key(ExactKey::stand_in(key))
                 .set_if_match(if_match.clone())
                 .customize()
                 .interceptor(attempts.clone())
+                .interceptor(ExactKey::new(key))
                 .send()
                 .await;
             let Err(error) = answer else {
@@ -348,61 +351,6 @@ impl Conflicts {
         tokio::time::sleep(longest.mul_f64(rand::random::<f64>())).await;
         self.0 += 1;
         true
-    }
-}
-
-/// Counts how often a request is sent: the SDK tries again when an answer is lost, and does not tell.
-#[derive(Clone, Debug, Default)]
-struct Attempts(Arc<Mutex<Sent>>);
-
-#[derive(Debug, Default)]
-struct Sent {
-    unanswered: u32,
-    checksum: Option<String>,
-}
-
-impl Attempts {
-    fn with<T>(&self, f: impl FnOnce(&mut Sent) -> T) -> T {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Whether more was sent than the answer that the caller has in hand.
-    fn lost_an_answer(&self) -> bool {
-        self.with(|sent| sent.unanswered > 1)
-    }
-
-    /// The last request had no effect.
-    fn was_refused(&self) {
-        self.with(|sent| sent.unanswered = sent.unanswered.saturating_sub(1));
-    }
-
-    /// The CRC-32 that the SDK sent with the body.
-    fn checksum(&self) -> Option<String> {
-        self.with(|sent| sent.checksum.clone())
-    }
-}
-
-#[aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint]
-impl Intercept for Attempts {
-    fn name(&self) -> &'static str {
-        "Attempts"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.with(|sent| {
-            sent.unanswered += 1;
-            sent.checksum = context
-                .request()
-                .headers()
-                .get("x-amz-checksum-crc32")
-                .map(str::to_owned);
-        });
-        Ok(())
     }
 }
 

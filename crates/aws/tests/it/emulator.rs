@@ -16,13 +16,15 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::retry::RetryConfig;
 use tintype_aws::Clients;
+use tintype_aws::store::S3ObjectStore;
+use tintype_model::{ObjectStore, Precondition};
 
 /// Which server answers, where that makes a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Emulator {
     /// AWS, or what does the same.
     None,
-    /// moto 5.2.
+    /// moto 5.2: see [`crate::moto`].
     Moto,
 }
 
@@ -102,27 +104,9 @@ pub(crate) async fn with_bucket(clients: &Clients, test: impl AsyncFnOnce(String
     let bucket = name();
     clients.s3.create_bucket().bucket(&bucket).send().await.unwrap();
     test(bucket.clone()).await;
-    loop {
-        let page = clients
-            .s3
-            .list_object_versions()
-            .bucket(&bucket)
-            .send()
-            .await
-            .unwrap();
-        for version in page.versions() {
-            clients
-                .s3
-                .delete_object()
-                .bucket(&bucket)
-                .set_key(version.key.clone())
-                .send()
-                .await
-                .unwrap();
-        }
-        if !page.is_truncated().unwrap_or_default() {
-            break;
-        }
+    let store = S3ObjectStore::new(clients.s3.clone(), bucket.clone());
+    for entry in store.list("", None, usize::MAX).await.unwrap().items {
+        store.delete(&entry.key, Precondition::None).await.unwrap();
     }
     clients.s3.delete_bucket().bucket(&bucket).send().await.unwrap();
 }

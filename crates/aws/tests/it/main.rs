@@ -11,6 +11,7 @@
 mod emulator;
 mod lambda;
 mod metadata;
+mod moto;
 mod object;
 mod queue;
 mod worker;

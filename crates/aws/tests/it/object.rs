@@ -7,7 +7,8 @@ use tintype_aws::store::S3ObjectStore;
 use tintype_model::testing::conformance;
 use tintype_model::{GetOptions, ObjectStore, Precondition, PutOptions, StoreError};
 
-use crate::emulator::{clients, clients_that_lose_answers, with_bucket};
+use crate::emulator::{Emulator, clients, clients_that_lose_answers, with_bucket};
+use crate::moto::MotoStore;
 
 fn on(precondition: Precondition) -> PutOptions {
     PutOptions {
@@ -23,7 +24,11 @@ fn on(precondition: Precondition) -> PutOptions {
 async fn the_object_store_conforms() {
     let clients = clients().await;
     with_bucket(&clients, async |bucket| {
-        conformance::object_store(&S3ObjectStore::new(clients.s3.clone(), bucket)).await;
+        let store = S3ObjectStore::new(clients.s3.clone(), bucket);
+        match Emulator::current() {
+            Emulator::None => conformance::object_store(&store).await,
+            Emulator::Moto => conformance::object_store(&MotoStore::new(store).await).await,
+        }
     })
     .await;
 }

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::cache::CacheStats;
 use crate::markup::{Urls, markup};
-use crate::port::{PresignedUpload, QueueDepth};
+use crate::port::QueueDepth;
 
 /// Which picture.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -34,7 +34,7 @@ pub(crate) struct ListQuery {
     /// Only keys after this one in byte order: `next` of the page before.
     #[serde(default)]
     pub after: Option<String>,
-    /// At most this many, 1 to 1,000.
+    /// At most this many, 1 to 1,000. Pages also end before they pass 4,000,000 bytes.
     #[serde(default = "default_limit")]
     #[param(minimum = 1, maximum = 1000, default = 100)]
     pub limit: usize,
@@ -80,64 +80,6 @@ impl StatusName {
             Self::Deleted => "deleted",
         }
     }
-}
-
-/// An upload to be signed.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct UploadRequest {
-    /// The key to upload to.
-    #[schema(min_length = 1, max_length = 1024, example = "some/photo.jpg")]
-    pub key: String,
-    /// The media type that the upload will be sent with.
-    #[serde(default)]
-    #[schema(example = "image/jpeg")]
-    pub content_type: Option<String>,
-    /// For how many seconds the upload may start, 1 to 900. Default: 900
-    #[serde(default)]
-    #[schema(minimum = 1, maximum = 900)]
-    pub expires_in: Option<u64>,
-}
-
-/// A signed upload: send the picture with this method to this URL, with these headers or form fields.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Upload {
-    /// The key that it uploads to.
-    key: String,
-    /// `PUT`, or `POST` for a form.
-    #[schema(example = "PUT")]
-    method: String,
-    /// Where to send it.
-    url: String,
-    /// Headers to send.
-    headers: BTreeMap<String, String>,
-    /// Form fields to send before the file.
-    fields: BTreeMap<String, String>,
-    /// For how many seconds the upload may start.
-    expires_in: u64,
-}
-
-impl Upload {
-    pub(crate) fn new(key: &ObjectKey, upload: PresignedUpload) -> Self {
-        Self {
-            key: key.as_str().to_owned(),
-            method: upload.method,
-            url: upload.url,
-            headers: upload.headers,
-            fields: upload.fields,
-            expires_in: upload.expires_in.as_secs(),
-        }
-    }
-}
-
-/// A page of pictures, in byte order of their keys.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct ImagePage {
-    /// The pictures.
-    pub items: Vec<Image>,
-    /// Pass it as `after` to get the next page; absent on the last one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
 }
 
 /// What is known of one picture. The parts that do not belong to its status are absent.
@@ -426,8 +368,9 @@ pub(crate) struct Stats {
     pub queue: Option<QueueDepth>,
     /// Number of workers that take jobs.
     pub workers: u32,
-    /// The cache of this process.
-    pub cache: CacheInfo,
+    /// The cache of this process; absent where it delivers no pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<CacheInfo>,
 }
 
 /// Pictures by status.

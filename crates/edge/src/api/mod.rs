@@ -2,17 +2,16 @@
 
 mod dto;
 mod extract;
+mod list;
+mod upload;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State as Extract;
 use axum::routing::{MethodRouter, get, post};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
-use tintype_model::{
-    Job, ObjectKey, Precondition, Record, RecordFilter, Rejection, RejectionCode, Status, StoreError, Work,
-};
+use http::{HeaderMap, StatusCode, Uri};
+use tintype_model::{Job, ObjectKey, Precondition, Record, Status, StoreError, Work};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
@@ -20,16 +19,9 @@ use utoipa::{Modify, OpenApi};
 use crate::error::{Error, Problem, Result};
 use crate::state::{Shared, State};
 
-use dto::{
-    Accepted, Counts, Image, ImageDetail, ImagePage, KeyQuery, ListQuery, MAX_LIMIT, Source, Stats, Upload,
-    UploadRequest,
-};
+use dto::{Accepted, Counts, Image, ImageDetail, KeyQuery, Source, Stats};
 pub(crate) use dto::{Delivery, StatusName, timestamp};
-use extract::JsonBody;
 pub(crate) use extract::{Params, object_key};
-
-/// Longest life of a presigned upload.
-const MAX_EXPIRY: Duration = Duration::from_mins(15);
 
 /// Media type of problem documents (RFC 9457).
 const PROBLEM: &str = "application/problem+json";
@@ -42,7 +34,7 @@ const NO_IMAGE: &str = "there is no source and no record with this key";
         title = "Tintype",
         description = "Uploads, records and URLs of pictures. Errors are problem documents (RFC 9457).",
     ),
-    paths(create_upload, list_images, get_image, delete_image, reprocess_image, get_stats, get_document),
+    paths(upload::create_upload, list::list_images, get_image, delete_image, reprocess_image, get_stats, get_document),
     security(("token" = [])),
     modifiers(&Common),
 )]
@@ -54,7 +46,10 @@ struct Common;
 /// Answers that any operation may give, besides its own.
 const REFUSALS: [(&str, &str); 4] = [
     ("401", "There is no valid token or session"),
-    ("403", "The write comes from another origin"),
+    (
+        "403",
+        "The write comes from another origin, or the gateway in front did not let the request through",
+    ),
     ("421", "The Host is not one that this server answers for"),
     ("503", "A store did not answer; try again"),
 ];
@@ -63,7 +58,10 @@ impl Modify for Common {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let bearer = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
-            .description(Some("The admin token"))
+            .description(Some(
+                "The admin token. Behind API Gateway instead what its authorizer asks for: a JWT, or a signature \
+                 (AWS Signature Version 4) for the service execute-api",
+            ))
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));
@@ -90,99 +88,13 @@ impl Modify for Common {
 /// Every path of the API with its methods. The router is made from this list and nothing else.
 pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<State>>); 6] {
     [
-        ("/api/v1/uploads", post(create_upload)),
-        ("/api/v1/images", get(list_images)),
+        ("/api/v1/uploads", post(upload::create_upload)),
+        ("/api/v1/images", get(list::list_images)),
         ("/api/v1/image", get(get_image).delete(delete_image)),
         ("/api/v1/image/reprocess", post(reprocess_image)),
         ("/api/v1/stats", get(get_stats)),
         ("/api/v1/openapi.json", get(get_document)),
     ]
-}
-
-/// Signs an upload.
-#[utoipa::path(
-    post,
-    path = "/api/v1/uploads",
-    request_body = UploadRequest,
-    responses(
-        (status = 200, description = "The signed upload", body = Upload),
-        (status = 400, description = "The request is wrong", body = Problem, content_type = PROBLEM),
-        (status = 413, description = "The body is too large", body = Problem, content_type = PROBLEM),
-        (status = 415, description = "The body is not JSON", body = Problem, content_type = PROBLEM),
-        (status = 422, description = "Pictures could not be delivered under this key", body = Problem,
-            content_type = PROBLEM),
-    ),
-)]
-async fn create_upload(
-    Extract(state): Shared,
-    uri: Uri,
-    headers: HeaderMap,
-    JsonBody(request): JsonBody<UploadRequest>,
-) -> Result<Json<Upload>> {
-    let key = object_key(request.key)?;
-    key.check_servable(&state.edge.recipe).map_err(|reason| {
-        Error::Rejected(Rejection::new(RejectionCode::UnservableKey, reason.to_string()))
-    })?;
-    let expires = request.expires_in.map_or(MAX_EXPIRY, Duration::from_secs);
-    if expires.is_zero() || expires > MAX_EXPIRY {
-        let max = MAX_EXPIRY.as_secs();
-        return Err(Error::BadRequest(format!(
-            "expires_in is {}, it must be 1 to {max} seconds",
-            expires.as_secs()
-        )));
-    }
-    let content_type = request.content_type.as_deref();
-    if content_type
-        .is_some_and(|value| value.is_empty() || HeaderValue::from_str(value).is_err() || !value.is_ascii())
-    {
-        return Err(Error::BadRequest(
-            "content_type cannot be sent as a header".to_owned(),
-        ));
-    }
-    let base_url = state.base_url(&uri, &headers)?;
-    let upload = state
-        .edge
-        .uploads
-        .presign_put(&base_url, &key, content_type, expires)
-        .await?;
-    Ok(Json(Upload::new(&key, upload)))
-}
-
-/// Lists pictures.
-#[utoipa::path(
-    get,
-    path = "/api/v1/images",
-    params(ListQuery),
-    responses(
-        (status = 200, description = "A page of pictures", body = ImagePage),
-        (status = 400, description = "The request is wrong", body = Problem, content_type = PROBLEM),
-    ),
-)]
-async fn list_images(Extract(state): Shared, Params(query): Params<ListQuery>) -> Result<Json<ImagePage>> {
-    if !(1..=MAX_LIMIT).contains(&query.limit) {
-        return Err(Error::BadRequest(format!(
-            "limit is {}, it must be 1 to {MAX_LIMIT}",
-            query.limit
-        )));
-    }
-    let filter = RecordFilter {
-        prefix: query.prefix,
-        status: query.status.map(|status| status.name().to_owned()),
-    };
-    let page = state
-        .edge
-        .metadata
-        .list(&filter, query.after.as_deref(), query.limit)
-        .await?;
-    let items = page
-        .items
-        .iter()
-        .map(|record| Image::new(record, &state.recipe_hash))
-        .collect();
-    Ok(Json(ImagePage {
-        items,
-        next: page.next,
-    }))
 }
 
 /// Shows one picture, with its URLs and markup.
@@ -377,7 +289,7 @@ async fn get_stats(Extract(state): Shared) -> Result<Json<Stats>> {
         },
         queue: health.queue,
         workers: health.workers,
-        cache: state.cache.stats().into(),
+        cache: state.pictures.as_ref().map(|pictures| pictures.stats().into()),
     }))
 }
 

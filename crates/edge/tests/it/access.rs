@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::StatusCode;
 
-use crate::site::{Answer, Site, TOKEN, request};
+use crate::site::{Answer, Site, TOKEN, request, token_access};
 
 const PRIVATE: [&str; 6] = [
     "/api/v1/stats",
@@ -86,7 +86,7 @@ async fn the_token_is_compared_whole() {
             .await;
         assert_eq!(answer.status, status, "{authorization:?}");
     }
-    let open = Site::with(|edge| edge.admin_token = String::new());
+    let open = Site::with(|edge| edge.access = token_access("", None, &[]));
     for authorization in ["Bearer ", "Bearer", "Bearer x"] {
         assert_eq!(
             open.get("/api/v1/stats", &[("authorization", authorization)])
@@ -129,7 +129,7 @@ async fn a_login_opens_a_session() {
             "{cookies}"
         );
     }
-    let other = Site::with(|edge| edge.admin_token = "another".to_owned());
+    let other = Site::with(|edge| edge.access = token_access("another", None, &[]));
     assert_eq!(
         other.get("/api/v1/stats", &[("cookie", &session)]).await.status,
         401
@@ -181,7 +181,7 @@ async fn a_logout_ends_the_session_of_the_browser() {
 
 #[tokio::test]
 async fn cookies_are_secure_behind_https() {
-    let site = Site::with(|edge| edge.public_url = Some("https://img.example".to_owned()));
+    let site = Site::with(|edge| edge.access = token_access(TOKEN, Some("https://img.example"), &[]));
     let answer = site
         .get("/admin/login?token=correct+horse+battery+staple", &[])
         .await;
@@ -191,8 +191,8 @@ async fn cookies_are_secure_behind_https() {
 #[tokio::test]
 async fn names_of_other_servers_are_refused() {
     let site = Site::with(|edge| {
-        edge.public_url = Some("https://img.example:8443/pictures".to_owned());
-        edge.allowed_hosts = vec!["lan.example".to_owned()];
+        let public_url = Some("https://img.example:8443/pictures");
+        edge.access = token_access(TOKEN, public_url, &["lan.example"]);
     });
     site.publish("ready.jpg", 1).await;
     let bearer = format!("Bearer {TOKEN}");

@@ -1,28 +1,31 @@
 use http::StatusCode;
-use tintype_model::{Format, Job, ObjectKey, ObjectStore, Order, Precondition, Sequencer, StoreError, Work};
+use tintype_model::{
+    Dimensions, Format, Job, ObjectKey, ObjectStore, Order, Precondition, Rendition, Sequencer, StoreError,
+    Work,
+};
 
-use crate::site::{Site, VERSION, body_of};
+use crate::site::{Site, TOKEN, VERSION, body_of, ready, token_access};
 
 #[tokio::test]
 async fn an_upload_is_signed_for_this_server() {
     let site = Site::new();
-    let answer = site
-        .post(
-            "/api/v1/uploads",
-            r#"{"key":"a b.jpg","content_type":"image/jpeg","expires_in":60}"#,
-        )
-        .await;
-    assert_eq!(answer.status, StatusCode::OK);
-    insta::assert_snapshot!(answer.text(), @r#"
-    {"key":"a b.jpg","method":"PUT","url":"http://localhost:8080/raw/a%20b.jpg?X-Amz-Signature=0","headers":{"content-type":"image/jpeg"},"fields":{},"expires_in":60}
+    let sign = async |body: &str| site.post("/api/v1/uploads", body).await;
+    let form = r#"{"key":"a b.jpg","content_type":"image/jpeg","expires_in":60}"#;
+    insta::assert_snapshot!(sign(form).await.text(), @r#"
+    {"key":"a b.jpg","method":"POST","url":"http://localhost:8080/raw","headers":{},"fields":{"Content-Type":"image/jpeg","key":"a b.jpg","max":"10000"},"expires_in":60,"max_bytes":10000}
     "#);
-    let answer = site.post("/api/v1/uploads", r#"{"key":"a"}"#).await;
-    assert_eq!(answer.json()["expires_in"], 900);
-    let behind_a_proxy = Site::with(|edge| edge.public_url = Some("https://img.example/base/".to_owned()));
-    let answer = behind_a_proxy.post("/api/v1/uploads", r#"{"key":"a"}"#).await;
+    let put = r#"{"key":"a b.jpg","method":"PUT","content_type":"image/jpeg","expires_in":60}"#;
+    insta::assert_snapshot!(sign(put).await.text(), @r#"
+    {"key":"a b.jpg","method":"PUT","url":"http://localhost:8080/raw/a%20b.jpg?signed","headers":{"content-type":"image/jpeg"},"fields":{},"expires_in":60,"max_bytes":10000}
+    "#);
+    assert_eq!(sign(r#"{"key":"a"}"#).await.json()["expires_in"], 900);
+    let behind_a_proxy = Site::with(|edge| {
+        edge.access = token_access(TOKEN, Some("https://img.example/base/"), &[]);
+    });
+    let answer = behind_a_proxy.post("/api/v1/uploads", put).await;
     assert_eq!(
         answer.json()["url"],
-        "https://img.example/base/raw/a?X-Amz-Signature=0"
+        "https://img.example/base/raw/a%20b.jpg?signed"
     );
 }
 
@@ -43,12 +46,24 @@ async fn uploads_that_cannot_work_are_refused() {
         (r#"{"key":"a","content_type":""}"#, 400, "bad_request"),
         (r#"{"key":"a","content_type":"a\nb"}"#, 400, "bad_request"),
         (r#"{"key":"a","content_type":"é"}"#, 400, "bad_request"),
+        (r#"{"key":"a","content_type":" a/b"}"#, 400, "bad_request"),
+        (r#"{"key":"a","content_type":"a/b;  c=d"}"#, 400, "bad_request"),
+        (r#"{"key":"a","method":"GET"}"#, 400, "bad_request"),
+        (r#"{"key":"a","method":"put"}"#, 400, "bad_request"),
+        (r#"{"key":"${filename}"}"#, 400, "bad_request"),
+        (
+            r#"{"key":"a/${filename}.jpg","method":"POST"}"#,
+            400,
+            "bad_request",
+        ),
         (r#"{"key":"a//b"}"#, 422, "unservable_key"),
         (r#"{"key":"../a"}"#, 422, "unservable_key"),
         (r#"{"key":"a\u0000"}"#, 422, "unservable_key"),
     ] {
         site.post("/api/v1/uploads", body).await.problem(status, code);
     }
+    let literally = r#"{"key":"${filename}","method":"PUT"}"#;
+    assert_eq!(site.post("/api/v1/uploads", literally).await.status, 200);
     let long = format!(r#"{{"key":"{}"}}"#, "k".repeat(1025));
     site.post("/api/v1/uploads", &long)
         .await
@@ -57,7 +72,7 @@ async fn uploads_that_cannot_work_are_refused() {
     site.post("/api/v1/uploads", &huge)
         .await
         .problem(413, "body_too_large");
-    let bearer = format!("Bearer {}", crate::site::TOKEN);
+    let bearer = format!("Bearer {}", TOKEN);
     for kind in ["text/plain", "application/x-www-form-urlencoded", ""] {
         let headers = [("authorization", &*bearer), ("content-type", kind)];
         site.ask("POST", "/api/v1/uploads", &headers)
@@ -138,6 +153,51 @@ async fn lists_are_filtered_and_paged() {
             .await
             .problem(400, "bad_encoding");
     }
+}
+
+/// A page that would be too long ends early, and the next one goes on where it ended.
+#[tokio::test]
+async fn pages_end_before_they_are_too_long() {
+    let site = Site::new();
+    let rendition = |number: usize| Rendition {
+        variant: format!("{number:0>64}"),
+        format: Format::Avif,
+        dimensions: Dimensions {
+            width: 1000,
+            height: 1000,
+        },
+        size_bytes: 100_000,
+        etag: "e".repeat(64),
+        object_key: "k".repeat(1000),
+    };
+    let renditions: Vec<Rendition> = (0..100).map(rendition).collect();
+    // Control characters are the longest in JSON.
+    let key = |number: usize| format!("{number:03}{}", "\u{1}".repeat(1000));
+    for number in 0..300 {
+        site.record(&key(number), 1, ready(VERSION, renditions.clone()))
+            .await;
+    }
+    let (mut seen, mut after, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let path = format!(
+            "/api/v1/images?limit=1000&after={}",
+            tintype_model::encode_path(&after)
+        );
+        let page = site.admin("GET", &path).await;
+        assert!(page.body.len() <= 4_000_000, "{}", page.body.len());
+        seen.extend(keys(&page));
+        pages += 1;
+        match page.json()["next"].as_str() {
+            Some(next) => {
+                assert_eq!(seen.last().unwrap(), next);
+                assert!(page.body.len() > 3_900_000, "{}", page.body.len());
+                after = next.to_owned();
+            }
+            None => break,
+        }
+    }
+    assert_eq!(seen, (0..300).map(key).collect::<Vec<_>>());
+    assert!(pages > 1);
 }
 
 #[tokio::test]

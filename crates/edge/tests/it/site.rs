@@ -1,9 +1,7 @@
 //! A router over memory ports with a few pictures in it, and ways to ask it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -11,7 +9,10 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
-use tintype_edge::{Edge, Health, HealthReport, PresignedUpload, QueueDepth, UploadSigner, router};
+use tintype_edge::{
+    Access, Edge, Health, HealthReport, Pictures, PresignedUpload, QueueDepth, UploadMethod, UploadSigner,
+    UploadTerms, router,
+};
 use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
 use tintype_model::{
     Dimensions, Failure, Format, ImageInfo, MetadataStore, ObjectKey, ObjectStore, Order, PutOptions,
@@ -30,22 +31,39 @@ struct TestSigner;
 
 #[async_trait]
 impl UploadSigner for TestSigner {
-    async fn presign_put(
-        &self,
-        base_url: &str,
-        key: &ObjectKey,
-        content_type: Option<&str>,
-        expires: Duration,
-    ) -> Result<PresignedUpload, StoreError> {
-        let headers = content_type.map(|value| ("content-type".to_owned(), value.to_owned()));
-        Ok(PresignedUpload {
-            method: "PUT".to_owned(),
-            url: format!(
-                "{base_url}/raw/{}?X-Amz-Signature=0",
-                tintype_model::encode_path(key.as_str())
+    async fn presign(&self, terms: &UploadTerms<'_>) -> Result<PresignedUpload, StoreError> {
+        let UploadTerms {
+            base_url,
+            key,
+            method,
+            content_type,
+            max_bytes,
+            expires,
+        } = *terms;
+        let named = |name: &str| content_type.map(|value| (name.to_owned(), value.to_owned()));
+        let (url, headers, fields) = match method {
+            UploadMethod::Put => {
+                let path = tintype_model::encode_path(key.as_str());
+                (
+                    format!("{base_url}/raw/{path}?signed"),
+                    named("content-type"),
+                    None,
+                )
+            }
+            UploadMethod::Post => (
+                format!("{base_url}/raw"),
+                None,
+                Some([
+                    Some(("key".to_owned(), key.as_str().to_owned())),
+                    Some(("max".to_owned(), max_bytes.to_string())),
+                    named("Content-Type"),
+                ]),
             ),
+        };
+        Ok(PresignedUpload {
+            url,
             headers: headers.into_iter().collect(),
-            fields: BTreeMap::new(),
+            fields: fields.into_iter().flatten().flatten().collect(),
             expires_in: expires,
         })
     }
@@ -187,6 +205,15 @@ impl Answer {
     }
 }
 
+/// Access to a server that is asked directly.
+pub(crate) fn token_access(token: &str, public_url: Option<&str>, allowed_hosts: &[&str]) -> Access {
+    Access::Token {
+        admin_token: token.to_owned(),
+        public_url: public_url.map(str::to_owned),
+        allowed_hosts: allowed_hosts.iter().map(|host| (*host).to_owned()).collect(),
+    }
+}
+
 impl Site {
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
@@ -203,16 +230,17 @@ impl Site {
         });
         let mut edge = Edge {
             sources: sources.clone(),
-            renditions: renditions.clone(),
             metadata: metadata.clone(),
             queue: queue.clone(),
             uploads: Arc::new(TestSigner),
             health: health.clone(),
             recipe: Arc::new(Recipe::default()),
-            admin_token: TOKEN.to_owned(),
-            public_url: None,
-            allowed_hosts: Vec::new(),
-            cache_bytes: 16 << 20,
+            max_upload_bytes: 10_000,
+            access: token_access(TOKEN, None, &[]),
+            pictures: Some(Pictures {
+                renditions: renditions.clone(),
+                cache_bytes: 16 << 20,
+            }),
         };
         change(&mut edge);
         Self {
@@ -304,25 +332,7 @@ impl Site {
                 });
             }
         }
-        let status = Status::Ready {
-            version: Version(version.to_owned()),
-            recipe: Recipe::default().hash(),
-            engine: "test 1".to_owned(),
-            image: ImageInfo {
-                format: "jpeg".to_owned(),
-                dimensions: Dimensions {
-                    width: 4000,
-                    height: 3000,
-                },
-                orientation: 6,
-                has_alpha: false,
-                frames: 1,
-                bit_depth: 8,
-                color_space: "srgb".to_owned(),
-                icc_description: None,
-            },
-            renditions,
-        };
+        let status = ready(version, renditions);
         self.record(key, order, status).await;
     }
 
@@ -357,6 +367,29 @@ impl Site {
         let headers = [("authorization", &*bearer), ("content-type", "application/json")];
         self.send(request("POST", path, &headers, Body::from(json.to_owned())))
             .await
+    }
+}
+
+/// The status of a picture with these renditions.
+pub(crate) fn ready(version: &str, renditions: Vec<Rendition>) -> Status {
+    Status::Ready {
+        version: Version(version.to_owned()),
+        recipe: Recipe::default().hash(),
+        engine: "test 1".to_owned(),
+        image: ImageInfo {
+            format: "jpeg".to_owned(),
+            dimensions: Dimensions {
+                width: 4000,
+                height: 3000,
+            },
+            orientation: 6,
+            has_alpha: false,
+            frames: 1,
+            bit_depth: 8,
+            color_space: "srgb".to_owned(),
+            icc_description: None,
+        },
+        renditions,
     }
 }
 

@@ -33,6 +33,7 @@ use s3s::{S3Error, S3ErrorCode};
 use self::body::{BodyReport, Inbound};
 use crate::store::Store;
 
+pub(crate) use sigv4::sign_policy;
 pub use sigv4::{PresignError, presign_put};
 
 /// The only bucket.

@@ -65,6 +65,12 @@ pub(crate) fn signing_key(secret_key: &str, date: &str, region: &str, service: &
     hmac_sha256(&key, b"aws4_request")
 }
 
+/// The signature of a POST policy, which is signed in its Base64 form, in hexadecimal.
+pub(crate) fn sign_policy(config: &S3Config, date: &str, policy: &str) -> String {
+    let key = signing_key(&config.secret_key, date, &config.region, "s3");
+    hex::encode(hmac_sha256(&key, policy.as_bytes()))
+}
+
 /// A presigned URL for `PUT` of the object `key`, under `base_url` (such as `http://127.0.0.1:8080`), valid for
 /// `expires` from now.
 ///

@@ -142,6 +142,15 @@ async fn forbidden_and_missing_buckets_are_not_missing_objects() {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_read_names_the_cause() {
+    let script = Script::new([respond(200, &[], "<ListBucketResult><Contents><Key>\u{1}")]);
+    let error = store(&script).list("", None, 1).await.unwrap_err();
+    let text = tintype_model::error_chain(&error);
+    assert!(text.contains("s3:ListObjectsV2 was answered 200: "), "{text}");
+    script.finish();
+}
+
+#[tokio::test]
 async fn a_large_object_is_refused_by_its_length_alone() {
     let script = Script::new([respond(
         200,
@@ -174,6 +183,17 @@ async fn the_key_soap_is_asked_for_in_path_style() {
     let sent = script.finish();
     assert_eq!(sent[0].uri, "https://s3.eu-north-1.amazonaws.com/bucket/soap");
     assert_eq!(sent[1].uri, "https://bucket.s3.eu-north-1.amazonaws.com/soap/a");
+}
+
+#[tokio::test]
+async fn keys_of_white_space_are_keys() {
+    let script = Script::new([respond(200, &[], ""), respond(200, &[], "")]);
+    let store = store(&script);
+    store.head(" \u{2003}").await.unwrap();
+    store.delete("\t", Precondition::None).await.unwrap();
+    let paths = script.finish().into_iter().map(|sent| sent.uri);
+    let expected = ["/%20%E2%80%83", "/%09?x-id=DeleteObject"];
+    assert!(paths.eq(expected.map(|path| format!("https://bucket.s3.eu-north-1.amazonaws.com{path}"))));
 }
 
 #[tokio::test]

@@ -46,7 +46,9 @@ async fn expect(receive: &mut impl AsyncFnMut() -> Vec<Job>, expected: &[Job]) {
 
 async fn delivers_jobs_of_every_key(queue: &dyn JobQueue, receive: &mut impl AsyncFnMut() -> Vec<Job>) {
     // The last is refused by queues that only take what XML can hold.
-    let keys = nasty_keys().into_iter().chain(["\u{0}\u{fffe}\u{ffff}".to_owned()]);
+    let keys = nasty_keys()
+        .into_iter()
+        .chain(["\u{0}\u{fffe}\u{ffff}".to_owned()]);
     let jobs: Vec<Job> = keys.flat_map(|key| [render(&key, 1), remove(&key, 2)]).collect();
     for job in &jobs {
         queue.enqueue(job).await.expect("enqueue");
@@ -54,7 +56,10 @@ async fn delivers_jobs_of_every_key(queue: &dyn JobQueue, receive: &mut impl Asy
     expect(receive, &jobs).await;
 }
 
-async fn delivers_what_was_queued_together(queue: &dyn JobQueue, receive: &mut impl AsyncFnMut() -> Vec<Job>) {
+async fn delivers_what_was_queued_together(
+    queue: &dyn JobQueue,
+    receive: &mut impl AsyncFnMut() -> Vec<Job>,
+) {
     let jobs = [1, 2, 3, 4].map(|sequencer| render("together", sequencer));
     let [a, b, c, d] = &jobs;
     let results = tokio::join!(

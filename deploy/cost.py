@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""What Tintype costs on AWS: reads measured.json, prints the tables of cost.md.
+
+    deploy/cost.py             prints the tables
+    deploy/cost.py --write     puts them into cost.md, between its markers
+
+measured.json: `status` is "estimate" until the packaged worker was measured, then "measured"; `how` says on what and when.
+
+Prices are of us-east-1 in USD, on demand, without taxes, each with the page that it is from.
+"""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+MILLION = 1_000_000
+GB = 1e9
+BEGIN, END = "<!-- cost.py: begin -->", "<!-- cost.py: end -->"
+
+# name: (price, for how many, free a month for ever, page, when and where it was read)
+PRICES = {
+    "Lambda, GB-seconds": (0.0000166667, 1, 400_000, "aws.amazon.com/lambda/pricing", "page"),
+    "Lambda, requests": (0.20, MILLION, MILLION, "aws.amazon.com/lambda/pricing", "page"),
+    "S3, PUT": (0.005, 1000, 0, "aws.amazon.com/s3/pricing", "devnotes.tech's table of it, page in part"),
+    "S3, GET and HEAD": (0.0004, 1000, 0, "aws.amazon.com/s3/pricing", "devnotes.tech's table of it, page in part"),
+    "S3, GB-months": (0.023, 1, 0, "aws.amazon.com/s3/pricing", "devnotes.tech's table of it, page in part"),
+    "SQS, requests": (0.40, MILLION, MILLION, "aws.amazon.com/sqs/pricing", "cloudburn.io's table of March 2026"),
+    "DynamoDB, writes of 1 KB": (0.625, MILLION, 0, "aws.amazon.com/dynamodb/pricing/on-demand", "airbyte.com, 2025"),
+    "DynamoDB, reads of 4 KB": (0.125, MILLION, 0, "aws.amazon.com/dynamodb/pricing/on-demand", "airbyte.com, 2025"),
+    "DynamoDB, GB-months": (0.25, 1, 25, "aws.amazon.com/dynamodb/pricing/on-demand", "memory"),
+    "CloudWatch Logs, GB": (0.50, 1, 5, "aws.amazon.com/cloudwatch/pricing", "factualminds.com, June 2026; free part: page"),
+    "API Gateway, HTTP API requests": (1.00, MILLION, 0, "aws.amazon.com/api-gateway/pricing", "apigatewaycost.com; free part: page"),
+    "CloudFront, HTTPS requests": (0.0100, 10_000, 10 * MILLION, "aws.amazon.com/cloudfront/pricing", "kindatechnical.com; free part: page"),
+    "CloudFront, GB out": (0.085, 1, 1000, "aws.amazon.com/cloudfront/pricing", "page"),
+    "CloudFront Functions, runs": (0.10, MILLION, 2 * MILLION, "aws.amazon.com/cloudfront/pricing", "vantage.sh; free part: page"),
+    "CloudFront, invalidation paths": (0.005, 1, 1000, "how-aws-pricing-works (AWS whitepaper)", "page"),
+    "CloudTrail, data events": (0.10, 100_000, 0, "aws.amazon.com/cloudtrail/pricing", "page"),
+    "CloudTrail, management events of a further trail": (2.00, 100_000, 0, "aws.amazon.com/cloudtrail/pricing", "page"),
+    "KMS, keys": (1.00, 1, 0, "aws.amazon.com/kms/pricing", "page"),
+    "KMS, requests": (0.03, 10_000, 20_000, "aws.amazon.com/kms/pricing", "wring.co, March 2026; free part: page"),
+    "DynamoDB, GB-months of point-in-time recovery": (0.20, 1, 0, "aws.amazon.com/dynamodb/pricing/on-demand", "finops.com.py"),
+    "WAF, web ACLs": (5.00, 1, 0, "aws.amazon.com/waf/pricing", "c3x.dev"),
+    "WAF, rules": (1.00, 1, 0, "aws.amazon.com/waf/pricing", "c3x.dev"),
+    "WAF, requests": (0.60, MILLION, 0, "aws.amazon.com/waf/pricing", "c3x.dev"),
+    "CloudWatch, alarms": (0.10, 1, 10, "aws.amazon.com/cloudwatch/pricing", "free part: page; price: memory"),
+}
+READ_ON = "2026-11-23"
+
+# Lambda asks an idle queue some 15 times a minute (getlift/lift#132).
+IDLE_POLLS = 15 * 60 * 24 * 30
+
+
+def charge(name, amount):
+    """USD for an amount in a month, what is always free taken off."""
+    price, unit, free, _, _ = PRICES[name]
+    return max(0.0, amount - free) / unit * price
+
+
+def per_upload(measured):
+    """What one upload uses, by the names of the price list: from a signed request to a published record."""
+    worker = measured["worker_memory_mb"] / 1024 * measured["worker_milliseconds"] / 1000
+    api = measured["api_memory_mb"] / 1024 * measured["api_milliseconds"] / 1000
+    return {
+        "Lambda, GB-seconds": worker + api,
+        "Lambda, requests": 2,
+        # The upload itself, then the renditions.
+        "S3, PUT": 1 + measured["rendition_puts"],
+        "S3, GET and HEAD": 1 + measured["rendition_heads"],
+        "S3, GB-months": (measured["upload_bytes"] + measured["rendition_bytes"]) / GB,
+        # S3's message, its receipt, its deletion.
+        "SQS, requests": 3,
+        # The record and its entry in the index.
+        "DynamoDB, writes of 1 KB": math.ceil(measured["record_bytes"] / 1024) + 1,
+        "DynamoDB, reads of 4 KB": 1,
+        "DynamoDB, GB-months": measured["record_bytes"] / GB,
+        "CloudWatch Logs, GB": measured["log_bytes"] / GB,
+        "API Gateway, HTTP API requests": 1,
+    }
+
+
+def month(measured, uploads):
+    """USD by name for a month with so many uploads, idle polling included, stored for one month."""
+    used = {name: amount * uploads for name, amount in per_upload(measured).items()}
+    used["SQS, requests"] += IDLE_POLLS
+    return {name: charge(name, amount) for name, amount in used.items()}
+
+
+def always_free(measured):
+    """How many uploads a month the always-free part of each service covers; services without one are not here."""
+    used = per_upload(measured)
+    covered = {}
+    for name, amount in used.items():
+        free = PRICES[name][2]
+        if name == "SQS, requests":
+            free -= IDLE_POLLS
+        if PRICES[name][2] and not name.startswith("DynamoDB, GB"):
+            covered[name] = int(free / amount)
+    return covered
+
+
+def idle(environments):
+    """USD a month for environments in one account with nothing in them."""
+    alarms = 5 * environments
+    return charge("SQS, requests", IDLE_POLLS * environments) + charge("CloudWatch, alarms", alarms)
+
+
+def usd(amount):
+    if amount == 0:
+        return "0"
+    return f"{amount:,.4f}" if amount < 0.01 else f"{amount:,.2f}"
+
+
+def count(number):
+    return f"{number:,}"
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def switches(measured):
+    used = per_upload(measured)
+    events = used["S3, PUT"]
+    kms = used["S3, PUT"] + 2
+    return [
+        ("a second environment in the account", "its queue is polled too", f"{usd(idle(2) - idle(1))} a month"),
+        ("a third, and its alarms", "five alarms beyond the ten free ones", f"{usd(idle(3) - idle(2))} a month"),
+        ("`EnableDataEvents`", f"{events:.0f} writes an upload",
+         f"{usd(charge('CloudTrail, data events', events * MILLION))} for a million uploads"),
+        ("`EnableTrail`, a second trail in the account", "the first copy of management events is free, further ones are not",
+         f"{usd(charge('CloudTrail, management events of a further trail', 100_000))} for 100,000 events"),
+        ("`EnableKms`", "the key", f"{usd(charge('KMS, keys', 1))} a month, one more after each yearly rotation"),
+        ("`EnableKms`", f"at most {kms:.0f} requests an upload; bucket keys make it far fewer",
+         f"at most {usd(charge('KMS, requests', kms * MILLION))} for a million uploads"),
+        ("`WebAclArn`", "an ACL with one rule",
+         f"{usd(charge('WAF, web ACLs', 1) + charge('WAF, rules', 1))} a month and "
+         f"{usd(charge('WAF, requests', MILLION))} for a million requests"),
+        ("`EnablePitr`", "the table's size",
+         f"{usd(charge('DynamoDB, GB-months of point-in-time recovery', used['DynamoDB, GB-months'] * MILLION))} a month for a "
+         "million records"),
+        ("`EnableApi`", "its free period is twelve months of older accounts",
+         f"{usd(charge('API Gateway, HTTP API requests', MILLION))} for a million requests"),
+        ("deleting images", "two invalidation paths each, 1,000 paths a month are free",
+         f"{usd(charge('CloudFront, invalidation paths', 1000 + 2 * 1000))} for 1,000 deletions beyond the first 500"),
+        ("`OldVersionDays`", "a replaced upload is stored, and charged, so long",
+         f"{usd(charge('S3, GB-months', 1))} a GB and month"),
+    ]
+
+
+def delivery():
+    rows = []
+    for views in (MILLION, 10 * MILLION, 100 * MILLION):
+        gigabytes = views * 100_000 / GB
+        runs = charge("CloudFront Functions, runs", 2 * views)
+        total = charge("CloudFront, HTTPS requests", views) + charge("CloudFront, GB out", gigabytes) + runs
+        rows.append((count(views), usd(charge("CloudFront, HTTPS requests", views)), usd(runs),
+                     usd(charge("CloudFront, GB out", gigabytes)), f"**{usd(total)}**"))
+    return table(("views a month", "requests", "Functions (two runs a view)", "bytes (100 KB a view)", "together"), rows)
+
+
+def report(measured):
+    cases = (10_000, MILLION, 100 * MILLION)
+    months = [month(measured, uploads) for uploads in cases]
+    rows = [(name, *(usd(each[name]) for each in months)) for name in months[0]]
+    rows.append(("**together**", *(f"**{usd(sum(each.values()))}**" for each in months)))
+    once = [sum(value for name, value in each.items() if "GB-months" not in name) / uploads * 1000
+            for each, uploads in zip(months, cases)]
+    rows.append(("for 1,000 uploads, storage aside", *(usd(each) for each in once)))
+    covered = sorted(always_free(measured).items(), key=lambda item: item[1])
+    word = {"estimate": "**Durations and sizes are estimates, not measurements yet**", "measured": "Measured"}
+    free = covered[0][1]
+    paid = month(measured, free)
+    return "\n\n".join([
+        f"{word[measured['status']]}: {measured['how']}.",
+        f"An upload: {measured['worker_milliseconds']:,} ms of the worker at {measured['worker_memory_mb']:,} MB, "
+        f"{measured['api_milliseconds']} ms of the API at {measured['api_memory_mb']} MB, {measured['upload_bytes'] / 1e6:g} MB "
+        f"uploaded, {measured['rendition_bytes'] / 1e6:g} MB of renditions, {measured['record_bytes'] / 1e3:g} KB of record.",
+        "## Uploads",
+        table(("USD a month", *(f"{count(uploads)} uploads" for uploads in cases)), rows),
+        "## What is always free",
+        table(("", "covers so many uploads a month"), [(name, count(uploads)) for name, uploads in covered]),
+        f"So {count(free)} uploads a month cost nothing but what has no free part: {usd(sum(paid.values()))} USD for S3 "
+        f"({usd(paid['S3, GB-months'])} of it to store them for a month), DynamoDB's requests and API Gateway. Discounts for "
+        "volume are not counted.",
+        "## Idle",
+        f"One environment in an account, with nothing in it: **{usd(idle(1))} USD**. Its queue is asked {count(IDLE_POLLS)} times "
+        "a month, of a million requests that are free. What is stored is charged: "
+        f"{usd(charge('S3, GB-months', per_upload(measured)['S3, GB-months'] * 1000))} USD a month for every thousand images.",
+        "## Delivery",
+        delivery(),
+        "## What else costs",
+        table(("what", "because", "USD"), switches(measured)),
+        f"## Prices (us-east-1, read {READ_ON})",
+        table(("", "USD", "for", "always free a month", "page", "read from"),
+              [(name, f"{price:.10f}".rstrip("0").rstrip("."), f"{unit:,}", count(free_part) if free_part else "", page, read)
+               for name, (price, unit, free_part, page, read) in PRICES.items()]),
+    ])
+
+
+def main():
+    measured = json.loads((HERE / "measured.json").read_text())
+    text = report(measured)
+    if sys.argv[1:] == ["--write"]:
+        path = HERE / "cost.md"
+        before, rest = path.read_text().split(BEGIN)
+        path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END)[1]}")
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

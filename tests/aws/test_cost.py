@@ -1,0 +1,94 @@
+"""deploy/cost.md says what deploy/cost.py computes, and that follows from prices and measurements."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from cloudformation import evaluate, load
+from template_reading import of_type
+
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+_spec = importlib.util.spec_from_file_location("cost", DEPLOY / "cost.py")
+cost = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(cost)
+MEASURED = json.loads((DEPLOY / "measured.json").read_text())
+# Figures that are easy to follow by hand: 2 GB-seconds an upload.
+ROUND = {
+    "status": "measured", "how": "made up", "worker_memory_mb": 2048, "worker_milliseconds": 1000, "api_memory_mb": 1024,
+    "api_milliseconds": 0, "upload_bytes": 1_000_000, "rendition_bytes": 1_000_000, "log_bytes": 1000,
+    "record_bytes": 2048, "rendition_puts": 9, "rendition_heads": 9,
+}
+
+
+def test_the_page_has_the_tables_of_the_calculator():
+    page = (DEPLOY / "cost.md").read_text()
+    tables = page.split(cost.BEGIN)[1].split(cost.END)[0].strip()
+    assert tables == cost.report(MEASURED), "run deploy/cost.py --write"
+
+
+def test_an_estimate_is_called_one():
+    assert MEASURED["status"] in ("estimate", "measured")
+    assert ("estimates, not measurements" in cost.report(MEASURED)) == (MEASURED["status"] == "estimate")
+    assert "estimates, not measurements" not in cost.report(ROUND)
+
+
+def test_what_is_free_is_taken_off_before_anything_is_charged():
+    assert cost.charge("Lambda, requests", 1_000_000) == 0
+    assert cost.charge("Lambda, requests", 3_000_000) == pytest.approx(0.40)
+    # AWS's own example: 3 million runs of a second at 512 MB are 18.74 USD.
+    seconds = cost.charge("Lambda, GB-seconds", 1_500_000)
+    assert seconds + cost.charge("Lambda, requests", 3_000_000) == pytest.approx(18.74, abs=0.01)
+    # And its example of two trails: 3 USD, and 2 USD for 2 million data events.
+    assert cost.charge("CloudTrail, management events of a further trail", 150_000) == pytest.approx(3)
+    assert cost.charge("CloudTrail, data events", 2_000_000) == pytest.approx(2)
+
+
+def test_a_month_adds_up_by_hand():
+    month = cost.month(ROUND, 1_000_000)
+    assert month["Lambda, GB-seconds"] == pytest.approx((2_000_000 - 400_000) * 0.0000166667)
+    assert month["Lambda, requests"] == pytest.approx(0.20)
+    assert month["S3, PUT"] == pytest.approx(50) and month["S3, GET and HEAD"] == pytest.approx(4)
+    assert month["S3, GB-months"] == pytest.approx(2000 * 0.023)
+    assert month["SQS, requests"] == pytest.approx((3 + 0.648 - 1) * 0.40)
+    assert month["DynamoDB, writes of 1 KB"] == pytest.approx(3 * 0.625)
+    assert month["DynamoDB, reads of 4 KB"] == pytest.approx(0.125)
+    assert month["CloudWatch Logs, GB"] == 0
+    assert month["API Gateway, HTTP API requests"] == pytest.approx(1)
+
+
+def test_the_free_part_covers_what_the_scarcest_service_covers():
+    covered = cost.always_free(ROUND)
+    assert covered["Lambda, GB-seconds"] == 200_000
+    assert covered["SQS, requests"] == (1_000_000 - 648_000) // 3
+    assert cost.month(ROUND, min(covered.values()))["Lambda, GB-seconds"] == 0
+    assert cost.month(ROUND, 200_001)["Lambda, GB-seconds"] > 0
+
+
+def test_an_idle_environment_costs_nothing_and_a_second_its_polling():
+    assert cost.idle(1) == 0
+    assert cost.idle(2) == pytest.approx((2 * 648_000 - 1_000_000) / 1_000_000 * 0.40)
+
+
+def test_the_calculator_counts_what_the_template_makes():
+    resources = evaluate(load())["Resources"]
+    assert len(of_type(resources, "AWS::Lambda::EventSourceMapping")) == 1
+    assert len(of_type(resources, "AWS::CloudWatch::Alarm")) == 5
+    assert str(MEASURED["worker_memory_mb"]) == resources["WorkerFunction"]["Properties"]["MemorySize"]
+    assert MEASURED["api_memory_mb"] == resources["ApiFunction"]["Properties"]["MemorySize"]
+    # Nothing that is charged by the hour or month before anything happens.
+    idle_charges = {"AWS::KMS::Key", "AWS::WAFv2::WebACL", "AWS::EC2::NatGateway", "AWS::SecretsManager::Secret"}
+    assert not idle_charges & {item["Type"] for item in resources.values()}
+
+
+def test_every_switch_that_costs_is_named():
+    named = " ".join(what for what, _, _ in cost.switches(MEASURED))
+    for switch in ("EnableDataEvents", "EnableTrail", "EnableKms", "WebAclArn", "EnablePitr", "EnableApi"):
+        assert f"`{switch}`" in named
+    assert "second environment" in named and "deleting images" in named
+
+
+def test_every_price_says_where_it_is_from():
+    for name, (price, unit, free, page, read) in cost.PRICES.items():
+        assert price > 0 and unit > 0 and free >= 0 and page and read, name

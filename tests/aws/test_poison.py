@@ -1,0 +1,133 @@
+"""What cannot be done now is tried five times, set aside, and done when the cause is gone."""
+
+import contextlib
+import json
+
+import pictures
+from deployment import Impatience
+from processes import wait_until
+from recipe import rendition_keys
+
+RECEIVES = 5
+
+
+@contextlib.contextmanager
+def denied(tintype, action, resource):
+    """While it is entered, the processed bucket's policy denies this to the worker."""
+    s3 = tintype.client("s3")
+    before = s3.get_bucket_policy(Bucket=tintype.processed)["Policy"]
+    policy = json.loads(before)
+    policy["Statement"].append(
+        {
+            "Sid": "CauseOfTheTest",
+            "Effect": "Deny",
+            "Principal": {"AWS": tintype.outputs["WorkerRoleArn"]},
+            "Action": action,
+            "Resource": resource,
+        }
+    )
+    s3.put_bucket_policy(Bucket=tintype.processed, Policy=json.dumps(policy))
+    try:
+        yield
+    finally:
+        s3.put_bucket_policy(Bucket=tintype.processed, Policy=before)
+
+
+def redrive(tintype):
+    """Moves everything from the dead-letter queue to the queue, as `aws sqs start-message-move-task` does on AWS.
+
+    The messages that were moved are returned. MiniStack has no such task.
+    """
+    sqs = tintype.client("sqs")
+    moved = []
+    while True:
+        messages = sqs.receive_message(
+            QueueUrl=tintype.outputs["DeadLetterQueueUrl"],
+            MaxNumberOfMessages=10,
+            AttributeNames=["ApproximateReceiveCount"],
+        ).get("Messages", [])
+        if not messages:
+            return moved
+        for message in messages:
+            sqs.send_message(QueueUrl=tintype.outputs["QueueUrl"], MessageBody=message["Body"])
+            sqs.delete_message(
+                QueueUrl=tintype.outputs["DeadLetterQueueUrl"], ReceiptHandle=message["ReceiptHandle"]
+            )
+            moved.append(message["Body"])
+
+
+def test_a_poison_message_is_set_aside_after_five_tries_and_published_after_redrive(tintype):
+    key = "poison/denied.jpg"
+    worker = tintype.function_keys("WorkerRole").access_key
+    with denied(tintype, "s3:PutObject", f"arn:aws:s3:::{tintype.processed}/*"), Impatience(tintype) as impatience:
+        mark = len(tintype.emulator.proxy.record)
+        tintype.put(key, pictures.small_jpeg(61))
+        wait_until(
+            lambda: tintype.depth("DeadLetterQueueUrl")[0] == 1,
+            "the message is in the dead-letter queue",
+            explain=lambda: tintype.emulator.server.log(),
+        )
+    record = tintype.emulator.proxy.record[mark:]
+    # Every try reads the source once.
+    tries = [call for call in record if call.operation == "GetObject" and call.target.endswith(key)]
+    assert len(tries) == RECEIVES
+    assert {call.access_key for call in tries} == {worker}
+    # 15 s x 2^n; the last try may leave it to the queue.
+    assert impatience.delays[:4] == [15, 30, 60, 120]
+    image = tintype.image(key)
+    assert image["status"] == "failed", image
+    assert image["failure"]["attempts"] == RECEIVES
+    assert not tintype.objects(tintype.processed, f"{key}/")
+    stats = tintype.api("GET", "/api/v1/stats").json()
+    assert stats["queue"]["dead"] == 1, stats
+
+    assert len(redrive(tintype)) == 1
+    tintype.wait_status(key, "ready")
+    assert set(tintype.objects(tintype.processed, f"{key}/")) == rendition_keys(key)
+    tintype.wait_idle()
+    assert tintype.depth("DeadLetterQueueUrl") == (0, 0)
+
+
+def test_other_pictures_are_published_while_one_is_poisoned(tintype):
+    poisoned, fine = "poison/one.jpg", [f"poison/fine {number}.jpg" for number in range(4)]
+    mark = len(tintype.emulator.proxy.record)
+    with denied(tintype, "s3:PutObject", f"arn:aws:s3:::{tintype.processed}/{poisoned}/*"):
+        tintype.put(poisoned, pictures.small_jpeg(62))
+        for number, key in enumerate(fine):
+            tintype.put(key, pictures.small_jpeg(70 + number))
+        for key in fine:
+            tintype.wait_ready(key)
+        assert not tintype.objects(tintype.processed, f"{poisoned}/")
+    with Impatience(tintype, since=mark):
+        tintype.wait_status(poisoned, "ready")
+        tintype.delete(poisoned)
+        tintype.wait_deleted(poisoned)
+
+
+def test_a_message_that_nobody_understands_ends_in_the_dead_letter_queue(tintype):
+    with Impatience(tintype):
+        tintype.client("sqs").send_message(QueueUrl=tintype.outputs["QueueUrl"], MessageBody="not an event")
+        wait_until(
+            lambda: tintype.depth("DeadLetterQueueUrl")[0] == 1,
+            "the message is in the dead-letter queue",
+            explain=lambda: tintype.emulator.server.log(),
+        )
+    messages = tintype.client("sqs").receive_message(QueueUrl=tintype.outputs["DeadLetterQueueUrl"])["Messages"]
+    assert [message["Body"] for message in messages] == ["not an event"]
+    tintype.client("sqs").purge_queue(QueueUrl=tintype.outputs["DeadLetterQueueUrl"])
+    assert tintype.depth("DeadLetterQueueUrl") == (0, 0)
+
+
+def test_calls_that_fail_for_a_moment_are_not_noticed(tintype, calm):
+    key = "poison/moment.jpg"
+    mark = len(tintype.emulator.proxy.record)
+    calm.add("s3 503", lambda call: call.operation == "GetObject" and call.target.endswith(key), 2)
+    calm.add("s3 lost answer", lambda call: call.operation == "PutObject" and f"/{key}/" in call.target, 2)
+    calm.add("dynamodb throughput", lambda call: call.operation == "GetItem" and key in call.target, 2)
+    calm.add("dynamodb lost answer", lambda call: call.operation in ("PutItem", "UpdateItem") and key in call.target, 1)
+    tintype.put(key, pictures.small_jpeg(63))
+    tintype.wait_ready(key)
+    tintype.wait_idle()
+    assert set(tintype.objects(tintype.processed, f"{key}/")) == rendition_keys(key)
+    assert sum(calm.injected.values()) == 7, calm.injected
+    assert len(tintype.emulator.proxy.record) > mark
