@@ -202,7 +202,7 @@ def test_a_put_holds_for_its_key_and_type(world, function):
     world.s3.delete_object(Bucket=BUCKET, Key=KEY)
 
 
-@pytest.mark.parametrize("key", ["soap", "a/b//c".replace("//", "/"), "100%.jpg", "🐌.jpg", " "])
+@pytest.mark.parametrize("key", ["soap", "a/b+c.jpg", "100%.jpg", "🐌.jpg", " "])
 def test_keys_of_every_kind_can_be_uploaded_to(world, function, key):
     form = sign(function, key=key)
     assert send_form(form, b"form") in (200, 201, 204)

@@ -38,7 +38,7 @@ fn record(name: &str, key: &str) -> Value {
     })
 }
 
-fn parse(records: Vec<Value>) -> Result<Vec<Notice>, BodyError> {
+fn parse(records: &[Value]) -> Result<Vec<Notice>, BodyError> {
     match Body::parse(&json!({ "Records": records }).to_string())? {
         Body::Records(notices) => Ok(notices),
         other => panic!("{other:?}"),
@@ -46,7 +46,7 @@ fn parse(records: Vec<Value>) -> Result<Vec<Notice>, BodyError> {
 }
 
 fn change(name: &str) -> Change {
-    parse(vec![record(name, "a.jpg")]).unwrap().remove(0).change
+    parse(&[record(name, "a.jpg")]).unwrap().remove(0).change
 }
 
 fn reason(body: &str) -> String {
@@ -78,7 +78,7 @@ fn every_minor_version_is_read() {
     future["eventVersion"] = json!("2.9");
     future["moonPhase"] = json!({ "waxing": true });
     future["s3"]["object"]["holograms"] = json!([1, 2]);
-    assert_eq!(parse(vec![future]).unwrap().len(), 1);
+    assert_eq!(parse(&[future]).unwrap().len(), 1);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn another_major_version_is_refused_by_its_number() {
         record["eventVersion"] = json!(version);
         // Whatever else it looks like.
         record["s3"] = json!(null);
-        match parse(vec![record]) {
+        match parse(&[record]) {
             Err(BodyError::EventVersion(found)) => assert_eq!(found, version),
             other => panic!("{version}: {other:?}"),
         }
@@ -194,7 +194,7 @@ fn garbage_is_refused_with_a_reason() {
 #[test]
 fn one_broken_record_fails_its_whole_message() {
     let good = record("ObjectCreated:Put", "a.jpg");
-    assert!(parse(vec![good, json!({})]).is_err());
+    assert!(parse(&[good, json!({})]).is_err());
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_missing_sequencer_and_a_quoted_etag_are_allowed() {
             None => drop(object.remove("sequencer")),
             Some(value) => drop(object.insert("sequencer".to_owned(), value)),
         }
-        let notice = parse(vec![record]).unwrap().remove(0);
+        let notice = parse(&[record]).unwrap().remove(0);
         assert_eq!(notice.sequencer, None);
         let etag = Some("abc".to_owned());
         assert_eq!(notice.change, Change::Created { etag });
@@ -230,7 +230,7 @@ fn keys_are_decoded_exactly_once() {
         assert_eq!(decode_key(raw), None, "{raw}");
     }
     for key in nasty_keys() {
-        let notice = parse(vec![record("ObjectCreated:Put", &form_encode(&key))]).unwrap();
+        let notice = parse(&[record("ObjectCreated:Put", &form_encode(&key))]).unwrap();
         assert_eq!(notice[0].key.as_str(), key);
     }
 }
@@ -244,6 +244,6 @@ proptest! {
     #[test]
     fn no_body_ends_in_a_panic(body in "\\PC*", raw in "[%+0-9a-fA-F./]*") {
         drop(Body::parse(&body));
-        drop(parse(vec![record("ObjectCreated:Put", &raw)]));
+        drop(parse(&[record("ObjectCreated:Put", &raw)]));
     }
 }

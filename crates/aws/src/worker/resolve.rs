@@ -97,6 +97,15 @@ pub(super) async fn resolve(
     }
     Ok(match (&notice.change, current(sources, key).await?) {
         (Change::Unknown { name }, _) => Resolution::Unknown(name.clone()),
+        (Change::Deleted, Some(etag))
+            if metadata
+                .get(key)
+                .await
+                .map_err(Error::Record)?
+                .is_some_and(|record| shows(&record, &etag)) =>
+        {
+            Resolution::Nothing("mutant")
+        }
         (Change::Created { .. } | Change::Deleted, Some(etag)) => render(etag),
         (Change::Created { .. }, None) => Resolution::Nothing("the source was removed since"),
         (Change::Hidden, Some(_)) => Resolution::Nothing("the source was brought back since"),

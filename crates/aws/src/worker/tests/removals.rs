@@ -20,6 +20,8 @@ async fn showing_one(source: Option<&str>) -> World {
     let event = notice("ObjectCreated:Put", "a.jpg", 1, Some(&etag_of("one")));
     world.handle(vec![message("m", 1, &event)]).await;
     assert_eq!(world.shown("a.jpg").await, "one");
+    // That render has been waited for; the next one to wait for is the next one to start.
+    world.rendering().await;
     match source {
         Some(source) => world.put("a.jpg", source).await,
         None => world.delete("a.jpg").await,
@@ -161,4 +163,22 @@ async fn old_versions_of_a_removed_key_cost_no_invalidation() {
         order,
         "the tombstone is the newest all the same"
     );
+}
+
+#[tokio::test]
+async fn a_version_that_went_while_it_was_still_being_rendered_is_not_what_stays() {
+    let world = showing_one(Some("slow two")).await;
+    let put = notice("ObjectCreated:Put", "a.jpg", 2, Some(&etag_of("slow two")));
+    let rolled_back = async {
+        world.rendering().await;
+        // Version 2 is deleted: version 1, which the record still shows, is the current one again.
+        world.put("a.jpg", "one").await;
+        let event = notice("ObjectRemoved:Delete", "a.jpg", 3, None);
+        world.handle(vec![message("m-2", 1, &event)]).await
+    };
+    let late = world.handle(vec![message("m-1", 1, &put)]);
+    let (late, rolled_back) = tokio::join!(late, rolled_back);
+    assert_eq!(failed(&late), [""; 0]);
+    assert_eq!(failed(&rolled_back), [""; 0]);
+    assert_eq!(world.shown("a.jpg").await, "one");
 }
