@@ -3,8 +3,8 @@
 //! The rules are few enough to be written again as a CloudFront Function; `tests/vectors/accept.tsv` is the table
 //! that both must agree with.
 //!
-//! 1. No header, a header longer than [`MAX_ACCEPT_BYTES`] and a header with a quotation mark (which no browser
-//!    sends) say nothing: the answer is the universal format.
+//! 1. No header, a header longer than [`MAX_ACCEPT_BYTES`] and a header with a quotation mark (which old
+//!    Internet Explorers sent) say nothing: the answer is the universal format.
 //! 2. Split at commas. A part is a media range and, after semicolons, parameters. Letter case and white space
 //!    around the pieces do not matter. A part with a parameter other than `q`, with two of them, or with a weight
 //!    that is not a qvalue (section 12.4.2) is ignored. Without `q` the weight is 1.

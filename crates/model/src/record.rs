@@ -168,7 +168,8 @@ pub struct Rendition {
     pub dimensions: Dimensions,
     /// Size in bytes.
     pub size_bytes: u64,
-    /// Strong entity tag for delivery, without quotes: a digest of the bytes.
+    /// A digest of the bytes, without quotes: the strong entity tag where Tintype delivers them itself. CloudFront
+    /// delivers S3's own.
     pub etag: String,
     /// Where its bytes are in the store of renditions.
     pub object_key: String,
