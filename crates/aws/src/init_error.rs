@@ -1,6 +1,6 @@
 //! Telling Lambda that a function cannot start.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -40,7 +40,6 @@ fn post(runtime_api: &str, message: &str) -> io::Result<()> {
         body.len()
     )?;
     // Closing the connection before the answer is there could take the request back.
-    let mut answer = [0; 256];
-    while connection.read(&mut answer)? > 0 {}
+    io::copy(&mut connection, &mut io::sink())?;
     Ok(())
 }
