@@ -26,17 +26,9 @@ pub struct Config {
     #[serde(rename = "variant")]
     variants: Option<Vec<Variant>>,
     /// What one source may cost.
-    limits: LimitsConfig,
+    limits: Limits,
     /// The process that renders.
     render: RenderConfig,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct LimitsConfig {
-    max_bytes: u64,
-    max_pixels: u64,
-    max_frames: u32,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -46,21 +38,6 @@ struct RenderConfig {
     ///
     /// Default: 40
     deadline_seconds: u64,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        let Limits {
-            max_bytes,
-            max_pixels,
-            max_frames,
-        } = Limits::default();
-        Self {
-            max_bytes,
-            max_pixels,
-            max_frames,
-        }
-    }
 }
 
 impl Default for RenderConfig {
@@ -130,17 +107,8 @@ impl Config {
 
     /// What one source may cost.
     #[must_use]
-    pub fn limits(&self) -> Limits {
-        let LimitsConfig {
-            max_bytes,
-            max_pixels,
-            max_frames,
-        } = self.limits;
-        Limits {
-            max_bytes,
-            max_pixels,
-            max_frames,
-        }
+    pub const fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The time after which a rendering process is killed.

@@ -39,21 +39,13 @@ pub struct Config {
     #[serde(rename = "variant")]
     variants: Option<Vec<Variant>>,
     /// What one source may cost.
-    limits: LimitsConfig,
+    limits: Limits,
     /// The processes that render.
     pub render: RenderConfig,
     /// Delivery.
     pub delivery: DeliveryConfig,
     /// The queue.
     pub queue: QueueConfig,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct LimitsConfig {
-    max_bytes: u64,
-    max_pixels: u64,
-    max_frames: u32,
 }
 
 /// The processes that render.
@@ -115,25 +107,10 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             background: Rgb::default(),
             variants: None,
-            limits: LimitsConfig::default(),
+            limits: Limits::default(),
             render: RenderConfig::default(),
             delivery: DeliveryConfig::default(),
             queue: QueueConfig::default(),
-        }
-    }
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        let Limits {
-            max_bytes,
-            max_pixels,
-            max_frames,
-        } = Limits::default();
-        Self {
-            max_bytes,
-            max_pixels,
-            max_frames,
         }
     }
 }
@@ -246,17 +223,8 @@ impl Config {
 
     /// What one source may cost.
     #[must_use]
-    pub fn limits(&self) -> Limits {
-        let LimitsConfig {
-            max_bytes,
-            max_pixels,
-            max_frames,
-        } = self.limits;
-        Limits {
-            max_bytes,
-            max_pixels,
-            max_frames,
-        }
+    pub const fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// How to start rendering processes: this very program again, `workers` of them at most.

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{Dimensions, Format, ImageInfo, Recipe, Rejection};
 
 /// What one source may cost. No limit can be switched off.
+///
+/// In TOML it is the `[limits]` table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Largest source in bytes.
     ///
