@@ -148,6 +148,7 @@ mod tests {
             size_bytes: meta.size_bytes,
             etag: meta.etag,
             object_key: name.to_owned(),
+            encoding: tintype_model::Encoding::default(),
         }
     }
 

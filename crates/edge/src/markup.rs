@@ -137,6 +137,7 @@ mod tests {
             size_bytes: u64::from(width),
             etag: "e".to_owned(),
             object_key: "o".to_owned(),
+            encoding: tintype_model::Encoding::default(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a worker's answer has to look like before anybody else sees it.
 
-use tintype_model::{Dimensions, Format, ImageInfo, Limits, Recipe, Rejection, RejectionCode, Variant};
+use tintype_model::{Dimensions, Encoding, Format, ImageInfo, Limits, Recipe, Rejection, RejectionCode, Variant};
 
 use crate::wire::FileHead;
 
@@ -67,6 +67,16 @@ pub(crate) fn image(mut image: ImageInfo, limits: &Limits) -> Result<ImageInfo, 
     }
     image.icc_description = image.icc_description.map(|text| line(&text));
     Ok(image)
+}
+
+/// Brings what is said about an encode into its bounds.
+pub(crate) fn encoding(encoding: Encoding) -> Encoding {
+    Encoding {
+        quality: encoding.quality.filter(|quality| (1..=100).contains(quality)),
+        score: encoding.score.filter(|score| (-1000.0..=100.0).contains(score)),
+        larger_because: encoding.larger_because.map(|text| line(&text)),
+        ..encoding
+    }
 }
 
 /// Checks the engine's name, which becomes part of versions.
@@ -222,6 +232,7 @@ mod tests {
             bit_depth: 8,
             color_space: "srgb".to_owned(),
             icc_description: Some("Display\nP3\u{0}".to_owned()),
+            ..ImageInfo::default()
         };
         let limits = Limits::default();
         let checked = image(honest.clone(), &limits).unwrap();

@@ -277,6 +277,7 @@ impl Worker {
                 format: head.format,
                 dimensions: head.dimensions,
                 bytes: bytes.into(),
+                encoding: check::encoding(head.encoding),
             });
         }
         Ok(files)

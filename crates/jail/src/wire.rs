@@ -7,13 +7,13 @@
 use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tintype_model::{Dimensions, Format, ImageInfo, Limits, Recipe, Rejection};
+use tintype_model::{Dimensions, Encoding, Format, ImageInfo, Limits, Recipe, Rejection};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::{Priority, Step};
 
 /// Changes with every change of the frames; a worker of another release is refused.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 /// The longest head in bytes, on both sides: many times what a recipe of a hundred variants needs.
 const MAX_HEAD: usize = 1 << 20;
@@ -91,6 +91,7 @@ pub(crate) struct FileHead {
     pub(crate) format: Format,
     pub(crate) dimensions: Dimensions,
     pub(crate) size_bytes: u64,
+    pub(crate) encoding: Encoding,
 }
 
 fn encode(head: &impl Serialize) -> io::Result<Vec<u8>> {

@@ -162,6 +162,7 @@ fn head(file: &tintype_model::RenderedFile) -> FileHead {
         format: file.format,
         dimensions: file.dimensions,
         size_bytes: u64::try_from(file.bytes.len()).unwrap_or(u64::MAX),
+        encoding: file.encoding.clone(),
     }
 }
 

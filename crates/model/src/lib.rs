@@ -28,7 +28,7 @@ pub use port::{
 };
 pub use recipe::{Fit, Quality, Recipe, RecipeError, Rgb, Variant};
 pub use record::{
-    Dimensions, Failure, ImageInfo, Outcome, Record, Rejection, RejectionCode, Rendition, Skip, SourceInfo,
+    Appearance, Capture, Dimensions, Encoding, Failure, ImageInfo, Location, Outcome, Record, Rejection, RejectionCode, Rendition, Skip, SourceInfo,
     Status, UnixMillis, Version,
 };
 pub use render::{Limits, RenderError, Rendered, RenderedFile, Renderer};

@@ -159,7 +159,7 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
 }
 
 /// What became of a record that was put.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum PutRecord {
     /// It is stored; the record that it replaced, if there was one.
     Written(Option<Box<Record>>),

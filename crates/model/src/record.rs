@@ -2,7 +2,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Format, ObjectKey, Order};
+use crate::{Format, ObjectKey, Order, Rgb};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ impl From<SystemTime> for UnixMillis {
 }
 
 /// Width and height in pixels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Dimensions {
     /// Columns.
     pub width: u32,
@@ -39,7 +39,7 @@ impl Dimensions {
 pub struct Version(pub String);
 
 /// What the metadata store keeps of one key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The source's key.
     pub key: ObjectKey,
@@ -67,7 +67,7 @@ impl Record {
 }
 
 /// What is published of a key, or why nothing is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum Status {
     /// Uploaded, not processed yet. Yields to any other result of the same order.
@@ -136,9 +136,9 @@ pub struct SourceInfo {
 }
 
 /// What probing and decoding told about a picture.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageInfo {
-    /// The source's format by content: `jpeg`, `png`, `gif`, `webp`, `bmp`.
+    /// The source's format by content: `jpeg`, `png`, `gif`, `webp`, `bmp`, ...
     pub format: String,
     /// Size in pixels, after its EXIF orientation was applied.
     pub dimensions: Dimensions,
@@ -146,8 +146,11 @@ pub struct ImageInfo {
     pub orientation: u8,
     /// Whether any pixel can be transparent.
     pub has_alpha: bool,
-    /// Number of frames; 1 for a still picture. Only the first is rendered.
+    /// Number of frames; 1 for a still picture.
     pub frames: u32,
+    /// How long an animation takes to play once, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
     /// Bits per channel in the source.
     pub bit_depth: u8,
     /// What the pixels meant in the source, before conversion to sRGB: `srgb`, `icc`, `grey`, `cmyk`.
@@ -155,10 +158,65 @@ pub struct ImageInfo {
     /// Description of the embedded ICC profile, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icc_description: Option<String>,
+    /// Whether the source carries a gain map that brightens it on HDR screens.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_gain_map: bool,
+    /// When and with what it was taken, as its EXIF block says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capture: Option<Capture>,
+    /// What it looks like; `None` when only its header was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appearance: Option<Appearance>,
+}
+
+/// When and with what a picture was taken, as its EXIF block says. Strings are trimmed, without control characters,
+/// at most 100 characters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Capture {
+    /// Local time, `2026-11-25T18:27:58`, followed by `+01:00` where the source tells the offset.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_at: Option<String>,
+    /// Maker of the camera.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub make: Option<String>,
+    /// Model of the camera.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Model of the lens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lens: Option<String>,
+    /// Where it was taken; only when the configuration asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+}
+
+/// A place on Earth (WGS 84).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Location {
+    /// Degrees, north positive, -90 to 90.
+    pub latitude: f64,
+    /// Degrees, east positive, -180 to 180.
+    pub longitude: f64,
+}
+
+/// What the upright picture looks like, for placeholders and for finding it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Appearance {
+    /// ThumbHash (evanw.github.io/thumbhash) in base64.
+    pub thumbhash: String,
+    /// BlurHash (blurha.sh), 4 by 3 components.
+    pub blurhash: String,
+    /// The colour that most of the picture is close to.
+    pub dominant_color: Rgb,
+    /// Its most prominent colours, the most prominent first; at most 6.
+    pub palette: Vec<Rgb>,
+    /// 64-bit perceptual hash (DCT of 32 by 32 luma samples), 16 hexadecimal digits. Pictures that look alike differ
+    /// in few bits.
+    pub perceptual_hash: String,
 }
 
 /// One variant in one format.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rendition {
     /// The variant's name.
     pub variant: String,
@@ -173,6 +231,38 @@ pub struct Rendition {
     pub etag: String,
     /// Where its bytes are in the store of renditions.
     pub object_key: String,
+    /// How it was encoded, as far as that was chosen for this picture.
+    #[serde(default, skip_serializing_if = "Encoding::is_unremarkable")]
+    pub encoding: Encoding,
+}
+
+/// How a rendition was encoded, as far as that was chosen for the picture.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Encoding {
+    /// The quality on the format's own scale, 1 to 100, when it was chosen for this picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<u8>,
+    /// SSIMULACRA2 score against the pixels that were encoded, when it was measured; 100 is identical.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<f32>,
+    /// Whether the pixels are exactly those that were encoded.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_lossless: bool,
+    /// Number of frames, when there are more than one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frames: Option<u32>,
+    /// Why it is larger than the same variant in an older format.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub larger_because: Option<String>,
+}
+
+impl Encoding {
+    /// Whether there is nothing to tell.
+    #[must_use]
+    pub fn is_unremarkable(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Why a source is not published.

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Dimensions, Format, ImageInfo, Recipe, Rejection};
+use crate::{Dimensions, Encoding, Format, ImageInfo, Recipe, Rejection};
 
 /// What one source may cost. No limit can be switched off.
 ///
@@ -56,6 +56,8 @@ pub struct RenderedFile {
     pub dimensions: Dimensions,
     /// The encoded file.
     pub bytes: Bytes,
+    /// How it was encoded, as far as that was chosen for this picture.
+    pub encoding: Encoding,
 }
 
 /// Why there are no renditions.

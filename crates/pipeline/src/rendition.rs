@@ -19,6 +19,7 @@ pub(crate) async fn describe(object_key: String, file: &RenderedFile) -> Renditi
         size_bytes: file.bytes.len() as u64,
         etag: hex::encode(&sha256(&file.bytes).await[..16]),
         object_key,
+        encoding: file.encoding.clone(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use tintype_model::{Dimensions, Format, Limits, Quality, Recipe, Rendered, RenderedFile, Variant};
+use tintype_model::{Dimensions, Encoding, Format, Limits, Quality, Recipe, Rendered, RenderedFile, Variant};
 
 use crate::error::EncodeError;
 use crate::geometry::Plan;
@@ -183,6 +183,7 @@ fn encode_all(
                     format: work.format,
                     dimensions,
                     bytes: bytes.clone(),
+                    encoding: Encoding::default(),
                 },
             ));
         }

@@ -169,6 +169,7 @@ async fn pages_end_before_they_are_too_long() {
         size_bytes: 100_000,
         etag: "e".repeat(64),
         object_key: "k".repeat(1000),
+        encoding: tintype_model::Encoding::default(),
     };
     let renditions: Vec<Rendition> = (0..100).map(rendition).collect();
     // Control characters are the longest in JSON.

@@ -329,6 +329,7 @@ impl Site {
                     size_bytes: meta.size_bytes,
                     etag: meta.etag,
                     object_key,
+                    encoding: tintype_model::Encoding::default(),
                 });
             }
         }
@@ -387,7 +388,7 @@ pub(crate) fn ready(version: &str, renditions: Vec<Rendition>) -> Status {
             frames: 1,
             bit_depth: 8,
             color_space: "srgb".to_owned(),
-            icc_description: None,
+            ..ImageInfo::default()
         },
         renditions,
     }

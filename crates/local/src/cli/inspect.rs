@@ -92,6 +92,10 @@ fn facts(report: &Report) -> String {
         bit_depth,
         color_space,
         icc_description,
+        duration_ms: _,
+        has_gain_map: _,
+        capture: _,
+        appearance: _,
     } = image;
     let mut rows = vec![
         ("format", format.clone()),

@@ -91,7 +91,7 @@ mod tests {
             frames: 1,
             bit_depth: 8,
             color_space: "srgb".to_owned(),
-            icc_description: None,
+            ..ImageInfo::default()
         };
         let written = |variant: &str, format, width, bytes| Written {
             variant: variant.to_owned(),

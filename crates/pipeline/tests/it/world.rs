@@ -134,6 +134,7 @@ impl Renderer for TextRenderer {
                     format: *format,
                     dimensions,
                     bytes: rendition_text(&variant.name, format.extension(), &source).into(),
+                    encoding: tintype_model::Encoding::default(),
                 });
             }
         }
@@ -146,7 +147,7 @@ impl Renderer for TextRenderer {
             frames: 1,
             bit_depth: 8,
             color_space: "srgb".to_owned(),
-            icc_description: None,
+            ..ImageInfo::default()
         };
         Ok(Rendered {
             image,

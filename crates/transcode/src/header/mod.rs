@@ -99,6 +99,7 @@ impl Header {
                 .profile
                 .as_ref()
                 .and_then(|profile| profile.description.clone()),
+            ..ImageInfo::default()
         }
     }
 }

@@ -115,6 +115,7 @@ impl Renderer for TextRenderer {
             format,
             dimensions,
             bytes: source.clone(),
+            encoding: tintype_model::Encoding::default(),
         };
         let files = recipe.variants.iter().flat_map(|variant| {
             let formats = variant.formats.iter();
@@ -131,7 +132,7 @@ impl Renderer for TextRenderer {
                 frames: 1,
                 bit_depth: 8,
                 color_space: "srgb".to_owned(),
-                icc_description: None,
+                ..ImageInfo::default()
             },
             engine: "text/1".to_owned(),
             files: files.collect(),

@@ -150,6 +150,7 @@ pub fn ready(version: &str, object_key: &str) -> Status {
             size_bytes: 5,
             etag: "0123456789abcdef".to_owned(),
             object_key: object_key.to_owned(),
+            encoding: crate::Encoding::default(),
         }],
     }
 }
