@@ -143,7 +143,7 @@ def switches(measured):
          "million records"),
         ("`EnableApi`", "its free period is twelve months of older accounts",
          f"{usd(charge('API Gateway, HTTP API requests', MILLION))} for a million requests"),
-        ("deleting images", "three invalidation paths each, 1,000 paths a month are free",
+        ("deleting images, unless `EnableInvalidations` is off", "three invalidation paths each, 1,000 paths a month are free",
          f"{usd(charge('CloudFront, invalidation paths', 1000 + 3 * 1000))} for 1,000 deletions beyond the first 333"),
         ("`OldVersionDays`", "a replaced upload is stored, and charged, so long",
          f"{usd(charge('S3, GB-months', 1))} a GB and month"),

@@ -10,7 +10,12 @@ from aiohttp import web
 
 from calls import Service
 
-XML = '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>injected</Message></Error>'
+XML = '<?xml version="1.0" encoding="UTF-8"?>\n{}'
+ERROR = "<Error><Code>{code}</Code><Message>injected</Message></Error>"
+CLOUDFRONT_ERROR = (
+    '<ErrorResponse xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/"><Error><Type>Sender</Type>'
+    "<Code>{code}</Code><Message>injected</Message></Error><RequestId>injected</RequestId></ErrorResponse>"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +29,15 @@ class Fault:
     applied: bool = False
     # Only calls of these operations fail like this; none means all of the service.
     operations: tuple = ()
+    # Not part of storms: what follows takes minutes.
+    only_by_rule: bool = False
 
     def answer(self, request):
         headers = {"x-amzn-RequestId": "injected", "Connection": "close"}
         match self.service:
             case Service.S3 | Service.CLOUDFRONT:
-                text = "" if request.method == "HEAD" else XML.format(code=self.code)
+                error = ERROR if self.service is Service.S3 else CLOUDFRONT_ERROR
+                text = "" if request.method == "HEAD" else XML.format(error.format(code=self.code))
                 headers["Content-Type"] = "application/xml"
             case Service.DYNAMODB:
                 text = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{self.code}", "message": "injected"})
@@ -56,6 +64,7 @@ FAULTS = (
     Fault("sqs lost answer", Service.SQS, applied=True),
     Fault("cloudfront 503", Service.CLOUDFRONT, 503, "ServiceUnavailable"),
     Fault("cloudfront throttle", Service.CLOUDFRONT, 400, "Throttling"),
+    Fault("cloudfront busy", Service.CLOUDFRONT, 400, "TooManyInvalidationsInProgress", only_by_rule=True),
 )
 
 
@@ -128,7 +137,9 @@ class Plan:
             possible = [
                 fault
                 for fault in FAULTS
-                if fault.service is call.service and (not fault.operations or call.operation in fault.operations)
+                if fault.service is call.service
+                and not fault.only_by_rule
+                and (not fault.operations or call.operation in fault.operations)
             ]
             if not possible:
                 return None

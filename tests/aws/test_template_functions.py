@@ -81,6 +81,7 @@ WORKER = {
     ("s3:DeleteObject", "${ProcessedBucket.Arn}/*"),
     ("s3:ListBucket", "RawBucket.Arn"), ("s3:ListBucket", "ProcessedBucket.Arn"),
     ("dynamodb:GetItem", "Table.Arn"), ("dynamodb:PutItem", "Table.Arn"),
+    ("sqs:SendMessage", "JobQueue.Arn"),
     ("cloudfront:CreateInvalidation", f"arn:aws:cloudfront::{ACCOUNT}:distribution/${{Distribution}}"),
     ("logs:CreateLogStream", "WorkerLogGroup.Arn"), ("logs:PutLogEvents", "WorkerLogGroup.Arn"),
 }
@@ -108,6 +109,14 @@ def test_each_function_has_a_role_with_exactly_what_it_needs():
             trust, = properties["AssumeRolePolicyDocument"]["Statement"]
             assert trust == {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
             assert "ManagedPolicyArns" not in properties
+
+
+def test_without_invalidations_the_worker_knows_no_distribution_and_may_do_less():
+    without = described(EnableInvalidations="false")
+    assert "TINTYPE_DISTRIBUTION_ID" not in without["WorkerFunction"]["Properties"]["Environment"]["Variables"]
+    lost = WORKER - granted(without, "WorkerRole")
+    assert {action for action, _ in lost} == {"cloudfront:CreateInvalidation", "sqs:SendMessage"}
+    assert granted(without, "WorkerRole") < WORKER
 
 
 def test_nothing_is_allowed_by_a_wildcard(resources):

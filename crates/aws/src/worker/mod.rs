@@ -20,12 +20,12 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use self::account::Account;
-use self::budget::{Budget, retry_delay};
+use self::budget::{Budget, put_off_delay, retry_delay};
 use self::rendering::Metered;
 use self::resolve::{Resolution, Task, resolve, subject};
 use crate::event::{BatchItemFailure, BatchResponse, Body, BodyError, Notice, SqsEvent, SqsMessage};
 
-pub use self::remote::{Caches, Distribution, RemoteError, SqsVisibility, Visibility};
+pub use self::remote::{Caches, Distribution, Forgotten, RemoteError, SqsVisibility, Visibility};
 pub use self::rendering::Rendering;
 pub use self::start::main;
 
@@ -46,6 +46,10 @@ enum Error {
     Raced,
     #[error("the caches could not be told of the removal")]
     Caches(#[source] RemoteError),
+    #[error("the caches had too many removals in progress, {times} times over")]
+    CachesBusy { times: u32 },
+    #[error("the removal could not be put off until the caches have time for it")]
+    PutOff(#[source] RemoteError),
     #[error("the invocation's time was over")]
     OutOfTime,
     #[error("there was not enough time left to start")]
@@ -98,7 +102,7 @@ pub struct Worker {
 /// One thing that a message asks for.
 #[derive(Clone, Debug)]
 enum Item {
-    Job(Job),
+    Job { job: Job, put_off: u32 },
     Notice(Notice),
 }
 
@@ -186,7 +190,7 @@ impl Worker {
                 tracing::info!(outcome = "ignored", "S3 tested the notification");
                 return Ok(());
             }
-            Ok(Body::Job(job)) => vec![Item::Job(job)],
+            Ok(Body::Job { job, put_off }) => vec![Item::Job { job, put_off }],
             Ok(Body::Records(notices)) => notices.into_iter().map(Item::Notice).collect(),
             Err(error) => {
                 account.failed();
@@ -250,7 +254,7 @@ impl Worker {
     ) -> Result<(), Error> {
         let started = Instant::now();
         let task = match item {
-            Item::Job(job) => Task::of(job.clone()),
+            Item::Job { job, .. } => Task::of(job.clone()),
             Item::Notice(notice) => {
                 self.guard(&notice.bucket)?;
                 match resolve(&*self.parts.sources, &*self.parts.metadata, notice).await? {
@@ -276,7 +280,7 @@ impl Worker {
         if task.made_up_order && lost {
             return Err(Error::Raced);
         }
-        self.tell_caches(&task, &outcome).await?;
+        self.tell_caches(&task, &outcome, item.put_off()).await?;
         account.count(&outcome);
         log_outcome(&task.job, &outcome, started.elapsed());
         Ok(())
@@ -297,7 +301,7 @@ impl Worker {
     }
 
     /// After a removal. A duplicate may be the retry of one whose caches could not be told.
-    async fn tell_caches(&self, task: &Task, outcome: &Outcome) -> Result<(), Error> {
+    async fn tell_caches(&self, task: &Task, outcome: &Outcome, put_off: u32) -> Result<(), Error> {
         let removed = match (&task.job.work, outcome) {
             (Work::Remove, Outcome::Processed | Outcome::Skipped(Skip::Duplicate)) => task.invalidate,
             (
@@ -307,17 +311,31 @@ impl Worker {
             | (Work::Render { .. }, _) => false,
         };
         let key = &task.job.key;
-        match &self.parts.caches {
-            // What cannot travel through a CDN was never cached.
-            Some(caches) if removed && key.check_servable(&self.settings.pipeline.recipe).is_ok() => caches
-                .forget(
-                    &remote::reference(key, &task.job.order),
-                    remote::cached_paths(key),
-                )
-                .await
-                .map_err(Error::Caches),
-            Some(_) | None => Ok(()),
+        let Some(caches) = &self.parts.caches else {
+            return Ok(());
+        };
+        // What cannot travel through a CDN was never cached.
+        if !removed || key.check_servable(&self.settings.pipeline.recipe).is_err() {
+            return Ok(());
         }
+        let reference = remote::reference(key, &task.job.order);
+        let told = caches.forget(&reference, remote::cached_paths(key)).await;
+        match told.map_err(Error::Caches)? {
+            Forgotten::Accepted => Ok(()),
+            Forgotten::Busy => self.put_off(&task.job, put_off).await,
+        }
+    }
+
+    /// The caches are busy with other removals: not a failure, so no receive of the message is spent on it.
+    async fn put_off(&self, job: &Job, times: u32) -> Result<(), Error> {
+        let delay = put_off_delay(&job.key, times).ok_or(Error::CachesBusy { times })?;
+        let put_off = self.parts.queue.put_off(job, times + 1, delay).await;
+        put_off.map_err(Error::PutOff)?;
+        tracing::info!(
+            image.key = %job.key, times, delay_seconds = delay.as_secs(),
+            "the caches have too many removals in progress: told later"
+        );
+        Ok(())
     }
 
     async fn settle_in_time(
@@ -376,14 +394,21 @@ impl Worker {
 impl Item {
     fn subject(&self) -> Option<Job> {
         match self {
-            Self::Job(job) => Some(job.clone()),
+            Self::Job { job, .. } => Some(job.clone()),
             Self::Notice(notice) => subject(notice),
+        }
+    }
+
+    const fn put_off(&self) -> u32 {
+        match self {
+            Self::Job { put_off, .. } => *put_off,
+            Self::Notice(_) => 0,
         }
     }
 
     fn key(&self) -> &tintype_model::ObjectKey {
         match self {
-            Self::Job(job) => &job.key,
+            Self::Job { job, .. } => &job.key,
             Self::Notice(notice) => &notice.key,
         }
     }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_sdk_cloudfront::operation::create_invalidation::CreateInvalidationError;
 use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
 use sha2::{Digest, Sha256};
-use tintype_model::{ObjectKey, Order, encode_path};
+use tintype_model::{Job, ObjectKey, Order, encode_path};
 
-use crate::store::CallError;
+use crate::store::{CallError, SqsQueue};
 
 /// A service's own error.
 pub type RemoteError = Box<dyn std::error::Error + Send + Sync>;
@@ -20,6 +21,22 @@ pub trait Visibility: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When the queue does not answer or no longer knows the receive.
     async fn hide(&self, receipt_handle: &str, delay: Duration) -> Result<(), RemoteError>;
+
+    /// Has the job delivered anew after `delay`, with all of its receives before it. `times` is how often that happened,
+    /// this time included.
+    ///
+    /// # Errors
+    /// When the queue does not take it.
+    async fn put_off(&self, job: &Job, times: u32, delay: Duration) -> Result<(), RemoteError>;
+}
+
+/// How the caches took a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// They are at it.
+    Accepted,
+    /// They have as many such requests in progress as they allow. Nothing is wrong; later they will take it.
+    Busy,
 }
 
 /// The caches in front of the store of renditions.
@@ -29,7 +46,7 @@ pub trait Caches: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// When the request is not accepted.
-    async fn forget(&self, reference: &str, paths: Vec<String>) -> Result<(), RemoteError>;
+    async fn forget(&self, reference: &str, paths: Vec<String>) -> Result<Forgotten, RemoteError>;
 }
 
 /// An SQS queue.
@@ -37,13 +54,18 @@ pub trait Caches: Send + Sync + std::fmt::Debug {
 pub struct SqsVisibility {
     client: aws_sdk_sqs::Client,
     queue_url: String,
+    jobs: SqsQueue,
 }
 
 impl SqsVisibility {
     /// That queue.
     #[must_use]
-    pub const fn new(client: aws_sdk_sqs::Client, queue_url: String) -> Self {
-        Self { client, queue_url }
+    pub fn new(client: aws_sdk_sqs::Client, queue_url: String) -> Self {
+        Self {
+            jobs: SqsQueue::new(client.clone(), queue_url.clone()),
+            client,
+            queue_url,
+        }
     }
 }
 
@@ -60,6 +82,10 @@ impl Visibility for SqsVisibility {
             .await
             .map_err(|error| CallError::new("sqs:ChangeMessageVisibility", error))?;
         Ok(())
+    }
+
+    async fn put_off(&self, job: &Job, times: u32, delay: Duration) -> Result<(), RemoteError> {
+        Ok(self.jobs.send_later(job, times, delay).await?)
     }
 }
 
@@ -80,7 +106,7 @@ impl Distribution {
 
 #[async_trait]
 impl Caches for Distribution {
-    async fn forget(&self, reference: &str, paths: Vec<String>) -> Result<(), RemoteError> {
+    async fn forget(&self, reference: &str, paths: Vec<String>) -> Result<Forgotten, RemoteError> {
         let paths = Paths::builder()
             .quantity(i32::try_from(paths.len())?)
             .set_items(Some(paths))
@@ -89,14 +115,24 @@ impl Caches for Distribution {
             .caller_reference(reference)
             .paths(paths)
             .build()?;
-        self.client
+        let sent = self
+            .client
             .create_invalidation()
             .distribution_id(&self.id)
             .invalidation_batch(batch)
             .send()
-            .await
-            .map_err(|error| CallError::new("cloudfront:CreateInvalidation", error))?;
-        Ok(())
+            .await;
+        match sent {
+            Ok(_) => Ok(Forgotten::Accepted),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(CreateInvalidationError::is_too_many_invalidations_in_progress) =>
+            {
+                Ok(Forgotten::Busy)
+            }
+            Err(error) => Err(CallError::new("cloudfront:CreateInvalidation", error).into()),
+        }
     }
 }
 

@@ -129,6 +129,63 @@ async fn caches_are_told_under_every_spelling_and_a_retry_repeats_the_same_reque
 }
 
 #[tokio::test]
+async fn busy_caches_put_a_removal_off_without_failing_it() {
+    let world = showing_one(None).await;
+    world.caches.is_busy.store(true, Ordering::Relaxed);
+    let mut body = notice(REMOVALS[0], "a.jpg", 2, None);
+    let mut waited = 0;
+    for _ in 0..12 {
+        let answer = world.handle(vec![message("m", 1, &body)]).await;
+        assert_eq!(failed(&answer), [""; 0]);
+        assert_eq!(world.shown("a.jpg").await, "deleted");
+        let mut put_off = world.put_off();
+        let (next, seconds) = put_off.pop().expect("it comes again");
+        assert_eq!(put_off, []);
+        waited += seconds;
+        body = next;
+    }
+    assert!((3600..3 * 3600).contains(&waited), "{waited} s");
+    assert_eq!(world.told(), []);
+    // Lambda would end the thirteenth round or so without a word: it becomes a failure that people see.
+    let answer = world.handle(vec![message("m", 1, &body)]).await;
+    assert_eq!(failed(&answer), ["m"]);
+    assert_eq!(world.put_off(), []);
+    world.caches.is_busy.store(false, Ordering::Relaxed);
+    assert_eq!(
+        failed(&world.handle(vec![message("m", 2, &body)]).await),
+        [""; 0]
+    );
+    assert_eq!(world.told().len(), 1);
+}
+
+#[tokio::test]
+async fn a_removal_that_cannot_be_put_off_stays_in_the_queue() {
+    let world = showing_one(None).await;
+    world.caches.is_busy.store(true, Ordering::Relaxed);
+    world.queue.refuses.store(true, Ordering::Relaxed);
+    let event = notice(REMOVALS[0], "a.jpg", 2, None);
+    assert_eq!(failed(&world.handle(vec![message("m", 1, &event)]).await), ["m"]);
+}
+
+#[tokio::test]
+async fn a_removal_that_was_put_off_leaves_a_newer_picture_alone() {
+    let world = showing_one(None).await;
+    world.caches.is_busy.store(true, Ordering::Relaxed);
+    let event = notice(REMOVALS[0], "a.jpg", 2, None);
+    world.handle(vec![message("m", 1, &event)]).await;
+    let (put_off, _) = world.put_off().pop().expect("it comes again");
+    world.put("a.jpg", "two").await;
+    let event = notice("ObjectCreated:Put", "a.jpg", 3, Some(&etag_of("two")));
+    world.handle(vec![message("m", 1, &event)]).await;
+    world.caches.is_busy.store(false, Ordering::Relaxed);
+    assert_eq!(
+        failed(&world.handle(vec![message("m", 1, &put_off)]).await),
+        [""; 0]
+    );
+    assert_eq!(world.shown("a.jpg").await, "two");
+}
+
+#[tokio::test]
 async fn caches_are_not_told_what_they_cannot_hold() {
     let world = World::new();
     for key in ["a//b", "../a", "new\nline", &"k".repeat(1024)] {

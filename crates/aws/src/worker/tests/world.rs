@@ -18,7 +18,7 @@ use tintype_pipeline::{Layout, Secret, Settings};
 use tokio::sync::Notify;
 
 use crate::event::{BatchResponse, SqsEvent, SqsMessage};
-use crate::worker::{Caches, Parts, RemoteError, Rendering, Visibility, Worker, WorkerSettings};
+use crate::worker::{Caches, Forgotten, Parts, RemoteError, Rendering, Visibility, Worker, WorkerSettings};
 
 /// How long anything here may take before the test gives up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
@@ -155,6 +155,8 @@ impl Rendering for Always {
 pub(super) struct Notebook {
     hidden: Mutex<Vec<(String, u64)>>,
     told: Mutex<Vec<(String, Vec<String>)>>,
+    put_off: Mutex<Vec<(Job, u32, u64)>>,
+    pub(super) is_busy: AtomicBool,
     pub(super) refuses: AtomicBool,
     pub(super) hangs: AtomicBool,
 }
@@ -181,14 +183,26 @@ impl Visibility for Notebook {
             .push((receipt_handle.to_owned(), delay.as_secs()));
         Ok(())
     }
+
+    async fn put_off(&self, job: &Job, times: u32, delay: Duration) -> Result<(), RemoteError> {
+        self.answer().await?;
+        self.put_off
+            .lock()
+            .unwrap()
+            .push((job.clone(), times, delay.as_secs()));
+        Ok(())
+    }
 }
 
 #[async_trait]
 impl Caches for Notebook {
-    async fn forget(&self, reference: &str, paths: Vec<String>) -> Result<(), RemoteError> {
+    async fn forget(&self, reference: &str, paths: Vec<String>) -> Result<Forgotten, RemoteError> {
         self.answer().await?;
+        if self.is_busy.load(Ordering::Relaxed) {
+            return Ok(Forgotten::Busy);
+        }
         self.told.lock().unwrap().push((reference.to_owned(), paths));
-        Ok(())
+        Ok(Forgotten::Accepted)
     }
 }
 
@@ -314,6 +328,17 @@ impl World {
     /// Which receives were hidden, for how many seconds.
     pub(super) fn hidden(&self) -> Vec<(String, u64)> {
         self.queue.hidden.lock().unwrap().clone()
+    }
+
+    /// What was put off, for how many seconds, as bodies of messages.
+    pub(super) fn put_off(&self) -> Vec<(String, u64)> {
+        let jobs = std::mem::take(&mut *self.queue.put_off.lock().unwrap());
+        jobs.into_iter()
+            .map(|(job, times, seconds)| {
+                let body = json!({ "tintype": 1, "job": job, "put_off": times });
+                (body.to_string(), seconds)
+            })
+            .collect()
     }
 
     /// What the caches were told to forget.
