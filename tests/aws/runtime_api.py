@@ -6,6 +6,7 @@ import os
 import queue
 import subprocess
 import threading
+import time
 import uuid
 import zipfile
 
@@ -24,6 +25,8 @@ class RuntimeApi(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.events = queue.Queue()
         self.answers = {}
+        # Seconds from an event to its answer.
+        self.took = {}
         self.init_error = None
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -53,6 +56,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         }.items():
             self.send_header(name, value)
         self.end_headers()
+        self.server.took[request_id] = -time.perf_counter()
         self.wfile.write(body)
 
     def do_POST(self):
@@ -61,6 +65,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.server.init_error = body
         else:
             request_id, kind = self.path.rsplit("/", 2)[1:]
+            self.server.took[request_id] += time.perf_counter()
             self.server.answers[request_id] = (kind, body)
         self.send_response(202)
         self.send_header("Content-Length", "0")
