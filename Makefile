@@ -1,10 +1,10 @@
 # Every target sets up what it needs on a fresh Debian 12 machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench package image aws-demo aws-test deploy undeploy aws-smoke
+.PHONY: help demo test check bench package image aws-demo aws-measure aws-test deploy undeploy aws-smoke
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: ## build, start a server, upload pictures, print what to open (PHOTO=file adds yours, DEMO_ONCE=1 exits)
 	@scripts/demo
@@ -32,6 +32,9 @@ aws-smoke: ## check a deployed environment from outside (ONLY="formats delete" n
 
 aws-demo: ## the AWS shape without an account: deploy into MiniStack, upload, leave it running (DEMO_ONCE=1 exits)
 	@scripts/aws-demo
+
+aws-measure: ## what an upload uses of Lambda, S3 and DynamoDB, with target/package in MiniStack (deploy/cost.md)
+	@scripts/aws-measure
 
 aws-test: ## package, then tests/aws: the shipped template and binaries in MiniStack (PYTEST_ARGS="-k storm" narrows)
 	@scripts/aws-test

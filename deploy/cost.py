@@ -4,7 +4,8 @@
     deploy/cost.py             prints the tables
     deploy/cost.py --write     puts them into cost.md, between its markers
 
-measured.json: `status` is "estimate" until the packaged worker was measured, then "measured"; `how` says on what and when.
+measured.json is what `scripts/aws-measure --write` measured in the packaged functions; `status` is "measured" then, and
+"estimate" if somebody made figures up; `how` says on what and when.
 
 Prices are of us-east-1 in USD, on demand, without taxes, each with the page that it is from.
 """
@@ -161,6 +162,17 @@ def delivery():
     return table(("views a month", "requests", "Functions (two runs a view)", "bytes (100 KB a view)", "together"), rows)
 
 
+def memory(measured):
+    """How much of the worker's memory an upload takes, in a sentence; nothing when it was not measured."""
+    if "peak_mib" not in measured:
+        return ""
+    fifty = measured["fifty_megapixels"]
+    return (
+        f" The worker's two processes took {sum(measured['peak_mib'].values()):,} MiB at most; for 50 megapixels, the limit, "
+        f"{sum(fifty['peak_mib'].values()):,} MiB and {fifty['worker_milliseconds'] / 1000:.1f} s."
+    )
+
+
 def report(measured):
     cases = (10_000, MILLION, 100 * MILLION)
     months = [month(measured, uploads) for uploads in cases]
@@ -176,8 +188,9 @@ def report(measured):
     return "\n\n".join([
         f"{word[measured['status']]}: {measured['how']}.",
         f"An upload: {measured['worker_milliseconds']:,} ms of the worker at {measured['worker_memory_mb']:,} MB, "
-        f"{measured['api_milliseconds']} ms of the API at {measured['api_memory_mb']} MB, {measured['upload_bytes'] / 1e6:g} MB "
-        f"uploaded, {measured['rendition_bytes'] / 1e6:g} MB of renditions, {measured['record_bytes'] / 1e3:g} KB of record.",
+        f"{measured['api_milliseconds']} ms of the API at {measured['api_memory_mb']} MB, {measured['upload_bytes'] / 1e6:.2g} MB "
+        f"uploaded, {measured['rendition_bytes'] / 1e6:.2g} MB of renditions, {measured['record_bytes'] / 1e3:.2g} KB of record."
+        + memory(measured),
         "## Uploads",
         table(("USD a month", *(f"{count(uploads)} uploads" for uploads in cases)), rows),
         "## What is always free",

@@ -3,7 +3,8 @@
 use std::fmt;
 
 /// Text that is safe between tags and in quoted attributes.
-pub(crate) struct Escaped<'a>(pub &'a str);
+#[derive(Debug)]
+pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

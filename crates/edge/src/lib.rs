@@ -21,6 +21,7 @@ mod state;
 
 pub use access::{Access, Authorized};
 pub use guard::{host_allowed, write_allowed};
+pub use html::Escaped;
 pub use negotiate::{MAX_ACCEPT_BYTES, negotiate};
 pub use port::{
     Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload, QueueDepth, UploadMethod, UploadSigner,

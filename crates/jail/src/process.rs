@@ -278,6 +278,7 @@ impl Worker {
                 dimensions: head.dimensions,
                 bytes: bytes.into(),
                 encoding: check::encoding(head.encoding),
+                cpu: head.cpu,
             });
         }
         Ok(files)

@@ -5,6 +5,7 @@
 //! are small; pictures travel as they are.
 
 use std::io::{self, Read, Write};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tintype_model::{Dimensions, Encoding, Format, ImageInfo, Limits, Recipe, Rejection};
@@ -92,6 +93,7 @@ pub(crate) struct FileHead {
     pub(crate) dimensions: Dimensions,
     pub(crate) size_bytes: u64,
     pub(crate) encoding: Encoding,
+    pub(crate) cpu: Option<Duration>,
 }
 
 fn encode(head: &impl Serialize) -> io::Result<Vec<u8>> {

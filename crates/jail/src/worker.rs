@@ -4,8 +4,10 @@ use std::{
     os::fd::AsFd,
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
+    time::Duration,
 };
 
+use rustix::time::ClockId;
 use tintype_model::error_chain;
 use tintype_transcode::{self as transcode, EncodeError};
 
@@ -122,7 +124,7 @@ fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::R
             let body = transcode::probe(source, &setup.limits).map_or_else(fault, Body::Probed);
             (body, Vec::new())
         }
-        Task::Render(recipe) => match transcode::render(source, recipe, &setup.limits, setup.threads) {
+        Task::Render(recipe) => match transcode::render_timed(source, recipe, &setup.limits, setup.threads, &cpu_time) {
             Ok(rendered) => {
                 let body = Body::Rendered {
                     files: rendered.files.iter().map(head).collect(),
@@ -156,6 +158,11 @@ fn fault(error: transcode::Error) -> Body {
     }
 }
 
+/// CPU time of the calling thread.
+fn cpu_time() -> Option<Duration> {
+    Duration::try_from(rustix::time::clock_gettime(ClockId::ThreadCPUTime)).ok()
+}
+
 fn head(file: &tintype_model::RenderedFile) -> FileHead {
     FileHead {
         variant: file.variant.clone(),
@@ -163,6 +170,7 @@ fn head(file: &tintype_model::RenderedFile) -> FileHead {
         dimensions: file.dimensions,
         size_bytes: u64::try_from(file.bytes.len()).unwrap_or(u64::MAX),
         encoding: file.encoding.clone(),
+        cpu: file.cpu,
     }
 }
 

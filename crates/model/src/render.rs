@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,9 @@ pub struct RenderedFile {
     pub bytes: Bytes,
     /// How it was encoded, as far as that was chosen for this picture.
     pub encoding: Encoding,
+    /// CPU time that encoding it took, where somebody measured it. It is no part of the result: the same source and
+    /// recipe take longer on another machine.
+    pub cpu: Option<Duration>,
 }
 
 /// Why there are no renditions.

@@ -20,7 +20,7 @@ pub mod stages;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use error::{EncodeError, Error};
-pub use render::render;
+pub use render::{Clock, render, render_timed};
 use tintype_model::{ImageInfo, Limits};
 
 /// Name and version of the engine, part of every published version.

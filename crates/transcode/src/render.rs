@@ -1,6 +1,7 @@
 //! The order of the steps, and which rendition is made when.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tintype_model::{Dimensions, Encoding, Format, Limits, Quality, Recipe, Rendered, RenderedFile, Variant};
@@ -9,6 +10,9 @@ use crate::error::EncodeError;
 use crate::geometry::Plan;
 use crate::picture::Picture;
 use crate::{ENGINE, Error, color, decode, encode, header, parallel, resize};
+
+/// Tells the CPU time of the calling thread; this crate reads no clock of its own.
+pub type Clock<'a> = dyn Fn() -> Option<Duration> + Sync + 'a;
 
 /// Decodes `source` once and makes every rendition of `recipe`, in the recipe's order, on at most `threads` threads.
 ///
@@ -19,6 +23,20 @@ use crate::{ENGINE, Error, color, decode, encode, header, parallel, resize};
 /// [`Error::Rejected`] when the source passes a limit, is no image that is read here, or is broken;
 /// [`Error::Encode`] when an encoder fails.
 pub fn render(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usize) -> Result<Rendered, Error> {
+    render_timed(source, recipe, limits, threads, &|| None)
+}
+
+/// [`render`], with [`RenderedFile::cpu`] told by `clock`: the CPU time that the calling thread has used so far.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_timed(
+    source: &[u8],
+    recipe: &Recipe,
+    limits: &Limits,
+    threads: usize,
+    clock: &Clock<'_>,
+) -> Result<Rendered, Error> {
     let threads = threads.max(1);
     let header = header::read(source, limits)?;
     let samples = decode::decode(source, &header)?;
@@ -26,7 +44,7 @@ pub fn render(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usize) -
     let picture = header.orientation.apply(picture, threads).without_idle_alpha();
     let works = plan(picture.size, recipe);
     let scaled = scale(picture, recipe, &works, threads)?;
-    let files = encode_all(recipe, &works, scaled, threads)?;
+    let files = encode_all(recipe, &works, scaled, threads, clock)?;
     Ok(Rendered {
         image: header.info(),
         engine: ENGINE.to_owned(),
@@ -157,22 +175,25 @@ fn encode_all(
     works: &[Work],
     pictures: Vec<Arc<Picture>>,
     threads: usize,
+    clock: &Clock<'_>,
 ) -> Result<Vec<RenderedFile>, Error> {
     let results = Mutex::new(Vec::with_capacity(works.len()));
     parallel::for_each(threads, batches(works, pictures), |batch| {
         for job in batch {
             let (work, size) = (job.work, job.picture.size);
+            let began = clock();
             let encoded = encode::encode(job.picture, work.format, work.quality, recipe.background);
+            let cpu = clock().zip(began).map(|(now, began)| now.saturating_sub(began));
             results
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .push((job.number, size, encoded));
+                .push((job.number, size, encoded, cpu));
         }
     });
     let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
     results.sort_by_key(|(number, ..)| *number);
     let mut files = Vec::new();
-    for (number, dimensions, encoded) in results {
+    for (number, dimensions, encoded, cpu) in results {
         let work = &works[number];
         let bytes = Bytes::from(encoded.map_err(|error| failure(recipe, work, error))?);
         for &(index, place) in &work.serves {
@@ -184,6 +205,7 @@ fn encode_all(
                     dimensions,
                     bytes: bytes.clone(),
                     encoding: Encoding::default(),
+                    cpu,
                 },
             ));
         }

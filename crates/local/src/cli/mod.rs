@@ -9,6 +9,7 @@ mod inspect;
 mod outcome;
 mod plan;
 mod progress;
+mod report;
 mod table;
 mod transcode;
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use tintype_model::{Format, ImageInfo, Rejection};
+use tintype_model::{Encoding, Format, ImageInfo, Rejection};
 
 use super::input::InputError;
 
@@ -69,6 +69,12 @@ pub(crate) struct Written {
     pub(crate) bytes: u64,
     /// Where it is.
     pub(crate) path: PathBuf,
+    /// CPU time of its encoder, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cpu_ms: Option<f64>,
+    /// What was chosen for this picture.
+    #[serde(flatten)]
+    pub(crate) encoding: Encoding,
 }
 
 impl Report {

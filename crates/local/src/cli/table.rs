@@ -61,7 +61,7 @@ pub(crate) fn align(rows: &[Vec<String>]) -> String {
 }
 
 /// A share in percent, with the decimals that small shares need.
-fn share(part: u64, whole: u64) -> String {
+pub(crate) fn share(part: u64, whole: u64) -> String {
     if whole == 0 {
         return String::new();
     }
@@ -100,6 +100,8 @@ mod tests {
             height: width / 4 * 3,
             bytes,
             path: "x".into(),
+            cpu_ms: None,
+            encoding: tintype_model::Encoding::default(),
         };
         let text = renditions(
             &image,

@@ -18,6 +18,7 @@ use super::{
     outcome::{Outcome, Report, Written},
     plan::{self, Job},
     progress::Progress,
+    report::Page,
     table,
 };
 use crate::command::UsageError;
@@ -53,6 +54,9 @@ pub(crate) struct TranscodeArgs {
     /// Print one JSON object for each input, one per line
     #[arg(long)]
     json: bool,
+    /// Write a page that shows every input beside its renditions, with bytes, scores and times, to look at in a browser
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Inputs worked on at once [default: render.workers of the configuration, else the number of processors]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZero<usize>>,
@@ -69,9 +73,15 @@ pub(crate) async fn transcode(args: TranscodeArgs) -> anyhow::Result<ExitCode> {
     let (inputs, unusable) = input::collect(&args.inputs, &args.out);
     let jobs = plan::plan(inputs, &args.out, &recipe).map_err(|error| UsageError(error.to_string()))?;
     fs::create_dir_all(&args.out).with_context(|| format!("cannot make folder {}", args.out.display()))?;
+    let page = args.report.as_deref().map(Page::new).transpose();
+    let mut page = page.map_err(|error| UsageError(format!("{error:#}")))?;
     let mut progress = Progress::new(jobs.len() + unusable.len(), args.json);
     for unusable in unusable {
-        progress.report(&Report::unreadable(&unusable.path, &unusable.error), String::new)?;
+        let report = Report::unreadable(&unusable.path, &unusable.error);
+        progress.report(&report, String::new)?;
+        if let Some(page) = &mut page {
+            page.add(&report);
+        }
     }
     if !jobs.is_empty() {
         let jail = engine::start(&config, args.jobs, jobs.len()).await?;
@@ -87,9 +97,15 @@ pub(crate) async fn transcode(args: TranscodeArgs) -> anyhow::Result<ExitCode> {
                 _ => String::new(),
             };
             progress.report(&report, text)?;
+            if let Some(page) = &mut page {
+                page.add(&report);
+            }
         }
         drop(reports);
         jail.shutdown().await;
+    }
+    if let Some(page) = page {
+        page.write()?;
     }
     Ok(progress.finish()?)
 }
@@ -125,12 +141,14 @@ fn write_files(rendered: &Rendered, folder: &Path) -> anyhow::Result<Vec<Written
             height: file.dimensions.height,
             bytes: file.bytes.len() as u64,
             path,
+            cpu_ms: file.cpu.map(|time| time.as_secs_f64() * 1000.0),
+            encoding: file.encoding.clone(),
         });
     }
     Ok(renditions)
 }
 
-fn write_file(folder: &Path, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(super) fn write_file(folder: &Path, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     // Readable by whom the user's umask says, which a web server may be; temporary files are private otherwise.
     let mut temporary = tempfile::Builder::new()
         .prefix(".tintype-")

@@ -134,6 +134,7 @@ impl Renderer for TextRenderer {
                     format: *format,
                     dimensions,
                     bytes: rendition_text(&variant.name, format.extension(), &source).into(),
+                    cpu: None,
                     encoding: tintype_model::Encoding::default(),
                 });
             }

@@ -115,6 +115,7 @@ impl Renderer for TextRenderer {
             format,
             dimensions,
             bytes: source.clone(),
+            cpu: None,
             encoding: tintype_model::Encoding::default(),
         };
         let files = recipe.variants.iter().flat_map(|variant| {
