@@ -1,6 +1,8 @@
 //! What a worker's answer has to look like before anybody else sees it.
 
-use tintype_model::{Dimensions, Encoding, Format, ImageInfo, Limits, Recipe, Rejection, RejectionCode, Variant};
+use tintype_model::{
+    Dimensions, Encoding, Format, ImageInfo, Limits, Recipe, Rejection, RejectionCode, Variant,
+};
 
 use crate::wire::FileHead;
 

@@ -124,17 +124,19 @@ fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::R
             let body = transcode::probe(source, &setup.limits).map_or_else(fault, Body::Probed);
             (body, Vec::new())
         }
-        Task::Render(recipe) => match transcode::render_timed(source, recipe, &setup.limits, setup.threads, &cpu_time) {
-            Ok(rendered) => {
-                let body = Body::Rendered {
-                    files: rendered.files.iter().map(head).collect(),
-                    image: rendered.image,
-                    engine: rendered.engine,
-                };
-                (body, rendered.files)
+        Task::Render(recipe) => {
+            match transcode::render_timed(source, recipe, &setup.limits, setup.threads, &cpu_time) {
+                Ok(rendered) => {
+                    let body = Body::Rendered {
+                        files: rendered.files.iter().map(head).collect(),
+                        image: rendered.image,
+                        engine: rendered.engine,
+                    };
+                    (body, rendered.files)
+                }
+                Err(error) => (fault(error), Vec::new()),
             }
-            Err(error) => (fault(error), Vec::new()),
-        },
+        }
     }
 }
 

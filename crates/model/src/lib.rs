@@ -28,8 +28,8 @@ pub use port::{
 };
 pub use recipe::{Fit, Quality, Recipe, RecipeError, Rgb, Variant};
 pub use record::{
-    Appearance, Capture, Dimensions, Encoding, Failure, ImageInfo, Location, Outcome, Record, Rejection, RejectionCode, Rendition, Skip, SourceInfo,
-    Status, UnixMillis, Version,
+    Appearance, Capture, Dimensions, Encoding, Failure, ImageInfo, Location, Outcome, Record, Rejection,
+    RejectionCode, Rendition, Skip, SourceInfo, Status, UnixMillis, Version,
 };
 pub use render::{Limits, RenderError, Rendered, RenderedFile, Renderer};
 pub use url::{CachePolicy, DeliveryPath, PathError, decode_component, encode_path};

@@ -137,7 +137,7 @@ fn the_test_event_and_our_own_jobs_are_told_apart_from_everything_else() {
         },
     };
     let message = json!({ "tintype": 1, "job": job, "later": true });
-    let parsed = |message: &serde_json::Value| Body::parse(&message.to_string()).unwrap();
+    let parsed = |message: &Value| Body::parse(&message.to_string()).unwrap();
     let read = |put_off| Body::Job {
         job: job.clone(),
         put_off,

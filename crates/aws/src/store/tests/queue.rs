@@ -75,7 +75,10 @@ async fn the_trace_travels_with_the_message() {
         let script = Script::new([respond(200, &[], r#"{"MessageId":"m"}"#)]);
         let queue = SqsQueue::new(Client::new(&script.config()), "http://sqs.test/queue".to_owned());
         let trace_of_call = trace.map(str::to_owned);
-        queue.send(&job("a"), 0, Duration::ZERO, trace_of_call).await.unwrap();
+        queue
+            .send(&job("a"), 0, Duration::ZERO, trace_of_call)
+            .await
+            .unwrap();
         let attributes = &script.finish()[0].json()["MessageSystemAttributes"];
         assert_eq!(attributes["AWSTraceHeader"]["StringValue"].as_str(), trace);
     }

@@ -151,10 +151,7 @@ async fn busy_caches_put_a_removal_off_without_failing_it() {
     assert_eq!(failed(&answer), ["m"]);
     assert_eq!(world.put_off(), []);
     world.caches.is_busy.store(false, Ordering::Relaxed);
-    assert_eq!(
-        failed(&world.handle(vec![message("m", 2, &body)]).await),
-        [""; 0]
-    );
+    assert_eq!(failed(&world.handle(vec![message("m", 2, &body)]).await), [""; 0]);
     assert_eq!(world.told().len(), 1);
 }
 

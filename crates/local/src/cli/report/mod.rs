@@ -19,7 +19,11 @@ const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 /// What a path segment of a URL may hold as it is (RFC 3986 section 2.3).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// Collects what came of every input, and writes one HTML file that shows it. The file refers to the pictures by paths
 /// relative to itself, loads nothing from elsewhere, and needs no server.
@@ -88,7 +92,9 @@ impl Page {
             self.row(&mut rows, rendition, bytes, is_new);
         }
         let first = renditions.first();
-        let shown = first.map(|rendition| self.link(&rendition.path)).unwrap_or_default();
+        let shown = first
+            .map(|rendition| self.link(&rendition.path))
+            .unwrap_or_default();
         let name = first.map(name_of).unwrap_or_default();
         let (width, height) = (image.dimensions.width, image.dimensions.height);
         let section = format_args!(
@@ -123,8 +129,15 @@ impl Page {
             (false, Some(quality)) => quality.to_string(),
             (false, None) => String::new(),
         };
-        let score = encoding.score.map(|score| format!("{score:.1}")).unwrap_or_default();
-        let time = rendition.cpu_ms.map(|ms| format!("{ms:.0} ms")).unwrap_or_default();
+        let score = encoding
+            .score
+            .map(|score| format!("{score:.1}"))
+            .unwrap_or_default();
+        let time = rendition
+            .cpu_ms
+            .map(|ms| format!("{ms:.0} ms"))
+            .unwrap_or_default();
+        let share = super::table::share(rendition.bytes, source_bytes);
         let row = format_args!(
             "<tr data-src=\"{src}\" data-name=\"{name}\"{class}><td>{variant}</td><td><button type=\"button\">{format}\
              </button></td><td>{width}×{height}</td><td><a href=\"{src}\">{bytes}</a></td><td>{share}</td>\
@@ -137,7 +150,7 @@ impl Page {
             width = rendition.width,
             height = rendition.height,
             bytes = HumanBytes(rendition.bytes),
-            share = super::table::share(rendition.bytes, source_bytes).trim_matches(['(', ')']),
+            share = share.trim_matches(['(', ')']),
         );
         push(rows, row);
         if let Some(reason) = &encoding.larger_because {
@@ -150,7 +163,10 @@ impl Page {
     }
 
     fn count(&mut self, rendition: &Written) {
-        let known = self.by_format.iter_mut().find(|(format, _)| *format == rendition.format);
+        let known = self
+            .by_format
+            .iter_mut()
+            .find(|(format, _)| *format == rendition.format);
         match known {
             Some((_, bytes)) => *bytes += rendition.bytes,
             None => self.by_format.push((rendition.format, rendition.bytes)),
@@ -295,7 +311,9 @@ mod tests {
         assert!(html.contains("src=\"./../%C3%A9%22%3Cb%3E.jpg\""), "{html}");
         assert!(!html.contains("<b>"), "{html}");
         assert!(html.contains("<td>71.3</td><td>12 ms</td>"), "{html}");
-        assert!(html.contains("1 pictures, 1.95 KiB; their largest variant in avif: 500 B (25 %); jpeg: 1000 B (50 %)"));
+        assert!(html.contains(
+            "1 pictures, 1.95 KiB; their largest variant in avif: 500 B (25 %); jpeg: 1000 B (50 %)"
+        ));
     }
 
     #[test]

@@ -139,6 +139,7 @@ pub fn ready(version: &str, object_key: &str) -> Status {
             bit_depth: 8,
             color_space: "icc".to_owned(),
             icc_description: Some("Display P3".to_owned()),
+            ..ImageInfo::default()
         },
         renditions: vec![Rendition {
             variant: "medium".to_owned(),
