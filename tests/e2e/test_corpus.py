@@ -22,7 +22,11 @@ from tintype import BINARY, CORPUS
 pytestmark = pytest.mark.skipif(not (CORPUS / "MANIFEST.tsv").exists(), reason=f"no corpus at {CORPUS}")
 
 # Read by this release; other formats of the corpus have to be rejected cleanly.
-READ = {"JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP"}
+READ = {"JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "AVIF", "HEIF"}
+
+# Not compared here, as Pillow does not read it: the wheels that teach it bring x265, which is under the GPL. The tests
+# of `tintype-transcode` compare what comes out with figures from libheif.
+NOT_COMPARED = {"HEIF"}
 
 RECIPE = """
 [[variant]]
@@ -45,6 +49,8 @@ EXCEPTIONS = {
     # resizers clip that at different moments.
     "bmp/mono1.bmp": {"jpg": 25.0},
     "png/grey1bit.png": {"png": 25.0, "jpg": 22.0, "webp": 24.0, "avif": 24.0},
+    # PQ of saturated colours, of which Pillow gives 8 bits.
+    "avif/colors_hdr_rec2020.avif": {"png": 31.0, "jpg": 26.0, "webp": 26.0, "avif": 26.0},
     # Coloured noise.
     "webp/random_lossy_animated.webp": {"jpg": 24.0},
 }
@@ -91,6 +97,8 @@ def reference(path, size):
         image = ImageOps.exif_transpose(image)
         if image.mode.startswith("I"):
             image = Image.fromarray((numpy.asarray(image).astype(numpy.uint32) >> 8).astype(numpy.uint8))
+        if path.name in HDR:
+            image = tone_mapped(image, *HDR[path.name])
         transparent = "transparency" in image.info or image.mode in ("RGBA", "LA", "PA")
         mask = image.convert("RGBA").getchannel("A") if transparent else None
         if profile:
@@ -99,6 +107,46 @@ def reference(path, size):
         if mask is not None:
             image.putalpha(mask)
     return image if image.size == size else resized(image, size)
+
+
+# Pictures in PQ, which Pillow leaves as they are: the primaries that lead from theirs to sRGB's (BT.2087, EG 432-1), and
+# the brightest pixel in cd/m2.
+HDR = {
+    "colors_hdr_rec2020.avif": (
+        [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]],
+        470.0,
+    ),
+    "immich_10bit_hdr_p3_20mp.avif": (
+        [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]],
+        712.0,
+    ),
+}
+
+
+def tone_mapped(image, matrix, peak):
+    """PQ to sRGB: the EETF of ITU-R BT.2390 on the largest component, diffuse white at 203 cd/m2 (BT.2408)."""
+    m1, m2, c1, c2, c3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128
+
+    def light(signal):
+        power = signal ** (1 / m2)
+        return 10000 * (numpy.maximum(power - c1, 0) / (c2 - c3 * power)) ** (1 / m1)
+
+    def signal(light):
+        power = (light / 10000) ** m1
+        return ((c1 + c2 * power) / (1 + c3 * power)) ** m2
+
+    colour = light(numpy.asarray(image.convert("RGB")).astype(numpy.float64) / 255)
+    largest = numpy.maximum(colour.max(axis=2), 1e-6)
+    top = signal(peak)
+    white, level = signal(203) / top, signal(largest) / top
+    knee = 1.5 * white - 0.5
+    t = ((level - knee) / (1 - knee)).clip(0, 1)
+    curve = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (3 * t**2 - 2 * t**3) * white
+    mapped = light(numpy.where(level < knee, level, curve) * top)
+    linear = (colour * (mapped / largest / 203)[:, :, None]) @ numpy.array(matrix).T
+    linear = linear.clip(0, 1)
+    encoded = numpy.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return Image.fromarray((encoded * 255).round().astype(numpy.uint8))
 
 
 def resized(image, size):
@@ -203,7 +251,7 @@ def test_renditions_match_an_independent_decoder(reports):
     lowest = {}
     wrong = []
     for file, row in manifest().items():
-        if row["expected"] != "decode" or row["format"] not in READ:
+        if row["expected"] != "decode" or row["format"] not in READ - NOT_COMPARED:
             continue
         expected = None
         for extension, usual in BOUND.items():

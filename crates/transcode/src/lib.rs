@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod cicp;
 mod color;
 mod decode;
 mod encode;
@@ -16,6 +17,7 @@ mod resize;
 mod sniff;
 #[doc(hidden)]
 pub mod stages;
+mod tone;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

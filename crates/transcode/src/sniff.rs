@@ -2,6 +2,7 @@
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use crate::Error;
+use crate::reader::Reader;
 
 /// The formats that are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub(crate) enum Kind {
     Gif,
     Webp,
     Bmp,
+    Avif,
+    Heic,
 }
 
 impl Kind {
@@ -21,6 +24,8 @@ impl Kind {
             Self::Gif => "gif",
             Self::Webp => "webp",
             Self::Bmp => "bmp",
+            Self::Avif => "avif",
+            Self::Heic => "heic",
         }
     }
 }
@@ -39,10 +44,63 @@ pub(crate) fn sniff(source: &[u8]) -> Result<Kind, Error> {
         Ok(Kind::Webp)
     } else if starts(b"BM") && is_bitmap_header(source) {
         Ok(Kind::Bmp)
+    } else if let Some(kind) = heif_kind(source) {
+        kind
     } else {
         let what = other_format(source).unwrap_or("no known image format");
         Err(Error::unsupported(format!(
-            "the content is {what}; JPEG, PNG, GIF, WebP and BMP are read"
+            "the content is {what}; {READ} are read"
+        )))
+    }
+}
+
+/// What this build reads, for people.
+const READ: &str = match (cfg!(feature = "avif"), cfg!(feature = "heic")) {
+    (true, true) => "JPEG, PNG, GIF, WebP, BMP, AVIF and HEIC",
+    (true, false) => "JPEG, PNG, GIF, WebP, BMP and AVIF",
+    (false, true) => "JPEG, PNG, GIF, WebP, BMP and HEIC",
+    (false, false) => "JPEG, PNG, GIF, WebP and BMP",
+};
+
+/// A HEIF file by the brands in its `ftyp` (ISO/IEC 23008-12 section 10, AVIF 1.1 section 6); `None` for any other
+/// file, films among them. The brands of HEIF itself say nothing about the codec: such a file is named after what else
+/// it is compatible with.
+fn heif_kind(source: &[u8]) -> Option<Result<Kind, Error>> {
+    let mut reader = Reader::new(source);
+    let size = usize::try_from(reader.be32()?).ok()?;
+    if &reader.four()? != b"ftyp" {
+        return None;
+    }
+    let brands = source.get(8..size.min(source.len()).min(MAX_FTYP_BYTES))?;
+    let (brands, _) = brands.as_chunks::<4>();
+    // The second word is the minor version.
+    let has = |wanted: &[&[u8; 4]]| {
+        brands
+            .iter()
+            .enumerate()
+            .any(|(at, brand)| at != 1 && wanted.contains(&brand))
+    };
+    if has(&[b"avif", b"avis"]) {
+        Some(read_by(cfg!(feature = "avif"), Kind::Avif, "AVIF"))
+    } else if has(&[
+        b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1",
+    ]) {
+        Some(read_by(cfg!(feature = "heic"), Kind::Heic, "HEIC"))
+    } else {
+        None
+    }
+}
+
+/// Brands behind this are not looked at.
+const MAX_FTYP_BYTES: usize = 512;
+
+/// A format that a build can go without.
+fn read_by(build: bool, kind: Kind, name: &str) -> Result<Kind, Error> {
+    if build {
+        Ok(kind)
+    } else {
+        Err(Error::unsupported(format!(
+            "the content is {name}, which this build does not read; {READ} are read"
         )))
     }
 }
@@ -57,13 +115,7 @@ fn is_bitmap_header(source: &[u8]) -> bool {
 }
 
 fn other_format(source: &[u8]) -> Option<&'static str> {
-    const MAGIC: [(usize, &[u8], &str); 24] = [
-        (4, b"ftypavif", "AVIF"),
-        (4, b"ftypavis", "AVIF"),
-        (4, b"ftyphei", "HEIC"),
-        (4, b"ftyphev", "HEIC"),
-        (4, b"ftypmif1", "HEIF"),
-        (4, b"ftypmsf1", "HEIF"),
+    const MAGIC: [(usize, &[u8], &str); 18] = [
         (4, b"ftyp", "an MP4 or QuickTime file"),
         (0, b"\xFF\x0A", "JPEG XL"),
         (4, b"JXL \r\n\x87\n", "JPEG XL"),
@@ -116,9 +168,19 @@ mod tests {
         assert_eq!(sniff(b"\xFF\xD8\xFF\xE0....").ok(), Some(Kind::Jpeg));
         assert_eq!(sniff(b"RIFF\0\0\0\0WEBPVP8 ").ok(), Some(Kind::Webp));
         assert_eq!(sniff(b"BM bitmap? no, prose").ok(), None);
+        for (source, kind) in [
+            (&b"\0\0\0\x10ftypavif\0\0\0\0"[..], Kind::Avif),
+            (b"\0\0\0\x14ftypmif1\0\0\0\0avis", Kind::Avif),
+            (b"\0\0\0\x10ftypheic\0\0\0\0", Kind::Heic),
+            (b"\0\0\0\x18ftypmif1\0\0\0\0miafheix", Kind::Heic),
+        ] {
+            match sniff(source) {
+                Ok(found) => assert_eq!(found, kind),
+                Err(error) => assert!(error.to_string().contains("this build does not read"), "{error}"),
+            }
+        }
         for (source, name) in [
-            (&b"\0\0\0\x1Cftypavif"[..], "AVIF"),
-            (b"\0\0\0\x1Cftypheic", "HEIC"),
+            (&b"\0\0\0\x14ftypisom\0\0\0\0mp42"[..], "MP4"),
             (b"<?xml version='1.0'?><SVG>", "SVG"),
             (b"  <!DOCTYPE html><body>", "HTML"),
             (b"II*\0", "TIFF"),

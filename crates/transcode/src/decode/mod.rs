@@ -2,6 +2,8 @@
 
 mod bmp;
 mod gif;
+#[cfg(any(feature = "avif", feature = "heic"))]
+mod heif;
 mod jpeg;
 mod png;
 mod webp;
@@ -21,5 +23,9 @@ pub(crate) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
         Kind::Gif => gif::decode(source, header),
         Kind::Webp => webp::decode(source, header),
         Kind::Bmp => bmp::decode(source),
+        #[cfg(any(feature = "avif", feature = "heic"))]
+        Kind::Avif | Kind::Heic => heif::decode(source),
+        #[cfg(not(any(feature = "avif", feature = "heic")))]
+        Kind::Avif | Kind::Heic => Err(Error::unsupported("this build reads neither AVIF nor HEIC")),
     })
 }

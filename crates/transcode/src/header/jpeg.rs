@@ -65,6 +65,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         is_odd_jpeg: frame.is_luma_subsampled
             || (frame.is_baseline && frame.is_subsampled && first_scan_components < frame.components),
         icc: profile.assemble(),
+        ..Found::default()
     })
 }
 

@@ -4,12 +4,15 @@
 
 pub(crate) mod bmp;
 mod gif;
+#[cfg(any(feature = "avif", feature = "heic"))]
+pub(crate) mod heif;
 mod jpeg;
 pub(crate) mod png;
 mod webp;
 
 use tintype_model::{Dimensions, ImageInfo, Limits, RejectionCode};
 
+use crate::cicp::Cicp;
 use crate::color::Profile;
 use crate::orient::Orientation;
 use crate::sniff::{Kind, sniff};
@@ -33,17 +36,28 @@ pub(crate) struct Header {
     pub(crate) is_odd_jpeg: bool,
     /// The embedded profile, if it can be used on these pixels.
     pub(crate) profile: Option<Profile>,
+    /// How long an animation takes to play once.
+    pub(crate) duration_ms: Option<u64>,
+    pub(crate) has_gain_map: bool,
+    /// The EXIF block from its TIFF header on.
+    #[expect(
+        dead_code,
+        reason = "what it tells of the camera is read by work that is under way"
+    )]
+    pub(crate) exif: Option<Vec<u8>>,
 }
 
 /// What the stored samples are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Model {
     Grey,
+    #[default]
     Rgb,
     Cmyk,
 }
 
 /// What one format's parser finds.
+#[derive(Default)]
 pub(crate) struct Found {
     pub(crate) size: Dimensions,
     pub(crate) orientation: Option<u8>,
@@ -53,6 +67,14 @@ pub(crate) struct Found {
     pub(crate) model: Model,
     pub(crate) is_odd_jpeg: bool,
     pub(crate) icc: Option<Vec<u8>>,
+    /// What the samples mean in numbers; a profile counts before it.
+    pub(crate) cicp: Option<Cicp>,
+    /// Brightest pixel in cd/m², where the file tells it.
+    pub(crate) peak: Option<u16>,
+    pub(crate) duration_ms: Option<u64>,
+    pub(crate) has_gain_map: bool,
+    /// The EXIF block from its TIFF header on.
+    pub(crate) exif: Option<Vec<u8>>,
 }
 
 /// Reads the header of `source` and checks every limit.
@@ -65,7 +87,12 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
         Kind::Gif => gif::parse(source, limits),
         Kind::Webp => webp::parse(source, limits),
         Kind::Bmp => bmp::parse(source, limits),
+        #[cfg(any(feature = "avif", feature = "heic"))]
+        Kind::Avif | Kind::Heic => heif::parse(source, limits),
+        #[cfg(not(any(feature = "avif", feature = "heic")))]
+        Kind::Avif | Kind::Heic => Err(Error::unsupported("this build reads neither AVIF nor HEIC")),
     })?;
+    let embedded = found.icc.and_then(|icc| Profile::parse(&icc, found.model));
     Ok(Header {
         kind,
         size: found.size,
@@ -75,7 +102,10 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
         bit_depth: found.bit_depth,
         model: found.model,
         is_odd_jpeg: found.is_odd_jpeg,
-        profile: found.icc.and_then(|icc| Profile::parse(&icc, found.model)),
+        profile: embedded.or_else(|| Profile::from_cicp(found.cicp?, found.peak)),
+        duration_ms: found.duration_ms,
+        has_gain_map: found.has_gain_map,
+        exif: found.exif,
     })
 }
 
@@ -84,7 +114,7 @@ impl Header {
         let color_space = match (self.model, &self.profile) {
             (Model::Cmyk, _) => "cmyk",
             (Model::Grey, _) => "grey",
-            (Model::Rgb, Some(_)) => "icc",
+            (Model::Rgb, Some(profile)) => profile.name,
             (Model::Rgb, None) => "srgb",
         };
         ImageInfo {
@@ -93,6 +123,8 @@ impl Header {
             orientation: self.orientation.exif(),
             has_alpha: self.has_alpha,
             frames: self.frames,
+            duration_ms: self.duration_ms,
+            has_gain_map: self.has_gain_map,
             bit_depth: self.bit_depth,
             color_space: color_space.to_owned(),
             icc_description: self

@@ -43,6 +43,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         } else {
             None
         },
+        ..Found::default()
     })
 }
 

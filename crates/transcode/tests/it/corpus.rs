@@ -18,7 +18,7 @@ struct Row {
     expected: String,
 }
 
-fn corpus() -> Option<PathBuf> {
+pub(crate) fn corpus() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
     path.join("MANIFEST.tsv").exists().then_some(path)
 }
@@ -65,7 +65,8 @@ fn check(row: &Row, corpus: &Path) -> Result<(), String> {
     let is_read = matches!(
         row.format.as_str(),
         "JPEG" | "MPO" | "PNG" | "GIF" | "WEBP" | "BMP"
-    );
+    ) || (row.format == "AVIF" && cfg!(feature = "avif"))
+        || (row.format == "HEIF" && cfg!(feature = "heic"));
     match (row.expected.as_str(), is_read, rendered) {
         ("decode", true, Ok(rendered)) if rendered.files.len() == 3 => Ok(()),
         ("decode", false, Err(Error::Rejected(rejection)))

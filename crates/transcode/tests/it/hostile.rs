@@ -28,14 +28,17 @@ fn sources() -> Vec<(&'static str, Vec<u8>)> {
         subsampled,
     };
     let still = fixtures::webp(48, 40, &opaque, None, None);
-    let lossy = |data: &[u8]| {
-        let recipe = one(|variant| variant.formats = vec![Format::Webp]);
+    let made = |data: &[u8], format| {
+        let recipe = one(|variant| variant.formats = vec![format]);
         render(&rgba_png(48, 40, data), &recipe, &Limits::default(), 1)
             .unwrap()
             .files[0]
             .bytes
             .to_vec()
     };
+    let lossy = |data: &[u8]| made(data, Format::Webp);
+    #[cfg(feature = "avif")]
+    let avif = |data: &[u8]| made(data, Format::Avif);
     let indices: Vec<u8> = (0..48 * 40).map(|at| u8::try_from(at % 4).unwrap()).collect();
     let png = fixtures::with_chunk(&rgba_png(48, 40, &rgba), b"eXIf", &exif);
     vec![
@@ -55,6 +58,10 @@ fn sources() -> Vec<(&'static str, Vec<u8>)> {
             fixtures::animated_webp((50, 44), (0, 2), (48, 40), &still, 2),
         ),
         ("BMP", fixtures::bmp(48, 40, &rgb)),
+        #[cfg(feature = "avif")]
+        ("AVIF", avif(&opaque)),
+        #[cfg(feature = "avif")]
+        ("AVIF with alpha", avif(&rgba)),
     ]
 }
 
@@ -245,8 +252,7 @@ fn scans_without_end_are_refused() {
 #[test]
 fn what_is_not_read_is_named() {
     for (source, found) in [
-        (&b"\0\0\0\x1Cftypavif\0\0\0\0"[..], "AVIF"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        (&b"\0\0\0\x14ftypqt  \0\0\0\0qt  "[..], "QuickTime"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"%PDF-1.7", "PDF"),
         (b"hello", "no known image format"),

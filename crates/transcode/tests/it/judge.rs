@@ -92,7 +92,7 @@ fn webp(bytes: &[u8]) -> Decoded {
     Decoded::new(width, height, if decoder.has_alpha() { 4 } else { 3 }, &data)
 }
 
-fn avif(bytes: &[u8]) -> Decoded {
+pub(crate) fn avif(bytes: &[u8]) -> Decoded {
     let side = |side: usize| u32::try_from(side).unwrap();
     match avif_decode::Decoder::from_avif(bytes)
         .unwrap()

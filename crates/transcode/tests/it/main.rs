@@ -3,9 +3,13 @@
 
 mod alpha;
 mod colours;
+mod container;
 mod corpus;
 mod fixtures;
+mod heic_corpus;
+mod heif;
 mod hostile;
+mod hostile_heif;
 mod judge;
 mod renditions;
 mod sources;

@@ -1,0 +1,101 @@
+//! Bits of a header, the most significant first.
+
+pub(super) struct Bits<'a> {
+    data: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Bits<'a> {
+    pub(super) const fn new(data: &'a [u8]) -> Self {
+        Self { data, at: 0 }
+    }
+
+    pub(super) fn flag(&mut self) -> Option<bool> {
+        let byte = *self.data.get(self.at >> 3)?;
+        let shift = 7u32.checked_sub(u32::try_from(self.at & 7).ok()?)?;
+        self.at = self.at.checked_add(1)?;
+        Some((byte >> shift) & 1 != 0)
+    }
+
+    /// An unsigned number of up to 32 bits.
+    pub(super) fn take(&mut self, count: u32) -> Option<u32> {
+        let mut value = 0u32;
+        for _ in 0..count {
+            value = (value << 1) | u32::from(self.flag()?);
+        }
+        Some(value)
+    }
+
+    pub(super) fn skip(&mut self, count: u32) -> Option<()> {
+        for _ in 0..count {
+            self.flag()?;
+        }
+        Some(())
+    }
+
+    /// An exponential-Golomb number (H.265 section 9.2); AV1's uvlc (section 4.10.3) is the same.
+    pub(super) fn golomb(&mut self) -> Option<u32> {
+        let mut zeros = 0u32;
+        while !self.flag()? {
+            zeros = zeros.checked_add(1)?;
+        }
+        if zeros >= 32 {
+            return None;
+        }
+        let base = 1u32.checked_shl(zeros)?.checked_sub(1)?;
+        base.checked_add(self.take(zeros)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_and_never_past_the_end() {
+        // 1, 010, 011, 00100 and 0000
+        let mut bits = Bits::new(&[0b1010_0110, 0b0100_0000]);
+        assert_eq!(
+            [bits.golomb(), bits.golomb(), bits.golomb()],
+            [Some(0), Some(1), Some(2)]
+        );
+        assert_eq!(bits.golomb(), Some(3));
+        assert_eq!(bits.golomb(), None);
+        assert_eq!(Bits::new(&[0; 9]).golomb(), None);
+        assert_eq!(Bits::new(&[0xA5, 0x3C]).take(12), Some(0xA53));
+        assert_eq!(Bits::new(&[0xA5]).take(9), None);
+    }
+}
+
+/// The other direction, for headers made by hand.
+#[cfg(test)]
+#[derive(Default)]
+pub(super) struct Writer {
+    bits: Vec<bool>,
+}
+
+#[cfg(test)]
+impl Writer {
+    pub(super) fn put(&mut self, value: u32, count: u32) -> &mut Self {
+        self.bits
+            .extend((0..count).rev().map(|bit| (value >> bit) & 1 != 0));
+        self
+    }
+
+    pub(super) fn golomb(&mut self, values: &[u32]) -> &mut Self {
+        for value in values {
+            let length = 32 - (value + 1).leading_zeros();
+            self.put(0, length - 1).put(value + 1, length);
+        }
+        self
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let byte = |bits: &[bool]| {
+            bits.iter()
+                .enumerate()
+                .fold(0, |sum, (at, &bit)| sum | u8::from(bit) << (7 - at))
+        };
+        self.bits.chunks(8).map(byte).collect()
+    }
+}
