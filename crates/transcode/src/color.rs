@@ -7,8 +7,10 @@ use moxcms::{
     ColorProfile, DataColorSpace, ProfileText, RenderingIntent, TransformExecutor, TransformOptions,
 };
 
+use crate::cicp::Cicp;
 use crate::header::Model;
 use crate::picture::{Layout, Picture, Samples};
+use crate::tone::Mapping;
 use crate::{parallel, quietly};
 
 /// Pixels converted at a time: what is read and written stays in the second-level cache.
@@ -18,11 +20,15 @@ const BLOCKS_PER_BAND: usize = 16;
 /// Longest profile description that is recorded, in characters.
 const MAX_DESCRIPTION: usize = 100;
 
-/// An embedded ICC profile that fits the samples it came with.
+/// What fits the samples that it came with: an embedded ICC profile, or the same told by numbers.
 pub(crate) struct Profile {
     profile: ColorProfile,
     /// Its description tag, on one line.
     pub(crate) description: Option<String>,
+    /// A word for the record.
+    pub(crate) name: &'static str,
+    /// How light beyond sRGB's white becomes sRGB.
+    mapping: Option<Box<Mapping>>,
 }
 
 impl fmt::Debug for Profile {
@@ -43,9 +49,51 @@ impl Profile {
                 | (Model::Cmyk, DataColorSpace::Cmyk)
         );
         let description = profile.description.as_ref().and_then(describe);
-        let found = Self { profile, description };
+        let found = Self {
+            profile,
+            description,
+            name: "icc",
+            mapping: None,
+        };
         // A profile that cannot be turned into a transform says nothing about the colours.
         (fits && found.transform_8(found.layout()).is_some()).then_some(found)
+    }
+
+    /// The profile that code points stand for; `None` where that is sRGB. `peak` is the brightest pixel in cd/m².
+    pub(crate) fn from_cicp(cicp: Cicp, peak: Option<u16>) -> Option<Self> {
+        let profile = cicp.profile()?;
+        let mapping = cicp.high_range().map(|curve| {
+            let matrix = profile.transform_matrix(&ColorProfile::new_srgb()).to_f32().v;
+            let weights = profile.rgb_to_xyz_matrix().to_f32().v[1];
+            Box::new(Mapping::new(curve, matrix, weights, peak))
+        });
+        let found = Self {
+            profile,
+            description: None,
+            name: cicp.name(),
+            mapping,
+        };
+        found.transform_8(found.layout()).is_some().then_some(found)
+    }
+
+    /// An RGB profile that was made, not embedded, and the word for it. `None` if its primaries are no colours.
+    pub(crate) fn made(profile: ColorProfile, name: &'static str) -> Option<Self> {
+        let colorants = [
+            profile.red_colorant,
+            profile.green_colorant,
+            profile.blue_colorant,
+        ];
+        let is_sane = |value: f64| value.is_finite() && value.abs() < 16.0;
+        let are_sane = colorants
+            .iter()
+            .all(|color| is_sane(color.x) && is_sane(color.y) && is_sane(color.z));
+        let found = Self {
+            profile,
+            description: None,
+            name,
+            mapping: None,
+        };
+        (are_sane && found.transform_8(found.layout()).is_some()).then_some(found)
     }
 
     fn is_grey(&self) -> bool {
@@ -118,7 +166,9 @@ fn describe(text: &ProfileText) -> Option<String> {
 /// converted by the formula of the browsers.
 pub(crate) fn to_srgb(samples: Samples, profile: Option<&Profile>, threads: usize) -> Picture {
     let (size, has_alpha) = (samples.size, samples.layout.has_alpha());
-    let data = if samples.is_deep {
+    let data = if let Some(mapping) = profile.and_then(|profile| profile.mapping.as_ref()) {
+        mapping.apply(&samples, threads)
+    } else if samples.is_deep {
         convert_deep(&samples, profile, threads)
     } else {
         convert_bytes(samples, profile, threads)
@@ -303,7 +353,7 @@ fn read_deep(layout: Layout, through: Layout, from: &[u8], to: &mut [u16]) {
     clippy::cast_possible_truncation,
     reason = "65535 becomes 255, nothing becomes more"
 )]
-fn round_to_8(sample: u16) -> u8 {
+pub(crate) fn round_to_8(sample: u16) -> u8 {
     ((u32::from(sample) * 255 + 32_895) >> 16) as u8
 }
 

@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod cicp;
 mod color;
 mod decode;
 mod encode;
 mod error;
 mod exif;
+mod gamma;
 mod geometry;
 mod header;
+mod markup;
 mod orient;
 mod parallel;
 mod picture;
@@ -16,6 +19,7 @@ mod resize;
 mod sniff;
 #[doc(hidden)]
 pub mod stages;
+mod tone;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -42,6 +42,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         },
         is_odd_jpeg: false,
         icc: None,
+        ..Found::default()
     })
 }
 

@@ -25,6 +25,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         model: Model::Rgb,
         is_odd_jpeg: false,
         icc: None,
+        ..Found::default()
     };
     let mut is_transparent = false;
     // A file that breaks off after its first frame still has one: the decoder says whether that frame is whole.

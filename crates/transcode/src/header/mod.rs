@@ -2,15 +2,29 @@
 //! picture that is too large.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+#[cfg(feature = "bmp")]
 pub(crate) mod bmp;
+mod gain_map;
+#[cfg(feature = "gif")]
 mod gif;
+#[cfg(feature = "ico")]
+pub(crate) mod ico;
 mod jpeg;
+#[cfg(feature = "jxl")]
+pub(crate) mod jxl;
 pub(crate) mod png;
+#[cfg(feature = "svg")]
+pub(crate) mod svg;
+#[cfg(feature = "tiff")]
+pub(crate) mod tiff;
+#[cfg(feature = "webp")]
 mod webp;
 
 use tintype_model::{Dimensions, ImageInfo, Limits, RejectionCode};
 
+use crate::cicp::Cicp;
 use crate::color::Profile;
+use crate::gamma::Gamma;
 use crate::orient::Orientation;
 use crate::sniff::{Kind, sniff};
 use crate::{Error, contain};
@@ -33,17 +47,22 @@ pub(crate) struct Header {
     pub(crate) is_odd_jpeg: bool,
     /// The embedded profile, if it can be used on these pixels.
     pub(crate) profile: Option<Profile>,
+    /// How long an animation takes to play once.
+    pub(crate) duration_ms: Option<u64>,
+    pub(crate) has_gain_map: bool,
 }
 
 /// What the stored samples are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Model {
     Grey,
+    #[default]
     Rgb,
     Cmyk,
 }
 
 /// What one format's parser finds.
+#[derive(Default)]
 pub(crate) struct Found {
     pub(crate) size: Dimensions,
     pub(crate) orientation: Option<u8>,
@@ -53,6 +72,14 @@ pub(crate) struct Found {
     pub(crate) model: Model,
     pub(crate) is_odd_jpeg: bool,
     pub(crate) icc: Option<Vec<u8>>,
+    /// What the samples mean in numbers; a profile counts before it.
+    pub(crate) cicp: Option<Cicp>,
+    /// Brightest pixel in cd/m², where the file tells it.
+    pub(crate) peak: Option<u16>,
+    /// The same by primaries and a gamma, which count last.
+    pub(crate) gamma: Option<Gamma>,
+    pub(crate) duration_ms: Option<u64>,
+    pub(crate) has_gain_map: bool,
 }
 
 /// Reads the header of `source` and checks every limit.
@@ -62,10 +89,33 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
     let found = contain(|| match kind {
         Kind::Jpeg => jpeg::parse(source, limits),
         Kind::Png => png::parse(source, limits),
+        #[cfg(feature = "gif")]
         Kind::Gif => gif::parse(source, limits),
+        #[cfg(feature = "webp")]
         Kind::Webp => webp::parse(source, limits),
+        #[cfg(feature = "bmp")]
         Kind::Bmp => bmp::parse(source, limits),
+        #[cfg(feature = "ico")]
+        Kind::Ico => ico::parse(source, limits),
+        #[cfg(feature = "tiff")]
+        Kind::Tiff => tiff::parse(source, limits),
+        #[cfg(feature = "jxl")]
+        Kind::Jxl => jxl::parse(source, limits),
+        #[cfg(feature = "svg")]
+        Kind::Svg => svg::parse(source, limits),
+        #[cfg(not(all(
+            feature = "gif",
+            feature = "webp",
+            feature = "bmp",
+            feature = "ico",
+            feature = "tiff",
+            feature = "jxl",
+            feature = "svg"
+        )))]
+        left_out => Err(left_out.not_read()),
     })?;
+    let embedded = found.icc.and_then(|icc| Profile::parse(&icc, found.model));
+    let told = embedded.or_else(|| Profile::from_cicp(found.cicp?, found.peak));
     Ok(Header {
         kind,
         size: found.size,
@@ -75,7 +125,9 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
         bit_depth: found.bit_depth,
         model: found.model,
         is_odd_jpeg: found.is_odd_jpeg,
-        profile: found.icc.and_then(|icc| Profile::parse(&icc, found.model)),
+        profile: told.or_else(|| found.gamma?.profile()),
+        duration_ms: found.duration_ms,
+        has_gain_map: found.has_gain_map,
     })
 }
 
@@ -84,7 +136,7 @@ impl Header {
         let color_space = match (self.model, &self.profile) {
             (Model::Cmyk, _) => "cmyk",
             (Model::Grey, _) => "grey",
-            (Model::Rgb, Some(_)) => "icc",
+            (Model::Rgb, Some(profile)) => profile.name,
             (Model::Rgb, None) => "srgb",
         };
         ImageInfo {
@@ -93,6 +145,8 @@ impl Header {
             orientation: self.orientation.exif(),
             has_alpha: self.has_alpha,
             frames: self.frames,
+            duration_ms: self.duration_ms,
+            has_gain_map: self.has_gain_map,
             bit_depth: self.bit_depth,
             color_space: color_space.to_owned(),
             icc_description: self

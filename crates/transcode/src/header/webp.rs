@@ -27,6 +27,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         model: Model::Rgb,
         is_odd_jpeg: false,
         icc: None,
+        ..Found::default()
     };
     match &name {
         b"VP8 " => found.size = bounded(lossy_size(data)?, limits)?,

@@ -55,6 +55,10 @@ fn sources() -> Vec<(&'static str, Vec<u8>)> {
             fixtures::animated_webp((50, 44), (0, 2), (48, 40), &still, 2),
         ),
         ("BMP", fixtures::bmp(48, 40, &rgb)),
+        ("ICO", fixtures::icon(48, 40, &rgba)),
+        ("TIFF", fixtures::tiff(48, 40, &rgb)),
+        ("JPEG XL", fixtures::jxl(48, 40, &rgb)),
+        ("SVG", fixtures::svg()),
     ]
 }
 
@@ -247,7 +251,7 @@ fn what_is_not_read_is_named() {
     for (source, found) in [
         (&b"\0\0\0\x1Cftypavif\0\0\0\0"[..], "AVIF"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"FUJIFILMCCD-RAW 0201", "Fujifilm"),
         (b"%PDF-1.7", "PDF"),
         (b"hello", "no known image format"),
     ] {
