@@ -76,6 +76,26 @@ impl Profile {
         found.transform_8(found.layout()).is_some().then_some(found)
     }
 
+    /// An RGB profile that was made, not embedded, and the word for it. `None` if its primaries are no colours.
+    pub(crate) fn made(profile: ColorProfile, name: &'static str) -> Option<Self> {
+        let colorants = [
+            profile.red_colorant,
+            profile.green_colorant,
+            profile.blue_colorant,
+        ];
+        let is_sane = |value: f64| value.is_finite() && value.abs() < 16.0;
+        let are_sane = colorants
+            .iter()
+            .all(|color| is_sane(color.x) && is_sane(color.y) && is_sane(color.z));
+        let found = Self {
+            profile,
+            description: None,
+            name,
+            mapping: None,
+        };
+        (are_sane && found.transform_8(found.layout()).is_some()).then_some(found)
+    }
+
     fn is_grey(&self) -> bool {
         self.profile.color_space == DataColorSpace::Gray
     }

@@ -290,6 +290,47 @@ pub(crate) fn bmp(width: u32, height: u32, rgb: &[u8]) -> Vec<u8> {
     file
 }
 
+/// An icon of one picture with alpha.
+pub(crate) fn icon(width: u32, height: u32, rgba: &[u8]) -> Vec<u8> {
+    use image::codecs::ico::{IcoEncoder, IcoFrame};
+    let frame = IcoFrame::as_png(rgba, width, height, image::ExtendedColorType::Rgba8).unwrap();
+    let mut file = Vec::new();
+    IcoEncoder::new(&mut file).encode_images(&[frame]).unwrap();
+    file
+}
+
+/// A TIFF in LZW, its directory at the end.
+pub(crate) fn tiff(width: u32, height: u32, rgb: &[u8]) -> Vec<u8> {
+    let mut file = std::io::Cursor::new(Vec::new());
+    tiff::encoder::TiffEncoder::new(&mut file)
+        .unwrap()
+        .with_compression(tiff::encoder::Compression::Lzw)
+        .write_image::<tiff::encoder::colortype::RGB8>(width, height, rgb)
+        .unwrap();
+    file.into_inner()
+}
+
+/// A lossy JPEG XL.
+pub(crate) fn jxl(width: usize, height: usize, rgb: &[u8]) -> Vec<u8> {
+    jixel::encode_image(
+        rgb,
+        width,
+        height,
+        &jixel::EncodeConfig::default().with_quality(90.0),
+    )
+    .unwrap()
+}
+
+/// A small drawing with a bit of everything.
+pub(crate) fn svg() -> Vec<u8> {
+    b"<svg xmlns='http://www.w3.org/2000/svg' width='48' height='40'>\
+      <defs><linearGradient id='g'><stop stop-color='#f00'/><stop offset='1' stop-color='#00f'/></linearGradient>\
+      <filter id='b'><feGaussianBlur stdDeviation='2'/></filter></defs>\
+      <rect width='48' height='40' fill='url(#g)'/><circle cx='20' cy='20' r='9' filter='url(#b)'/>\
+      <path d='M1 1Q20 30 40 5z' stroke='#fff' stroke-dasharray='2 1'/><text x='4' y='36'>ab</text></svg>"
+        .to_vec()
+}
+
 pub(crate) fn full_size(formats: &[Format]) -> Recipe {
     let mut recipe = Recipe::default();
     recipe.variants.truncate(1);
