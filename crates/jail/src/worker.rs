@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use tintype_model::error_chain;
+use tintype_model::{ImageInfo, error_chain};
 use tintype_transcode::{self as transcode, EncodeError};
 
 use crate::{
@@ -119,14 +119,15 @@ fn answer(
 fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::RenderedFile>) {
     match task {
         Task::Probe => {
-            let body = transcode::probe(source, &setup.limits).map_or_else(fault, Body::Probed);
+            let probed = transcode::probe(source, &setup.limits);
+            let body = probed.map_or_else(fault, |image| Body::Probed(located(image, source, setup)));
             (body, Vec::new())
         }
         Task::Render(recipe) => match transcode::render(source, recipe, &setup.limits, setup.threads) {
             Ok(rendered) => {
                 let body = Body::Rendered {
                     files: rendered.files.iter().map(head).collect(),
-                    image: rendered.image,
+                    image: located(rendered.image, source, setup),
                     engine: rendered.engine,
                 };
                 (body, rendered.files)
@@ -134,6 +135,16 @@ fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::R
             Err(error) => (fault(error), Vec::new()),
         },
     }
+}
+
+/// Adds the place where the picture was taken, if that may be told.
+fn located(mut image: ImageInfo, source: &[u8], setup: &Setup) -> ImageInfo {
+    if setup.metadata.gps
+        && let Some(location) = transcode::location(source, &setup.limits)
+    {
+        image.capture.get_or_insert_default().location = Some(location);
+    }
+    image
 }
 
 /// C encoders report that memory ran out, where Rust ends the process: to the parent both are the same death.

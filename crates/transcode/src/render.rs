@@ -3,12 +3,15 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use tintype_model::{Dimensions, Encoding, Format, Limits, Quality, Recipe, Rendered, RenderedFile, Variant};
+use tintype_model::{
+    Dimensions, Encoding, Format, ImageInfo, Limits, Quality, Recipe, Rendered, RenderedFile, Variant,
+};
 
 use crate::error::EncodeError;
 use crate::geometry::Plan;
+use crate::miniature::Miniature;
 use crate::picture::Picture;
-use crate::{ENGINE, Error, color, decode, encode, header, parallel, resize};
+use crate::{ENGINE, Error, appearance, attention, color, decode, encode, header, parallel, quietly, resize};
 
 /// Decodes `source` once and makes every rendition of `recipe`, in the recipe's order, on at most `threads` threads.
 ///
@@ -24,11 +27,18 @@ pub fn render(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usize) -
     let samples = decode::decode(source, &header)?;
     let picture = color::to_srgb(samples, header.profile.as_ref(), threads);
     let picture = header.orientation.apply(picture, threads).without_idle_alpha();
+    let small = Miniature::new(&picture);
+    let appearance = quietly(|| appearance::of(&small, recipe.background));
+    let recipe = attention::resolve(picture.size, &small, recipe);
+    let recipe = recipe.as_ref();
     let works = plan(picture.size, recipe);
     let scaled = scale(picture, recipe, &works, threads)?;
     let files = encode_all(recipe, &works, scaled, threads)?;
     Ok(Rendered {
-        image: header.info(),
+        image: ImageInfo {
+            appearance,
+            ..header.info()
+        },
         engine: ENGINE.to_owned(),
         files,
     })

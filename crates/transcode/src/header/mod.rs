@@ -13,7 +13,7 @@ use tintype_model::{Dimensions, ImageInfo, Limits, RejectionCode};
 use crate::color::Profile;
 use crate::orient::Orientation;
 use crate::sniff::{Kind, sniff};
-use crate::{Error, contain};
+use crate::{Error, capture, contain};
 
 /// Larger embedded profiles are ignored. Press profiles, the largest in use, are 0.5 to 3 MiB.
 pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;
@@ -33,6 +33,8 @@ pub(crate) struct Header {
     pub(crate) is_odd_jpeg: bool,
     /// The embedded profile, if it can be used on these pixels.
     pub(crate) profile: Option<Profile>,
+    /// The EXIF block, at most 1 MiB.
+    pub(crate) exif: Option<Vec<u8>>,
 }
 
 /// What the stored samples are.
@@ -52,6 +54,8 @@ pub(crate) struct Found {
     pub(crate) bit_depth: u8,
     pub(crate) model: Model,
     pub(crate) is_odd_jpeg: bool,
+    /// The EXIF block, at most 1 MiB.
+    pub(crate) exif: Option<Vec<u8>>,
     pub(crate) icc: Option<Vec<u8>>,
 }
 
@@ -75,6 +79,7 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
         bit_depth: found.bit_depth,
         model: found.model,
         is_odd_jpeg: found.is_odd_jpeg,
+        exif: found.exif,
         profile: found.icc.and_then(|icc| Profile::parse(&icc, found.model)),
     })
 }
@@ -99,6 +104,7 @@ impl Header {
                 .profile
                 .as_ref()
                 .and_then(|profile| profile.description.clone()),
+            capture: self.exif.as_deref().and_then(capture::read),
             ..ImageInfo::default()
         }
     }

@@ -38,6 +38,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
             Model::Rgb
         },
         is_odd_jpeg: false,
+        exif: chunks.exif,
         icc: if chunks.has_profile {
             profile(source)?
         } else {
@@ -50,6 +51,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
 struct Chunks {
     frames: u32,
     orientation: Option<u8>,
+    exif: Option<Vec<u8>>,
     has_transparency: bool,
     has_profile: bool,
 }
@@ -68,7 +70,10 @@ fn walk(mut reader: Reader<'_>, limits: &Limits) -> Result<Chunks, Error> {
                 chunks.frames = chunks.frames.saturating_add(1);
                 check_frames(chunks.frames, limits)?;
             }
-            b"eXIf" if chunks.orientation.is_none() => chunks.orientation = exif::orientation(data),
+            b"eXIf" if chunks.orientation.is_none() => {
+                chunks.orientation = exif::orientation(data);
+                chunks.exif = chunks.exif.or_else(|| exif::keep(data));
+            }
             b"tRNS" => chunks.has_transparency |= !has_pixels,
             b"iCCP" => chunks.has_profile |= !has_pixels,
             b"IDAT" => has_pixels = true,

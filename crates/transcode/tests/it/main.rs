@@ -4,6 +4,8 @@
 mod alpha;
 mod colours;
 mod corpus;
+mod crops;
+mod facts;
 mod fixtures;
 mod hostile;
 mod judge;
