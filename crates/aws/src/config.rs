@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
-use tintype_model::{Limits, Recipe, Rgb, Variant};
+use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
 
 /// Name of the configuration file in the package.
 pub const FILE_NAME: &str = "tintype.toml";
 
 /// What of the one-machine shape's file means something on AWS; the rest is the template's.
 const ALLOWED: &str = "on AWS the configuration has [[variant]], background, [limits] (max_bytes, max_pixels, \
-                       max_frames) and [render] (deadline_seconds); everything else is a parameter of the template";
+                       max_frames), [metadata] (gps) and [render] (deadline_seconds); everything else is a parameter of the template";
 
 /// Everything that can be configured. Every key has a default.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -27,6 +27,8 @@ pub struct Config {
     variants: Option<Vec<Variant>>,
     /// What one source may cost.
     limits: Limits,
+    /// What records tell about sources.
+    metadata: MetadataPolicy,
     /// The process that renders.
     render: RenderConfig,
 }
@@ -109,6 +111,12 @@ impl Config {
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// What records tell about sources.
+    #[must_use]
+    pub const fn metadata(&self) -> MetadataPolicy {
+        self.metadata
     }
 
     /// The time after which a rendering process is killed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
-use tintype_model::{Limits, Recipe, Rgb, Variant};
+use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
 
 /// Name of the configuration file in the data folder.
 pub const FILE_NAME: &str = "tintype.toml";
@@ -40,6 +40,8 @@ pub struct Config {
     variants: Option<Vec<Variant>>,
     /// What one source may cost.
     limits: Limits,
+    /// What records tell about sources.
+    metadata: MetadataPolicy,
     /// The processes that render.
     pub render: RenderConfig,
     /// Delivery.
@@ -108,6 +110,7 @@ impl Default for Config {
             background: Rgb::default(),
             variants: None,
             limits: Limits::default(),
+            metadata: MetadataPolicy::default(),
             render: RenderConfig::default(),
             delivery: DeliveryConfig::default(),
             queue: QueueConfig::default(),
@@ -236,6 +239,7 @@ impl Config {
         jail.memory_bytes = self.render.memory_bytes;
         jail.deadline = Duration::from_secs(self.render.deadline_seconds);
         jail.limits = self.limits();
+        jail.metadata = self.metadata;
         jail
     }
 }
@@ -243,7 +247,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tintype_model::{Format, Quality};
+    use tintype_model::{Format, Gravity, Quality};
 
     fn error(text: &str) -> String {
         format!("{:#}", Config::parse(text).unwrap_err())
@@ -254,6 +258,7 @@ mod tests {
         let config = Config::parse("").unwrap();
         assert_eq!(config.recipe(), Recipe::default());
         assert_eq!(config.limits(), Limits::default());
+        assert!(!config.jail(None).metadata.gps);
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     }
 
@@ -269,13 +274,23 @@ mod tests {
             fit = "inside"
             formats = ["avif", "webp", "jpeg"]
             quality = { jpeg = 85 }
+            [[variant]]
+            name = "avatar"
+            width = 200
+            height = 200
+            fit = "cover"
+            gravity = "attention"
             [limits]
             max_pixels = 10_000_000
+            [metadata]
+            gps = true
             "##,
         )
         .unwrap();
         let recipe = config.recipe();
-        assert_eq!(recipe.variants.len(), 1);
+        assert_eq!(recipe.variants.len(), 2);
+        assert_eq!(recipe.variants[1].gravity, Gravity::Attention);
+        assert!(config.jail(None).metadata.gps);
         assert_eq!(recipe.background, Rgb([0x10, 0x20, 0x30]));
         assert_eq!(recipe.variants[0].quality(Format::Jpeg), Quality::Fixed(85));
         assert_eq!(recipe.variants[0].quality(Format::Webp), Quality::Fixed(80));
@@ -295,6 +310,12 @@ mod tests {
         assert!(error("public_url = \"images.example.com\"").contains("https://images.example.com"));
         assert!(error("public_url = \"https://example.com/x\"").contains("without a path"));
         assert!(error("[[variant]]\nname = \"a\"\nquality = { jpeg = \"auto\" }").contains("1 to 100"));
+        assert!(
+            error("[[variant]]\nname = \"a\"\nformats = [\"jpeg\"]\ngravity = \"north\"")
+                .contains("needs fit \"cover\"")
+        );
+        assert!(error("[[variant]]\nname = \"a\"\ngravity = \"up\"").contains("unknown variant `up`"));
+        assert!(error("[metadata]\nlens = true").contains("unknown field `lens`"));
         assert!(error("background = \"white\"").contains("#rrggbb"));
         assert!(error("[render]\nmemory_bytes = 1000").contains("render.memory_bytes"));
     }

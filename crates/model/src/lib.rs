@@ -7,6 +7,7 @@
 mod error;
 mod event;
 mod format;
+mod gravity;
 mod key;
 mod order;
 mod port;
@@ -20,6 +21,7 @@ mod url;
 pub use error::error_chain;
 pub use event::{Job, Work};
 pub use format::Format;
+pub use gravity::{Focus, FocusError, Gravity};
 pub use key::{KeyError, ObjectKey, Unservable};
 pub use order::{Order, Sequencer, SequencerError};
 pub use port::{
@@ -31,5 +33,5 @@ pub use record::{
     Appearance, Capture, Dimensions, Encoding, Failure, ImageInfo, Location, Outcome, Record, Rejection,
     RejectionCode, Rendition, Skip, SourceInfo, Status, UnixMillis, Version,
 };
-pub use render::{Limits, RenderError, Rendered, RenderedFile, Renderer};
+pub use render::{Limits, MetadataPolicy, RenderError, Rendered, RenderedFile, Renderer};
 pub use url::{CachePolicy, DeliveryPath, PathError, decode_component, encode_path};

@@ -4,7 +4,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::Format;
+use crate::{Format, Gravity};
 
 /// The variants that every image gets, with their sizes, fits, formats and qualities.
 ///
@@ -39,6 +39,11 @@ pub struct Variant {
     /// Default: `inside`
     #[serde(default)]
     pub fit: Fit,
+    /// Which part of the image is kept where [`Fit::Cover`] crops. With another fit it must be left out.
+    ///
+    /// Default: `center`
+    #[serde(default, skip_serializing_if = "Gravity::is_center")]
+    pub gravity: Gravity,
     /// The formats, each at most once, JPEG or PNG among them.
     ///
     /// Default: AVIF, WebP, JPEG
@@ -56,7 +61,7 @@ pub enum Fit {
     /// Aspect kept, as large as fits inside the box.
     #[default]
     Inside,
-    /// Aspect kept, the box filled, what sticks out cropped from the centre.
+    /// Aspect kept, the box filled, what sticks out cropped; [`Variant::gravity`] says where.
     Cover,
     /// Aspect kept, inside the box, the rest of the box filled with the background.
     Contain,
@@ -175,6 +180,12 @@ pub enum RecipeError {
     /// `cover`, `contain` and `fill` mean nothing without a box.
     #[error("variant {0:?}: fit \"{1}\" needs both width and height")]
     FitNeedsBox(String, &'static str),
+    /// Only `cover` crops.
+    #[error("variant {0:?}: gravity needs fit \"cover\", nothing else crops")]
+    GravityNeedsCover(String),
+    /// A focal point belongs to one image.
+    #[error("variant {0:?}: a focal point is told with an image, not in the recipe")]
+    FocusInRecipe(String),
     /// The quality is outside the scale.
     #[error("variant {0:?}: quality of \"{1}\" is {2}, it must be 1 to 100")]
     QualityRange(String, &'static str, u8),
@@ -198,6 +209,7 @@ impl Default for Recipe {
             width: side.map(|(width, _)| width),
             height: side.map(|(_, height)| height),
             fit: Fit::Inside,
+            gravity: Gravity::Center,
             formats: default_formats(),
             quality: BTreeMap::new(),
         };
@@ -333,6 +345,12 @@ impl Variant {
             && (self.width.is_none() || self.height.is_none())
         {
             return Err(RecipeError::FitNeedsBox(name(), fit));
+        }
+        match self.gravity {
+            Gravity::Focus(_) => return Err(RecipeError::FocusInRecipe(name())),
+            Gravity::Center => {}
+            _ if self.fit == Fit::Cover => {}
+            _ => return Err(RecipeError::GravityNeedsCover(name())),
         }
         for (format, Quality::Fixed(quality)) in &self.quality {
             if !(1..=100).contains(quality) {

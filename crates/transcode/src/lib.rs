@@ -1,5 +1,8 @@
 #![doc = include_str!("../README.md")]
 
+mod appearance;
+mod attention;
+mod capture;
 mod cicp;
 mod color;
 mod decode;
@@ -10,6 +13,7 @@ mod gamma;
 mod geometry;
 mod header;
 mod markup;
+mod miniature;
 mod orient;
 mod parallel;
 mod picture;
@@ -25,7 +29,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use error::{EncodeError, Error};
 pub use render::{Clock, render, render_timed};
-use tintype_model::{ImageInfo, Limits};
+use tintype_model::{ImageInfo, Limits, Location};
 
 /// Name and version of the engine, part of every published version.
 ///
@@ -40,6 +44,14 @@ pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+1");
 /// [`Error::Rejected`] only.
 pub fn probe(source: &[u8], limits: &Limits) -> Result<ImageInfo, Error> {
     Ok(header::read(source, limits)?.info())
+}
+
+/// Where a picture was taken, as its EXIF block says.
+///
+/// Neither [`probe`] nor [`render()`] ever tells this: a caller has to ask.
+#[must_use]
+pub fn location(source: &[u8], limits: &Limits) -> Option<Location> {
+    capture::location(&header::read(source, limits).ok()?.exif?)
 }
 
 /// Runs code that reads untrusted bytes: decoders are safe Rust and still panic on a hostile file now and then.

@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tintype_model::{Dimensions, Encoding, Format, Limits, Quality, Recipe, Rendered, RenderedFile, Variant};
+use tintype_model::{
+    Dimensions, Encoding, Format, ImageInfo, Limits, Quality, Recipe, Rendered, RenderedFile, Variant,
+};
 
 use crate::error::EncodeError;
 use crate::geometry::Plan;
+use crate::miniature::Miniature;
 use crate::picture::Picture;
-use crate::{ENGINE, Error, color, decode, encode, header, parallel, resize};
+use crate::{ENGINE, Error, appearance, attention, color, decode, encode, header, parallel, quietly, resize};
 
 /// Tells the CPU time of the calling thread; this crate reads no clock of its own.
 pub type Clock<'a> = dyn Fn() -> Option<Duration> + Sync + 'a;
@@ -42,11 +45,18 @@ pub fn render_timed(
     let samples = decode::decode(source, &header)?;
     let picture = color::to_srgb(samples, header.profile.as_ref(), threads);
     let picture = header.orientation.apply(picture, threads).without_idle_alpha();
+    let small = Miniature::new(&picture);
+    let appearance = quietly(|| appearance::of(&small, recipe.background));
+    let recipe = attention::resolve(picture.size, &small, recipe);
+    let recipe = recipe.as_ref();
     let works = plan(picture.size, recipe);
     let scaled = scale(picture, recipe, &works, threads)?;
     let files = encode_all(recipe, &works, scaled, threads, clock)?;
     Ok(Rendered {
-        image: header.info(),
+        image: ImageInfo {
+            appearance,
+            ..header.info()
+        },
         engine: ENGINE.to_owned(),
         files,
     })

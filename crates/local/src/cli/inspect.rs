@@ -3,7 +3,9 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 use futures::{StreamExt, stream};
 use indicatif::HumanBytes;
 use tintype_jail::Jail;
-use tintype_model::{Fit, Format, ImageInfo, Limits, Recipe, Renderer, Rgb, Variant};
+use tintype_model::{
+    Appearance, Capture, Fit, Format, Gravity, ImageInfo, Limits, Recipe, Renderer, Rgb, Variant,
+};
 
 use super::{
     engine,
@@ -62,6 +64,7 @@ fn small_recipe() -> Recipe {
             width: Some(128),
             height: Some(128),
             fit: Fit::Inside,
+            gravity: Gravity::Center,
             formats: vec![Format::Jpeg],
             quality: BTreeMap::new(),
         }],
@@ -79,6 +82,39 @@ async fn inspect_one(jail: &Jail, recipe: &Recipe, limits: Limits, file: PathBuf
     engine::report_on(&file, limits, render).await
 }
 
+type Row = (&'static str, String);
+
+fn taken(capture: &Capture) -> impl Iterator<Item = Row> {
+    let Capture {
+        taken_at,
+        make,
+        model,
+        lens,
+        location,
+    } = capture.clone();
+    let camera: Vec<String> = [make, model].into_iter().flatten().collect();
+    let camera = (!camera.is_empty()).then(|| camera.join(" "));
+    let place = location.map(|place| format!("{}, {}", place.latitude, place.longitude));
+    let rows = [
+        ("taken", taken_at),
+        ("camera", camera),
+        ("lens", lens),
+        ("place", place),
+    ];
+    rows.into_iter().filter_map(|(name, value)| Some((name, value?)))
+}
+
+fn look(appearance: &Appearance) -> [Row; 5] {
+    let palette: Vec<String> = appearance.palette.iter().copied().map(String::from).collect();
+    [
+        ("ThumbHash", appearance.thumbhash.clone()),
+        ("BlurHash", appearance.blurhash.clone()),
+        ("main color", appearance.dominant_color.into()),
+        ("palette", palette.join(" ")),
+        ("perceptual hash", appearance.perceptual_hash.clone()),
+    ]
+}
+
 fn facts(report: &Report) -> String {
     let (Outcome::Accepted { image } | Outcome::Processed { image, .. }) = &report.outcome else {
         return String::new();
@@ -94,8 +130,8 @@ fn facts(report: &Report) -> String {
         icc_description,
         duration_ms: _,
         has_gain_map: _,
-        capture: _,
-        appearance: _,
+        capture,
+        appearance,
     } = image;
     let mut rows = vec![
         ("format", format.clone()),
@@ -117,6 +153,12 @@ fn facts(report: &Report) -> String {
     ];
     if let Some(description) = icc_description {
         rows.push(("ICC profile", description.clone()));
+    }
+    if let Some(capture) = capture {
+        rows.extend(taken(capture));
+    }
+    if let Some(appearance) = appearance {
+        rows.extend(look(appearance));
     }
     if let Some(bytes) = report.bytes {
         rows.push(("bytes", format!("{bytes} ({})", HumanBytes(bytes))));

@@ -27,6 +27,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let mut reader = Reader::at(source, 2);
     let mut frame = None;
     let mut orientation = None;
+    let mut block = None;
     let mut profile = ProfileParts::default();
     let mut has_gain_map = false;
     let first_scan_components = loop {
@@ -48,6 +49,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => return Err(unsupported_process(marker)),
             0xE1 if orientation.is_none() && segment.starts_with(b"Exif\0") => {
                 orientation = exif::orientation(segment);
+                block = block.or_else(|| exif::keep(segment));
             }
             0xE1 | 0xE2 if gain_map::is_told(source, at, segment) => has_gain_map = true,
             0xE2 => profile.add(segment),
@@ -70,6 +72,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         },
         is_odd_jpeg: frame.is_luma_subsampled
             || (frame.is_baseline && frame.is_subsampled && first_scan_components < frame.components),
+        exif: block,
         icc: profile.assemble(),
         has_gain_map,
         ..Found::default()

@@ -29,7 +29,7 @@ use crate::color::Profile;
 use crate::gamma::Gamma;
 use crate::orient::Orientation;
 use crate::sniff::{Kind, sniff};
-use crate::{Error, contain};
+use crate::{Error, capture, contain};
 
 /// Larger embedded profiles are ignored. Press profiles, the largest in use, are 0.5 to 3 MiB.
 pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;
@@ -52,11 +52,7 @@ pub(crate) struct Header {
     /// How long an animation takes to play once.
     pub(crate) duration_ms: Option<u64>,
     pub(crate) has_gain_map: bool,
-    /// The EXIF block from its TIFF header on.
-    #[expect(
-        dead_code,
-        reason = "what it tells of the camera is read by work that is under way"
-    )]
+    /// The EXIF block from its TIFF header on, at most 1 MiB.
     pub(crate) exif: Option<Vec<u8>>,
 }
 
@@ -88,7 +84,7 @@ pub(crate) struct Found {
     pub(crate) gamma: Option<Gamma>,
     pub(crate) duration_ms: Option<u64>,
     pub(crate) has_gain_map: bool,
-    /// The EXIF block from its TIFF header on.
+    /// The EXIF block from its TIFF header on, at most 1 MiB.
     pub(crate) exif: Option<Vec<u8>>,
 }
 
@@ -170,6 +166,7 @@ impl Header {
                 .profile
                 .as_ref()
                 .and_then(|profile| profile.description.clone()),
+            capture: self.exif.as_deref().and_then(capture::read),
             ..ImageInfo::default()
         }
     }

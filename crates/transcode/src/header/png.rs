@@ -47,6 +47,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         cicp: chunks.cicp,
         peak: chunks.peak,
         gamma: has_gamma.then_some(chunks.gamma),
+        exif: chunks.exif,
         ..Found::default()
     })
 }
@@ -55,6 +56,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
 struct Chunks {
     frames: u32,
     orientation: Option<u8>,
+    exif: Option<Vec<u8>>,
     has_transparency: bool,
     has_profile: bool,
     cicp: Option<Cicp>,
@@ -77,7 +79,10 @@ fn walk(mut reader: Reader<'_>, limits: &Limits) -> Result<Chunks, Error> {
                 chunks.frames = chunks.frames.saturating_add(1);
                 check_frames(chunks.frames, limits)?;
             }
-            b"eXIf" if chunks.orientation.is_none() => chunks.orientation = exif::orientation(data),
+            b"eXIf" if chunks.orientation.is_none() => {
+                chunks.orientation = exif::orientation(data);
+                chunks.exif = chunks.exif.or_else(|| exif::keep(data));
+            }
             b"tRNS" => chunks.has_transparency |= !has_pixels,
             b"iCCP" => chunks.has_profile |= !has_pixels,
             b"cICP" if !has_pixels => chunks.cicp = chunks.cicp.or_else(|| code_points(data)),

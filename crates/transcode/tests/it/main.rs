@@ -5,6 +5,8 @@ mod alpha;
 mod colours;
 mod container;
 mod corpus;
+mod crops;
+mod facts;
 mod fixtures;
 mod heic_corpus;
 mod heif;
