@@ -10,6 +10,7 @@ mod format;
 mod key;
 mod order;
 mod port;
+mod quality;
 mod recipe;
 mod record;
 mod render;
@@ -26,10 +27,11 @@ pub use port::{
     Entry, GetOptions, JobQueue, MetadataStore, Object, ObjectMeta, ObjectStore, Page, Precondition,
     PutOptions, PutRecord, RecordFilter, Result, StatusCounts, StoreError,
 };
-pub use recipe::{Fit, Quality, Recipe, RecipeError, Rgb, Variant};
+pub use quality::Quality;
+pub use recipe::{Fit, Recipe, RecipeError, Rgb, Variant};
 pub use record::{
-    Appearance, Capture, Dimensions, Encoding, Failure, ImageInfo, Location, Outcome, Record, Rejection, RejectionCode, Rendition, Skip, SourceInfo,
-    Status, UnixMillis, Version,
+    Appearance, Capture, Dimensions, Encoding, Failure, ImageInfo, Location, Outcome, Record, Rejection,
+    RejectionCode, Rendition, Skip, SourceInfo, Status, UnixMillis, Version,
 };
 pub use render::{Limits, RenderError, Rendered, RenderedFile, Renderer};
 pub use url::{CachePolicy, DeliveryPath, PathError, decode_component, encode_path};

@@ -66,6 +66,7 @@ fn small_recipe() -> Recipe {
             quality: BTreeMap::new(),
         }],
         background: Rgb::default(),
+        scores: false,
     }
 }
 

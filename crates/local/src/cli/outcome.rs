@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
-use tintype_model::{Format, ImageInfo, Rejection};
+use tintype_model::{Encoding, Format, ImageInfo, Rejection};
 
 use super::input::InputError;
 
@@ -69,6 +69,9 @@ pub(crate) struct Written {
     pub(crate) bytes: u64,
     /// Where it is.
     pub(crate) path: PathBuf,
+    /// How it was encoded: `quality`, `score`, `is_lossless`, `larger_because`, as far as there is something to tell.
+    #[serde(flatten)]
+    pub(crate) encoding: Encoding,
 }
 
 impl Report {

@@ -125,6 +125,7 @@ fn write_files(rendered: &Rendered, folder: &Path) -> anyhow::Result<Vec<Written
             height: file.dimensions.height,
             bytes: file.bytes.len() as u64,
             path,
+            encoding: file.encoding.clone(),
         });
     }
     Ok(renditions)

@@ -7,5 +7,6 @@ mod corpus;
 mod fixtures;
 mod hostile;
 mod judge;
+mod quality;
 mod renditions;
 mod sources;
