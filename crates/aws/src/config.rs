@@ -11,7 +11,7 @@ use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
 pub const FILE_NAME: &str = "tintype.toml";
 
 /// What of the one-machine shape's file means something on AWS; the rest is the template's.
-const ALLOWED: &str = "on AWS the configuration has [[variant]], background, [limits] (max_bytes, max_pixels, \
+const ALLOWED: &str = "on AWS the configuration has [[variant]], background, scores, [limits] (max_bytes, max_pixels, \
                        max_frames), [metadata] (gps) and [render] (deadline_seconds); everything else is a parameter of the template";
 
 /// Everything that can be configured. Every key has a default.
@@ -22,6 +22,10 @@ pub struct Config {
     ///
     /// Default: `#ffffff`
     background: Rgb,
+    /// Whether the record tells the score of every rendition.
+    ///
+    /// Default: `false`; those whose quality is chosen by their score always tell it
+    scores: bool,
     /// The recipe; naming any variant replaces the default recipe.
     #[serde(rename = "variant")]
     variants: Option<Vec<Variant>>,
@@ -104,6 +108,7 @@ impl Config {
                 .clone()
                 .unwrap_or_else(|| Recipe::default().variants),
             background: self.background,
+            scores: self.scores,
         }
     }
 

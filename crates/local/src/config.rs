@@ -35,6 +35,10 @@ pub struct Config {
     ///
     /// Default: `#ffffff`
     background: Rgb,
+    /// Whether the record tells the score of every rendition.
+    ///
+    /// Default: `false`; those whose quality is chosen by their score always tell it
+    scores: bool,
     /// The recipe; naming any variant replaces the default recipe.
     #[serde(rename = "variant")]
     variants: Option<Vec<Variant>>,
@@ -108,6 +112,7 @@ impl Default for Config {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             background: Rgb::default(),
+            scores: false,
             variants: None,
             limits: Limits::default(),
             metadata: MetadataPolicy::default(),
@@ -221,6 +226,7 @@ impl Config {
         Recipe {
             variants: self.variants.clone().unwrap_or(default.variants),
             background: self.background,
+            scores: self.scores,
         }
     }
 
@@ -267,19 +273,21 @@ mod tests {
         let config = Config::parse(
             r##"
             background = "#102030"
+            scores = true
             [[variant]]
             name = "medium"
             width = 800
             height = 600
             fit = "inside"
             formats = ["avif", "webp", "jpeg"]
-            quality = { jpeg = 85 }
+            quality = { avif = "auto", jpeg = 85 }
             [[variant]]
             name = "avatar"
             width = 200
             height = 200
             fit = "cover"
             gravity = "attention"
+            quality = "auto:60"
             [limits]
             max_pixels = 10_000_000
             [metadata]
@@ -288,12 +296,20 @@ mod tests {
         )
         .unwrap();
         let recipe = config.recipe();
-        assert_eq!(recipe.variants.len(), 2);
         assert_eq!(recipe.variants[1].gravity, Gravity::Attention);
         assert!(config.jail(None).metadata.gps);
+        assert_eq!((recipe.variants.len(), recipe.scores), (2, true));
         assert_eq!(recipe.background, Rgb([0x10, 0x20, 0x30]));
         assert_eq!(recipe.variants[0].quality(Format::Jpeg), Quality::Fixed(85));
         assert_eq!(recipe.variants[0].quality(Format::Webp), Quality::Fixed(80));
+        let target = |variant: usize| recipe.variants[variant].quality(Format::Avif);
+        assert_eq!(
+            target(0),
+            Quality::Auto {
+                target: Quality::DEFAULT_TARGET
+            }
+        );
+        assert_eq!(target(1), Quality::Auto { target: 60 });
         assert_eq!(config.limits().max_pixels, 10_000_000);
         assert_eq!(config.limits().max_frames, Limits::default().max_frames);
     }
@@ -309,13 +325,14 @@ mod tests {
         );
         assert!(error("public_url = \"images.example.com\"").contains("https://images.example.com"));
         assert!(error("public_url = \"https://example.com/x\"").contains("without a path"));
-        assert!(error("[[variant]]\nname = \"a\"\nquality = { jpeg = \"auto\" }").contains("1 to 100"));
         assert!(
             error("[[variant]]\nname = \"a\"\nformats = [\"jpeg\"]\ngravity = \"north\"")
                 .contains("needs fit \"cover\"")
         );
         assert!(error("[[variant]]\nname = \"a\"\ngravity = \"up\"").contains("unknown variant `up`"));
         assert!(error("[metadata]\nlens = true").contains("unknown field `lens`"));
+        assert!(error("[[variant]]\nname = \"a\"\nquality = { jpeg = \"best\" }").contains("1 to 100"));
+        assert!(error("[[variant]]\nname = \"a\"\nquality = \"auto:20\"").contains("variant \"a\""));
         assert!(error("background = \"white\"").contains("#rrggbb"));
         assert!(error("[render]\nmemory_bytes = 1000").contains("render.memory_bytes"));
     }

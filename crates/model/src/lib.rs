@@ -11,6 +11,7 @@ mod gravity;
 mod key;
 mod order;
 mod port;
+mod quality;
 mod recipe;
 mod record;
 mod render;
@@ -28,7 +29,8 @@ pub use port::{
     Entry, GetOptions, JobQueue, MetadataStore, Object, ObjectMeta, ObjectStore, Page, Precondition,
     PutOptions, PutRecord, RecordFilter, Result, StatusCounts, StoreError,
 };
-pub use recipe::{Fit, Quality, Recipe, RecipeError, Rgb, Variant};
+pub use quality::Quality;
+pub use recipe::{Fit, Recipe, RecipeError, Rgb, Variant};
 pub use record::{
     Appearance, Capture, Dimensions, Encoding, Failure, ImageInfo, Location, Outcome, Record, Rejection,
     RejectionCode, Rendition, Skip, SourceInfo, Status, UnixMillis, Version,

@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Format, Gravity};
+use crate::quality::{self, WrittenQualities};
+use crate::{Format, Gravity, Quality};
 
 /// The variants that every image gets, with their sizes, fits, formats and qualities.
 ///
@@ -20,24 +20,28 @@ pub struct Recipe {
     /// Default: white
     #[serde(default)]
     pub background: Rgb,
+    /// Whether the record tells the score of every rendition, not only of those whose quality was chosen by it.
+    ///
+    /// Default: false
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scores: bool,
 }
 
 /// One named size of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "WrittenVariant")]
 pub struct Variant {
     /// Its name in URLs: no `/`, `.` or control character, at most 64 bytes.
     pub name: String,
     /// Width of the box in pixels; `None` leaves it free.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
     /// Height of the box in pixels; `None` leaves it free.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
     /// How the image is fitted to the box.
     ///
     /// Default: `inside`
-    #[serde(default)]
     pub fit: Fit,
     /// Which part of the image is kept where [`Fit::Cover`] crops. With another fit it must be left out.
     ///
@@ -47,11 +51,42 @@ pub struct Variant {
     /// The formats, each at most once, JPEG or PNG among them.
     ///
     /// Default: AVIF, WebP, JPEG
-    #[serde(default = "default_formats")]
     pub formats: Vec<Format>,
-    /// Quality by format; formats that are missing take [`Quality::default_for`].
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Quality by format; formats that are missing take [`Quality::default_for`]. In TOML also one for all formats.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub quality: BTreeMap<Format, Quality>,
+}
+
+/// [`Variant`] as it is written: what its quality means depends on its formats, and mistakes in it name the variant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenVariant {
+    name: String,
+    #[serde(default)]
+    width: Option<u32>,
+    #[serde(default)]
+    height: Option<u32>,
+    #[serde(default)]
+    fit: Fit,
+    #[serde(default = "default_formats")]
+    formats: Vec<Format>,
+    #[serde(default)]
+    quality: WrittenQualities,
+}
+
+impl TryFrom<WrittenVariant> for Variant {
+    type Error = RecipeError;
+    fn try_from(written: WrittenVariant) -> Result<Self, RecipeError> {
+        let quality = written.quality.read(&written.name, &written.formats)?;
+        Ok(Self {
+            name: written.name,
+            width: written.width,
+            height: written.height,
+            fit: written.fit,
+            formats: written.formats,
+            quality,
+        })
+    }
 }
 
 /// How an image is fitted to a variant's box. No fit ever enlarges the picture.
@@ -67,47 +102,6 @@ pub enum Fit {
     Contain,
     /// Stretched to the box.
     Fill,
-}
-
-/// How an encoder trades bytes for fidelity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(untagged)]
-pub enum Quality {
-    /// The encoder's own scale, 1 (worst) to 100 (best). PNG is lossless and ignores it.
-    Fixed(u8),
-}
-
-impl Quality {
-    /// What a format is encoded at when the recipe does not say.
-    #[must_use]
-    pub const fn default_for(format: Format) -> Self {
-        match format {
-            Format::Avif => Self::Fixed(65),
-            Format::Webp | Format::Jpeg => Self::Fixed(80),
-            Format::Png => Self::Fixed(100),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Quality {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct QualityVisitor;
-        impl serde::de::Visitor<'_> for QualityVisitor {
-            type Value = Quality;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a quality from 1 to 100 (\"auto\" is not available yet)")
-            }
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Quality, E> {
-                let unexpected = || E::invalid_value(serde::de::Unexpected::Unsigned(number), &self);
-                u8::try_from(number).map(Quality::Fixed).map_err(|_| unexpected())
-            }
-            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Quality, E> {
-                let unexpected = || E::invalid_value(serde::de::Unexpected::Signed(number), &self);
-                u8::try_from(number).map(Quality::Fixed).map_err(|_| unexpected())
-            }
-        }
-        deserializer.deserialize_any(QualityVisitor)
-    }
 }
 
 /// An opaque sRGB colour, written `"#rrggbb"`.
@@ -186,12 +180,14 @@ pub enum RecipeError {
     /// A focal point belongs to one image.
     #[error("variant {0:?}: a focal point is told with an image, not in the recipe")]
     FocusInRecipe(String),
-    /// The quality is outside the scale.
-    #[error("variant {0:?}: quality of \"{1}\" is {2}, it must be 1 to 100")]
-    QualityRange(String, &'static str, u8),
+    /// The quality is outside the scale, or says something that is none.
+    #[error(
+        "variant {0:?}: quality of \"{1}\" is {2}, it must be 1 to 100, \"auto\", or \"auto:30\" to \"auto:95\""
+    )]
+    Quality(String, &'static str, String),
     /// A quality is given for a format that the variant does not have.
     #[error("variant {0:?}: quality names format \"{1}\", which is not among its formats")]
-    QualityWithoutFormat(String, &'static str),
+    QualityWithoutFormat(String, String),
     /// Not a colour.
     #[error("colour {0:?} must be written \"#rrggbb\"")]
     Colour(String),
@@ -222,6 +218,7 @@ impl Default for Recipe {
                 variant("thumbnail", Some((300, 300))),
             ],
             background: Rgb::default(),
+            scores: false,
         }
     }
 }
@@ -352,12 +349,13 @@ impl Variant {
             _ if self.fit == Fit::Cover => {}
             _ => return Err(RecipeError::GravityNeedsCover(name())),
         }
-        for (format, Quality::Fixed(quality)) in &self.quality {
-            if !(1..=100).contains(quality) {
-                return Err(RecipeError::QualityRange(name(), format.name(), *quality));
-            }
+        for (format, quality) in &self.quality {
+            quality::validate(&self.name, *format, *quality)?;
             if !formats.contains(format) {
-                return Err(RecipeError::QualityWithoutFormat(name(), format.name()));
+                return Err(RecipeError::QualityWithoutFormat(
+                    name(),
+                    format.name().to_owned(),
+                ));
             }
         }
         Ok(())
@@ -419,7 +417,7 @@ mod tests {
             one(|variant| {
                 variant.quality.insert(Format::Jpeg, Quality::Fixed(0));
             }),
-            Err(RecipeError::QualityRange(..))
+            Err(RecipeError::Quality(..))
         ));
         assert!(matches!(
             one(|variant| {

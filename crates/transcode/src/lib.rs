@@ -17,6 +17,7 @@ mod miniature;
 mod orient;
 mod parallel;
 mod picture;
+mod quality;
 mod reader;
 mod render;
 mod resize;
@@ -34,7 +35,7 @@ use tintype_model::{ImageInfo, Limits, Location};
 /// Name and version of the engine, part of every published version.
 ///
 /// The number after `+` rises whenever the same source and recipe may give other bytes than before.
-pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+1");
+pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+2");
 
 /// Tells what a source is from its headers, and checks every limit. Allocates nothing that grows with the picture.
 ///

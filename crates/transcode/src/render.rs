@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tintype_model::{
-    Dimensions, Encoding, Format, ImageInfo, Limits, Quality, Recipe, Rendered, RenderedFile, Variant,
-};
+use tintype_model::{Dimensions, Format, ImageInfo, Limits, Quality, Recipe, Rendered, RenderedFile};
 
 use crate::error::EncodeError;
 use crate::geometry::Plan;
+use crate::header::Header;
 use crate::miniature::Miniature;
 use crate::picture::Picture;
+use crate::quality::{self, Content, LazyYardstick, Made, Wanted};
 use crate::{ENGINE, Error, appearance, attention, color, decode, encode, header, parallel, quietly, resize};
 
 /// Tells the CPU time of the calling thread; this crate reads no clock of its own.
@@ -41,17 +41,30 @@ pub fn render_timed(
     clock: &Clock<'_>,
 ) -> Result<Rendered, Error> {
     let threads = threads.max(1);
-    let header = header::read(source, limits)?;
-    let samples = decode::decode(source, &header)?;
-    let picture = color::to_srgb(samples, header.profile.as_ref(), threads);
-    let picture = header.orientation.apply(picture, threads).without_idle_alpha();
+    let (header, picture) = open(source, limits, threads)?;
     let small = Miniature::new(&picture);
     let appearance = quietly(|| appearance::of(&small, recipe.background));
-    let recipe = attention::resolve(picture.size, &small, recipe);
+    let content = quality::classify(&picture);
+    let size = picture.size;
+    let recipe = attention::resolve(size, &small, recipe);
     let recipe = recipe.as_ref();
-    let works = plan(picture.size, recipe);
+    let works = plan(size, recipe);
     let scaled = scale(picture, recipe, &works, threads)?;
-    let files = encode_all(recipe, &works, scaled, threads, clock)?;
+    let kept = kept(&works, &scaled);
+    let mut files = encode_all(recipe, content, &works, scaled, threads, clock)?;
+    for variant in &recipe.variants {
+        let Some(files) = of_variant(&mut files, &variant.name) else {
+            continue;
+        };
+        let wanted = |format| wanted(recipe, content, format, variant.quality(format));
+        quality::settle(files, wanted, || {
+            let plan = Plan::new(size, variant);
+            match kept.iter().find(|(kept, _)| *kept == plan) {
+                Some((_, picture)) => Ok(Arc::clone(picture)),
+                None => scale_again(source, recipe, limits, threads, &plan),
+            }
+        })?;
+    }
     Ok(Rendered {
         image: ImageInfo {
             appearance,
@@ -62,11 +75,63 @@ pub fn render_timed(
     })
 }
 
+fn open(source: &[u8], limits: &Limits, threads: usize) -> Result<(Header, Picture), Error> {
+    let header = header::read(source, limits)?;
+    let samples = decode::decode(source, &header)?;
+    let picture = color::to_srgb(samples, header.profile.as_ref(), threads);
+    let picture = header.orientation.apply(picture, threads).without_idle_alpha();
+    Ok((header, picture))
+}
+
+/// Up to this many pixels, scaled pictures are held on to until all files of a source are done; larger ones are
+/// made again in the rare case that a file turns out larger than it should be.
+const KEPT_PIXELS: u64 = 1_000_000;
+
+fn kept(works: &[Work], pictures: &[Arc<Picture>]) -> Vec<(Plan, Arc<Picture>)> {
+    let all = works.iter().zip(pictures);
+    all.filter(|(_, picture)| picture.size.pixels() <= KEPT_PIXELS)
+        .map(|(work, picture)| (work.plan, Arc::clone(picture)))
+        .collect()
+}
+
+fn scale_again(
+    source: &[u8],
+    recipe: &Recipe,
+    limits: &Limits,
+    threads: usize,
+    plan: &Plan,
+) -> Result<Arc<Picture>, Error> {
+    let (_, picture) = open(source, limits, threads)?;
+    let mut works = self::plan(picture.size, recipe);
+    works.retain(|work| work.plan == *plan);
+    works.truncate(1);
+    let scaled = scale(picture, recipe, &works, threads)?;
+    let first = scaled.into_iter().next();
+    first.ok_or_else(|| Error::corrupt("the picture changed between two looks at it"))
+}
+
+/// The files of one variant, which are beside each other.
+fn of_variant<'a>(files: &'a mut [RenderedFile], name: &str) -> Option<&'a mut [RenderedFile]> {
+    let first = files.iter().position(|file| file.variant == name)?;
+    let count = files.iter().filter(|file| file.variant == name).count();
+    files.get_mut(first..first + count)
+}
+
+fn wanted(recipe: &Recipe, content: Content, format: Format, quality: Quality) -> Wanted {
+    Wanted {
+        format,
+        quality,
+        content,
+        background: recipe.background,
+        scores: recipe.scores,
+    }
+}
+
 /// One file to encode, and the renditions that it serves: variants that come out alike are encoded once.
 struct Work {
     plan: Plan,
     format: Format,
-    quality: u8,
+    quality: Quality,
     /// Index in `Recipe::variants`, and where the rendition goes in the result.
     serves: Vec<(usize, usize)>,
 }
@@ -84,7 +149,7 @@ fn plan(source: Dimensions, recipe: &Recipe) -> Vec<Work> {
     for (index, variant) in recipe.variants.iter().enumerate() {
         let plan = Plan::new(source, variant);
         for &format in &variant.formats {
-            let quality = quality(variant, format);
+            let quality = variant.quality(format);
             let same = works
                 .iter_mut()
                 .find(|work| work.plan == plan && work.format == format && work.quality == quality);
@@ -102,12 +167,6 @@ fn plan(source: Dimensions, recipe: &Recipe) -> Vec<Work> {
     }
     works.sort_by_key(|work| std::cmp::Reverse(work.cost()));
     works
-}
-
-fn quality(variant: &Variant, format: Format) -> u8 {
-    match variant.quality(format) {
-        Quality::Fixed(quality) => quality,
-    }
 }
 
 /// The pixels of each plan; the source's own are shared, not copied.
@@ -157,6 +216,7 @@ struct Job<'a> {
     number: usize,
     work: &'a Work,
     picture: Arc<Picture>,
+    yardstick: LazyYardstick,
 }
 
 /// Pictures of more pixels are encoded one after the other: encoders need up to fifteen bytes for each pixel.
@@ -166,11 +226,21 @@ const ONE_AT_A_TIME_PIXELS: u64 = 16_000_000;
 ///
 /// In the batch the encoder that needs most memory comes last, when nobody else holds the picture any more.
 fn batches(works: &[Work], pictures: Vec<Arc<Picture>>) -> Vec<Vec<Job<'_>>> {
+    let mut yardsticks: Vec<(Plan, LazyYardstick)> = Vec::new();
+    let mut yardstick = |plan: Plan| match yardsticks.iter().find(|(of, _)| *of == plan) {
+        Some((_, yardstick)) => yardstick.clone(),
+        None => {
+            let new = LazyYardstick::default();
+            yardsticks.push((plan, new.clone()));
+            new
+        }
+    };
     let jobs = works.iter().zip(pictures).enumerate();
     let jobs = jobs.map(|(number, (work, picture))| Job {
         number,
         work,
         picture,
+        yardstick: yardstick(work.plan),
     });
     let (mut large, small): (Vec<_>, Vec<_>) =
         jobs.partition(|job| job.picture.size.pixels() > ONE_AT_A_TIME_PIXELS);
@@ -182,6 +252,7 @@ fn batches(works: &[Work], pictures: Vec<Arc<Picture>>) -> Vec<Vec<Job<'_>>> {
 
 fn encode_all(
     recipe: &Recipe,
+    content: Content,
     works: &[Work],
     pictures: Vec<Arc<Picture>>,
     threads: usize,
@@ -192,7 +263,8 @@ fn encode_all(
         for job in batch {
             let (work, size) = (job.work, job.picture.size);
             let began = clock();
-            let encoded = encode::encode(job.picture, work.format, work.quality, recipe.background);
+            let wanted = wanted(recipe, content, work.format, work.quality);
+            let encoded = quality::make(&wanted, job.picture, &job.yardstick);
             let cpu = clock().zip(began).map(|(now, began)| now.saturating_sub(began));
             results
                 .lock()
@@ -205,7 +277,8 @@ fn encode_all(
     let mut files = Vec::new();
     for (number, dimensions, encoded, cpu) in results {
         let work = &works[number];
-        let bytes = Bytes::from(encoded.map_err(|error| failure(recipe, work, error))?);
+        let Made { bytes, encoding } = encoded.map_err(|error| failure(recipe, work, error))?;
+        let bytes = Bytes::from(bytes);
         for &(index, place) in &work.serves {
             files.push((
                 place,
@@ -214,7 +287,7 @@ fn encode_all(
                     format: work.format,
                     dimensions,
                     bytes: bytes.clone(),
-                    encoding: Encoding::default(),
+                    encoding: encoding.clone(),
                     cpu,
                 },
             ));

@@ -198,6 +198,20 @@ struct RenditionInfo {
     size_bytes: u64,
     /// Strong entity tag, without quotes.
     etag: String,
+    /// Quality on the format's own scale, 1 to 100; absent where the recipe's number was taken as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 72, minimum = 1, maximum = 100)]
+    quality: Option<u8>,
+    /// SSIMULACRA2 score against the pixels that were encoded, 100 for the same pixels; absent where it was not
+    /// measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 70.42)]
+    score: Option<f32>,
+    /// Whether the pixels are exactly those that were encoded, by choice.
+    is_lossless: bool,
+    /// Why it is larger than the same variant in an older format; absent where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    larger_because: Option<String>,
 }
 
 /// Why nothing is published.
@@ -313,6 +327,10 @@ impl RenditionInfo {
             height: rendition.dimensions.height,
             size_bytes: rendition.size_bytes,
             etag: rendition.etag.clone(),
+            quality: rendition.encoding.quality,
+            score: rendition.encoding.score,
+            is_lossless: rendition.encoding.is_lossless,
+            larger_because: rendition.encoding.larger_because.clone(),
         }
     }
 }

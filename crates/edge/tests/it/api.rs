@@ -1,4 +1,5 @@
 use http::StatusCode;
+use serde_json::json;
 use tintype_model::{
     Dimensions, Format, Job, ObjectKey, ObjectStore, Order, Precondition, Rendition, Sequencer, StoreError,
     Work,
@@ -314,6 +315,26 @@ async fn every_url_of_the_api_works() {
         }
     }
     assert_eq!(urls, 24);
+}
+
+#[tokio::test]
+async fn renditions_tell_how_they_were_encoded() {
+    let site = Site::with_pictures().await;
+    let detail = site.admin("GET", "/api/v1/image?key=ready.jpg").await.json();
+    let renditions = &detail["image"]["published"]["renditions"];
+    let told = |index: usize, name: &str| renditions[index][name].clone();
+    for (index, format, quality, score, is_lossless) in [
+        (0, "avif", json!(61), json!(70.5), false),
+        (1, "webp", json!(null), json!(null), true),
+        (2, "jpeg", json!(null), json!(null), false),
+    ] {
+        assert_eq!(told(index, "format"), format);
+        assert_eq!(told(index, "quality"), quality, "{format}");
+        assert_eq!(told(index, "score"), score, "{format}");
+        assert_eq!(told(index, "is_lossless"), is_lossless, "{format}");
+    }
+    assert_eq!(told(0, "larger_because"), "it scores 70.5 against 64.0");
+    assert_eq!(told(2, "larger_because"), json!(null));
 }
 
 #[tokio::test]

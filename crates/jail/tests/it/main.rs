@@ -50,6 +50,7 @@ fn small_recipe() -> Recipe {
             variant("small", 16, &[Format::Png]),
         ],
         background: tintype_model::Rgb::default(),
+        scores: false,
     }
 }
 

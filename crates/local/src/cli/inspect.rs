@@ -69,6 +69,7 @@ fn small_recipe() -> Recipe {
             quality: BTreeMap::new(),
         }],
         background: Rgb::default(),
+        scores: false,
     }
 }
 

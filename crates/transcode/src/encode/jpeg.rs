@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use mozjpeg::{ColorSpace, Compress};
 use tintype_model::Rgb;
 
+use super::{Chroma, Effort, Settings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -10,25 +11,33 @@ use crate::picture::Picture;
 /// the time, which is still little. Larger pictures are encoded as libjpeg-turbo does.
 const LARGE_PIXELS: u64 = 1_000_000;
 
-pub(super) fn encode(picture: &Picture, quality: u8, background: Rgb) -> Result<Vec<u8>, EncodeError> {
+pub(super) fn encode(
+    picture: &Picture,
+    settings: &Settings,
+    background: Rgb,
+) -> Result<Vec<u8>, EncodeError> {
     let pixels = flatten(picture, background);
     let mut jpeg = Compress::new(ColorSpace::JCS_RGB);
     jpeg.set_size(picture.width(), picture.height());
-    if picture.size.pixels() > LARGE_PIXELS {
+    if settings.sized_for > LARGE_PIXELS && settings.effort == Effort::Usual {
         jpeg.set_fastest_defaults();
     } else {
         jpeg.set_optimize_scans(false);
     }
-    jpeg.set_quality(quality.into());
+    jpeg.set_quality(settings.quality.into());
     jpeg.set_optimize_coding(true);
-    jpeg.set_chroma_sampling_pixel_sizes((2, 2), (2, 2));
+    let chroma = match settings.chroma {
+        Chroma::Halved => (2, 2),
+        Chroma::Full => (1, 1),
+    };
+    jpeg.set_chroma_sampling_pixel_sizes(chroma, chroma);
     let mut started = jpeg.start_compress(Vec::new())?;
     started.write_scanlines(&pixels)?;
     Ok(started.finish()?)
 }
 
 /// RGB pixels: transparency shows the background.
-fn flatten(picture: &Picture, Rgb(background): Rgb) -> Cow<'_, [u8]> {
+pub(super) fn flatten(picture: &Picture, Rgb(background): Rgb) -> Cow<'_, [u8]> {
     if !picture.has_alpha {
         return Cow::Borrowed(&picture.data);
     }

@@ -7,6 +7,7 @@ mod planes;
 mod png;
 mod webp;
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -15,7 +16,56 @@ use tintype_model::{Format, Rgb};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
-/// Encodes one picture. `quality` is 1 to 100 on the format's own scale.
+/// How one file is encoded, beside its format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// 1 to 100 on the format's own scale.
+    pub(crate) quality: u8,
+    pub(crate) chroma: Chroma,
+    /// Exactly the pixels given, in WebP; the other formats have one answer.
+    pub(crate) is_lossless: bool,
+    pub(crate) effort: Effort,
+    /// Pixels of the picture whose speed is taken: a sample is encoded as the whole would be.
+    pub(crate) sized_for: u64,
+}
+
+/// Resolution of the colour differences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chroma {
+    /// Half in both directions (4:2:0).
+    Halved,
+    /// That of the picture (4:4:4), in AVIF and JPEG; lossy WebP knows only half.
+    Full,
+}
+
+/// How much time an encoder takes to save bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    Usual,
+    /// A few times as long, for where a file came out too large.
+    High,
+}
+
+impl Settings {
+    /// What a photograph of `pixels` pixels is encoded with.
+    pub(crate) const fn usual(quality: u8, pixels: u64) -> Self {
+        Self {
+            quality,
+            chroma: Chroma::Halved,
+            is_lossless: false,
+            effort: Effort::Usual,
+            sized_for: pixels,
+        }
+    }
+}
+
+/// A file, and what a decoder makes of it where that was asked for and there is no decoder here.
+pub(crate) struct Encoded {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) shown: Option<Picture>,
+}
+
+/// Encodes one picture with the settings of a photograph. `quality` is 1 to 100 on the format's own scale.
 ///
 /// The picture is let go of as soon as the encoder has its own form of it.
 pub(crate) fn encode(
@@ -24,14 +74,59 @@ pub(crate) fn encode(
     quality: u8,
     background: Rgb,
 ) -> Result<Vec<u8>, EncodeError> {
+    let settings = Settings::usual(quality, picture.size.pixels());
+    encode_with(picture, format, &settings, background)
+}
+
+/// [`encode`] with all settings.
+pub(crate) fn encode_with(
+    picture: Arc<Picture>,
+    format: Format,
+    settings: &Settings,
+    background: Rgb,
+) -> Result<Vec<u8>, EncodeError> {
+    run(picture, format, settings, background, false).map(|encoded| encoded.bytes)
+}
+
+/// [`encode_with`], keeping what libaom reconstructs.
+pub(crate) fn encode_and_show(
+    picture: Arc<Picture>,
+    format: Format,
+    settings: &Settings,
+    background: Rgb,
+) -> Result<Encoded, EncodeError> {
+    run(picture, format, settings, background, true)
+}
+
+fn run(
+    picture: Arc<Picture>,
+    format: Format,
+    settings: &Settings,
+    background: Rgb,
+    show: bool,
+) -> Result<Encoded, EncodeError> {
+    let bytes_only = |bytes| Encoded { bytes, shown: None };
     let encode = || match format {
-        Format::Avif => avif::encode(picture, quality),
-        Format::Webp => webp::encode(picture, quality),
-        Format::Jpeg => jpeg::encode(&picture, quality, background),
-        Format::Png => png::encode(&picture),
+        Format::Avif => avif::encode(picture, settings, show),
+        Format::Webp => webp::encode(picture, settings).map(bytes_only),
+        Format::Jpeg => jpeg::encode(&picture, settings, background).map(bytes_only),
+        Format::Png => png::encode(&picture).map(bytes_only),
     };
     // libjpeg reports errors by unwinding.
     catch_unwind(AssertUnwindSafe(encode)).unwrap_or(Err(EncodeError::Panicked))
+}
+
+/// RGB pixels as JPEG gets them: transparency shows the background.
+pub(crate) fn flatten(picture: &Picture, background: Rgb) -> Cow<'_, [u8]> {
+    jpeg::flatten(picture, background)
+}
+
+/// The lowest quality that gives the same file: AVIF has 64 steps.
+pub(crate) fn canonical(format: Format, quality: u8) -> u8 {
+    match format {
+        Format::Avif => avif::canonical(quality),
+        Format::Webp | Format::Jpeg | Format::Png => quality,
+    }
 }
 
 /// Roughly what an encode costs, in nanoseconds: only the order matters, so that the longest work starts first.

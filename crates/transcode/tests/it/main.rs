@@ -16,6 +16,7 @@ mod ico;
 mod judge;
 mod jxl;
 mod numbers;
+mod quality;
 mod renditions;
 mod sources;
 mod svg;
