@@ -169,7 +169,8 @@ fn plan(source: Dimensions, recipe: &Recipe) -> Vec<Work> {
     works
 }
 
-/// The pixels of each plan; the source's own are shared, not copied.
+/// The pixels of each work's plan; the source's own are shared, not copied. Large ones are made first, because small
+/// ones are made from them.
 fn scale(
     picture: Picture,
     recipe: &Recipe,
@@ -177,8 +178,10 @@ fn scale(
     threads: usize,
 ) -> Result<Vec<Arc<Picture>>, Error> {
     let source = Arc::new(picture);
+    let mut order: Vec<&Work> = works.iter().collect();
+    order.sort_by_key(|work| std::cmp::Reverse(work.plan.scaled.pixels()));
     let mut done: Vec<(Plan, Arc<Picture>)> = Vec::new();
-    for work in works {
+    for work in order {
         if done.iter().any(|(plan, _)| *plan == work.plan) {
             continue;
         }
@@ -186,7 +189,12 @@ fn scale(
             Arc::clone(&source)
         } else {
             let failed = |error| failure(recipe, work, error);
-            let shown = resize::resize(&source, &work.plan, threads).map_err(failed)?;
+            let nearest = done
+                .iter()
+                .rev()
+                .find_map(|(plan, pixels)| Some((pixels, work.plan.from_scaled(plan)?)));
+            let (from, plan) = nearest.unwrap_or((&source, work.plan));
+            let shown = resize::resize(from, &plan, threads).map_err(failed)?;
             Arc::new(shown.padded(work.plan.canvas, recipe.background))
         };
         done.push((work.plan, pixels));
