@@ -46,7 +46,7 @@ pub struct Variant {
     /// Which part of the image is kept where [`Fit::Cover`] crops. With another fit it must be left out.
     ///
     /// Default: `center`
-    #[serde(default, skip_serializing_if = "Gravity::is_center")]
+    #[serde(skip_serializing_if = "Gravity::is_center")]
     pub gravity: Gravity,
     /// The formats, each at most once, JPEG or PNG among them.
     ///
@@ -68,6 +68,8 @@ struct WrittenVariant {
     height: Option<u32>,
     #[serde(default)]
     fit: Fit,
+    #[serde(default)]
+    gravity: Gravity,
     #[serde(default = "default_formats")]
     formats: Vec<Format>,
     #[serde(default)]
@@ -83,6 +85,7 @@ impl TryFrom<WrittenVariant> for Variant {
             width: written.width,
             height: written.height,
             fit: written.fit,
+            gravity: written.gravity,
             formats: written.formats,
             quality,
         })
