@@ -220,9 +220,10 @@ mod tests {
                         tried.len() <= MAX_ENCODES,
                         "{format:?} {target} {hardness}: {tried:?}"
                     );
+                    // At low qualities of JPEG each step is three points.
                     let is_out_of_reach = scores(100.0) < target || scores(1.0) > target;
                     assert!(
-                        is_out_of_reach || (reaches(found.score, target) && found.score < target + 3.0),
+                        is_out_of_reach || (reaches(found.score, target) && found.score < target + 3.5),
                         "{format:?} {target} {hardness}: {} after {tried:?}",
                         found.score
                     );
