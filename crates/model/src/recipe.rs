@@ -59,7 +59,6 @@ pub struct Variant {
     /// become stills.
     ///
     /// Default: `true`
-    #[serde(default = "default_animation")]
     pub animation: bool,
 }
 
@@ -80,6 +79,8 @@ struct WrittenVariant {
     formats: Vec<Format>,
     #[serde(default)]
     quality: WrittenQualities,
+    #[serde(default = "default_animation")]
+    animation: bool,
 }
 
 impl TryFrom<WrittenVariant> for Variant {
@@ -94,6 +95,7 @@ impl TryFrom<WrittenVariant> for Variant {
             gravity: written.gravity,
             formats: written.formats,
             quality,
+            animation: written.animation,
         })
     }
 }
