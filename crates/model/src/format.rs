@@ -67,6 +67,15 @@ impl Format {
         matches!(self, Self::Jpeg | Self::Png)
     }
 
+    /// Whether animated sources can stay animated in it.
+    #[must_use]
+    pub const fn can_be_animated(self) -> bool {
+        match self {
+            Self::Avif | Self::Webp | Self::Png => true,
+            Self::Jpeg => false,
+        }
+    }
+
     /// The largest width or height in pixels that the format can hold.
     #[must_use]
     pub const fn max_side(self) -> u32 {

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tintype_model::{Dimensions, Format, ImageInfo, Limits, Quality, Recipe, Rendered, RenderedFile};
+use tintype_model::{
+    Dimensions, Encoding, Format, ImageInfo, Limits, Quality, Recipe, Rendered, RenderedFile,
+};
 
 use crate::error::EncodeError;
 use crate::geometry::Plan;
@@ -12,7 +14,9 @@ use crate::header::Header;
 use crate::miniature::Miniature;
 use crate::picture::Picture;
 use crate::quality::{self, Content, LazyYardstick, Made, Wanted};
-use crate::{ENGINE, Error, appearance, attention, color, decode, encode, header, parallel, quietly, resize};
+use crate::{
+    ENGINE, Error, animation, appearance, attention, color, decode, encode, header, parallel, quietly, resize,
+};
 
 /// Tells the CPU time of the calling thread; this crate reads no clock of its own.
 pub type Clock<'a> = dyn Fn() -> Option<Duration> + Sync + 'a;
@@ -48,11 +52,17 @@ pub fn render_timed(
     let size = picture.size;
     let recipe = attention::resolve(size, &small, recipe);
     let recipe = recipe.as_ref();
-    let works = plan(size, recipe);
+    let works = plan(size, recipe, &header);
+    let (moving, works): (Vec<_>, Vec<_>) = works.into_iter().partition(|work| work.moves);
     let scaled = scale(picture, recipe, &works, threads)?;
     let kept = kept(&works, &scaled);
-    let mut files = encode_all(recipe, content, &works, scaled, threads, clock)?;
-    for variant in &recipe.variants {
+    let stills = encode_all(recipe, content, &works, scaled, threads, clock)?;
+    let (places, mut files): (Vec<_>, Vec<_>) = stills.into_iter().unzip();
+    for (index, variant) in recipe.variants.iter().enumerate() {
+        // One frame and many of them say nothing of each other's size.
+        if moving.iter().any(|work| work.serves(index)) {
+            continue;
+        }
         let Some(files) = of_variant(&mut files, &variant.name) else {
             continue;
         };
@@ -65,13 +75,23 @@ pub fn render_timed(
             }
         })?;
     }
+    let mut files: Vec<_> = places.into_iter().zip(files).collect();
+    let animated = animation::encode_all(source, &header, recipe, &moving, threads)?;
+    for (work, file) in moving.iter().zip(animated) {
+        let encoding = Encoding {
+            frames: (file.frames > 1).then_some(file.frames),
+            ..Encoding::default()
+        };
+        files.extend(work.files(recipe, work.plan.canvas, &file.bytes.into(), &encoding, None));
+    }
+    files.sort_by_key(|(place, _)| *place);
     Ok(Rendered {
         image: ImageInfo {
             appearance,
             ..header.info()
         },
         engine: ENGINE.to_owned(),
-        files,
+        files: files.into_iter().map(|(_, file)| file).collect(),
     })
 }
 
@@ -101,8 +121,8 @@ fn scale_again(
     threads: usize,
     plan: &Plan,
 ) -> Result<Arc<Picture>, Error> {
-    let (_, picture) = open(source, limits, threads)?;
-    let mut works = self::plan(picture.size, recipe);
+    let (header, picture) = open(source, limits, threads)?;
+    let mut works = self::plan(picture.size, recipe, &header);
     works.retain(|work| work.plan == *plan);
     works.truncate(1);
     let scaled = scale(picture, recipe, &works, threads)?;
@@ -128,10 +148,12 @@ fn wanted(recipe: &Recipe, content: Content, format: Format, quality: Quality) -
 }
 
 /// One file to encode, and the renditions that it serves: variants that come out alike are encoded once.
-struct Work {
-    plan: Plan,
-    format: Format,
-    quality: Quality,
+pub(crate) struct Work {
+    pub(crate) plan: Plan,
+    pub(crate) format: Format,
+    pub(crate) quality: Quality,
+    /// Whether it is animated.
+    moves: bool,
     /// Index in `Recipe::variants`, and where the rendition goes in the result.
     serves: Vec<(usize, usize)>,
 }
@@ -140,25 +162,54 @@ impl Work {
     fn cost(&self) -> u64 {
         encode::cost(self.format, self.plan.canvas.pixels())
     }
+
+    /// Whether the variant of that number is among those that it serves.
+    fn serves(&self, variant: usize) -> bool {
+        self.serves.iter().any(|&(index, _)| index == variant)
+    }
+
+    /// The renditions that it serves, each with its place in the result.
+    fn files(
+        &self,
+        recipe: &Recipe,
+        dimensions: Dimensions,
+        bytes: &Bytes,
+        encoding: &Encoding,
+        cpu: Option<Duration>,
+    ) -> impl Iterator<Item = (usize, RenderedFile)> {
+        self.serves.iter().map(move |&(index, place)| {
+            let file = RenderedFile {
+                variant: recipe.variants[index].name.clone(),
+                format: self.format,
+                dimensions,
+                bytes: bytes.clone(),
+                encoding: encoding.clone(),
+                cpu,
+            };
+            (place, file)
+        })
+    }
 }
 
 /// All files of the recipe, the most expensive first.
-fn plan(source: Dimensions, recipe: &Recipe) -> Vec<Work> {
+fn plan(source: Dimensions, recipe: &Recipe, header: &Header) -> Vec<Work> {
     let mut works: Vec<Work> = Vec::new();
     let mut place = 0;
     for (index, variant) in recipe.variants.iter().enumerate() {
         let plan = Plan::new(source, variant);
         for &format in &variant.formats {
             let quality = variant.quality(format);
-            let same = works
-                .iter_mut()
-                .find(|work| work.plan == plan && work.format == format && work.quality == quality);
+            let moves = animation::moves(header, variant, format, &plan);
+            let same = works.iter_mut().find(|work| {
+                work.plan == plan && work.format == format && work.quality == quality && work.moves == moves
+            });
             match same {
                 Some(work) => work.serves.push((index, place)),
                 None => works.push(Work {
                     plan,
                     format,
                     quality,
+                    moves,
                     serves: vec![(index, place)],
                 }),
             }
@@ -207,7 +258,7 @@ fn scale(
         .collect())
 }
 
-fn failure(recipe: &Recipe, work: &Work, source: EncodeError) -> Error {
+pub(crate) fn failure(recipe: &Recipe, work: &Work, source: EncodeError) -> Error {
     let variant = work
         .serves
         .first()
@@ -265,7 +316,7 @@ fn encode_all(
     pictures: Vec<Arc<Picture>>,
     threads: usize,
     clock: &Clock<'_>,
-) -> Result<Vec<RenderedFile>, Error> {
+) -> Result<Vec<(usize, RenderedFile)>, Error> {
     let results = Mutex::new(Vec::with_capacity(works.len()));
     parallel::for_each(threads, batches(works, pictures), |batch| {
         for job in batch {
@@ -286,21 +337,8 @@ fn encode_all(
     for (number, dimensions, encoded, cpu) in results {
         let work = &works[number];
         let Made { bytes, encoding } = encoded.map_err(|error| failure(recipe, work, error))?;
-        let bytes = Bytes::from(bytes);
-        for &(index, place) in &work.serves {
-            files.push((
-                place,
-                RenderedFile {
-                    variant: recipe.variants[index].name.clone(),
-                    format: work.format,
-                    dimensions,
-                    bytes: bytes.clone(),
-                    encoding: encoding.clone(),
-                    cpu,
-                },
-            ));
-        }
+        files.extend(work.files(recipe, dimensions, &bytes.into(), &encoding, cpu));
     }
     files.sort_by_key(|(place, _)| *place);
-    Ok(files.into_iter().map(|(_, file)| file).collect())
+    Ok(files)
 }

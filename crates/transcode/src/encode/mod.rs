@@ -1,11 +1,18 @@
 //! Pixels that we made to rendition bytes. Each encoder takes one picture and one quality, and gives one file that
 //! carries pixels only: no EXIF, no profile, no comment. sRGB is what an untagged file means.
 
+mod apng;
 mod avif;
+mod avif_animation;
+mod avif_sequence;
+mod boxes;
 mod jpeg;
+mod obu;
 mod planes;
 mod png;
+pub(crate) mod sequence;
 mod webp;
+mod webp_animation;
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod alpha;
+mod animation;
+mod animation_limits;
 mod colours;
 mod container;
 mod corpus;
@@ -15,6 +17,7 @@ mod hostile_heif;
 mod ico;
 mod judge;
 mod jxl;
+mod moving;
 mod numbers;
 mod quality;
 mod renditions;
