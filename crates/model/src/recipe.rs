@@ -59,6 +59,7 @@ pub struct Variant {
     /// become stills.
     ///
     /// Default: `true`
+    #[serde(skip_serializing_if = "is_animated")]
     pub animation: bool,
 }
 
@@ -206,6 +207,11 @@ pub enum RecipeError {
 
 fn default_formats() -> Vec<Format> {
     vec![Format::Avif, Format::Webp, Format::Jpeg]
+}
+
+/// What is usual is not written, so that recipes keep their hash.
+const fn is_animated(animation: &bool) -> bool {
+    *animation
 }
 
 const fn default_animation() -> bool {

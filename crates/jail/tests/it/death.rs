@@ -167,7 +167,7 @@ async fn wherever_memory_runs_out_the_source_is_rejected() {
     let source = png(2000, 1500, [200, 100, 50]);
     let mut outcomes = Vec::new();
     // From too little for the decoder to enough for everything.
-    for mebibytes in (10..=130).step_by(10) {
+    for mebibytes in (10..=200).step_by(10) {
         let mut config = config();
         config.memory_bytes = mebibytes << 20;
         let jail = Jail::new(config);
