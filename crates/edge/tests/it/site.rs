@@ -15,9 +15,9 @@ use tintype_edge::{
 };
 use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
 use tintype_model::{
-    Appearance, Capture, Dimensions, Encoding, Failure, Format, ImageInfo, Location, MetadataStore, ObjectKey,
-    ObjectStore, Order, PutOptions, PutRecord, Recipe, Record, Rejection, RejectionCode, Rendition, Rgb,
-    Sequencer, SourceInfo, Status, StoreError, UnixMillis, Version,
+    Appearance, Capture, Dimensions, Encoding, Failure, Format, ImageInfo, Location, MetadataStore,
+    ObjectKey, ObjectStore, Order, PutOptions, PutRecord, Recipe, Record, Rejection, RejectionCode,
+    Rendition, Rgb, Sequencer, SourceInfo, Status, StoreError, UnixMillis, Version,
 };
 use tower::ServiceExt;
 

@@ -7,7 +7,7 @@ use tintype_model::{Format, Limits, Recipe, RejectionCode};
 use tintype_transcode::{Error, probe, render};
 
 use crate::fixtures::full_size;
-use crate::judge::{same_facts, decoded, jpeg, psnr, rendered};
+use crate::judge::{decoded, jpeg, psnr, rendered, same_facts};
 
 /// No file of the corpus may take longer than this on a busy machine, decoded or refused.
 const TIME_LIMIT: Duration = Duration::from_secs(10);

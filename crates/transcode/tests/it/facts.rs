@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tintype_model::{Appearance, Format, ImageInfo, Limits, Rgb};
 use tintype_transcode::{location, probe};
 
-use crate::fixtures::{Jpeg, Tag, camera, full_size, one, photo, png, rgb_png, rgba_png, directory, webp};
+use crate::fixtures::{Jpeg, Tag, camera, directory, full_size, one, photo, png, rgb_png, rgba_png, webp};
 use crate::judge::{decoded, rendered};
 
 const CANARY: &[u8] = b"51.477811";

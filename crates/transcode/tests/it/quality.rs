@@ -252,7 +252,12 @@ fn a_newer_format_is_not_larger_or_says_why() {
             }
             let rendered = rendered(&rgb_png(200, 150, &pixels), &recipe);
             for (age, newer) in rendered.files.iter().enumerate() {
-                all.push_str(&format!("{name} {:?} {} {:?}\n", newer.format, newer.bytes.len(), newer.encoding));
+                all.push_str(&format!(
+                    "{name} {:?} {} {:?}\n",
+                    newer.format,
+                    newer.bytes.len(),
+                    newer.encoding
+                ));
                 let asked = recipe.variants[0].quality(newer.format);
                 for older in &rendered.files[age + 1..] {
                     if newer.bytes.len() <= older.bytes.len() {
