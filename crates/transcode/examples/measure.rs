@@ -211,6 +211,11 @@ fn weights(from: usize, to: usize, kernel: Kernel) -> Vec<(usize, Vec<f64>)> {
         .map(|at| {
             let centre = (at as f64 + 0.5) * ratio;
             let (left, right) = ((centre - reach).max(0.0), (centre + reach).min(from as f64));
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "both are from 0 to the length of a side"
+            )]
             let (first, last) = (left.floor() as usize, (right.ceil() as usize).min(from));
             let mut shares: Vec<f64> = (first..last)
                 .map(|sample| match kernel {

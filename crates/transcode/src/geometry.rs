@@ -83,7 +83,7 @@ impl Plan {
 
     /// The same rendition made from the pixels of `larger` instead of the source, if that looks the same: they show
     /// the same part without padding, and a ratio is left at which the second filter hides what the first one did.
-    pub(crate) fn from_scaled(&self, larger: &Self) -> Option<Self> {
+    pub(crate) fn made_from(&self, larger: &Self) -> Option<Self> {
         let scaled = larger.scaled;
         let leaves_enough = scaled.width >= LEAST_RATIO * self.scaled.width
             && scaled.height >= LEAST_RATIO * self.scaled.height;
@@ -296,7 +296,7 @@ mod tests {
     fn a_rendition_is_made_from_a_larger_one_that_shows_the_same_with_enough_to_spare() {
         let source = (4080, 3072);
         let medium = plan(source, Fit::Inside, (800, 600));
-        let from = |small: Plan| small.from_scaled(&medium).map(|plan| (plan.crop, plan.scaled));
+        let from = |small: Plan| small.made_from(&medium).map(|plan| (plan.crop, plan.scaled));
         let thumbnail = plan(source, Fit::Inside, (300, 300));
         let whole = Crop {
             left: 0.0,
@@ -308,7 +308,7 @@ mod tests {
         assert_eq!(from(plan(source, Fit::Inside, (500, 500))), None);
         assert_eq!(from(plan(source, Fit::Cover, (100, 100))), None);
         let padded = plan(source, Fit::Contain, (800, 800));
-        assert_eq!(thumbnail.from_scaled(&padded), None);
+        assert_eq!(thumbnail.made_from(&padded), None);
     }
 
     fn side() -> impl Strategy<Value = u32> {

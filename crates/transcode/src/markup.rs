@@ -1,5 +1,5 @@
 //! As much XML as it takes to tell SVG from other text, and to refuse what is dangerous to parse.
-#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use std::borrow::Cow;
 

@@ -243,7 +243,7 @@ fn scale(
             let nearest = done
                 .iter()
                 .rev()
-                .find_map(|(plan, pixels)| Some((pixels, work.plan.from_scaled(plan)?)));
+                .find_map(|(plan, pixels)| Some((pixels, work.plan.made_from(plan)?)));
             let (from, plan) = nearest.unwrap_or((&source, work.plan));
             let shown = resize::resize(from, &plan, threads).map_err(failed)?;
             Arc::new(shown.padded(work.plan.canvas, recipe.background))

@@ -72,7 +72,7 @@ fn json_bytes(value: &impl Serialize) -> usize {
 }
 
 /// A digest as records have it.
-fn digest(sha256: String) -> Result<String> {
+fn digest(sha256: &str) -> Result<String> {
     if sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         Ok(sha256.to_ascii_lowercase())
     } else {
@@ -105,7 +105,7 @@ pub(super) async fn list_images(
     let filter = RecordFilter {
         prefix: query.prefix,
         status: query.status.map(|status| status.name().to_owned()),
-        sha256: query.sha256.map(digest).transpose()?,
+        sha256: query.sha256.as_deref().map(digest).transpose()?,
     };
     let page = state
         .edge

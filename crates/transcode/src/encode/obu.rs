@@ -1,5 +1,5 @@
 //! What a container has to know of an AV1 bitstream (AV1 bitstream and decoding process specification, section 5).
-#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 const SEQUENCE_HEADER: u8 = 1;
 const TEMPORAL_DELIMITER: u8 = 2;

@@ -154,7 +154,7 @@ impl Planes {
         let stride = self.width.div_ceil(2) as usize;
         let last = plane.len() / stride.max(1);
         let near = |at: usize, count: usize| {
-            let other = if at % 2 == 0 {
+            let other = if at.is_multiple_of(2) {
                 (at / 2).saturating_sub(1)
             } else {
                 (at / 2 + 1).min(count - 1)

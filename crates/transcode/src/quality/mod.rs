@@ -104,7 +104,7 @@ pub(crate) fn make(
             });
         }
         Quality::Fixed(quality) => fixed(wanted, quality, picture, yardstick)?,
-        Quality::Auto { target } => automatic(wanted, target.into(), picture, yardstick)?,
+        Quality::Auto { target } => automatic(wanted, target.into(), &picture, yardstick)?,
     };
     let misses = match (wanted.quality, lossy.encoding.score) {
         (Quality::Auto { target }, Some(score)) => !search::reaches(score.into(), target.into()),
@@ -167,10 +167,10 @@ fn fixed(
 fn automatic(
     wanted: &Wanted,
     target: f64,
-    picture: Arc<Picture>,
+    picture: &Arc<Picture>,
     yardstick: &LazyYardstick,
 ) -> Result<Made, EncodeError> {
-    let yardstick = yardstick.get(&picture, wanted.background);
+    let yardstick = yardstick.get(picture, wanted.background);
     let encode = |picture: &Arc<Picture>, quality: u8| {
         let settings = wanted.settings(quality, yardstick.pixels());
         encode::encode_and_show(Arc::clone(picture), wanted.format, &settings, wanted.background)
@@ -184,7 +184,7 @@ fn automatic(
         return Ok(chosen(found.made, found.quality, found.score));
     }
     let whole = |quality: u8| -> Result<(Encoded, f64), EncodeError> {
-        let encoded = encode(&picture, quality)?;
+        let encoded = encode(picture, quality)?;
         let score = yardstick.score_whole(wanted.format, &encoded)?;
         Ok((encoded, score))
     };

@@ -152,6 +152,7 @@ fn frames_leave_as_browsers_make_them_leave() {
             ],
         )
     };
+    #[expect(clippy::type_complexity, reason = "a table is read as it is")]
     let kinds: [(&str, fn(&Scene) -> Vec<u8>); 3] = [
         ("APNG", |scene| scene.apng(None)),
         ("WebP", |scene| scene.webp(&[])),

@@ -158,6 +158,7 @@ pub(crate) fn directory(base: usize, tags: &[Tag]) -> Vec<u8> {
 }
 
 /// What a camera writes: maker, model and orientation, then the details and the place.
+#[expect(clippy::needless_pass_by_value, reason = "nobody needs the list afterwards")]
 pub(crate) fn camera(time: &[u8], offset: &[u8], place: Vec<Tag>) -> Vec<u8> {
     let details = [
         Tag::ascii(0x9003, time),

@@ -8,6 +8,7 @@ use crate::fixtures::full_size;
 use crate::judge::{decoded, rendered};
 
 /// Size, and the mean colours of three by three parts, in rows; in sRGB by LittleCMS, on white.
+#[expect(clippy::type_complexity, reason = "a table is read as it is")]
 const LIBHEIF: [(&str, (u32, u32), [[u8; 3]; 9]); 6] = [
     (
         "alpha.heic",

@@ -225,6 +225,7 @@ mod tests {
 
     #[test]
     fn depth_and_colour_are_read_in_every_profile() {
+        #[expect(clippy::type_complexity, reason = "a table is read as it is")]
         let cases: [(u32, &[(u32, u32)], u8, Chroma); 7] = [
             (0, &[(0, 1), (0, 1), (0, 1), (1, 1), (0, 2)], 8, Chroma::Quarter),
             (0, &[(1, 1), (1, 1), (0, 1), (1, 1)], 10, Chroma::None),

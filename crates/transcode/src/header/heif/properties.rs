@@ -75,14 +75,13 @@ impl<'a> Properties<'a> {
             }
             b"clli" => self.peak = Some(reader.be16().ok_or_else(cut)?).filter(|&peak| peak > 0),
             b"a1op" => self.operating_point = reader.u8().ok_or_else(cut)?,
-            b"lsel" => {
-                // 0xFFFF: whatever the decoder shows when nothing is chosen.
-                if reader.be16().ok_or_else(cut)? != 0xFFFF {
-                    return Err(Error::unsupported(
-                        "single layers of a layered picture are not read",
-                    ));
-                }
+            // 0xFFFF: whatever the decoder shows when nothing is chosen.
+            b"lsel" if reader.be16().ok_or_else(cut)? != 0xFFFF => {
+                return Err(Error::unsupported(
+                    "single layers of a layered picture are not read",
+                ));
             }
+            b"lsel" => {}
             b"pixi" | b"pasp" | b"a1lx" | b"mdcv" | b"cclv" | b"amve" | b"rloc" | b"udes" | b"altt"
             | b"ster" | b"ndwt" => {}
             _ if is_essential => {

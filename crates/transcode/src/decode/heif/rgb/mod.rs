@@ -249,7 +249,7 @@ impl<'a, T: Sample> Job<'a, T> {
         let color = self.how.chroma.size(self.size);
         let (width, height) = (color.width as usize, color.height as usize);
         let (near, far) = match self.how.chroma {
-            Chroma::Quarter if row % 2 == 0 => (row / 2, (row / 2).saturating_sub(1)),
+            Chroma::Quarter if row.is_multiple_of(2) => (row / 2, (row / 2).saturating_sub(1)),
             Chroma::Quarter => (row / 2, (row / 2 + 1).min(height - 1)),
             _ => (row, row),
         };
