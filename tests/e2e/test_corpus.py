@@ -39,18 +39,20 @@ quality = { jpeg = 85 }
 
 # Lowest peak signal-to-noise ratio, in dB, of a rendition against Pillow's own decode, conversion to sRGB and Lanczos
 # resize. PNG is lossless, so what is lost there is the difference of two decoders, colour engines and resizers.
-BOUND = {"png": 38.0, "jpg": 27.0, "webp": 29.0, "avif": 29.0}
+# AVIF is made with quantization matrices, which give up what the eye sees least and this ratio counts in full.
+BOUND = {"png": 38.0, "jpg": 27.0, "webp": 29.0, "avif": 26.5}
 
 # Files that cannot reach these bounds, and why.
 EXCEPTIONS = {
     # Saturated colours on 16x12 pixels, of which the lossy formats keep the colour of every second one.
-    "bmp/libvips_small.bmp": {"jpg": 21.0, "webp": 23.0, "avif": 23.0},
+    "bmp/libvips_small.bmp": {"jpg": 21.0, "webp": 23.0, "avif": 22.0},
     # Black and white noise: every bit of it is high frequency. Where it is resized, Lanczos overshoots everywhere, and
     # resizers clip that at different moments.
     "bmp/mono1.bmp": {"jpg": 25.0},
     "png/grey1bit.png": {"png": 25.0, "jpg": 22.0, "webp": 24.0, "avif": 24.0},
     # PQ of saturated colours, of which Pillow gives 8 bits.
     "avif/colors_hdr_rec2020.avif": {"png": 31.0, "jpg": 26.0, "webp": 26.0, "avif": 26.0},
+    "tiff/g4_fax.tif": {"png": 25.0, "jpg": 24.0, "webp": 24.0, "avif": 24.0},
     # Coloured noise.
     "webp/random_lossy_animated.webp": {"jpg": 24.0},
 }

@@ -13,6 +13,7 @@ mod exif;
 mod gamma;
 mod geometry;
 mod header;
+mod hypot;
 mod markup;
 mod miniature;
 mod orient;

@@ -215,11 +215,7 @@ impl Effort {
 
 /// How long a path is at most: curves are as long as the lines between their points, or shorter.
 fn length(path: &Path) -> f64 {
-    // Not `hypot`: glibc's newest one is younger than that of Amazon Linux 2023.
-    let distance = |a: Point, b: Point| {
-        let (x, y) = (f64::from(b.x - a.x), f64::from(b.y - a.y));
-        (x * x + y * y).sqrt()
-    };
+    let distance = |a: Point, b: Point| f64::from((b.x - a.x).hypot(b.y - a.y));
     let (mut total, mut at, mut start) = (0.0, Point::zero(), Point::zero());
     for segment in path.data().segments() {
         match segment {
