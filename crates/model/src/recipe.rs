@@ -4,7 +4,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::Format;
+use crate::{Color, Format};
 
 /// The variants that every image gets, with their sizes, fits, formats and qualities.
 ///
@@ -39,6 +39,11 @@ pub struct Variant {
     /// Default: `inside`
     #[serde(default)]
     pub fit: Fit,
+    /// Which colours it may have.
+    ///
+    /// Default: `srgb`
+    #[serde(default, skip_serializing_if = "Color::is_default")]
+    pub color: Color,
     /// The formats, each at most once, JPEG or PNG among them.
     ///
     /// Default: AVIF, WebP, JPEG
@@ -65,11 +70,13 @@ pub enum Fit {
 }
 
 /// How an encoder trades bytes for fidelity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quality {
     /// The encoder's own scale, 1 (worst) to 100 (best). PNG is lossless and ignores it.
     Fixed(u8),
+    /// Every pixel as it is; for JPEG XL, WebP and PNG. The JPEG XL of a JPEG source that is neither scaled nor
+    /// converted holds the JPEG's own coefficients. Written `"lossless"`.
+    Lossless,
 }
 
 impl Quality {
@@ -78,11 +85,24 @@ impl Quality {
     pub const fn default_for(format: Format) -> Self {
         match format {
             Format::Avif => Self::Fixed(65),
+            Format::Jxl => Self::Fixed(85),
             Format::Webp | Format::Jpeg => Self::Fixed(80),
             Format::Png => Self::Fixed(100),
         }
     }
 }
+
+impl Serialize for Quality {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Fixed(quality) => serializer.serialize_u8(*quality),
+            Self::Lossless => serializer.serialize_str(LOSSLESS),
+        }
+    }
+}
+
+/// How [`Quality::Lossless`] is written.
+const LOSSLESS: &str = "lossless";
 
 impl<'de> Deserialize<'de> for Quality {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -90,7 +110,7 @@ impl<'de> Deserialize<'de> for Quality {
         impl serde::de::Visitor<'_> for QualityVisitor {
             type Value = Quality;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a quality from 1 to 100 (\"auto\" is not available yet)")
+                f.write_str("a quality from 1 to 100 or \"lossless\" (\"auto\" is not available yet)")
             }
             fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Quality, E> {
                 let unexpected = || E::invalid_value(serde::de::Unexpected::Unsigned(number), &self);
@@ -99,6 +119,12 @@ impl<'de> Deserialize<'de> for Quality {
             fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Quality, E> {
                 let unexpected = || E::invalid_value(serde::de::Unexpected::Signed(number), &self);
                 u8::try_from(number).map(Quality::Fixed).map_err(|_| unexpected())
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Quality, E> {
+                match text {
+                    LOSSLESS => Ok(Quality::Lossless),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
+                }
             }
         }
         deserializer.deserialize_any(QualityVisitor)
@@ -178,6 +204,11 @@ pub enum RecipeError {
     /// The quality is outside the scale.
     #[error("variant {0:?}: quality of \"{1}\" is {2}, it must be 1 to 100")]
     QualityRange(String, &'static str, u8),
+    /// The format always loses something.
+    #[error(
+        "variant {0:?}: quality of \"{1}\" is \"lossless\", which only \"jxl\", \"webp\" and \"png\" can be"
+    )]
+    NeverLossless(String, &'static str),
     /// A quality is given for a format that the variant does not have.
     #[error("variant {0:?}: quality names format \"{1}\", which is not among its formats")]
     QualityWithoutFormat(String, &'static str),
@@ -198,6 +229,7 @@ impl Default for Recipe {
             width: side.map(|(width, _)| width),
             height: side.map(|(_, height)| height),
             fit: Fit::Inside,
+            color: Color::Srgb,
             formats: default_formats(),
             quality: BTreeMap::new(),
         };
@@ -334,9 +366,14 @@ impl Variant {
         {
             return Err(RecipeError::FitNeedsBox(name(), fit));
         }
-        for (format, Quality::Fixed(quality)) in &self.quality {
-            if !(1..=100).contains(quality) {
-                return Err(RecipeError::QualityRange(name(), format.name(), *quality));
+        for (format, quality) in &self.quality {
+            match *quality {
+                Quality::Fixed(1..=100) => {}
+                Quality::Fixed(quality) => {
+                    return Err(RecipeError::QualityRange(name(), format.name(), quality));
+                }
+                Quality::Lossless if format.can_be_lossless() => {}
+                Quality::Lossless => return Err(RecipeError::NeverLossless(name(), format.name())),
             }
             if !formats.contains(format) {
                 return Err(RecipeError::QualityWithoutFormat(name(), format.name()));
@@ -409,6 +446,28 @@ mod tests {
             }),
             Err(RecipeError::QualityWithoutFormat(..))
         ));
+    }
+
+    #[test]
+    fn lossless_is_for_formats_that_can_be() {
+        for format in Format::ALL {
+            let result = one(|variant| {
+                variant.formats = vec![Format::Png, Format::Jpeg];
+                variant.formats.retain(|other| *other != format);
+                variant.formats.push(format);
+                variant.quality.insert(format, Quality::Lossless);
+            });
+            let never = matches!(format, Format::Avif | Format::Jpeg);
+            assert_eq!(
+                matches!(result, Err(RecipeError::NeverLossless(..))),
+                never,
+                "{result:?}"
+            );
+        }
+        assert_eq!(serde_json::to_string(&Quality::Lossless).unwrap(), "\"lossless\"");
+        let read = serde_json::from_str::<Quality>;
+        assert_eq!(read("\"lossless\"").unwrap(), Quality::Lossless);
+        assert!(read("\"best\"").is_err());
     }
 
     #[test]

@@ -4,11 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tintype_model::{Dimensions, Encoding, Format, Limits, Quality, Recipe, Rendered, RenderedFile, Variant};
+use tintype_model::{Color, Dimensions, Encoding, Format, Limits, Quality, Recipe, Rendered, RenderedFile};
 
+use crate::color::Profile;
+use crate::encode::Original;
 use crate::error::EncodeError;
 use crate::geometry::Plan;
-use crate::picture::Picture;
+use crate::header::Header;
+use crate::picture::{Picture, Samples};
+use crate::space::Space;
 use crate::{ENGINE, Error, color, decode, encode, header, parallel, resize};
 
 /// Tells the CPU time of the calling thread; this crate reads no clock of its own.
@@ -40,11 +44,13 @@ pub fn render_timed(
     let threads = threads.max(1);
     let header = header::read(source, limits)?;
     let samples = decode::decode(source, &header)?;
-    let picture = color::to_srgb(samples, header.profile.as_ref(), threads);
-    let picture = header.orientation.apply(picture, threads).without_idle_alpha();
-    let works = plan(picture.size, recipe);
-    let scaled = scale(picture, recipe, &works, threads)?;
-    let files = encode_all(recipe, &works, scaled, threads, clock)?;
+    let is_wide = header.profile.as_ref().is_some_and(Profile::is_wide);
+    let size = header.orientation.apply_to_size(samples.size);
+    let works = plan(size, recipe, is_wide);
+    let pictures = pictures(samples, &header, &works, threads);
+    let scaled = scale(pictures, recipe, &works, threads)?;
+    let original = Original::of(source, &header).map(|original| (original, size));
+    let files = encode_all(recipe, &works, scaled, original, threads, clock)?;
     Ok(Rendered {
         image: header.info(),
         engine: ENGINE.to_owned(),
@@ -52,11 +58,29 @@ pub fn render_timed(
     })
 }
 
+/// The source in each colour space that is needed, upright.
+fn pictures(samples: Samples, header: &Header, works: &[Work], threads: usize) -> Vec<Picture> {
+    let convert = |samples, space| {
+        let picture = color::convert(samples, header.profile.as_ref(), space, threads);
+        header.orientation.apply(picture, threads).without_idle_alpha()
+    };
+    let needs = |space| works.iter().any(|work| work.space == space);
+    match (needs(Space::Srgb), needs(Space::DisplayP3)) {
+        (true, true) => vec![
+            convert(samples.clone(), Space::DisplayP3),
+            convert(samples, Space::Srgb),
+        ],
+        (false, true) => vec![convert(samples, Space::DisplayP3)],
+        (_, false) => vec![convert(samples, Space::Srgb)],
+    }
+}
+
 /// One file to encode, and the renditions that it serves: variants that come out alike are encoded once.
 struct Work {
     plan: Plan,
+    space: Space,
     format: Format,
-    quality: u8,
+    quality: Quality,
     /// Index in `Recipe::variants`, and where the rendition goes in the result.
     serves: Vec<(usize, usize)>,
 }
@@ -65,23 +89,33 @@ impl Work {
     fn cost(&self) -> u64 {
         encode::cost(self.format, self.plan.canvas.pixels())
     }
+
+    /// Whether the coefficients of a JPEG source of that size can serve instead of its pixels.
+    fn takes_coefficients(&self, source: Dimensions) -> bool {
+        self.format == Format::Jxl && self.quality == Quality::Lossless && self.plan.is_whole_source(source)
+    }
 }
 
-/// All files of the recipe, the most expensive first.
-fn plan(source: Dimensions, recipe: &Recipe) -> Vec<Work> {
+/// All files of the recipe, the most expensive first. `is_wide` says that the source has colours outside sRGB.
+fn plan(source: Dimensions, recipe: &Recipe, is_wide: bool) -> Vec<Work> {
     let mut works: Vec<Work> = Vec::new();
     let mut place = 0;
     for (index, variant) in recipe.variants.iter().enumerate() {
         let plan = Plan::new(source, variant);
+        let space = match variant.color {
+            Color::Keep if is_wide => Space::DisplayP3,
+            Color::Keep | Color::Srgb => Space::Srgb,
+        };
         for &format in &variant.formats {
-            let quality = quality(variant, format);
-            let same = works
-                .iter_mut()
-                .find(|work| work.plan == plan && work.format == format && work.quality == quality);
+            let quality = variant.quality(format);
+            let same = works.iter_mut().find(|work| {
+                (&work.plan, work.space, work.format, work.quality) == (&plan, space, format, quality)
+            });
             match same {
                 Some(work) => work.serves.push((index, place)),
                 None => works.push(Work {
                     plan,
+                    space,
                     format,
                     quality,
                     serves: vec![(index, place)],
@@ -94,39 +128,41 @@ fn plan(source: Dimensions, recipe: &Recipe) -> Vec<Work> {
     works
 }
 
-fn quality(variant: &Variant, format: Format) -> u8 {
-    match variant.quality(format) {
-        Quality::Fixed(quality) => quality,
-    }
-}
-
-/// The pixels of each plan; the source's own are shared, not copied.
+/// The pixels of each work; the source's own are shared, not copied.
 fn scale(
-    picture: Picture,
+    pictures: Vec<Picture>,
     recipe: &Recipe,
     works: &[Work],
     threads: usize,
 ) -> Result<Vec<Arc<Picture>>, Error> {
-    let source = Arc::new(picture);
-    let mut done: Vec<(Plan, Arc<Picture>)> = Vec::new();
-    for work in works {
-        if done.iter().any(|(plan, _)| *plan == work.plan) {
-            continue;
+    let mut done: Vec<(Space, Plan, Arc<Picture>)> = Vec::new();
+    for picture in pictures {
+        let (space, source) = (picture.space, Arc::new(picture));
+        for work in works.iter().filter(|work| work.space == space) {
+            if done
+                .iter()
+                .any(|(space, plan, _)| (*space, plan) == (work.space, &work.plan))
+            {
+                continue;
+            }
+            let pixels = if work.plan.is_whole_source(source.size) {
+                Arc::clone(&source)
+            } else {
+                let failed = |error| failure(recipe, work, error);
+                let shown = resize::resize(&source, &work.plan, threads).map_err(failed)?;
+                Arc::new(shown.padded(work.plan.canvas, space.express(recipe.background)))
+            };
+            done.push((space, work.plan, pixels));
         }
-        let pixels = if work.plan.is_whole_source(source.size) {
-            Arc::clone(&source)
-        } else {
-            let failed = |error| failure(recipe, work, error);
-            let shown = resize::resize(&source, &work.plan, threads).map_err(failed)?;
-            Arc::new(shown.padded(work.plan.canvas, recipe.background))
-        };
-        done.push((work.plan, pixels));
     }
-    drop(source);
+    let of = |work: &Work| {
+        done.iter()
+            .find(|(space, plan, _)| (*space, plan) == (work.space, &work.plan))
+    };
     Ok(works
         .iter()
-        .filter_map(|work| done.iter().find(|(plan, _)| *plan == work.plan))
-        .map(|(_, pixels)| Arc::clone(pixels))
+        .filter_map(of)
+        .map(|(.., pixels)| Arc::clone(pixels))
         .collect())
 }
 
@@ -174,6 +210,7 @@ fn encode_all(
     recipe: &Recipe,
     works: &[Work],
     pictures: Vec<Arc<Picture>>,
+    original: Option<(Original<'_>, Dimensions)>,
     threads: usize,
     clock: &Clock<'_>,
 ) -> Result<Vec<RenderedFile>, Error> {
@@ -182,7 +219,13 @@ fn encode_all(
         for job in batch {
             let (work, size) = (job.work, job.picture.size);
             let began = clock();
-            let encoded = encode::encode(job.picture, work.format, work.quality, recipe.background);
+            let repacked = original
+                .filter(|&(_, size)| work.takes_coefficients(size))
+                .and_then(|(original, _)| original.repack());
+            let encoded = match repacked {
+                Some(bytes) => Ok(bytes),
+                None => encode::encode(job.picture, work.format, work.quality, recipe.background),
+            };
             let cpu = clock().zip(began).map(|(now, began)| now.saturating_sub(began));
             results
                 .lock()

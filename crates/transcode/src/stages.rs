@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use tintype_model::{Dimensions, Format, Limits, Rgb, Variant};
+use tintype_model::{Dimensions, Format, Limits, Quality, Rgb, Variant};
 
 use crate::geometry::Plan;
 use crate::picture::Picture;
+use crate::space::Space;
 use crate::{EncodeError, Error, color, decode, encode, header, resize};
 
 /// 8-bit sRGB pixels, upright.
@@ -20,6 +21,7 @@ impl Pixels {
         let picture = Picture {
             size,
             has_alpha: false,
+            space: Space::Srgb,
             data,
         };
         (picture.data.len() == picture.width() * picture.height() * 3).then(|| Self(Arc::new(picture)))
@@ -69,6 +71,11 @@ impl Pixels {
     /// # Errors
     /// When the encoder fails.
     pub fn encode(&self, format: Format, quality: u8) -> Result<Vec<u8>, EncodeError> {
-        encode::encode(Arc::clone(&self.0), format, quality, Rgb::default())
+        encode::encode(
+            Arc::clone(&self.0),
+            format,
+            Quality::Fixed(quality),
+            Rgb::default(),
+        )
     }
 }

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 use futures::{StreamExt, stream};
 use indicatif::HumanBytes;
 use tintype_jail::Jail;
-use tintype_model::{Fit, Format, ImageInfo, Limits, Recipe, Renderer, Rgb, Variant};
+use tintype_model::{Color, Fit, Format, ImageInfo, Limits, Recipe, Renderer, Rgb, Variant};
 
 use super::{
     engine,
@@ -62,6 +62,7 @@ fn small_recipe() -> Recipe {
             width: Some(128),
             height: Some(128),
             fit: Fit::Inside,
+            color: Color::Srgb,
             formats: vec![Format::Jpeg],
             quality: BTreeMap::new(),
         }],

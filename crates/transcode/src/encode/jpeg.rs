@@ -1,17 +1,23 @@
 use std::borrow::Cow;
 
-use mozjpeg::{ColorSpace, Compress};
+use mozjpeg::{ColorSpace, Compress, Marker};
 use tintype_model::Rgb;
 
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
 /// Up to this many pixels mozjpeg's trellis quantization is used: 12 % fewer bytes at equal SSIMULACRA2 for ten times
-/// the time, which is still little. Larger pictures are encoded as libjpeg-turbo does.
+/// the time, which is still little. Larger pictures are encoded as libjpeg-turbo does, in one pass over the picture:
+/// progressive saved 1 % of an 8-megapixel photo at quality 75 for 2.7 times the time.
 const LARGE_PIXELS: u64 = 1_000_000;
 
+/// From this quality on colour is kept at full resolution. On two photos at 800 pixels, half of it needs 0 and 5 % fewer
+/// bytes at the SSIMULACRA2 score that it has at quality 90; at that of 95 it is 4 % fewer and 8 % more, and what full
+/// resolution has at 95 is out of its reach.
+const FULL_COLOR_QUALITY: u8 = 95;
+
 pub(super) fn encode(picture: &Picture, quality: u8, background: Rgb) -> Result<Vec<u8>, EncodeError> {
-    let pixels = flatten(picture, background);
+    let pixels = flatten(picture, picture.space.express(background));
     let mut jpeg = Compress::new(ColorSpace::JCS_RGB);
     jpeg.set_size(picture.width(), picture.height());
     if picture.size.pixels() > LARGE_PIXELS {
@@ -21,8 +27,13 @@ pub(super) fn encode(picture: &Picture, quality: u8, background: Rgb) -> Result<
     }
     jpeg.set_quality(quality.into());
     jpeg.set_optimize_coding(true);
-    jpeg.set_chroma_sampling_pixel_sizes((2, 2), (2, 2));
+    let side = if quality < FULL_COLOR_QUALITY { 2 } else { 1 };
+    jpeg.set_chroma_sampling_pixel_sizes((side, side), (side, side));
     let mut started = jpeg.start_compress(Vec::new())?;
+    if let Some(icc) = picture.space.icc() {
+        // The first of one part; mozjpeg's own function counts from zero, which no reader accepts.
+        started.write_marker(Marker::APP(2), &[b"ICC_PROFILE\0\x01\x01", &icc[..]].concat());
+    }
     started.write_scanlines(&pixels)?;
     Ok(started.finish()?)
 }
@@ -53,12 +64,33 @@ mod tests {
     use tintype_model::Dimensions;
 
     use super::*;
+    use crate::space::Space;
+
+    #[test]
+    fn colour_has_full_resolution_at_the_highest_qualities() {
+        let picture = Picture {
+            size: Dimensions {
+                width: 16,
+                height: 16,
+            },
+            has_alpha: false,
+            space: Space::Srgb,
+            data: vec![90; 16 * 16 * 3],
+        };
+        for (quality, luma) in [(80, 0x22), (94, 0x22), (95, 0x11), (100, 0x11)] {
+            let jpeg = encode(&picture, quality, Rgb::default()).unwrap();
+            let is_frame = |window: &&[u8]| matches!(window, [0xFF, 0xC0 | 0xC2, 0, 17, 8, ..]);
+            let frame = jpeg.windows(12).find(is_frame).unwrap();
+            assert_eq!(frame[11], luma, "quality {quality}");
+        }
+    }
 
     #[test]
     fn transparency_is_flattened_onto_the_background() {
         let picture = Picture {
             size: Dimensions { width: 3, height: 1 },
             has_alpha: true,
+            space: Space::Srgb,
             data: vec![255, 0, 0, 255, 255, 0, 0, 0, 255, 0, 0, 128],
         };
         let flat = flatten(&picture, Rgb([0, 0, 255]));

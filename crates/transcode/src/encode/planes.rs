@@ -161,11 +161,13 @@ mod tests {
     use tintype_model::Dimensions;
 
     use super::*;
+    use crate::space::Space;
 
     fn picture(width: u32, height: u32, data: Vec<u8>) -> Picture {
         Picture {
             size: Dimensions { width, height },
             has_alpha: true,
+            space: Space::Srgb,
             data,
         }
     }
@@ -197,6 +199,7 @@ mod tests {
         let both = Picture {
             size: Dimensions { width: 2, height: 1 },
             has_alpha: false,
+            space: Space::Srgb,
             data: vec![255, 255, 255, 0, 0, 0],
         };
         assert_eq!(Planes::new(&both, Range::Full).unwrap().y, [255, 0]);

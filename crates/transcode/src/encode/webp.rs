@@ -47,6 +47,20 @@ pub(super) fn encode(picture: Arc<Picture>, quality: u8) -> Result<Vec<u8>, Enco
     result
 }
 
+/// Every pixel as it is, the invisible ones too.
+pub(super) fn encode_lossless(picture: &Picture) -> Result<Vec<u8>, EncodeError> {
+    let color = if picture.has_alpha {
+        image_webp::ColorType::Rgba8
+    } else {
+        image_webp::ColorType::Rgb8
+    };
+    let mut file = Vec::new();
+    image_webp::WebPEncoder::new(&mut file)
+        .encode(&picture.data, picture.size.width, picture.size.height, color)
+        .map_err(|error| EncodeError::Pixels(error.to_string()))?;
+    Ok(file)
+}
+
 const PARTITION0_OVERFLOW: u32 = WebPEncodingError::VP8_ENC_ERROR_PARTITION0_OVERFLOW as u32;
 
 const fn failed(step: &'static str, code: u32) -> EncodeError {

@@ -11,5 +11,8 @@ mod heif;
 mod hostile;
 mod hostile_heif;
 mod judge;
+mod jxl_output;
+mod png_output;
 mod renditions;
 mod sources;
+mod wide_gamut;
