@@ -1,7 +1,7 @@
 # Every target sets up what it needs on a fresh Debian 12 machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench package image aws-demo aws-measure aws-test deploy undeploy aws-smoke
+.PHONY: help demo test check bench bench-sharp package image aws-demo aws-measure aws-test deploy undeploy aws-smoke
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -42,3 +42,6 @@ aws-test: ## package, then tests/aws: the shipped template and binaries in MiniS
 bench: ## how long each step of the engine takes, on a generated 12 MP picture (release build)
 	@scripts/setup build
 	cargo bench --package tintype-transcode --locked
+
+bench-sharp: ## Tintype against the reference sharp handler on the same files (PHOTOS=dir ROUNDS=5 WRITE=docs/performance.md)
+	@scripts/bench-sharp

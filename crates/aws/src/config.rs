@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
-use tintype_model::{Limits, Recipe, Rgb, Variant};
+use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
 
 /// Name of the configuration file in the package.
 pub const FILE_NAME: &str = "tintype.toml";
 
 /// What of the one-machine shape's file means something on AWS; the rest is the template's.
-const ALLOWED: &str = "on AWS the configuration has [[variant]], background, [limits] (max_bytes, max_pixels, \
-                       max_frames) and [render] (deadline_seconds); everything else is a parameter of the template";
+const ALLOWED: &str = "on AWS the configuration has [[variant]], background, scores, [limits] (max_bytes, max_pixels, \
+                       max_frames), [metadata] (gps) and [render] (deadline_seconds); everything else is a parameter of the template";
 
 /// Everything that can be configured. Every key has a default.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -22,11 +22,17 @@ pub struct Config {
     ///
     /// Default: `#ffffff`
     background: Rgb,
+    /// Whether the record tells the score of every rendition.
+    ///
+    /// Default: `false`; those whose quality is chosen by their score always tell it
+    scores: bool,
     /// The recipe; naming any variant replaces the default recipe.
     #[serde(rename = "variant")]
     variants: Option<Vec<Variant>>,
     /// What one source may cost.
     limits: Limits,
+    /// What records tell about sources.
+    metadata: MetadataPolicy,
     /// The process that renders.
     render: RenderConfig,
 }
@@ -102,6 +108,7 @@ impl Config {
                 .clone()
                 .unwrap_or_else(|| Recipe::default().variants),
             background: self.background,
+            scores: self.scores,
         }
     }
 
@@ -109,6 +116,12 @@ impl Config {
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// What records tell about sources.
+    #[must_use]
+    pub const fn metadata(&self) -> MetadataPolicy {
+        self.metadata
     }
 
     /// The time after which a rendering process is killed.

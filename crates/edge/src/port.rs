@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tintype_model::{ObjectKey, StoreError};
+use tintype_model::{Focus, ObjectKey, StoreError};
 use utoipa::ToSchema;
 
 /// Longest life of a presigned upload: what a function signs with on AWS ends as well.
@@ -45,6 +45,8 @@ pub struct UploadTerms<'a> {
     pub method: UploadMethod,
     /// The only media type that it can be sent with, in printable ASCII; none leaves a `PUT` any and a form none.
     pub content_type: Option<&'a str>,
+    /// Where the subject of the picture is; for a form only.
+    pub focus: Option<Focus>,
     /// The largest size of a form's file, in bytes; the smallest is 1.
     pub max_bytes: u64,
     /// How long it can be sent from now on, 1 second to [`MAX_UPLOAD_EXPIRY`].

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tintype_model::Focus;
 
 use crate::port::UploadTerms;
 
@@ -40,8 +41,8 @@ impl std::fmt::Debug for PolicySigner<'_> {
 
 /// A form that is complete but for its signature.
 ///
-/// Its policy allows one object of the terms' key, of 1 to `max_bytes` bytes and of the terms' media type, and no
-/// field that is not in the form: S3 refuses a form with a field that its policy does not name.
+/// Its policy allows one object of the terms' key, of 1 to `max_bytes` bytes, of the terms' media type and with their
+/// focal point, and no field that is not in the form: S3 refuses a form with a field that its policy does not name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostPolicy {
     fields: BTreeMap<String, String>,
@@ -82,6 +83,9 @@ impl PostPolicy {
         ]);
         if let Some(content_type) = terms.content_type {
             fields.insert("Content-Type".to_owned(), content_type.to_owned());
+        }
+        if let Some(focus) = terms.focus {
+            fields.insert(format!("x-amz-meta-{}", Focus::METADATA), focus.to_string());
         }
         if let Some(token) = signer.session_token {
             fields.insert("x-amz-security-token".to_owned(), token.to_owned());
@@ -140,7 +144,7 @@ mod tests {
     use super::*;
     use crate::port::UploadMethod;
     use std::time::{Duration, UNIX_EPOCH};
-    use tintype_model::ObjectKey;
+    use tintype_model::{Focus, ObjectKey};
 
     fn policy(
         key: &str,
@@ -153,6 +157,7 @@ mod tests {
             key: &key,
             method: UploadMethod::Post,
             content_type,
+            focus: session_token.map(|_| Focus { x: 3000, y: 7000 }),
             max_bytes: 1000,
             expires: Duration::from_secs(60),
         };
@@ -188,6 +193,7 @@ mod tests {
                     { "x-amz-algorithm": "AWS4-HMAC-SHA256" },
                     { "x-amz-credential": "AKID/20231114/eu-west-1/s3/aws4_request" },
                     { "x-amz-date": "20231114T221320Z" },
+                    { "x-amz-meta-focus": "0.3000,0.7000" },
                     { "x-amz-security-token": "token" },
                 ],
             })
@@ -209,7 +215,7 @@ mod tests {
     fn without_a_type_or_a_token_there_is_no_field_for_it() {
         let (document, _, policy) = policy("a", None, None);
         let fields = policy.into_fields(String::new());
-        for name in ["Content-Type", "x-amz-security-token"] {
+        for name in ["Content-Type", "x-amz-security-token", "x-amz-meta-focus"] {
             assert!(!fields.contains_key(name) && !document.contains(name), "{name}");
         }
     }

@@ -1,10 +1,11 @@
 //! What a worker's answer has to look like before anybody else sees it.
 
 use tintype_model::{
-    Dimensions, Encoding, Format, ImageInfo, Limits, Recipe, Rejection, RejectionCode, Variant,
+    Dimensions, Encoding, Format, ImageInfo, Limits, MetadataPolicy, Recipe, Rejection, RejectionCode,
+    Variant,
 };
 
-use crate::wire::FileHead;
+use crate::{facts, wire::FileHead};
 
 /// Longest explanation that is kept of what a worker says, in characters.
 const MAX_DETAIL: usize = 300;
@@ -39,7 +40,11 @@ pub(crate) fn rejection(rejection: &Rejection) -> Result<Rejection, String> {
 }
 
 /// Checks what is said about the source.
-pub(crate) fn image(mut image: ImageInfo, limits: &Limits) -> Result<ImageInfo, String> {
+pub(crate) fn image(
+    mut image: ImageInfo,
+    limits: &Limits,
+    metadata: MetadataPolicy,
+) -> Result<ImageInfo, String> {
     let word = |text: &str| {
         (1..=16).contains(&text.len())
             && text
@@ -68,6 +73,10 @@ pub(crate) fn image(mut image: ImageInfo, limits: &Limits) -> Result<ImageInfo, 
         ));
     }
     image.icc_description = image.icc_description.map(|text| line(&text));
+    image.capture = image
+        .capture
+        .and_then(|capture| facts::capture(capture, metadata));
+    image.appearance = image.appearance.map(facts::appearance).transpose()?;
     Ok(image)
 }
 
@@ -189,6 +198,7 @@ mod tests {
                         height: 20,
                     },
                     size_bytes: 100,
+                    encoding: Encoding::default(),
                 });
             }
         }
@@ -239,7 +249,8 @@ mod tests {
             ..ImageInfo::default()
         };
         let limits = Limits::default();
-        let checked = image(honest.clone(), &limits).unwrap();
+        let policy = MetadataPolicy::default();
+        let checked = image(honest.clone(), &limits, policy).unwrap();
         assert_eq!(checked.icc_description.as_deref(), Some("Display P3"));
         let lies: [fn(&mut ImageInfo); 6] = [
             |image| image.format = "<script>".to_owned(),
@@ -252,7 +263,7 @@ mod tests {
         for (index, lie) in lies.iter().enumerate() {
             let mut liar = honest.clone();
             lie(&mut liar);
-            assert!(image(liar, &limits).is_err(), "lie {index}");
+            assert!(image(liar, &limits, policy).is_err(), "lie {index}");
         }
     }
 

@@ -1,7 +1,7 @@
 use std::{ffi::OsString, num::NonZero, path::PathBuf, thread, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use tintype_model::Limits;
+use tintype_model::{Limits, MetadataPolicy};
 
 /// How workers are started and what they may use.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct Config {
     pub deadline: Duration,
     /// What a source may cost, by its header.
     pub limits: Limits,
+    /// What may be told about a source.
+    pub metadata: MetadataPolicy,
     /// After this many sources a worker is replaced.
     ///
     /// Default: 200
@@ -73,6 +75,7 @@ impl Config {
             max_output_bytes: 256 << 20,
             deadline: Duration::from_secs(60),
             limits: Limits::default(),
+            metadata: MetadataPolicy::default(),
             jobs_per_worker: 200,
             idle_memory_bytes: 256 << 20,
             priority: Priority::default(),

@@ -11,6 +11,7 @@ mod check;
 mod config;
 mod confine;
 mod error;
+mod facts;
 mod jail;
 mod process;
 mod procfs;

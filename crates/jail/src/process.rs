@@ -164,6 +164,7 @@ impl Worker {
             cpu_seconds: config.cpu_seconds(),
             jobs: config.jobs_per_worker,
             limits: config.limits,
+            metadata: config.metadata,
             priority: config.priority,
         };
         wire::send_head(&mut self.stdin, &setup).await?;
@@ -237,10 +238,10 @@ impl Worker {
         }
         match (reply.body, task) {
             (Body::Probed(image), Task::Probe) => Ok(Answer::Probed(
-                check::image(image, &config.limits).map_err(Break::Lie)?,
+                check::image(image, &config.limits, config.metadata).map_err(Break::Lie)?,
             )),
             (Body::Rendered { image, engine, files }, Task::Render(recipe)) => {
-                let image = check::image(image, &config.limits).map_err(Break::Lie)?;
+                let image = check::image(image, &config.limits, config.metadata).map_err(Break::Lie)?;
                 check::engine(&engine).map_err(Break::Lie)?;
                 check::files(&files, recipe, image.dimensions, config.max_output_bytes)
                     .map_err(Break::Lie)?;

@@ -8,13 +8,13 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tintype_model::{Dimensions, Encoding, Format, ImageInfo, Limits, Recipe, Rejection};
+use tintype_model::{Dimensions, Encoding, Format, ImageInfo, Limits, MetadataPolicy, Recipe, Rejection};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::{Priority, Step};
 
 /// Changes with every change of the frames; a worker of another release is refused.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 
 /// The longest head in bytes, on both sides: many times what a recipe of a hundred variants needs.
 const MAX_HEAD: usize = 1 << 20;
@@ -29,6 +29,7 @@ pub(crate) struct Setup {
     pub(crate) cpu_seconds: u64,
     pub(crate) jobs: u32,
     pub(crate) limits: Limits,
+    pub(crate) metadata: MetadataPolicy,
     pub(crate) priority: Priority,
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::time::ClockId;
-use tintype_model::error_chain;
+use tintype_model::{ImageInfo, error_chain};
 use tintype_transcode::{self as transcode, EncodeError};
 
 use crate::{
@@ -121,7 +121,8 @@ fn answer(
 fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::RenderedFile>) {
     match task {
         Task::Probe => {
-            let body = transcode::probe(source, &setup.limits).map_or_else(fault, Body::Probed);
+            let probed = transcode::probe(source, &setup.limits);
+            let body = probed.map_or_else(fault, |image| Body::Probed(located(image, source, setup)));
             (body, Vec::new())
         }
         Task::Render(recipe) => {
@@ -129,7 +130,7 @@ fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::R
                 Ok(rendered) => {
                     let body = Body::Rendered {
                         files: rendered.files.iter().map(head).collect(),
-                        image: rendered.image,
+                        image: located(rendered.image, source, setup),
                         engine: rendered.engine,
                     };
                     (body, rendered.files)
@@ -138,6 +139,16 @@ fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::R
             }
         }
     }
+}
+
+/// Adds the place where the picture was taken, if that may be told.
+fn located(mut image: ImageInfo, source: &[u8], setup: &Setup) -> ImageInfo {
+    if setup.metadata.gps
+        && let Some(location) = transcode::location(source, &setup.limits)
+    {
+        image.capture.get_or_insert_default().location = Some(location);
+    }
+    image
 }
 
 /// C encoders report that memory ran out, where Rust ends the process: to the parent both are the same death.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
-use tintype_model::{Limits, Recipe, Rgb, Variant};
+use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
 
 /// Name of the configuration file in the data folder.
 pub const FILE_NAME: &str = "tintype.toml";
@@ -35,11 +35,17 @@ pub struct Config {
     ///
     /// Default: `#ffffff`
     background: Rgb,
+    /// Whether the record tells the score of every rendition.
+    ///
+    /// Default: `false`; those whose quality is chosen by their score always tell it
+    scores: bool,
     /// The recipe; naming any variant replaces the default recipe.
     #[serde(rename = "variant")]
     variants: Option<Vec<Variant>>,
     /// What one source may cost.
     limits: Limits,
+    /// What records tell about sources.
+    metadata: MetadataPolicy,
     /// The processes that render.
     pub render: RenderConfig,
     /// Delivery.
@@ -106,8 +112,10 @@ impl Default for Config {
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
             background: Rgb::default(),
+            scores: false,
             variants: None,
             limits: Limits::default(),
+            metadata: MetadataPolicy::default(),
             render: RenderConfig::default(),
             delivery: DeliveryConfig::default(),
             queue: QueueConfig::default(),
@@ -218,6 +226,7 @@ impl Config {
         Recipe {
             variants: self.variants.clone().unwrap_or(default.variants),
             background: self.background,
+            scores: self.scores,
         }
     }
 
@@ -236,6 +245,7 @@ impl Config {
         jail.memory_bytes = self.render.memory_bytes;
         jail.deadline = Duration::from_secs(self.render.deadline_seconds);
         jail.limits = self.limits();
+        jail.metadata = self.metadata;
         jail
     }
 }
@@ -243,7 +253,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tintype_model::{Format, Quality};
+    use tintype_model::{Format, Gravity, Quality};
 
     fn error(text: &str) -> String {
         format!("{:#}", Config::parse(text).unwrap_err())
@@ -254,6 +264,7 @@ mod tests {
         let config = Config::parse("").unwrap();
         assert_eq!(config.recipe(), Recipe::default());
         assert_eq!(config.limits(), Limits::default());
+        assert!(!config.jail(None).metadata.gps);
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     }
 
@@ -262,23 +273,43 @@ mod tests {
         let config = Config::parse(
             r##"
             background = "#102030"
+            scores = true
             [[variant]]
             name = "medium"
             width = 800
             height = 600
             fit = "inside"
             formats = ["avif", "webp", "jpeg"]
-            quality = { jpeg = 85 }
+            quality = { avif = "auto", jpeg = 85 }
+            [[variant]]
+            name = "avatar"
+            width = 200
+            height = 200
+            fit = "cover"
+            gravity = "attention"
+            quality = "auto:60"
             [limits]
             max_pixels = 10_000_000
+            [metadata]
+            gps = true
             "##,
         )
         .unwrap();
         let recipe = config.recipe();
-        assert_eq!(recipe.variants.len(), 1);
+        assert_eq!(recipe.variants[1].gravity, Gravity::Attention);
+        assert!(config.jail(None).metadata.gps);
+        assert_eq!((recipe.variants.len(), recipe.scores), (2, true));
         assert_eq!(recipe.background, Rgb([0x10, 0x20, 0x30]));
         assert_eq!(recipe.variants[0].quality(Format::Jpeg), Quality::Fixed(85));
         assert_eq!(recipe.variants[0].quality(Format::Webp), Quality::Fixed(80));
+        let target = |variant: usize| recipe.variants[variant].quality(Format::Avif);
+        assert_eq!(
+            target(0),
+            Quality::Auto {
+                target: Quality::DEFAULT_TARGET
+            }
+        );
+        assert_eq!(target(1), Quality::Auto { target: 60 });
         assert_eq!(config.limits().max_pixels, 10_000_000);
         assert_eq!(config.limits().max_frames, Limits::default().max_frames);
     }
@@ -294,7 +325,14 @@ mod tests {
         );
         assert!(error("public_url = \"images.example.com\"").contains("https://images.example.com"));
         assert!(error("public_url = \"https://example.com/x\"").contains("without a path"));
-        assert!(error("[[variant]]\nname = \"a\"\nquality = { jpeg = \"auto\" }").contains("1 to 100"));
+        assert!(
+            error("[[variant]]\nname = \"a\"\nformats = [\"jpeg\"]\ngravity = \"north\"")
+                .contains("needs fit \"cover\"")
+        );
+        assert!(error("[[variant]]\nname = \"a\"\ngravity = \"up\"").contains("unknown variant `up`"));
+        assert!(error("[metadata]\nlens = true").contains("unknown field `lens`"));
+        assert!(error("[[variant]]\nname = \"a\"\nquality = { jpeg = \"best\" }").contains("1 to 100"));
+        assert!(error("[[variant]]\nname = \"a\"\nquality = \"auto:20\"").contains("variant \"a\""));
         assert!(error("background = \"white\"").contains("#rrggbb"));
         assert!(error("[render]\nmemory_bytes = 1000").contains("render.memory_bytes"));
     }

@@ -8,9 +8,11 @@ mod color;
 mod error;
 mod event;
 mod format;
+mod gravity;
 mod key;
 mod order;
 mod port;
+mod quality;
 mod recipe;
 mod record;
 mod render;
@@ -22,16 +24,18 @@ pub use color::Color;
 pub use error::error_chain;
 pub use event::{Job, Work};
 pub use format::Format;
+pub use gravity::{Focus, FocusError, Gravity};
 pub use key::{KeyError, ObjectKey, Unservable};
 pub use order::{Order, Sequencer, SequencerError};
 pub use port::{
     Entry, GetOptions, JobQueue, MetadataStore, Object, ObjectMeta, ObjectStore, Page, Precondition,
     PutOptions, PutRecord, RecordFilter, Result, StatusCounts, StoreError,
 };
-pub use recipe::{Fit, Quality, Recipe, RecipeError, Rgb, Variant};
+pub use quality::Quality;
+pub use recipe::{Fit, Recipe, RecipeError, Rgb, Variant};
 pub use record::{
     Appearance, Capture, Dimensions, Encoding, Failure, ImageInfo, Location, Outcome, Record, Rejection,
     RejectionCode, Rendition, Skip, SourceInfo, Status, UnixMillis, Version,
 };
-pub use render::{Limits, RenderError, Rendered, RenderedFile, Renderer};
+pub use render::{Limits, MetadataPolicy, RenderError, Rendered, RenderedFile, Renderer};
 pub use url::{CachePolicy, DeliveryPath, PathError, decode_component, encode_path};

@@ -174,6 +174,8 @@ pub struct RecordFilter {
     pub prefix: String,
     /// Only this [`crate::Status::name`]; `None` shows all but tombstones.
     pub status: Option<String>,
+    /// Only records whose source has this [`crate::SourceInfo::sha256`].
+    pub sha256: Option<String>,
 }
 
 /// Number of records by status.

@@ -1,10 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Color, Format};
+use crate::quality::{self, WrittenQualities};
+use crate::{Color, Format, Gravity, Quality};
 
 /// The variants that every image gets, with their sizes, fits, formats and qualities.
 ///
@@ -20,38 +20,84 @@ pub struct Recipe {
     /// Default: white
     #[serde(default)]
     pub background: Rgb,
+    /// Whether the record tells the score of every rendition, not only of those whose quality was chosen by it.
+    ///
+    /// Default: false
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub scores: bool,
 }
 
 /// One named size of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "WrittenVariant")]
 pub struct Variant {
     /// Its name in URLs: no `/`, `.` or control character, at most 64 bytes.
     pub name: String,
     /// Width of the box in pixels; `None` leaves it free.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub width: Option<u32>,
     /// Height of the box in pixels; `None` leaves it free.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
     /// How the image is fitted to the box.
     ///
     /// Default: `inside`
-    #[serde(default)]
     pub fit: Fit,
+    /// Which part of the image is kept where [`Fit::Cover`] crops. With another fit it must be left out.
+    ///
+    /// Default: `center`
+    #[serde(skip_serializing_if = "Gravity::is_center")]
+    pub gravity: Gravity,
     /// Which colours it may have.
     ///
     /// Default: `srgb`
-    #[serde(default, skip_serializing_if = "Color::is_default")]
+    #[serde(skip_serializing_if = "Color::is_default")]
     pub color: Color,
     /// The formats, each at most once, JPEG or PNG among them.
     ///
     /// Default: AVIF, WebP, JPEG
-    #[serde(default = "default_formats")]
     pub formats: Vec<Format>,
-    /// Quality by format; formats that are missing take [`Quality::default_for`].
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Quality by format; formats that are missing take [`Quality::default_for`]. In TOML also one for all formats.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub quality: BTreeMap<Format, Quality>,
+}
+
+/// [`Variant`] as it is written: what its quality means depends on its formats, and mistakes in it name the variant.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenVariant {
+    name: String,
+    #[serde(default)]
+    width: Option<u32>,
+    #[serde(default)]
+    height: Option<u32>,
+    #[serde(default)]
+    fit: Fit,
+    #[serde(default)]
+    gravity: Gravity,
+    #[serde(default)]
+    color: Color,
+    #[serde(default = "default_formats")]
+    formats: Vec<Format>,
+    #[serde(default)]
+    quality: WrittenQualities,
+}
+
+impl TryFrom<WrittenVariant> for Variant {
+    type Error = RecipeError;
+    fn try_from(written: WrittenVariant) -> Result<Self, RecipeError> {
+        let quality = written.quality.read(&written.name, &written.formats)?;
+        Ok(Self {
+            name: written.name,
+            width: written.width,
+            height: written.height,
+            fit: written.fit,
+            gravity: written.gravity,
+            color: written.color,
+            formats: written.formats,
+            quality,
+        })
+    }
 }
 
 /// How an image is fitted to a variant's box. No fit ever enlarges the picture.
@@ -61,74 +107,12 @@ pub enum Fit {
     /// Aspect kept, as large as fits inside the box.
     #[default]
     Inside,
-    /// Aspect kept, the box filled, what sticks out cropped from the centre.
+    /// Aspect kept, the box filled, what sticks out cropped; [`Variant::gravity`] says where.
     Cover,
     /// Aspect kept, inside the box, the rest of the box filled with the background.
     Contain,
     /// Stretched to the box.
     Fill,
-}
-
-/// How an encoder trades bytes for fidelity.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Quality {
-    /// The encoder's own scale, 1 (worst) to 100 (best). PNG is lossless and ignores it.
-    Fixed(u8),
-    /// Every pixel as it is; for JPEG XL, WebP and PNG. The JPEG XL of a JPEG source that is neither scaled nor
-    /// converted holds the JPEG's own coefficients. Written `"lossless"`.
-    Lossless,
-}
-
-impl Quality {
-    /// What a format is encoded at when the recipe does not say.
-    #[must_use]
-    pub const fn default_for(format: Format) -> Self {
-        match format {
-            Format::Avif => Self::Fixed(65),
-            Format::Jxl => Self::Fixed(85),
-            Format::Webp | Format::Jpeg => Self::Fixed(80),
-            Format::Png => Self::Fixed(100),
-        }
-    }
-}
-
-impl Serialize for Quality {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Fixed(quality) => serializer.serialize_u8(*quality),
-            Self::Lossless => serializer.serialize_str(LOSSLESS),
-        }
-    }
-}
-
-/// How [`Quality::Lossless`] is written.
-const LOSSLESS: &str = "lossless";
-
-impl<'de> Deserialize<'de> for Quality {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct QualityVisitor;
-        impl serde::de::Visitor<'_> for QualityVisitor {
-            type Value = Quality;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a quality from 1 to 100 or \"lossless\" (\"auto\" is not available yet)")
-            }
-            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Quality, E> {
-                let unexpected = || E::invalid_value(serde::de::Unexpected::Unsigned(number), &self);
-                u8::try_from(number).map(Quality::Fixed).map_err(|_| unexpected())
-            }
-            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Quality, E> {
-                let unexpected = || E::invalid_value(serde::de::Unexpected::Signed(number), &self);
-                u8::try_from(number).map(Quality::Fixed).map_err(|_| unexpected())
-            }
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Quality, E> {
-                match text {
-                    LOSSLESS => Ok(Quality::Lossless),
-                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(text), &self)),
-                }
-            }
-        }
-        deserializer.deserialize_any(QualityVisitor)
-    }
 }
 
 /// An opaque sRGB colour, written `"#rrggbb"`.
@@ -201,9 +185,17 @@ pub enum RecipeError {
     /// `cover`, `contain` and `fill` mean nothing without a box.
     #[error("variant {0:?}: fit \"{1}\" needs both width and height")]
     FitNeedsBox(String, &'static str),
-    /// The quality is outside the scale.
-    #[error("variant {0:?}: quality of \"{1}\" is {2}, it must be 1 to 100")]
-    QualityRange(String, &'static str, u8),
+    /// Only `cover` crops.
+    #[error("variant {0:?}: gravity needs fit \"cover\", nothing else crops")]
+    GravityNeedsCover(String),
+    /// A focal point belongs to one image.
+    #[error("variant {0:?}: a focal point is told with an image, not in the recipe")]
+    FocusInRecipe(String),
+    /// The quality is outside the scale, or says something that is none.
+    #[error(
+        "variant {0:?}: quality of \"{1}\" is {2}, it must be 1 to 100, \"auto\", \"lossless\", or \"auto:30\" to \"auto:95\""
+    )]
+    Quality(String, &'static str, String),
     /// The format always loses something.
     #[error(
         "variant {0:?}: quality of \"{1}\" is \"lossless\", which only \"jxl\", \"webp\" and \"png\" can be"
@@ -211,7 +203,7 @@ pub enum RecipeError {
     NeverLossless(String, &'static str),
     /// A quality is given for a format that the variant does not have.
     #[error("variant {0:?}: quality names format \"{1}\", which is not among its formats")]
-    QualityWithoutFormat(String, &'static str),
+    QualityWithoutFormat(String, String),
     /// Not a colour.
     #[error("colour {0:?} must be written \"#rrggbb\"")]
     Colour(String),
@@ -229,6 +221,7 @@ impl Default for Recipe {
             width: side.map(|(width, _)| width),
             height: side.map(|(_, height)| height),
             fit: Fit::Inside,
+            gravity: Gravity::Center,
             color: Color::Srgb,
             formats: default_formats(),
             quality: BTreeMap::new(),
@@ -242,6 +235,7 @@ impl Default for Recipe {
                 variant("thumbnail", Some((300, 300))),
             ],
             background: Rgb::default(),
+            scores: false,
         }
     }
 }
@@ -366,17 +360,19 @@ impl Variant {
         {
             return Err(RecipeError::FitNeedsBox(name(), fit));
         }
+        match self.gravity {
+            Gravity::Focus(_) => return Err(RecipeError::FocusInRecipe(name())),
+            Gravity::Center => {}
+            _ if self.fit == Fit::Cover => {}
+            _ => return Err(RecipeError::GravityNeedsCover(name())),
+        }
         for (format, quality) in &self.quality {
-            match *quality {
-                Quality::Fixed(1..=100) => {}
-                Quality::Fixed(quality) => {
-                    return Err(RecipeError::QualityRange(name(), format.name(), quality));
-                }
-                Quality::Lossless if format.can_be_lossless() => {}
-                Quality::Lossless => return Err(RecipeError::NeverLossless(name(), format.name())),
-            }
+            quality::validate(&self.name, *format, *quality)?;
             if !formats.contains(format) {
-                return Err(RecipeError::QualityWithoutFormat(name(), format.name()));
+                return Err(RecipeError::QualityWithoutFormat(
+                    name(),
+                    format.name().to_owned(),
+                ));
             }
         }
         Ok(())
@@ -438,7 +434,7 @@ mod tests {
             one(|variant| {
                 variant.quality.insert(Format::Jpeg, Quality::Fixed(0));
             }),
-            Err(RecipeError::QualityRange(..))
+            Err(RecipeError::Quality(..))
         ));
         assert!(matches!(
             one(|variant| {
@@ -446,28 +442,6 @@ mod tests {
             }),
             Err(RecipeError::QualityWithoutFormat(..))
         ));
-    }
-
-    #[test]
-    fn lossless_is_for_formats_that_can_be() {
-        for format in Format::ALL {
-            let result = one(|variant| {
-                variant.formats = vec![Format::Png, Format::Jpeg];
-                variant.formats.retain(|other| *other != format);
-                variant.formats.push(format);
-                variant.quality.insert(format, Quality::Lossless);
-            });
-            let never = matches!(format, Format::Avif | Format::Jpeg);
-            assert_eq!(
-                matches!(result, Err(RecipeError::NeverLossless(..))),
-                never,
-                "{result:?}"
-            );
-        }
-        assert_eq!(serde_json::to_string(&Quality::Lossless).unwrap(), "\"lossless\"");
-        let read = serde_json::from_str::<Quality>;
-        assert_eq!(read("\"lossless\"").unwrap(), Quality::Lossless);
-        assert!(read("\"best\"").is_err());
     }
 
     #[test]

@@ -138,9 +138,9 @@ pub struct SourceInfo {
 /// What probing and decoding told about a picture.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageInfo {
-    /// The source's format by content: `jpeg`, `png`, `gif`, `webp`, `bmp`, ...
+    /// The source's format by content: `jpeg`, `png`, `gif`, `webp`, `jxl`, `tiff`, `svg`, `bmp`, `ico`, ...
     pub format: String,
-    /// Size in pixels, after its EXIF orientation was applied.
+    /// Size in pixels, after its EXIF orientation was applied; of a drawing, what it was drawn at.
     pub dimensions: Dimensions,
     /// EXIF orientation found in the source, 1 to 8; 1 when there is none. It has been applied.
     pub orientation: u8,
@@ -153,7 +153,9 @@ pub struct ImageInfo {
     pub duration_ms: Option<u64>,
     /// Bits per channel in the source.
     pub bit_depth: u8,
-    /// What the pixels meant in the source, before conversion to sRGB: `srgb`, `icc`, `grey`, `cmyk`.
+    /// What the pixels meant in the source, before conversion to sRGB: `srgb`, `icc` for a profile, `grey`, `cmyk`,
+    /// `pq` or `hlg` for a high dynamic range, `display-p3`, `rec2020` or `cicp` for what is told by code points, and
+    /// `gamma` for primaries and a gamma.
     pub color_space: String,
     /// Description of the embedded ICC profile, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -36,6 +36,18 @@ impl Default for Limits {
     }
 }
 
+/// Which facts about a source may reach its record, beyond those that always do.
+///
+/// In TOML it is the `[metadata]` table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetadataPolicy {
+    /// Whether the record tells where a picture was taken. Renditions never do.
+    ///
+    /// Default: false
+    pub gps: bool,
+}
+
 /// The whole set of renditions of one source.
 #[derive(Clone, Debug)]
 pub struct Rendered {

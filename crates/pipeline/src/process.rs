@@ -2,9 +2,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tintype_model::{
-    Failure, GetOptions, Job, Limits, MetadataStore, Object, ObjectKey, ObjectStore, Outcome, PutRecord,
-    Recipe, Record, Rejection, RejectionCode, RenderError, Rendered, Renderer, Skip, SourceInfo, Status,
-    StoreError, Work,
+    Failure, Fit, Focus, FocusError, GetOptions, Job, Limits, MetadataStore, Object, ObjectKey, ObjectMeta,
+    ObjectStore, Outcome, PutRecord, Recipe, Record, Rejection, RejectionCode, RenderError, Rendered,
+    Renderer, Skip, SourceInfo, Status, StoreError, Variant, Work,
 };
 
 use crate::digest::sha256;
@@ -234,17 +234,17 @@ impl Pipeline {
 
     async fn render(&self, job: &Job, object: Object, current: Option<&Record>) -> Result<(Outcome, Others)> {
         let sha256 = hex::encode(sha256(&object.body).await);
+        let focus = self.focus(&job.key, &object.meta);
+        let recipe = focus.map_or_else(
+            || Recipe::clone(&self.settings.recipe),
+            |focus| self.settings.recipe.focused(focus),
+        );
         let source = SourceInfo {
             etag: object.meta.etag,
             size_bytes: object.meta.size_bytes,
             sha256: Some(sha256.clone()),
         };
-        let rendered = match self
-            .ports
-            .renderer
-            .render(object.body, &self.settings.recipe)
-            .await
-        {
+        let rendered = match self.ports.renderer.render(object.body, &recipe).await {
             Ok(rendered) => self.complete(rendered)?,
             Err(RenderError::Rejected(rejection)) => return self.reject(job, source, rejection).await,
             Err(RenderError::Failed(error)) => return Err(Error::Render(error)),
@@ -261,13 +261,34 @@ impl Pipeline {
             version: self
                 .settings
                 .secret
-                .version(&sha256, &self.recipe_hash, &rendered.engine),
+                .version(&sha256, &self.recipe_hash, &rendered.engine, focus),
             recipe: self.recipe_hash.clone(),
             engine: rendered.engine,
             image: rendered.image,
             renditions,
         };
         self.publish(job, Some(source), status, Outcome::Processed).await
+    }
+
+    /// Where the subject of the image is, if its metadata says so and any variant is cropped.
+    fn focus(&self, key: &ObjectKey, meta: &ObjectMeta) -> Option<Focus> {
+        let told = meta.metadata.get(Focus::METADATA)?;
+        match told.parse() {
+            Ok(focus) => {
+                let is_cropped = |variant: &Variant| variant.fit == Fit::Cover;
+                self.settings
+                    .recipe
+                    .variants
+                    .iter()
+                    .any(is_cropped)
+                    .then_some(focus)
+            }
+            Err(error) => {
+                let error: FocusError = error;
+                tracing::warn!(image.key = %key, focus = told, %error, "image is cropped as if it told no focal point");
+                None
+            }
+        }
     }
 
     /// Nothing partial is ever published, whatever the renderer did.

@@ -2,7 +2,7 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
-use tintype_model::Version;
+use tintype_model::{Focus, Version};
 
 /// The installation's secret, which makes versions unguessable.
 #[derive(Clone)]
@@ -15,10 +15,21 @@ impl Secret {
         Self(bytes.into())
     }
 
-    /// HMAC-SHA-256 over everything that decides how the renditions look, cut to 128 bits.
-    pub(crate) fn version(&self, source_sha256: &str, recipe: &str, engine: &str) -> Version {
+    /// HMAC-SHA-256 over everything that decides how the renditions look, cut to 128 bits. `focus` is given only where
+    /// it moves a crop.
+    pub(crate) fn version(
+        &self,
+        source_sha256: &str,
+        recipe: &str,
+        engine: &str,
+        focus: Option<Focus>,
+    ) -> Version {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
-        for part in [source_sha256, recipe, engine] {
+        let focus = focus.map(|Focus { x, y }| format!("{x},{y}"));
+        for part in [source_sha256, recipe, engine]
+            .into_iter()
+            .chain(focus.as_deref())
+        {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }
@@ -39,15 +50,16 @@ mod tests {
     #[test]
     fn the_version_follows_each_of_its_parts_and_where_they_end() {
         let secret = Secret::new(*b"0123456789abcdef");
-        let version = secret.version("aa", "bb", "cc");
+        let version = secret.version("aa", "bb", "cc", None);
         assert_eq!(version.0.len(), 32);
-        assert_eq!(version, secret.version("aa", "bb", "cc"));
+        assert_eq!(version, secret.version("aa", "bb", "cc", None));
         for other in [
-            secret.version("ab", "bb", "cc"),
-            secret.version("aa", "bc", "cc"),
-            secret.version("aa", "bb", "cd"),
-            secret.version("aab", "b", "cc"),
-            Secret::new(*b"another secret..").version("aa", "bb", "cc"),
+            secret.version("ab", "bb", "cc", None),
+            secret.version("aa", "bc", "cc", None),
+            secret.version("aa", "bb", "cd", None),
+            secret.version("aab", "b", "cc", None),
+            secret.version("aa", "bb", "cc", Some(Focus { x: 1, y: 2 })),
+            Secret::new(*b"another secret..").version("aa", "bb", "cc", None),
         ] {
             assert_ne!(version, other);
         }

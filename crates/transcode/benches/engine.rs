@@ -41,6 +41,7 @@ fn quality(format: Format) -> u8 {
     match Quality::default_for(format) {
         Quality::Fixed(quality) => quality,
         Quality::Lossless => 100,
+        Quality::Auto { target } => target,
     }
 }
 

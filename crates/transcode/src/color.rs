@@ -12,7 +12,7 @@ use crate::header::Model;
 use crate::picture::{Layout, Picture, Samples};
 use crate::space::Space;
 use crate::tone::Mapping;
-use crate::{parallel, quietly};
+use crate::{parallel, quietly, space};
 
 /// Pixels converted at a time: what is read and written stays in the second-level cache.
 const BLOCK: usize = 8 << 10;
@@ -80,6 +80,26 @@ impl Profile {
             .then_some(found)
     }
 
+    /// An RGB profile that was made, not embedded, and the word for it. `None` if its primaries are no colours.
+    pub(crate) fn made(profile: ColorProfile, name: &'static str) -> Option<Self> {
+        let colorants = [
+            profile.red_colorant,
+            profile.green_colorant,
+            profile.blue_colorant,
+        ];
+        let is_sane = |value: f64| value.is_finite() && value.abs() < 16.0;
+        let are_sane = colorants
+            .iter()
+            .all(|color| is_sane(color.x) && is_sane(color.y) && is_sane(color.z));
+        let found = Self {
+            profile,
+            description: None,
+            name,
+            mapping: None,
+        };
+        (are_sane && found.transform_8(found.layout(), Space::Srgb).is_some()).then_some(found)
+    }
+
     fn is_grey(&self) -> bool {
         self.profile.color_space == DataColorSpace::Gray
     }
@@ -93,25 +113,9 @@ impl Profile {
         }
     }
 
-    /// Whether the profile has colours outside sRGB that can be kept: its purest red, green or blue is purer than
-    /// sRGB's, and it is not of a high dynamic range.
+    /// Whether the profile has colours outside sRGB that can be kept: it is not of a high dynamic range.
     pub(crate) fn is_wide(&self) -> bool {
-        let found = (primaries(&self.profile), primaries(&Space::Srgb.profile()));
-        let (Some(ours), Some(theirs), None) = (found.0, found.1, &self.mapping) else {
-            return false;
-        };
-        ours.iter()
-            .zip(&theirs)
-            .enumerate()
-            .any(|(index, (&ours, &theirs))| {
-                // Red of red, green of green, blue of blue.
-                let is_own = index % 4 == 0;
-                if is_own {
-                    ours > theirs.saturating_add(2)
-                } else {
-                    ours.saturating_add(2) < theirs
-                }
-            })
+        self.mapping.is_none() && space::is_wide(&self.profile)
     }
 
     fn transform_8(
@@ -150,24 +154,9 @@ impl Profile {
     }
 }
 
-/// Full red, green and blue of an RGB profile, in Display P3.
-fn primaries(profile: &ColorProfile) -> Option<[u8; 9]> {
-    const FULL: [u8; 9] = [255, 0, 0, 0, 255, 0, 0, 0, 255];
-    let layout = moxcms::Layout::Rgb;
-    if profile.color_space != DataColorSpace::Rgb {
-        return None;
-    }
-    quietly(|| {
-        let mut shown = FULL;
-        let transform = profile.create_transform_8bit(layout, &Space::DisplayP3.profile(), layout, options());
-        transform.ok()?.transform(&FULL, &mut shown).ok()?;
-        Some(shown)
-    })?
-}
-
 /// Perceptual is what profiles are made for where they hold tables; between matrix profiles, sRGB among them, all
 /// intents are the same.
-fn options() -> TransformOptions {
+pub(crate) fn options() -> TransformOptions {
     TransformOptions {
         rendering_intent: RenderingIntent::Perceptual,
         ..TransformOptions::default()
@@ -421,21 +410,6 @@ mod tests {
         for (got, want) in out.iter().zip([138u8, 59, 62, 77]) {
             assert!(got.abs_diff(want) <= 2, "{out:?}");
         }
-    }
-
-    #[test]
-    fn only_profiles_beyond_srgb_are_wide() {
-        let is_wide = |profile: ColorProfile| {
-            let icc = profile.encode().unwrap();
-            Profile::parse(&icc, Model::Rgb).unwrap().is_wide()
-        };
-        assert!(!is_wide(ColorProfile::new_srgb()));
-        assert!(is_wide(ColorProfile::new_display_p3()));
-        assert!(is_wide(ColorProfile::new_adobe_rgb()));
-        assert!(is_wide(ColorProfile::new_bt2020()));
-        assert!(is_wide(ColorProfile::new_pro_photo_rgb()));
-        let grey = ColorProfile::new_gray_with_gamma(1.0).encode().unwrap();
-        assert!(!Profile::parse(&grey, Model::Grey).unwrap().is_wide());
     }
 
     #[test]

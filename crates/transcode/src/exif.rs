@@ -1,4 +1,5 @@
-//! The one EXIF field that changes pixels: orientation (Exif 3.0 section 4.6.5, tag 0x0112).
+//! TIFF structures as EXIF carries them, and the one field that changes pixels: orientation (Exif 3.0 section 4.6.5,
+//! tag 0x0112).
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 const ORIENTATION: u16 = 0x0112;
@@ -6,41 +7,133 @@ const BYTE: u16 = 1;
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
 
+/// Larger blocks are not kept. JPEG cannot hold more than 64 KiB, and what phones write has less.
+const MAX_BYTES: usize = 1 << 20;
+
+/// A copy of an EXIF block, unless it is too large to be one.
+pub(crate) fn keep(exif: &[u8]) -> Option<Vec<u8>> {
+    (exif.len() <= MAX_BYTES).then(|| exif.to_vec())
+}
+
 /// The orientation, 1 to 8, in a TIFF structure as EXIF carries it, with or without its `Exif\0\0` prefix.
 ///
 /// Only IFD0 is looked at and no offset other than its own is followed, so loops and wild offsets elsewhere in the
 /// structure do no harm. Whatever cannot be read is `None`.
 pub(crate) fn orientation(exif: &[u8]) -> Option<u8> {
-    let tiff = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
-    let order = match tiff.get(..2)? {
-        b"II" => Order::Little,
-        b"MM" => Order::Big,
-        _ => return None,
-    };
-    if order.u16(tiff, 2)? != 42 {
-        return None;
-    }
-    let ifd = usize::try_from(order.u32(tiff, 4)?).ok()?;
-    let count = order.u16(tiff, ifd)?;
-    let mut entry = ifd.checked_add(2)?;
-    for _ in 0..count {
-        if order.u16(tiff, entry)? == ORIENTATION {
-            return value(order, tiff, entry);
-        }
-        entry = entry.checked_add(12)?;
-    }
-    None
+    let field = Tiff::new(exif)?.first()?.field(ORIENTATION)?;
+    let value = field.number()?;
+    u8::try_from(value).ok().filter(|value| (1..=8).contains(value))
 }
 
-fn value(order: Order, tiff: &[u8], entry: usize) -> Option<u8> {
-    let at = entry.checked_add(8)?;
-    let value = match order.u16(tiff, entry.checked_add(2)?)? {
-        BYTE => u32::from(*tiff.get(at)?),
-        SHORT => u32::from(order.u16(tiff, at)?),
-        LONG => order.u32(tiff, at)?,
-        _ => return None,
-    };
-    u8::try_from(value).ok().filter(|value| (1..=8).contains(value))
+/// A TIFF structure. Nothing is allocated and no directory is entered that was not asked for, so the work is bounded
+/// by the number of questions, whatever the structure says about itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Tiff<'a> {
+    data: &'a [u8],
+    order: Order,
+}
+
+/// An image file directory: a list of fields.
+#[derive(Clone, Copy)]
+pub(crate) struct Directory<'a> {
+    tiff: Tiff<'a>,
+    at: usize,
+}
+
+/// One field's value.
+#[derive(Clone, Copy)]
+pub(crate) struct Field<'a> {
+    order: Order,
+    /// The type of its parts (TIFF 6.0 section 2).
+    pub(crate) kind: u16,
+    /// Exactly as long as type and count say.
+    pub(crate) bytes: &'a [u8],
+}
+
+impl<'a> Tiff<'a> {
+    /// `exif` may begin with `Exif\0\0`.
+    pub(crate) fn new(exif: &'a [u8]) -> Option<Self> {
+        let data = exif.strip_prefix(b"Exif\0\0").unwrap_or(exif);
+        let order = match data.get(..2)? {
+            b"II" => Order::Little,
+            b"MM" => Order::Big,
+            _ => return None,
+        };
+        (order.u16(data, 2)? == 42).then_some(Self { data, order })
+    }
+
+    /// IFD0.
+    pub(crate) fn first(self) -> Option<Directory<'a>> {
+        let at = self.order.u32(self.data, 4)?;
+        self.directory(at)
+    }
+
+    fn directory(self, at: u32) -> Option<Directory<'a>> {
+        let at = usize::try_from(at).ok()?;
+        Some(Directory { tiff: self, at })
+    }
+}
+
+impl<'a> Directory<'a> {
+    /// The directory whose offset is the value of the field `tag`.
+    pub(crate) fn directory(self, tag: u16) -> Option<Self> {
+        let at = self.field(tag)?.number()?;
+        self.tiff.directory(at)
+    }
+
+    /// The first field with that tag, if it has a value that lies in the structure. A count of fields that lies does
+    /// not hide the fields before the end.
+    pub(crate) fn field(self, tag: u16) -> Option<Field<'a>> {
+        let Tiff { data, order } = self.tiff;
+        let count = order.u16(data, self.at)?;
+        let mut entry = self.at.checked_add(2)?;
+        for _ in 0..count {
+            if order.u16(data, entry)? == tag {
+                return self.value(entry);
+            }
+            entry = entry.checked_add(12)?;
+        }
+        None
+    }
+
+    fn value(self, entry: usize) -> Option<Field<'a>> {
+        let Tiff { data, order } = self.tiff;
+        let kind = order.u16(data, entry.checked_add(2)?)?;
+        let count = usize::try_from(order.u32(data, entry.checked_add(4)?)?).ok()?;
+        let size: usize = match kind {
+            1 | 2 | 6 | 7 | 129 => 1,
+            3 | 8 => 2,
+            4 | 9 | 11 => 4,
+            5 | 10 | 12 => 8,
+            _ => return None,
+        };
+        let length = size.checked_mul(count)?;
+        let place = entry.checked_add(8)?;
+        let at = if length <= 4 {
+            place
+        } else {
+            usize::try_from(order.u32(data, place)?).ok()?
+        };
+        let bytes = data.get(at..at.checked_add(length)?)?;
+        Some(Field { order, kind, bytes })
+    }
+}
+
+impl Field<'_> {
+    /// The first part, if it is an unsigned integer.
+    pub(crate) fn number(self) -> Option<u32> {
+        match self.kind {
+            BYTE => self.bytes.first().copied().map(u32::from),
+            SHORT => self.order.u16(self.bytes, 0).map(u32::from),
+            LONG => self.order.u32(self.bytes, 0),
+            _ => None,
+        }
+    }
+
+    /// The 32-bit number at `index`.
+    pub(crate) fn long(self, index: usize) -> Option<u32> {
+        self.order.u32(self.bytes, index.checked_mul(4)?)
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -1,6 +1,6 @@
 //! Which part of the source a variant shows, and how large.
 
-use tintype_model::{Dimensions, Fit, Variant};
+use tintype_model::{Dimensions, Fit, Focus, Gravity, Variant};
 
 /// How a variant is cut from the upright source.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,7 +65,7 @@ impl Plan {
             Fit::Cover => {
                 let scaled = inside(asked, source);
                 Self {
-                    crop: centred(source, scaled),
+                    crop: cropped(source, scaled, variant.gravity),
                     scaled,
                     canvas: scaled,
                 }
@@ -107,8 +107,10 @@ fn scale(side: u32, numerator: u32, denominator: u32) -> u32 {
     u32::try_from(scaled).unwrap_or(u32::MAX).max(1)
 }
 
-/// The largest part of `source` with the aspect of `shape`, from the centre.
-fn centred(source: Dimensions, shape: Dimensions) -> Crop {
+/// The largest part of `source` with the aspect of `shape`, from where `gravity` says.
+///
+/// What draws the eye is looked for in pixels ([`crate::attention`]); here its place is the centre.
+fn cropped(source: Dimensions, shape: Dimensions, gravity: Gravity) -> Crop {
     let (width, height) = (f64::from(source.width), f64::from(source.height));
     let aspect = f64::from(shape.width) / f64::from(shape.height);
     let (crop_width, crop_height) = if width > height * aspect {
@@ -116,12 +118,34 @@ fn centred(source: Dimensions, shape: Dimensions) -> Crop {
     } else {
         (width, width / aspect)
     };
+    let (spare_width, spare_height) = (width - crop_width, height - crop_height);
+    let (left, top) = match gravity {
+        Gravity::Center | Gravity::Attention => (spare_width / 2.0, spare_height / 2.0),
+        Gravity::North => (spare_width / 2.0, 0.0),
+        Gravity::Northeast => (spare_width, 0.0),
+        Gravity::East => (spare_width, spare_height / 2.0),
+        Gravity::Southeast => (spare_width, spare_height),
+        Gravity::South => (spare_width / 2.0, spare_height),
+        Gravity::Southwest => (0.0, spare_height),
+        Gravity::West => (0.0, spare_height / 2.0),
+        Gravity::Northwest => (0.0, 0.0),
+        Gravity::Focus(Focus { x, y }) => (
+            around(x, width, crop_width, spare_width),
+            around(y, height, crop_height, spare_height),
+        ),
+    };
     Crop {
-        left: (width - crop_width) / 2.0,
-        top: (height - crop_height) / 2.0,
+        left,
+        top,
         width: crop_width,
         height: crop_height,
     }
+}
+
+/// Where a part of `part` pixels begins that has the point in its middle, as far as the source reaches.
+fn around(point: u16, whole: f64, part: f64, spare: f64) -> f64 {
+    let point = whole * f64::from(point) / f64::from(Focus::WHOLE);
+    (point - part / 2.0).clamp(0.0, spare.max(0.0))
 }
 
 #[cfg(test)]
@@ -218,6 +242,36 @@ mod tests {
         );
     }
 
+    #[test]
+    fn gravity_and_a_focal_point_say_where_the_crop_is() {
+        let corner = |gravity, (width, height)| {
+            let mut variant = variant(Fit::Cover, Some(300), Some(300));
+            variant.gravity = gravity;
+            let crop = Plan::new(Dimensions { width, height }, &variant).crop;
+            (crop.left, crop.top)
+        };
+        let focus = |x, y| Gravity::Focus(Focus { x, y });
+        for (gravity, wide, tall) in [
+            (Gravity::Center, (500.0, 0.0), (0.0, 500.0)),
+            (Gravity::North, (500.0, 0.0), (0.0, 0.0)),
+            (Gravity::Northeast, (1000.0, 0.0), (0.0, 0.0)),
+            (Gravity::East, (1000.0, 0.0), (0.0, 500.0)),
+            (Gravity::Southeast, (1000.0, 0.0), (0.0, 1000.0)),
+            (Gravity::South, (500.0, 0.0), (0.0, 1000.0)),
+            (Gravity::Southwest, (0.0, 0.0), (0.0, 1000.0)),
+            (Gravity::West, (0.0, 0.0), (0.0, 500.0)),
+            (Gravity::Northwest, (0.0, 0.0), (0.0, 0.0)),
+            (focus(5000, 5000), (500.0, 0.0), (0.0, 500.0)),
+            (focus(4000, 6000), (100.0, 0.0), (0.0, 900.0)),
+            (focus(0, 0), (0.0, 0.0), (0.0, 0.0)),
+            (focus(10_000, 10_000), (1000.0, 0.0), (0.0, 1000.0)),
+            (focus(u16::MAX, u16::MAX), (1000.0, 0.0), (0.0, 1000.0)),
+        ] {
+            assert_eq!(corner(gravity, (4000, 3000)), wide, "{gravity:?}");
+            assert_eq!(corner(gravity, (3000, 4000)), tall, "{gravity:?}");
+        }
+    }
+
     fn side() -> impl Strategy<Value = u32> {
         prop_oneof![1u32..20, 1u32..2000, 1u32..65_536]
     }
@@ -248,9 +302,12 @@ mod tests {
         #[test]
         fn every_fit_stays_in_the_source_and_enlarges_nothing(
             width in side(), height in side(), box_width in side(), box_height in side(),
-            fit in prop_oneof![Just(Fit::Inside), Just(Fit::Cover), Just(Fit::Contain), Just(Fit::Fill)]
+            fit in prop_oneof![Just(Fit::Inside), Just(Fit::Cover), Just(Fit::Contain), Just(Fit::Fill)],
+            x in 0..=10_000u16, y in 0..=10_000u16
         ) {
-            let plan = plan((width, height), fit, (box_width, box_height));
+            let mut variant = variant(fit, Some(box_width), Some(box_height));
+            variant.gravity = Gravity::Focus(Focus { x, y });
+            let plan = Plan::new(Dimensions { width, height }, &variant);
             let Crop { left, top, width: w, height: h } = plan.crop;
             prop_assert!(left >= 0.0 && top >= 0.0 && w > 0.0 && h > 0.0);
             prop_assert!(left + w <= f64::from(width) + 1e-6 && top + h <= f64::from(height) + 1e-6);

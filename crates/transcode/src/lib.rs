@@ -1,16 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+mod appearance;
+mod attention;
+mod capture;
 mod cicp;
 mod color;
 mod decode;
 mod encode;
 mod error;
 mod exif;
+mod gamma;
 mod geometry;
 mod header;
+mod markup;
+mod miniature;
 mod orient;
 mod parallel;
 mod picture;
+mod quality;
 mod reader;
 mod render;
 mod resize;
@@ -24,12 +31,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use error::{EncodeError, Error};
 pub use render::{Clock, render, render_timed};
-use tintype_model::{ImageInfo, Limits};
+use tintype_model::{ImageInfo, Limits, Location};
 
 /// Name and version of the engine, part of every published version.
 ///
 /// The number after `+` rises whenever the same source and recipe may give other bytes than before.
-pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+2");
+pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+3");
 
 /// Tells what a source is from its headers, and checks every limit. Allocates nothing that grows with the picture.
 ///
@@ -39,6 +46,14 @@ pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+2");
 /// [`Error::Rejected`] only.
 pub fn probe(source: &[u8], limits: &Limits) -> Result<ImageInfo, Error> {
     Ok(header::read(source, limits)?.info())
+}
+
+/// Where a picture was taken, as its EXIF block says.
+///
+/// Neither [`probe`] nor [`render()`] ever tells this: a caller has to ask.
+#[must_use]
+pub fn location(source: &[u8], limits: &Limits) -> Option<Location> {
+    capture::location(&header::read(source, limits).ok()?.exif?)
 }
 
 /// Runs code that reads untrusted bytes: decoders are safe Rust and still panic on a hostile file now and then.

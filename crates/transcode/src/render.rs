@@ -4,16 +4,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tintype_model::{Color, Dimensions, Encoding, Format, Limits, Quality, Recipe, Rendered, RenderedFile};
+use tintype_model::{
+    Color, Dimensions, Format, ImageInfo, Limits, Quality, Recipe, Rendered, RenderedFile, Variant,
+};
 
 use crate::color::Profile;
 use crate::encode::Original;
 use crate::error::EncodeError;
 use crate::geometry::Plan;
 use crate::header::Header;
-use crate::picture::{Picture, Samples};
+use crate::miniature::Miniature;
+use crate::picture::Picture;
+use crate::quality::{self, Content, LazyYardstick, Made, Wanted};
 use crate::space::Space;
-use crate::{ENGINE, Error, color, decode, encode, header, parallel, resize};
+use crate::{ENGINE, Error, appearance, attention, color, decode, encode, header, parallel, quietly, resize};
 
 /// Tells the CPU time of the calling thread; this crate reads no clock of its own.
 pub type Clock<'a> = dyn Fn() -> Option<Duration> + Sync + 'a;
@@ -42,36 +46,123 @@ pub fn render_timed(
     clock: &Clock<'_>,
 ) -> Result<Rendered, Error> {
     let threads = threads.max(1);
-    let header = header::read(source, limits)?;
-    let samples = decode::decode(source, &header)?;
-    let is_wide = header.profile.as_ref().is_some_and(Profile::is_wide);
-    let size = header.orientation.apply_to_size(samples.size);
+    let opened = open(source, recipe, limits, threads)?;
+    let (header, is_wide) = (opened.header, opened.wide.is_some());
+    let small = Miniature::new(&opened.picture);
+    let appearance = quietly(|| appearance::of(&small, recipe.background));
+    let content = quality::classify(&opened.picture);
+    let size = opened.picture.size;
+    let recipe = attention::resolve(size, &small, recipe);
+    let recipe = recipe.as_ref();
     let works = plan(size, recipe, is_wide);
-    let pictures = pictures(samples, &header, &works, threads);
-    let scaled = scale(pictures, recipe, &works, threads)?;
+    let scaled = scale(opened.picture, opened.wide, recipe, &works, threads)?;
+    let kept = kept(&works, &scaled);
     let original = Original::of(source, &header).map(|original| (original, size));
-    let files = encode_all(recipe, &works, scaled, original, threads, clock)?;
+    let mut files = encode_all(recipe, content, &works, scaled, original, threads, clock)?;
+    for variant in &recipe.variants {
+        let Some(files) = of_variant(&mut files, &variant.name) else {
+            continue;
+        };
+        let wanted = |format| wanted(recipe, content, format, variant.quality(format));
+        quality::settle(files, wanted, || {
+            let (plan, space) = (Plan::new(size, variant), space(variant, is_wide));
+            let is_it = |kept: &&(Plan, Arc<Picture>)| kept.0 == plan && kept.1.space == space;
+            match kept.iter().find(is_it) {
+                Some((_, picture)) => Ok(Arc::clone(picture)),
+                None => scale_again(source, recipe, limits, threads, &plan, space),
+            }
+        })?;
+    }
     Ok(Rendered {
-        image: header.info(),
+        image: ImageInfo {
+            appearance,
+            ..header.info()
+        },
         engine: ENGINE.to_owned(),
         files,
     })
 }
 
-/// The source in each colour space that is needed, upright.
-fn pictures(samples: Samples, header: &Header, works: &[Work], threads: usize) -> Vec<Picture> {
+/// A source, decoded and upright.
+struct Opened {
+    header: Header,
+    /// In sRGB.
+    picture: Picture,
+    /// In Display P3, if the source has colours outside sRGB and a variant keeps them.
+    wide: Option<Picture>,
+}
+
+fn open(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usize) -> Result<Opened, Error> {
+    let header = header::read(source, limits)?;
+    let samples = decode::decode(source, &header)?;
     let convert = |samples, space| {
         let picture = color::convert(samples, header.profile.as_ref(), space, threads);
         header.orientation.apply(picture, threads).without_idle_alpha()
     };
-    let needs = |space| works.iter().any(|work| work.space == space);
-    match (needs(Space::Srgb), needs(Space::DisplayP3)) {
-        (true, true) => vec![
-            convert(samples.clone(), Space::DisplayP3),
-            convert(samples, Space::Srgb),
-        ],
-        (false, true) => vec![convert(samples, Space::DisplayP3)],
-        (_, false) => vec![convert(samples, Space::Srgb)],
+    let keeps = recipe
+        .variants
+        .iter()
+        .any(|variant| variant.color == Color::Keep);
+    let is_wide = keeps && header.profile.as_ref().is_some_and(Profile::is_wide);
+    let wide = is_wide.then(|| convert(samples.clone(), Space::DisplayP3));
+    let picture = convert(samples, Space::Srgb);
+    Ok(Opened {
+        picture,
+        wide,
+        header,
+    })
+}
+
+/// The colour space of a variant. `is_wide` says that the source has colours outside sRGB.
+const fn space(variant: &Variant, is_wide: bool) -> Space {
+    match variant.color {
+        Color::Keep if is_wide => Space::DisplayP3,
+        Color::Keep | Color::Srgb => Space::Srgb,
+    }
+}
+
+/// Up to this many pixels, scaled pictures are held on to until all files of a source are done; larger ones are
+/// made again in the rare case that a file turns out larger than it should be.
+const KEPT_PIXELS: u64 = 1_000_000;
+
+fn kept(works: &[Work], pictures: &[Arc<Picture>]) -> Vec<(Plan, Arc<Picture>)> {
+    let all = works.iter().zip(pictures);
+    all.filter(|(_, picture)| picture.size.pixels() <= KEPT_PIXELS)
+        .map(|(work, picture)| (work.plan, Arc::clone(picture)))
+        .collect()
+}
+
+fn scale_again(
+    source: &[u8],
+    recipe: &Recipe,
+    limits: &Limits,
+    threads: usize,
+    plan: &Plan,
+    space: Space,
+) -> Result<Arc<Picture>, Error> {
+    let Opened { picture, wide, .. } = open(source, recipe, limits, threads)?;
+    let mut works = self::plan(picture.size, recipe, wide.is_some());
+    works.retain(|work| work.plan == *plan && work.space == space);
+    works.truncate(1);
+    let scaled = scale(picture, wide, recipe, &works, threads)?;
+    let first = scaled.into_iter().next();
+    first.ok_or_else(|| Error::corrupt("the picture changed between two looks at it"))
+}
+
+/// The files of one variant, which are beside each other.
+fn of_variant<'a>(files: &'a mut [RenderedFile], name: &str) -> Option<&'a mut [RenderedFile]> {
+    let first = files.iter().position(|file| file.variant == name)?;
+    let count = files.iter().filter(|file| file.variant == name).count();
+    files.get_mut(first..first + count)
+}
+
+fn wanted(recipe: &Recipe, content: Content, format: Format, quality: Quality) -> Wanted {
+    Wanted {
+        format,
+        quality,
+        content,
+        background: recipe.background,
+        scores: recipe.scores,
     }
 }
 
@@ -102,10 +193,7 @@ fn plan(source: Dimensions, recipe: &Recipe, is_wide: bool) -> Vec<Work> {
     let mut place = 0;
     for (index, variant) in recipe.variants.iter().enumerate() {
         let plan = Plan::new(source, variant);
-        let space = match variant.color {
-            Color::Keep if is_wide => Space::DisplayP3,
-            Color::Keep | Color::Srgb => Space::Srgb,
-        };
+        let space = space(variant, is_wide);
         for &format in &variant.formats {
             let quality = variant.quality(format);
             let same = works.iter_mut().find(|work| {
@@ -128,42 +216,39 @@ fn plan(source: Dimensions, recipe: &Recipe, is_wide: bool) -> Vec<Work> {
     works
 }
 
-/// The pixels of each work; the source's own are shared, not copied.
+/// The pixels of each work, from the source in sRGB and, where that is wanted, in Display P3; its own are shared, not
+/// copied.
 fn scale(
-    pictures: Vec<Picture>,
+    picture: Picture,
+    wide: Option<Picture>,
     recipe: &Recipe,
     works: &[Work],
     threads: usize,
 ) -> Result<Vec<Arc<Picture>>, Error> {
-    let mut done: Vec<(Space, Plan, Arc<Picture>)> = Vec::new();
-    for picture in pictures {
-        let (space, source) = (picture.space, Arc::new(picture));
-        for work in works.iter().filter(|work| work.space == space) {
-            if done
-                .iter()
-                .any(|(space, plan, _)| (*space, plan) == (work.space, &work.plan))
-            {
+    let mut done: Vec<(Plan, Arc<Picture>)> = Vec::new();
+    let find = |done: &[(Plan, Arc<Picture>)], work: &Work| {
+        done.iter()
+            .find(|(plan, picture)| *plan == work.plan && picture.space == work.space)
+            .map(|(_, picture)| Arc::clone(picture))
+    };
+    for picture in [Some(picture), wide].into_iter().flatten() {
+        let source = Arc::new(picture);
+        for work in works.iter().filter(|work| work.space == source.space) {
+            if find(&done, work).is_some() {
                 continue;
             }
             let pixels = if work.plan.is_whole_source(source.size) {
                 Arc::clone(&source)
             } else {
                 let failed = |error| failure(recipe, work, error);
+                let background = source.space.express(recipe.background);
                 let shown = resize::resize(&source, &work.plan, threads).map_err(failed)?;
-                Arc::new(shown.padded(work.plan.canvas, space.express(recipe.background)))
+                Arc::new(shown.padded(work.plan.canvas, background))
             };
-            done.push((space, work.plan, pixels));
+            done.push((work.plan, pixels));
         }
     }
-    let of = |work: &Work| {
-        done.iter()
-            .find(|(space, plan, _)| (*space, plan) == (work.space, &work.plan))
-    };
-    Ok(works
-        .iter()
-        .filter_map(of)
-        .map(|(.., pixels)| Arc::clone(pixels))
-        .collect())
+    Ok(works.iter().filter_map(|work| find(&done, work)).collect())
 }
 
 fn failure(recipe: &Recipe, work: &Work, source: EncodeError) -> Error {
@@ -183,20 +268,32 @@ struct Job<'a> {
     number: usize,
     work: &'a Work,
     picture: Arc<Picture>,
+    yardstick: LazyYardstick,
 }
 
-/// Pictures of more pixels are encoded one after the other: encoders need up to fifteen bytes for each pixel.
+/// Pictures of more pixels are encoded one after the other: the encoders of the default recipe need up to fifteen bytes
+/// for each pixel.
 const ONE_AT_A_TIME_PIXELS: u64 = 16_000_000;
 
 /// What the threads take in turn: all encodes of large pictures as one batch, every other encode by itself.
 ///
 /// In the batch the encoder that needs most memory comes last, when nobody else holds the picture any more.
 fn batches(works: &[Work], pictures: Vec<Arc<Picture>>) -> Vec<Vec<Job<'_>>> {
+    let mut yardsticks: Vec<((Plan, Space), LazyYardstick)> = Vec::new();
+    let mut yardstick = |key: (Plan, Space)| match yardsticks.iter().find(|(of, _)| *of == key) {
+        Some((_, yardstick)) => yardstick.clone(),
+        None => {
+            let new = LazyYardstick::default();
+            yardsticks.push((key, new.clone()));
+            new
+        }
+    };
     let jobs = works.iter().zip(pictures).enumerate();
     let jobs = jobs.map(|(number, (work, picture))| Job {
         number,
         work,
         picture,
+        yardstick: yardstick((work.plan, work.space)),
     });
     let (mut large, small): (Vec<_>, Vec<_>) =
         jobs.partition(|job| job.picture.size.pixels() > ONE_AT_A_TIME_PIXELS);
@@ -208,6 +305,7 @@ fn batches(works: &[Work], pictures: Vec<Arc<Picture>>) -> Vec<Vec<Job<'_>>> {
 
 fn encode_all(
     recipe: &Recipe,
+    content: Content,
     works: &[Work],
     pictures: Vec<Arc<Picture>>,
     original: Option<(Original<'_>, Dimensions)>,
@@ -219,12 +317,13 @@ fn encode_all(
         for job in batch {
             let (work, size) = (job.work, job.picture.size);
             let began = clock();
+            let wanted = wanted(recipe, content, work.format, work.quality);
             let repacked = original
                 .filter(|&(_, size)| work.takes_coefficients(size))
                 .and_then(|(original, _)| original.repack());
             let encoded = match repacked {
-                Some(bytes) => Ok(bytes),
-                None => encode::encode(job.picture, work.format, work.quality, recipe.background),
+                Some(bytes) => Ok(wanted.exact(bytes)),
+                None => quality::make(&wanted, job.picture, &job.yardstick),
             };
             let cpu = clock().zip(began).map(|(now, began)| now.saturating_sub(began));
             results
@@ -238,7 +337,8 @@ fn encode_all(
     let mut files = Vec::new();
     for (number, dimensions, encoded, cpu) in results {
         let work = &works[number];
-        let bytes = Bytes::from(encoded.map_err(|error| failure(recipe, work, error))?);
+        let Made { bytes, encoding } = encoded.map_err(|error| failure(recipe, work, error))?;
+        let bytes = Bytes::from(bytes);
         for &(index, place) in &work.serves {
             files.push((
                 place,
@@ -247,7 +347,7 @@ fn encode_all(
                     format: work.format,
                     dimensions,
                     bytes: bytes.clone(),
-                    encoding: Encoding::default(),
+                    encoding: encoding.clone(),
                     cpu,
                 },
             ));

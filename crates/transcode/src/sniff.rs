@@ -1,8 +1,8 @@
 //! What a file is by its first bytes. Names and declared media types are never asked.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use crate::Error;
 use crate::reader::Reader;
+use crate::{Error, markup};
 
 /// The formats that are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +14,82 @@ pub(crate) enum Kind {
     Bmp,
     Avif,
     Heic,
+    Ico,
+    Tiff,
+    Jxl,
+    Svg,
 }
 
 impl Kind {
+    const ALL: [Self; 11] = [
+        Self::Jpeg,
+        Self::Png,
+        Self::Gif,
+        Self::Webp,
+        Self::Avif,
+        Self::Heic,
+        Self::Bmp,
+        Self::Ico,
+        Self::Tiff,
+        Self::Jxl,
+        Self::Svg,
+    ];
+
+    /// Whether this build reads it: each format but two can be left out.
+    const fn is_read(self) -> bool {
+        match self {
+            Self::Jpeg | Self::Png => true,
+            Self::Gif => cfg!(feature = "gif"),
+            Self::Webp => cfg!(feature = "webp"),
+            Self::Bmp => cfg!(feature = "bmp"),
+            Self::Avif => cfg!(feature = "avif"),
+            Self::Heic => cfg!(feature = "heic"),
+            Self::Ico => cfg!(feature = "ico"),
+            Self::Tiff => cfg!(feature = "tiff"),
+            Self::Jxl => cfg!(feature = "jxl"),
+            Self::Svg => cfg!(feature = "svg"),
+        }
+    }
+
+    /// The name for people.
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Jpeg => "JPEG",
+            Self::Png => "PNG",
+            Self::Gif => "GIF",
+            Self::Webp => "WebP",
+            Self::Bmp => "BMP",
+            Self::Avif => "AVIF",
+            Self::Heic => "HEIC",
+            Self::Ico => "ICO",
+            Self::Tiff => "TIFF",
+            Self::Jxl => "JPEG XL",
+            Self::Svg => "SVG",
+        }
+    }
+
+    /// The answer to a format that was left out.
+    pub(crate) fn not_read(self) -> Error {
+        Error::unsupported(format!(
+            "this build does not read {}; {}",
+            self.title(),
+            Self::all_read()
+        ))
+    }
+
+    /// What this build reads, as the end of a sentence.
+    fn all_read() -> String {
+        let titles: Vec<&str> = Self::ALL
+            .into_iter()
+            .filter(|kind| kind.is_read())
+            .map(Self::title)
+            .collect();
+        match titles.split_last() {
+            Some((last, rest)) => format!("{} and {last} are read", rest.join(", ")),
+            None => String::new(),
+        }
+    }
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Jpeg => "jpeg",
@@ -26,46 +99,62 @@ impl Kind {
             Self::Bmp => "bmp",
             Self::Avif => "avif",
             Self::Heic => "heic",
+            Self::Ico => "ico",
+            Self::Tiff => "tiff",
+            Self::Jxl => "jxl",
+            Self::Svg => "svg",
         }
     }
 }
 
 /// The format of `source`, or a rejection that names what it looks like instead.
 pub(crate) fn sniff(source: &[u8]) -> Result<Kind, Error> {
-    let starts = |magic: &[u8]| source.starts_with(magic);
-    let holds = |at: usize, magic: &[u8]| source.get(at..).is_some_and(|rest| rest.starts_with(magic));
-    if starts(b"\xFF\xD8\xFF") {
-        Ok(Kind::Jpeg)
-    } else if starts(b"\x89PNG\r\n\x1A\n") {
-        Ok(Kind::Png)
-    } else if starts(b"GIF87a") || starts(b"GIF89a") {
-        Ok(Kind::Gif)
-    } else if starts(b"RIFF") && holds(8, b"WEBP") {
-        Ok(Kind::Webp)
-    } else if starts(b"BM") && is_bitmap_header(source) {
-        Ok(Kind::Bmp)
-    } else if let Some(kind) = heif_kind(source) {
-        kind
-    } else {
-        let what = other_format(source).unwrap_or("no known image format");
-        Err(Error::unsupported(format!(
-            "the content is {what}; {READ} are read"
-        )))
+    match recognize(source) {
+        Some(kind) if kind.is_read() => Ok(kind),
+        Some(kind) => Err(kind.not_read()),
+        None => {
+            let what = other_format(source).unwrap_or("no known image format");
+            Err(Error::unsupported(format!(
+                "the content is {what}; {}",
+                Kind::all_read()
+            )))
+        }
     }
 }
 
-/// What this build reads, for people.
-const READ: &str = match (cfg!(feature = "avif"), cfg!(feature = "heic")) {
-    (true, true) => "JPEG, PNG, GIF, WebP, BMP, AVIF and HEIC",
-    (true, false) => "JPEG, PNG, GIF, WebP, BMP and AVIF",
-    (false, true) => "JPEG, PNG, GIF, WebP, BMP and HEIC",
-    (false, false) => "JPEG, PNG, GIF, WebP and BMP",
-};
+fn recognize(source: &[u8]) -> Option<Kind> {
+    let starts = |magic: &[u8]| source.starts_with(magic);
+    let holds = |at: usize, magic: &[u8]| source.get(at..).is_some_and(|rest| rest.starts_with(magic));
+    if starts(b"\xFF\xD8\xFF") {
+        Some(Kind::Jpeg)
+    } else if starts(b"\x89PNG\r\n\x1A\n") {
+        Some(Kind::Png)
+    } else if starts(b"GIF87a") || starts(b"GIF89a") {
+        Some(Kind::Gif)
+    } else if starts(b"RIFF") && holds(8, b"WEBP") {
+        Some(Kind::Webp)
+    } else if starts(b"BM") && is_bitmap_header(source) {
+        Some(Kind::Bmp)
+    } else if starts(b"\xFF\x0A") || starts(b"\0\0\0\x0CJXL \r\n\x87\n") {
+        Some(Kind::Jxl)
+    } else if [&b"II*\0"[..], b"MM\0*", b"II+\0", b"MM\0+"]
+        .into_iter()
+        .any(starts)
+    {
+        Some(Kind::Tiff)
+    } else if is_icon(source) {
+        Some(Kind::Ico)
+    } else if markup::is_svg(source) {
+        Some(Kind::Svg)
+    } else {
+        heif_kind(source)
+    }
+}
 
 /// A HEIF file by the brands in its `ftyp` (ISO/IEC 23008-12 section 10, AVIF 1.1 section 6); `None` for any other
 /// file, films among them. The brands of HEIF itself say nothing about the codec: such a file is named after what else
 /// it is compatible with.
-fn heif_kind(source: &[u8]) -> Option<Result<Kind, Error>> {
+fn heif_kind(source: &[u8]) -> Option<Kind> {
     let mut reader = Reader::new(source);
     let size = usize::try_from(reader.be32()?).ok()?;
     if &reader.four()? != b"ftyp" {
@@ -81,11 +170,11 @@ fn heif_kind(source: &[u8]) -> Option<Result<Kind, Error>> {
             .any(|(at, brand)| at != 1 && wanted.contains(&brand))
     };
     if has(&[b"avif", b"avis"]) {
-        Some(read_by(cfg!(feature = "avif"), Kind::Avif, "AVIF"))
+        Some(Kind::Avif)
     } else if has(&[
         b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1",
     ]) {
-        Some(read_by(cfg!(feature = "heic"), Kind::Heic, "HEIC"))
+        Some(Kind::Heic)
     } else {
         None
     }
@@ -94,15 +183,18 @@ fn heif_kind(source: &[u8]) -> Option<Result<Kind, Error>> {
 /// Brands behind this are not looked at.
 const MAX_FTYP_BYTES: usize = 512;
 
-/// A format that a build can go without.
-fn read_by(build: bool, kind: Kind, name: &str) -> Result<Kind, Error> {
-    if build {
-        Ok(kind)
-    } else {
-        Err(Error::unsupported(format!(
-            "the content is {name}, which this build does not read; {READ} are read"
-        )))
-    }
+/// `\0\0\x01\0` begins other files too: the first picture has to lie behind the directory.
+fn is_icon(source: &[u8]) -> bool {
+    let mut reader = Reader::new(source);
+    let directory = (reader.le16(), reader.le16(), reader.le16());
+    let (Some(0), Some(1), Some(count @ 1..)) = directory else {
+        return false;
+    };
+    let first = Reader::at(source, 18)
+        .le32()
+        .and_then(|first| usize::try_from(first).ok());
+    let behind = usize::from(count).saturating_mul(16).saturating_add(6);
+    first.is_some_and(|first| first >= behind)
 }
 
 /// `BM` alone begins too many texts: the size of the DIB header must be one that exists.
@@ -115,16 +207,13 @@ fn is_bitmap_header(source: &[u8]) -> bool {
 }
 
 fn other_format(source: &[u8]) -> Option<&'static str> {
-    const MAGIC: [(usize, &[u8], &str); 18] = [
+    const MAGIC: [(usize, &[u8], &str); 16] = [
+        (4, b"ftypcrx ", "a camera raw file (Canon CR3)"),
         (4, b"ftyp", "an MP4 or QuickTime file"),
-        (0, b"\xFF\x0A", "JPEG XL"),
-        (4, b"JXL \r\n\x87\n", "JPEG XL"),
         (4, b"jP  \r\n\x87\n", "JPEG 2000"),
-        (0, b"II*\0", "TIFF"),
-        (0, b"MM\0*", "TIFF"),
-        (0, b"II+\0", "BigTIFF"),
-        (0, b"MM\0+", "BigTIFF"),
-        (0, b"\0\0\x01\0", "an icon (ICO)"),
+        (0, b"IIR", "a camera raw file (Olympus ORF)"),
+        (0, b"IIU\0", "a camera raw file (Panasonic RW2)"),
+        (0, b"FUJIFILMCCD-RAW", "a camera raw file (Fujifilm RAF)"),
         (0, b"8BPS", "a Photoshop document"),
         (0, b"%PDF", "PDF"),
         (0, b"%!PS", "PostScript"),
@@ -134,6 +223,7 @@ fn other_format(source: &[u8]) -> Option<&'static str> {
         (0, b"P5", "PGM"),
         (0, b"version https://git-lfs", "a Git LFS pointer"),
         (0, b"{", "JSON text"),
+        (0, b"\0\0\x01\0", "an icon (ICO) that is broken"),
     ];
     for (at, magic, name) in MAGIC {
         if source.get(at..).is_some_and(|rest| rest.starts_with(magic)) {
@@ -141,12 +231,9 @@ fn other_format(source: &[u8]) -> Option<&'static str> {
         }
     }
     let head = source.get(..source.len().min(1024)).unwrap_or_default();
-    let text = head.trim_ascii_start();
-    if contains_ignoring_case(head, b"<svg") {
-        Some("SVG")
-    } else if contains_ignoring_case(head, b"<html") || contains_ignoring_case(head, b"<!doctype html") {
+    if contains_ignoring_case(head, b"<html") || contains_ignoring_case(head, b"<!doctype html") {
         Some("HTML")
-    } else if text.starts_with(b"<") {
+    } else if head.trim_ascii_start().starts_with(b"<") {
         Some("XML or HTML")
     } else {
         None
@@ -168,22 +255,22 @@ mod tests {
         assert_eq!(sniff(b"\xFF\xD8\xFF\xE0....").ok(), Some(Kind::Jpeg));
         assert_eq!(sniff(b"RIFF\0\0\0\0WEBPVP8 ").ok(), Some(Kind::Webp));
         assert_eq!(sniff(b"BM bitmap? no, prose").ok(), None);
+        assert_eq!(recognize(b"MM\0*"), Some(Kind::Tiff));
+        assert_eq!(recognize(b"\xFF\x0A"), Some(Kind::Jxl));
+        assert_eq!(recognize(b"<?xml version='1.0'?><svg/>"), Some(Kind::Svg));
         for (source, kind) in [
             (&b"\0\0\0\x10ftypavif\0\0\0\0"[..], Kind::Avif),
             (b"\0\0\0\x14ftypmif1\0\0\0\0avis", Kind::Avif),
             (b"\0\0\0\x10ftypheic\0\0\0\0", Kind::Heic),
             (b"\0\0\0\x18ftypmif1\0\0\0\0miafheix", Kind::Heic),
         ] {
-            match sniff(source) {
-                Ok(found) => assert_eq!(found, kind),
-                Err(error) => assert!(error.to_string().contains("this build does not read"), "{error}"),
-            }
+            assert_eq!(recognize(source), Some(kind));
         }
         for (source, name) in [
             (&b"\0\0\0\x14ftypisom\0\0\0\0mp42"[..], "MP4"),
-            (b"<?xml version='1.0'?><SVG>", "SVG"),
+            (b"<?xml version='1.0'?><Error>", "XML"),
             (b"  <!DOCTYPE html><body>", "HTML"),
-            (b"II*\0", "TIFF"),
+            (b"\0\0\x01\0", "ICO"),
             (b"", "no known image format"),
         ] {
             let message = sniff(source).unwrap_err().to_string();

@@ -1,8 +1,9 @@
 //! The colour spaces that renditions come in, and how a file says which one it is.
 
-use moxcms::{ColorProfile, Layout, TransformOptions};
+use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
 use tintype_model::Rgb;
 
+use crate::color::options;
 use crate::quietly;
 
 /// What the RGB values of a picture mean. Both spaces have the same transfer curve, so that scaling in linear light is
@@ -50,6 +51,40 @@ impl Space {
             Self::DisplayP3 => Some(display_p3()),
         }
     }
+}
+
+/// Whether an RGB profile has colours outside sRGB: its purest red, green or blue is purer than sRGB's.
+pub(crate) fn is_wide(profile: &ColorProfile) -> bool {
+    let (Some(ours), Some(theirs)) = (primaries(profile), primaries(&Space::Srgb.profile())) else {
+        return false;
+    };
+    ours.iter()
+        .zip(&theirs)
+        .enumerate()
+        .any(|(index, (&ours, &theirs))| {
+            // Red of red, green of green, blue of blue.
+            let is_own = index % 4 == 0;
+            if is_own {
+                ours > theirs.saturating_add(2)
+            } else {
+                ours.saturating_add(2) < theirs
+            }
+        })
+}
+
+/// Full red, green and blue of an RGB profile, in Display P3.
+fn primaries(profile: &ColorProfile) -> Option<[u8; 9]> {
+    const FULL: [u8; 9] = [255, 0, 0, 0, 255, 0, 0, 0, 255];
+    let layout = Layout::Rgb;
+    if profile.color_space != DataColorSpace::Rgb {
+        return None;
+    }
+    quietly(|| {
+        let mut shown = FULL;
+        let transform = profile.create_transform_8bit(layout, &Space::DisplayP3.profile(), layout, options());
+        transform.ok()?.transform(&FULL, &mut shown).ok()?;
+        Some(shown)
+    })?
 }
 
 /// Display P3 as an ICC profile of version 4 (ICC.1:2022): three primaries and one curve, in 492 bytes.
@@ -195,6 +230,20 @@ mod tests {
         let (ours, theirs) = (to_srgb(&read), to_srgb(&Space::DisplayP3.profile()));
         let furthest = ours.iter().zip(&theirs).map(|(a, b)| a.abs_diff(*b)).max();
         assert!(furthest <= Some(1), "{furthest:?}");
+    }
+
+    #[test]
+    fn only_profiles_beyond_srgb_are_wide() {
+        let is_wide = |profile: ColorProfile| {
+            let icc = profile.encode().unwrap();
+            is_wide(&ColorProfile::new_from_slice(&icc).unwrap())
+        };
+        assert!(!is_wide(ColorProfile::new_srgb()));
+        assert!(is_wide(ColorProfile::new_display_p3()));
+        assert!(is_wide(ColorProfile::new_adobe_rgb()));
+        assert!(is_wide(ColorProfile::new_bt2020()));
+        assert!(is_wide(ColorProfile::new_pro_photo_rgb()));
+        assert!(!is_wide(ColorProfile::new_gray_with_gamma(1.0)));
     }
 
     #[test]

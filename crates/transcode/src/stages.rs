@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use tintype_model::{Dimensions, Format, Limits, Quality, Rgb, Variant};
+use tintype_model::{Dimensions, Format, Limits, Rgb, Variant};
 
 use crate::geometry::Plan;
 use crate::picture::Picture;
+use crate::quality::{Content, Features, Yardstick};
 use crate::space::Space;
-use crate::{EncodeError, Error, color, decode, encode, header, resize};
+use crate::{EncodeError, Error, color, decode, encode, header, quality, resize};
 
 /// 8-bit sRGB pixels, upright.
 #[derive(Clone, Debug)]
@@ -71,11 +72,53 @@ impl Pixels {
     /// # Errors
     /// When the encoder fails.
     pub fn encode(&self, format: Format, quality: u8) -> Result<Vec<u8>, EncodeError> {
-        encode::encode(
-            Arc::clone(&self.0),
-            format,
-            Quality::Fixed(quality),
-            Rgb::default(),
-        )
+        encode::encode(Arc::clone(&self.0), format, quality, Rgb::default())
     }
+
+    /// Whether this is a drawing rather than a photograph, and what that was told by: numbers of blocks looked at, flat
+    /// ones, ones with a hard edge, ones with a drawn edge, and pairs of pixels in blocks that are not flat that are the
+    /// same.
+    #[must_use]
+    pub fn content(&self) -> (bool, [usize; 5]) {
+        let features = Features::of(&self.0);
+        let counts = [
+            features.blocks,
+            features.flat,
+            features.edged,
+            features.drawn,
+            features.same,
+        ];
+        (quality::classify(&self.0) == Content::Drawn, counts)
+    }
+
+    /// Encodes at `quality` and tells how good that is, measured in three ways.
+    ///
+    /// # Errors
+    /// When the encoder fails or its file cannot be read back.
+    pub fn measure(&self, format: Format, quality: u8) -> Result<Measured, EncodeError> {
+        let background = Rgb::default();
+        let settings = encode::Settings::usual(quality, self.0.size.pixels());
+        let yardstick = Yardstick::new(&self.0, background);
+        let sample = encode::encode_and_show(Arc::clone(yardstick.picture()), format, &settings, background)?;
+        let whole = encode::encode_and_show(Arc::clone(&self.0), format, &settings, background)?;
+        Ok(Measured {
+            bytes: whole.bytes.len(),
+            sample: yardstick.score_sample(format, &sample)?,
+            in_place: yardstick.score_whole(format, &whole)?,
+            whole: Yardstick::thorough(&self.0).score_whole(format, &whole)?,
+        })
+    }
+}
+
+/// The SSIMULACRA2 score of one encode, measured in three ways.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured {
+    /// Size of the file.
+    pub bytes: usize,
+    /// Of the sample, encoded by itself; of the whole where the picture is small.
+    pub sample: f64,
+    /// Of the same pixels, encoded as a part of the whole.
+    pub in_place: f64,
+    /// Of the whole picture.
+    pub whole: f64,
 }

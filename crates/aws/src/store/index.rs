@@ -1,4 +1,5 @@
-//! The listing of the records by status: a merge of the index's shards in byte order of the keys.
+//! Listings out of the index, in byte order of the keys: of the records by status, a merge of the index's shards, and
+//! of the keys whose sources have one digest.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -6,7 +7,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
-use tintype_model::{ObjectKey, Result, Status};
+use tintype_model::{ObjectKey, RecordFilter, Result, Status};
 
 use super::{CallError, within_key_limit};
 
@@ -28,6 +29,11 @@ type Item = HashMap<String, AttributeValue>;
 pub(super) fn shard_of(status: &Status, key: &ObjectKey) -> String {
     let shard = Sha256::digest(key.as_str())[0] % SHARDS;
     format!("{}#{shard}", status.name())
+}
+
+/// The value of [`SHARD`] in the entry that says a key's source has the digest.
+pub(super) fn shard_of_digest(sha256: &str) -> String {
+    format!("sha256#{sha256}")
 }
 
 fn shards(status: &str) -> impl Iterator<Item = String> {
@@ -164,37 +170,48 @@ enum Rest {
 }
 
 impl<'a> Merge<'a> {
-    /// Keys of records of that status (`None`: of all but tombstones) with the prefix, after `after`, for a caller that
-    /// will want about `limit` of them.
+    /// Keys of records that `filter` may show, after `after`, for a caller that will want about `limit` of them. Of a
+    /// digest these are the keys of every status.
     pub(super) fn new(
         client: &'a Client,
         table: &'a str,
-        prefix: &str,
-        status: Option<&str>,
+        filter: &RecordFilter,
         after: Option<&str>,
         limit: usize,
     ) -> Option<Self> {
+        let (shards, page) = match &filter.sha256 {
+            Some(sha256) => (vec![shard_of_digest(sha256)], limit),
+            None => Self::shards(filter.status.as_deref(), limit)?,
+        };
+        let sources = shards.into_iter().map(|shard| Source {
+            shard,
+            read: VecDeque::new(),
+            rest: Rest::All,
+        });
+        Some(Self {
+            client,
+            table,
+            keys: Keys::new(&filter.prefix, after)?,
+            after: after.map(str::to_owned),
+            // A query is charged for at least 4 KB, which is several dozen entries, so that a few in reserve cost
+            // nothing.
+            page: i32::try_from(page + 4).unwrap_or(i32::MAX),
+            sources: sources.collect(),
+        })
+    }
+
+    /// Where the keys of a status are (`None`: of all but tombstones), and how many to ask each shard for.
+    fn shards(status: Option<&str>, limit: usize) -> Option<(Vec<String>, usize)> {
         let statuses: Vec<&str> = match status {
             None => SHOWN.to_vec(),
             Some(status) if status == TOMBSTONES || SHOWN.contains(&status) => vec![status],
             Some(_) => return None,
         };
-        let sources = statuses.into_iter().flat_map(shards).map(|shard| Source {
-            shard,
-            read: VecDeque::new(),
-            rest: Rest::All,
-        });
-        // Keys spread evenly over the shards of a status. A query is charged for at least 4 KB, which is several dozen
-        // entries, so that a few in reserve cost nothing.
-        let page = limit / usize::from(SHARDS) + 4;
-        Some(Self {
-            client,
-            table,
-            keys: Keys::new(prefix, after)?,
-            after: after.map(str::to_owned),
-            page: i32::try_from(page).unwrap_or(i32::MAX),
-            sources: sources.collect(),
-        })
+        // Keys spread evenly over the shards of a status.
+        Some((
+            statuses.into_iter().flat_map(shards).collect(),
+            limit / usize::from(SHARDS),
+        ))
     }
 
     /// The next keys, at most `count`; none only when there are no more.

@@ -41,13 +41,18 @@ type Item = HashMap<String, AttributeValue>;
 ///
 /// The table has the hash key `pk` (string) and the index `by_status` (hash `status_shard`, range `key`, both strings;
 /// keys only). An image's item has `pk` = `image#{key}`, `key`, `status_shard` = `{status}#{0..7}`, `order`,
-/// `provisional` and `record`. `pk` and `key` hold the longest object key.
+/// `provisional` and `record`. A key whose source was read has an item beside it, `pk` = `sha256#{digest}#{key}`, with
+/// `order`, and with `key` and `status_shard` = `sha256#{digest}` as long as the source has that digest. `pk` and `key`
+/// hold the longest object key.
 ///
-/// - `get` and `put` are strongly consistent; a put is one conditional write of one item.
+/// - `get` and `put` are strongly consistent; what a put decides is one conditional write of one item. The item of a
+///   digest is written before, so that no record is without it; one that says too much is seen through when the
+///   record is read. Records of releases before have none until they are put again.
 /// - `list` and `counts` read the index, which follows the table within moments: a record that was just written may be
 ///   missing, and one whose status changes meanwhile too. A listed record is read from the table and shown only if
 ///   it still has the status that was asked for.
-/// - A page of `list` costs a query for each shard of each status that it shows (8 or 32) and one batch of reads.
+/// - A page of `list` costs a query for each shard of each status that it shows (8 or 32; of a digest 1) and one batch
+///   of reads.
 ///   `counts` reads the whole index but for tombstones: half a read unit for each 4 KB of it. It is for people, not for
 ///   polling.
 #[derive(Clone, Debug)]
@@ -108,6 +113,30 @@ impl DynamoMetadataStore {
         Ok(output.item.filter(|item| !item.is_empty()))
     }
 
+    /// Notes whether the key's source has the digest since `order`, unless something newer is noted.
+    async fn note(&self, sha256: &str, record: &Record, is_so: bool) -> Result<()> {
+        let mut call = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .item(PK, digest_pk(sha256, record.key.as_str()))
+            .item(ORDER, AttributeValue::S(record.order.to_string()))
+            .condition_expression("attribute_not_exists(#pk) OR #order < :order")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#order", ORDER)
+            .expression_attribute_values(":order", AttributeValue::S(record.order.to_string()));
+        if is_so {
+            call = call
+                .item(KEY, AttributeValue::S(record.key.as_str().to_owned()))
+                .item(SHARD, AttributeValue::S(index::shard_of_digest(sha256)));
+        }
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is_refusal(error.as_service_error()) => Ok(()),
+            Err(error) => Err(CallError::new("dynamodb:PutItem", error).into()),
+        }
+    }
+
     /// The records of at most [`BATCH`] keys, as they are now.
     async fn read_batch(&self, keys: &[String]) -> Result<HashMap<String, Record>> {
         let mut builder = KeysAndAttributes::builder()
@@ -154,6 +183,9 @@ impl MetadataStore for DynamoMetadataStore {
 
     async fn put(&self, record: &Record) -> Result<PutRecord> {
         let json = serde_json::to_string(record).map_err(StoreError::unavailable)?;
+        if let Some(sha256) = digest(record) {
+            self.note(sha256, record, true).await?;
+        }
         let provisional = record.status.is_provisional();
         // `Record::replaces`, for DynamoDB to decide.
         let mut call = self
@@ -187,6 +219,11 @@ impl MetadataStore for DynamoMetadataStore {
             Ok(output) => {
                 let replaced = output.attributes.filter(|item| !item.is_empty());
                 let replaced = replaced.as_ref().map(record_of).transpose()?;
+                if let Some(before) = replaced.as_ref().and_then(digest)
+                    && digest(record) != Some(before)
+                {
+                    self.note(before, record, false).await?;
+                }
                 Ok(PutRecord::Written(replaced.map(Box::new)))
             }
             Err(error) => match error.as_service_error() {
@@ -204,14 +241,7 @@ impl MetadataStore for DynamoMetadataStore {
     async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>> {
         let status = filter.status.as_deref();
         let mut items = Vec::new();
-        let merge = Merge::new(
-            &self.client,
-            &self.table,
-            &filter.prefix,
-            status,
-            after,
-            limit.min(BATCH),
-        );
+        let merge = Merge::new(&self.client, &self.table, filter, after, limit.min(BATCH));
         // One more tells whether a page is the last.
         let wanted = if limit == 0 { 0 } else { limit.saturating_add(1) };
         if let Some(mut merge) = merge {
@@ -222,7 +252,9 @@ impl MetadataStore for DynamoMetadataStore {
                 }
                 let mut records = self.read_batch(&keys).await?;
                 let current = keys.iter().filter_map(|key| records.remove(key));
-                items.extend(current.filter(|record| match status {
+                let of_digest =
+                    |record: &Record| filter.sha256.is_none() || digest(record) == filter.sha256.as_deref();
+                items.extend(current.filter(of_digest).filter(|record| match status {
                     Some(status) => record.status.name() == status,
                     None => record.status != Status::Deleted,
                 }));
@@ -254,6 +286,14 @@ impl MetadataStore for DynamoMetadataStore {
 
 fn image_pk(key: &str) -> AttributeValue {
     AttributeValue::S(format!("image#{key}"))
+}
+
+fn digest_pk(sha256: &str, key: &str) -> AttributeValue {
+    AttributeValue::S(format!("sha256#{sha256}#{key}"))
+}
+
+fn digest(record: &Record) -> Option<&str> {
+    record.source.as_ref()?.sha256.as_deref()
 }
 
 fn is_refusal(error: Option<&PutItemError>) -> bool {

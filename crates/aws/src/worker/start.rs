@@ -114,6 +114,7 @@ async fn run(variables: &Variables) -> anyhow::Result<()> {
 fn jail_config(environment: &WorkerEnvironment, config: &Config) -> anyhow::Result<tintype_jail::Config> {
     let mut jail = tintype_jail::Config::new("/proc/self/exe", vec![RENDER_WORKER.into()]);
     jail.limits = config.limits();
+    jail.metadata = config.metadata();
     jail.deadline = config.render_deadline();
     // Nobody waits for this process while a picture is made.
     jail.priority = Priority::Normal;

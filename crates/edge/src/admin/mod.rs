@@ -106,6 +106,7 @@ async fn list(Extract(state): Shared, Params(params): Params<ListParams>) -> Res
     let filter = RecordFilter {
         prefix: params.prefix,
         status: status.map(|status| status.name().to_owned()),
+        sha256: None,
     };
     let metadata = &state.edge.metadata;
     let page = metadata

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tintype_model::{Format, ImageInfo, ObjectKey, Recipe, Record, Rendition, Status, UnixMillis, Version};
 use utoipa::{IntoParams, ToSchema};
 
+use super::facts::{Capture, Placeholder, colors};
 use crate::cache::CacheStats;
 use crate::markup::{Urls, markup};
 use crate::port::QueueDepth;
@@ -31,6 +32,10 @@ pub(crate) struct ListQuery {
     /// Only this status; without it all but deleted ones.
     #[serde(default)]
     pub status: Option<StatusName>,
+    /// Only pictures whose source has this SHA-256, in hexadecimal: those that are the same, byte for byte.
+    #[serde(default)]
+    #[param(min_length = 64, max_length = 64)]
+    pub sha256: Option<String>,
     /// Only keys after this one in byte order: `next` of the page before.
     #[serde(default)]
     pub after: Option<String>,
@@ -158,6 +163,20 @@ struct Picture {
     /// Description of the embedded ICC profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     icc_description: Option<String>,
+    /// When and with what it was taken; absent when the source does not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capture: Option<Capture>,
+    /// What to show while it loads; absent when an older release made the set, as the rest below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placeholder: Option<Placeholder>,
+    /// Its most prominent colours, the most prominent first; at most 6.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    palette: Option<Vec<String>>,
+    /// 64-bit perceptual hash in hexadecimal. Pictures that look alike differ in few bits; there is no search for them
+    /// here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "c3a51e70f08b2d96")]
+    perceptual_hash: Option<String>,
 }
 
 /// One variant in one format.
@@ -179,6 +198,20 @@ struct RenditionInfo {
     size_bytes: u64,
     /// Strong entity tag, without quotes.
     etag: String,
+    /// Quality on the format's own scale, 1 to 100; absent where the recipe's number was taken as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 72, minimum = 1, maximum = 100)]
+    quality: Option<u8>,
+    /// SSIMULACRA2 score against the pixels that were encoded, 100 for the same pixels; absent where it was not
+    /// measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 70.42)]
+    score: Option<f32>,
+    /// Whether the pixels are exactly those that were encoded, by choice.
+    is_lossless: bool,
+    /// Why it is larger than the same variant in an older format; absent where it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    larger_because: Option<String>,
 }
 
 /// Why nothing is published.
@@ -265,6 +298,7 @@ pub(crate) fn timestamp(time: UnixMillis) -> String {
 
 impl Picture {
     fn new(image: &ImageInfo) -> Self {
+        let seen = image.appearance.as_ref();
         Self {
             format: image.format.clone(),
             width: image.dimensions.width,
@@ -275,6 +309,10 @@ impl Picture {
             bit_depth: image.bit_depth,
             color_space: image.color_space.clone(),
             icc_description: image.icc_description.clone(),
+            capture: image.capture.as_ref().map(Capture::new),
+            placeholder: seen.map(Placeholder::new),
+            palette: seen.map(|seen| colors(&seen.palette)),
+            perceptual_hash: seen.map(|seen| seen.perceptual_hash.clone()),
         }
     }
 }
@@ -289,6 +327,10 @@ impl RenditionInfo {
             height: rendition.dimensions.height,
             size_bytes: rendition.size_bytes,
             etag: rendition.etag.clone(),
+            quality: rendition.encoding.quality,
+            score: rendition.encoding.score,
+            is_lossless: rendition.encoding.is_lossless,
+            larger_because: rendition.encoding.larger_because.clone(),
         }
     }
 }
@@ -304,6 +346,8 @@ pub(crate) struct ImageDetail {
     /// URLs that name this version, cached for a year; absent while nothing is published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub versioned: Option<Delivery>,
+    /// Keys of other pictures that are the same, byte for byte; at most 20.
+    pub duplicates: Vec<String>,
 }
 
 /// How to show a picture.

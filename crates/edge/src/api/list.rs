@@ -71,6 +71,17 @@ fn json_bytes(value: &impl Serialize) -> usize {
     length.0
 }
 
+/// A digest as records have it.
+fn digest(sha256: String) -> Result<String> {
+    if sha256.len() == 64 && sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(sha256.to_ascii_lowercase())
+    } else {
+        Err(Error::BadRequest(
+            "sha256 must be 64 hexadecimal digits".to_owned(),
+        ))
+    }
+}
+
 /// Lists pictures.
 #[utoipa::path(
     get,
@@ -94,6 +105,7 @@ pub(super) async fn list_images(
     let filter = RecordFilter {
         prefix: query.prefix,
         status: query.status.map(|status| status.name().to_owned()),
+        sha256: query.sha256.map(digest).transpose()?,
     };
     let page = state
         .edge

@@ -2,6 +2,7 @@
 
 mod dto;
 mod extract;
+mod facts;
 mod list;
 mod upload;
 
@@ -11,7 +12,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use axum::routing::{MethodRouter, get, post};
 use http::{HeaderMap, StatusCode, Uri};
-use tintype_model::{Job, ObjectKey, Precondition, Record, Status, StoreError, Work};
+use tintype_model::{Job, ObjectKey, Precondition, Record, RecordFilter, Status, StoreError, Work};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
@@ -121,12 +122,14 @@ async fn get_image(
             image,
             current: None,
             versioned: None,
+            duplicates: Vec::new(),
         }));
     };
     let mut detail = ImageDetail {
         image: Image::new(&record, &state.recipe_hash),
         current: None,
         versioned: None,
+        duplicates: duplicates(&state, &record).await?,
     };
     if let Status::Ready {
         version, renditions, ..
@@ -144,6 +147,32 @@ async fn get_image(
 pub(crate) async fn live_record(state: &State, key: &ObjectKey) -> Result<Option<Record>> {
     let record = state.edge.metadata.get(key).await?;
     Ok(record.filter(|record| record.status != Status::Deleted))
+}
+
+/// Most keys of duplicates that are told.
+const MAX_DUPLICATES: usize = 20;
+
+/// Other keys whose sources have the same bytes.
+async fn duplicates(state: &State, record: &Record) -> Result<Vec<String>> {
+    let Some(sha256) = record.source.as_ref().and_then(|source| source.sha256.clone()) else {
+        return Ok(Vec::new());
+    };
+    let filter = RecordFilter {
+        sha256: Some(sha256),
+        ..RecordFilter::default()
+    };
+    // The picture itself is among them.
+    let same = state
+        .edge
+        .metadata
+        .list(&filter, None, MAX_DUPLICATES + 1)
+        .await?;
+    let keys = same.items.into_iter().map(|same| same.key);
+    Ok(keys
+        .filter(|key| *key != record.key)
+        .take(MAX_DUPLICATES)
+        .map(|key| key.as_str().to_owned())
+        .collect())
 }
 
 /// A source whose event has not left a record yet.

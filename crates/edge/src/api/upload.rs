@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use http::{HeaderMap, Uri};
 use serde::{Deserialize, Serialize};
-use tintype_model::{ObjectKey, Rejection, RejectionCode};
+use tintype_model::{Focus, FocusError, ObjectKey, Rejection, RejectionCode};
 use utoipa::ToSchema;
 
 use super::PROBLEM;
@@ -33,6 +33,11 @@ pub(crate) struct UploadRequest {
     #[serde(default)]
     #[schema(example = "image/jpeg")]
     content_type: Option<String>,
+    /// Where the subject of the picture is, as fractions from the left and from the top of the upright picture: what
+    /// crops it keeps this point. For `POST` only; a `PUT` may send it as `x-amz-meta-focus` if it signs that itself.
+    #[serde(default)]
+    #[schema(example = "0.3,0.7")]
+    focus: Option<String>,
     /// For how many seconds the upload may start, 1 to 900. Default: 900
     #[serde(default)]
     #[schema(minimum = 1, maximum = 900)]
@@ -106,6 +111,7 @@ pub(super) async fn create_upload(
         key: &key,
         method: request.method,
         content_type,
+        focus: focus(request.focus.as_deref(), request.method)?,
         max_bytes: state.edge.max_upload_bytes,
         expires: expiry(request.expires_in)?,
     };
@@ -123,6 +129,16 @@ fn expiry(asked_seconds: Option<u64>) -> Result<Duration> {
         )));
     }
     Ok(expires)
+}
+
+fn focus(asked: Option<&str>, method: UploadMethod) -> Result<Option<Focus>> {
+    let read = |text: &str| match method {
+        UploadMethod::Post => text
+            .parse()
+            .map_err(|error: FocusError| Error::BadRequest(error.to_string())),
+        UploadMethod::Put => Err(Error::BadRequest("focus goes with method POST".to_owned())),
+    };
+    asked.map(read).transpose()
 }
 
 fn check_method(method: UploadMethod, key: &ObjectKey) -> Result<()> {

@@ -1,4 +1,5 @@
 use http::StatusCode;
+use serde_json::json;
 use tintype_model::{
     Dimensions, Format, Job, ObjectKey, ObjectStore, Order, Precondition, Rendition, Sequencer, StoreError,
     Work,
@@ -19,6 +20,8 @@ async fn an_upload_is_signed_for_this_server() {
     {"key":"a b.jpg","method":"PUT","url":"http://localhost:8080/raw/a%20b.jpg?signed","headers":{"content-type":"image/jpeg"},"fields":{},"expires_in":60,"max_bytes":10000}
     "#);
     assert_eq!(sign(r#"{"key":"a"}"#).await.json()["expires_in"], 900);
+    let focused = sign(r#"{"key":"a","focus":"0.3,0.7"}"#).await.json();
+    assert_eq!(focused["fields"]["x-amz-meta-focus"], "0.3000,0.7000");
     let behind_a_proxy = Site::with(|edge| {
         edge.access = token_access(TOKEN, Some("https://img.example/base/"), &[]);
     });
@@ -50,6 +53,12 @@ async fn uploads_that_cannot_work_are_refused() {
         (r#"{"key":"a","content_type":"a/b;  c=d"}"#, 400, "bad_request"),
         (r#"{"key":"a","method":"GET"}"#, 400, "bad_request"),
         (r#"{"key":"a","method":"put"}"#, 400, "bad_request"),
+        (r#"{"key":"a","focus":"left"}"#, 400, "bad_request"),
+        (
+            r#"{"key":"a","method":"PUT","focus":"0.3,0.7"}"#,
+            400,
+            "bad_request",
+        ),
         (r#"{"key":"${filename}"}"#, 400, "bad_request"),
         (
             r#"{"key":"a/${filename}.jpg","method":"POST"}"#,
@@ -142,6 +151,9 @@ async fn lists_are_filtered_and_paged() {
         "status=",
         "unknown=1",
         "prefix=a&prefix=b",
+        "sha256=",
+        "sha256=ab",
+        "sha256=zz3456789012345678901234567890123456789012345678901234567890zz12",
         "Prefix=a",
     ] {
         site.admin("GET", &format!("/api/v1/images?{query}"))
@@ -153,6 +165,54 @@ async fn lists_are_filtered_and_paged() {
             .await
             .problem(400, "bad_encoding");
     }
+}
+
+#[tokio::test]
+async fn pictures_with_the_same_bytes_are_found_by_their_digest() {
+    let site = Site::with_pictures().await;
+    let digest = "ab".repeat(32);
+    let put = async |key: &str, status, digest: &str| {
+        site.record_of(key, 1, status, Some(digest.to_owned())).await;
+    };
+    for number in 10..35 {
+        put(&format!("copy/{number}"), ready(VERSION, Vec::new()), &digest).await;
+    }
+    put("other", ready(VERSION, Vec::new()), &"cd".repeat(32)).await;
+    let list = async |query: String| {
+        let answer = site.admin("GET", &format!("/api/v1/images?{query}")).await;
+        keys(&answer)
+    };
+    assert_eq!(list(format!("sha256={digest}")).await.len(), 25);
+    assert_eq!(list(format!("sha256={}", digest.to_uppercase())).await.len(), 25);
+    assert_eq!(
+        list(format!("sha256={digest}&after=copy/32")).await,
+        ["copy/33", "copy/34"]
+    );
+    assert_eq!(
+        list(format!("sha256={digest}&prefix=copy/2&limit=1")).await,
+        ["copy/20"]
+    );
+    assert!(list(format!("sha256={digest}&status=rejected")).await.is_empty());
+    assert!(list(format!("sha256={}", "0".repeat(64))).await.is_empty());
+
+    let duplicates = async |key: &str| {
+        let detail = site
+            .admin("GET", &format!("/api/v1/image?key={key}"))
+            .await
+            .json();
+        let duplicates = detail["duplicates"].as_array().unwrap().clone();
+        duplicates
+            .iter()
+            .map(|key| key.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let others = duplicates("copy/10").await;
+    assert_eq!(others.len(), 20);
+    assert_eq!(others[0], "copy/11");
+    assert_eq!(duplicates("copy/34").await.len(), 20);
+    assert!(duplicates("other").await.is_empty());
+    assert!(duplicates("ready.jpg").await.is_empty());
+    assert!(duplicates("unseen.jpg").await.is_empty());
 }
 
 /// A page that would be too long ends early, and the next one goes on where it ended.
@@ -255,6 +315,26 @@ async fn every_url_of_the_api_works() {
         }
     }
     assert_eq!(urls, 24);
+}
+
+#[tokio::test]
+async fn renditions_tell_how_they_were_encoded() {
+    let site = Site::with_pictures().await;
+    let detail = site.admin("GET", "/api/v1/image?key=ready.jpg").await.json();
+    let renditions = &detail["image"]["published"]["renditions"];
+    let told = |index: usize, name: &str| renditions[index][name].clone();
+    for (index, format, quality, score, is_lossless) in [
+        (0, "avif", json!(61), json!(70.5), false),
+        (1, "webp", json!(null), json!(null), true),
+        (2, "jpeg", json!(null), json!(null), false),
+    ] {
+        assert_eq!(told(index, "format"), format);
+        assert_eq!(told(index, "quality"), quality, "{format}");
+        assert_eq!(told(index, "score"), score, "{format}");
+        assert_eq!(told(index, "is_lossless"), is_lossless, "{format}");
+    }
+    assert_eq!(told(0, "larger_because"), "it scores 70.5 against 64.0");
+    assert_eq!(told(2, "larger_because"), json!(null));
 }
 
 #[tokio::test]

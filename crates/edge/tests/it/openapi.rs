@@ -135,6 +135,7 @@ async fn answers_are_as_the_document_describes_them() {
         ("GET", "/api/v1/images?limit=1"),
         ("GET", "/api/v1/images?status=deleted"),
         ("GET", "/api/v1/images?limit=0"),
+        ("GET", "/api/v1/images?sha256=0"),
         ("GET", "/api/v1/image?key=ready.jpg"),
         ("GET", "/api/v1/image?key=rejected.jpg"),
         ("GET", "/api/v1/image?key=failed.jpg"),

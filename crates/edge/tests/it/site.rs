@@ -15,9 +15,9 @@ use tintype_edge::{
 };
 use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
 use tintype_model::{
-    Dimensions, Failure, Format, ImageInfo, MetadataStore, ObjectKey, ObjectStore, Order, PutOptions,
-    PutRecord, Recipe, Record, Rejection, RejectionCode, Rendition, Sequencer, SourceInfo, Status,
-    StoreError, UnixMillis, Version,
+    Appearance, Capture, Dimensions, Encoding, Failure, Format, ImageInfo, Location, MetadataStore, ObjectKey,
+    ObjectStore, Order, PutOptions, PutRecord, Recipe, Record, Rejection, RejectionCode, Rendition, Rgb,
+    Sequencer, SourceInfo, Status, StoreError, UnixMillis, Version,
 };
 use tower::ServiceExt;
 
@@ -37,6 +37,7 @@ impl UploadSigner for TestSigner {
             key,
             method,
             content_type,
+            focus,
             max_bytes,
             expires,
         } = *terms;
@@ -57,6 +58,7 @@ impl UploadSigner for TestSigner {
                     Some(("key".to_owned(), key.as_str().to_owned())),
                     Some(("max".to_owned(), max_bytes.to_string())),
                     named("Content-Type"),
+                    focus.map(|focus| ("x-amz-meta-focus".to_owned(), focus.to_string())),
                 ]),
             ),
         };
@@ -282,11 +284,15 @@ impl Site {
     }
 
     pub(crate) async fn record(&self, key: &str, order: u64, status: Status) {
+        self.record_of(key, order, status, None).await;
+    }
+
+    pub(crate) async fn record_of(&self, key: &str, order: u64, status: Status, sha256: Option<String>) {
         let deleted = status == Status::Deleted;
         let source = SourceInfo {
             etag: "source".to_owned(),
             size_bytes: 8,
-            sha256: None,
+            sha256,
         };
         let record = Record {
             key: ObjectKey::new(key).unwrap(),
@@ -329,7 +335,7 @@ impl Site {
                     size_bytes: meta.size_bytes,
                     etag: meta.etag,
                     object_key,
-                    encoding: tintype_model::Encoding::default(),
+                    encoding: encoding_of(format),
                 });
             }
         }
@@ -388,9 +394,42 @@ pub(crate) fn ready(version: &str, renditions: Vec<Rendition>) -> Status {
             frames: 1,
             bit_depth: 8,
             color_space: "srgb".to_owned(),
+            capture: Some(Capture {
+                taken_at: Some("2026-11-25T18:27:58+01:00".to_owned()),
+                model: Some("Model T".to_owned()),
+                location: Some(Location {
+                    latitude: 51.5,
+                    longitude: -0.25,
+                }),
+                ..Capture::default()
+            }),
+            appearance: Some(Appearance {
+                thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI".to_owned(),
+                blurhash: "LNAdAqj[00aymkj[TKay9}ay-Sj[".to_owned(),
+                dominant_color: Rgb([48, 92, 122]),
+                palette: vec![Rgb([48, 92, 122]), Rgb([250, 0, 9])],
+                perceptual_hash: "c3a51e70f08b2d96".to_owned(),
+            }),
             ..ImageInfo::default()
         },
         renditions,
+    }
+}
+
+/// One of each kind: chosen by its score, lossless, and nothing to tell.
+fn encoding_of(format: Format) -> Encoding {
+    match format {
+        Format::Avif => Encoding {
+            quality: Some(61),
+            score: Some(70.5),
+            larger_because: Some("it scores 70.5 against 64.0".to_owned()),
+            ..Encoding::default()
+        },
+        Format::Webp => Encoding {
+            is_lossless: true,
+            ..Encoding::default()
+        },
+        _ => Encoding::default(),
     }
 }
 

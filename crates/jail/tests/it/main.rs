@@ -41,6 +41,7 @@ fn small_recipe() -> Recipe {
         height: Some(side),
         fit: tintype_model::Fit::Inside,
         color: tintype_model::Color::Srgb,
+        gravity: tintype_model::Gravity::Center,
         formats: formats.to_vec(),
         quality: std::collections::BTreeMap::new(),
     };
@@ -50,6 +51,7 @@ fn small_recipe() -> Recipe {
             variant("small", 16, &[Format::Png]),
         ],
         background: tintype_model::Rgb::default(),
+        scores: false,
     }
 }
 

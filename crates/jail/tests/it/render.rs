@@ -36,6 +36,64 @@ fn jpeg(width: u32, height: u32) -> Vec<u8> {
     compress.finish().unwrap()
 }
 
+/// EXIF that says no more than 51.5 degrees north, 0.25 degrees west.
+fn somewhere() -> Vec<u8> {
+    let field = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
+        let head = [tag.to_be_bytes(), kind.to_be_bytes()].concat();
+        [&head[..], &count.to_be_bytes(), &value].concat()
+    };
+    let offset = |at: u32| at.to_be_bytes();
+    // IFD0 at 8 has one field: where the directory of the place is. Its numbers follow it.
+    let mut exif = [
+        &b"MM\0*\0\0\0\x08\0\x01"[..],
+        &field(0x8825, 4, 1, offset(26)),
+        &[0; 4],
+    ]
+    .concat();
+    exif.extend([0, 4]);
+    exif.extend(field(1, 2, 2, *b"N\0\0\0"));
+    exif.extend(field(2, 5, 3, offset(80)));
+    exif.extend(field(3, 2, 2, *b"W\0\0\0"));
+    exif.extend(field(4, 5, 3, offset(104)));
+    exif.extend([0; 4]);
+    assert_eq!(exif.len(), 80);
+    for number in [51u32, 1, 30, 1, 0, 1, 0, 1, 15, 1, 0, 1] {
+        exif.extend(number.to_be_bytes());
+    }
+    exif
+}
+
+#[tokio::test]
+async fn the_place_of_a_picture_is_told_only_where_it_is_asked_for() {
+    let mut info = png::Info::with_size(4, 4);
+    info.color_type = png::ColorType::Grayscale;
+    info.bit_depth = png::BitDepth::Eight;
+    info.exif_metadata = Some(somewhere().into());
+    let mut file = Vec::new();
+    let mut writer = png::Encoder::with_info(&mut file, info)
+        .unwrap()
+        .write_header()
+        .unwrap();
+    writer.write_image_data(&[128; 16]).unwrap();
+    writer.finish().unwrap();
+    let source = Bytes::from(file);
+    let place = async |gps| {
+        let mut config = config();
+        config.metadata.gps = gps;
+        let jail = Jail::new(config);
+        let probed = in_time(jail.probe(source.clone())).await.unwrap();
+        let rendered = in_time(jail.render(source.clone(), &small_recipe()))
+            .await
+            .unwrap();
+        assert_eq!(rendered.image.capture, probed.capture);
+        assert!(rendered.image.appearance.is_some() && probed.appearance.is_none());
+        probed.capture.and_then(|capture| capture.location)
+    };
+    assert_eq!(place(false).await, None);
+    let place = place(true).await.unwrap();
+    assert_eq!((place.latitude, place.longitude), (51.5, -0.25));
+}
+
 #[tokio::test]
 async fn the_answer_is_the_recipe_in_its_order() {
     let jail = Jail::new(config());

@@ -3,7 +3,9 @@ use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 use futures::{StreamExt, stream};
 use indicatif::HumanBytes;
 use tintype_jail::Jail;
-use tintype_model::{Color, Fit, Format, ImageInfo, Limits, Recipe, Renderer, Rgb, Variant};
+use tintype_model::{
+    Appearance, Capture, Color, Fit, Format, Gravity, ImageInfo, Limits, Recipe, Renderer, Rgb, Variant,
+};
 
 use super::{
     engine,
@@ -20,7 +22,7 @@ whole, in processes of their own with limits on memory and time; nothing is writ
 
 Exit codes: 0 all files would be taken, 1 some would be rejected or could not be read, 2 bad usage.")]
 pub(crate) struct InspectArgs {
-    /// Pictures: JPEG, PNG, GIF, WebP or BMP, told by content
+    /// Pictures: JPEG, PNG, GIF, WebP, JPEG XL, TIFF, SVG, BMP or ICO, told by content
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Configuration with the limits [default: the built-in limits]
@@ -63,10 +65,12 @@ fn small_recipe() -> Recipe {
             height: Some(128),
             fit: Fit::Inside,
             color: Color::Srgb,
+            gravity: Gravity::Center,
             formats: vec![Format::Jpeg],
             quality: BTreeMap::new(),
         }],
         background: Rgb::default(),
+        scores: false,
     }
 }
 
@@ -78,6 +82,39 @@ async fn inspect_one(jail: &Jail, recipe: &Recipe, limits: Limits, file: PathBuf
         Err(error) => error.into(),
     };
     engine::report_on(&file, limits, render).await
+}
+
+type Row = (&'static str, String);
+
+fn taken(capture: &Capture) -> impl Iterator<Item = Row> {
+    let Capture {
+        taken_at,
+        make,
+        model,
+        lens,
+        location,
+    } = capture.clone();
+    let camera: Vec<String> = [make, model].into_iter().flatten().collect();
+    let camera = (!camera.is_empty()).then(|| camera.join(" "));
+    let place = location.map(|place| format!("{}, {}", place.latitude, place.longitude));
+    let rows = [
+        ("taken", taken_at),
+        ("camera", camera),
+        ("lens", lens),
+        ("place", place),
+    ];
+    rows.into_iter().filter_map(|(name, value)| Some((name, value?)))
+}
+
+fn look(appearance: &Appearance) -> [Row; 5] {
+    let palette: Vec<String> = appearance.palette.iter().copied().map(String::from).collect();
+    [
+        ("ThumbHash", appearance.thumbhash.clone()),
+        ("BlurHash", appearance.blurhash.clone()),
+        ("main color", appearance.dominant_color.into()),
+        ("palette", palette.join(" ")),
+        ("perceptual hash", appearance.perceptual_hash.clone()),
+    ]
 }
 
 fn facts(report: &Report) -> String {
@@ -95,8 +132,8 @@ fn facts(report: &Report) -> String {
         icc_description,
         duration_ms: _,
         has_gain_map: _,
-        capture: _,
-        appearance: _,
+        capture,
+        appearance,
     } = image;
     let mut rows = vec![
         ("format", format.clone()),
@@ -118,6 +155,12 @@ fn facts(report: &Report) -> String {
     ];
     if let Some(description) = icc_description {
         rows.push(("ICC profile", description.clone()));
+    }
+    if let Some(capture) = capture {
+        rows.extend(taken(capture));
+    }
+    if let Some(appearance) = appearance {
+        rows.extend(look(appearance));
     }
     if let Some(bytes) = report.bytes {
         rows.push(("bytes", format!("{bytes} ({})", HumanBytes(bytes))));

@@ -1,11 +1,12 @@
 //! Tables for people.
 
 use indicatif::HumanBytes;
-use tintype_model::{Format, ImageInfo};
+use tintype_model::{Encoding, Format, ImageInfo};
 
 use super::outcome::Written;
 
-/// One row for each variant, one column for each format: size in bytes and share of the source.
+/// One row for each variant, one column for each format: size in bytes, share of the source, and how it was encoded
+/// where that was chosen or measured.
 pub(crate) fn renditions(image: &ImageInfo, source_bytes: u64, renditions: &[Written]) -> String {
     let formats: Vec<Format> = Format::ALL
         .into_iter()
@@ -22,10 +23,11 @@ pub(crate) fn renditions(image: &ImageInfo, source_bytes: u64, renditions: &[Wri
         let column = formats.iter().position(|format| *format == rendition.format);
         if let (Some(row), Some(column)) = (rows.last_mut(), column) {
             row[2 + column] = format!(
-                "{} {} {}",
+                "{} {} {}{}",
                 rendition.format.name(),
                 HumanBytes(rendition.bytes),
-                share(rendition.bytes, source_bytes)
+                share(rendition.bytes, source_bytes),
+                encoded(&rendition.encoding)
             );
         }
     }
@@ -37,6 +39,21 @@ pub(crate) fn renditions(image: &ImageInfo, source_bytes: u64, renditions: &[Wri
         HumanBytes(source_bytes)
     );
     text.push_str(&align(&rows));
+    text
+}
+
+/// ` q72 score 70.4`, ` lossless`, or nothing.
+fn encoded(encoding: &Encoding) -> String {
+    let mut text = String::new();
+    if encoding.is_lossless {
+        text.push_str(" lossless");
+    }
+    if let Some(quality) = encoding.quality {
+        text.push_str(&format!(" q{quality}"));
+    }
+    if let Some(score) = encoding.score {
+        text.push_str(&format!(" score {score:.1}"));
+    }
     text
 }
 
@@ -101,20 +118,35 @@ mod tests {
             bytes,
             path: "x".into(),
             cpu_ms: None,
-            encoding: tintype_model::Encoding::default(),
+            encoding: Encoding::default(),
+        };
+        let chosen = Encoding {
+            quality: Some(72),
+            score: Some(70.42),
+            ..Encoding::default()
+        };
+        let lossless = Encoding {
+            is_lossless: true,
+            ..Encoding::default()
         };
         let text = renditions(
             &image,
             1 << 20,
             &[
-                written("original", Format::Avif, 4000, 1 << 19),
-                written("original", Format::Jpeg, 4000, 1 << 20),
+                Written {
+                    encoding: chosen,
+                    ..written("original", Format::Avif, 4000, 1 << 19)
+                },
+                Written {
+                    encoding: lossless,
+                    ..written("original", Format::Jpeg, 4000, 1 << 20)
+                },
                 written("small", Format::Jpeg, 40, 2000),
             ],
         );
         let expected = "jpeg 4000×3000, 1.00 MiB\n\
-            \x20 original  4000×3000  avif 512.00 KiB (50 %)  jpeg 1.00 MiB (100 %)\n\
-            \x20 small     40×30                              jpeg 1.95 KiB (0.2 %)\n";
+            \x20 original  4000×3000  avif 512.00 KiB (50 %) q72 score 70.4  jpeg 1.00 MiB (100 %) lossless\n\
+            \x20 small     40×30                                             jpeg 1.95 KiB (0.2 %)\n";
         assert_eq!(text, expected);
     }
 }

@@ -100,20 +100,31 @@ fn list(
         .unwrap_or_default()
         .max(filter.prefix.as_bytes().to_vec());
     let end = after_prefix(&filter.prefix);
-    let mut statement = connection.prepare_cached(match filter.status {
-        Some(_) => {
+    let mut statement = connection.prepare_cached(match (&filter.status, &filter.sha256) {
+        (Some(_), None) => {
             "SELECT record FROM records
-             WHERE status = ?3 AND key >= ?1 AND key < ?2 ORDER BY key LIMIT ?4"
+             WHERE status = ?3 AND key >= ?1 AND key < ?2 AND ?5 IS NULL ORDER BY key LIMIT ?4"
         }
-        None => {
+        (None, None) => {
             "SELECT record FROM records
-             WHERE status <> ?3 AND key >= ?1 AND key < ?2 ORDER BY key LIMIT ?4"
+             WHERE status <> ?3 AND key >= ?1 AND key < ?2 AND ?5 IS NULL ORDER BY key LIMIT ?4"
+        }
+        // `+` keeps a term from choosing the index: few records share a digest.
+        (Some(_), Some(_)) => {
+            "SELECT record FROM records
+             WHERE json_extract(record, '$.source.sha256') = ?5 AND +status = ?3 AND key >= ?1 AND key < ?2
+             ORDER BY key LIMIT ?4"
+        }
+        (None, Some(_)) => {
+            "SELECT record FROM records
+             WHERE json_extract(record, '$.source.sha256') = ?5 AND +status <> ?3 AND key >= ?1 AND key < ?2
+             ORDER BY key LIMIT ?4"
         }
     })?;
     let status = filter.status.as_deref().unwrap_or(Status::Deleted.name());
     // One more than asked for tells whether more follow.
     let rows = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
-    let mut rows = statement.query(params![from, end, status, rows])?;
+    let mut rows = statement.query(params![from, end, status, rows, filter.sha256])?;
     let mut items: Vec<Record> = Vec::new();
     let mut truncated = false;
     while let Some(row) = rows.next()? {

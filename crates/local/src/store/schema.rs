@@ -86,6 +86,11 @@ CREATE TABLE parts (
     PRIMARY KEY (upload, number)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX parts_file ON parts (file);
+",
+"
+-- Which keys have the same bytes. An index over an expression needs no column that every writer has to fill, and has
+-- the records that are there already.
+CREATE INDEX records_sha256 ON records (json_extract(record, '$.source.sha256'), key);
 "];
 
 /// Opens the connection that writes, and brings the schema up to date.

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tintype_edge::{PresignedUpload, UploadMethod, UploadSigner, UploadTerms};
 use tintype_local::uploads::LocalUploads;
-use tintype_model::ObjectKey;
+use tintype_model::{Focus, ObjectKey};
 
 use crate::s3_client::{Answer, Server, exchange};
 
@@ -34,6 +34,7 @@ impl Client {
             key,
             method,
             content_type: Some(TYPE),
+            focus: Some(Focus { x: 3000, y: 7000 }),
             max_bytes: 1000,
             expires: Duration::from_mins(10),
         }
@@ -118,6 +119,7 @@ async fn a_form_uploads_what_it_was_signed_for_and_nothing_else() {
     }
     let stored = client.server.get(key.as_str()).await.ok();
     assert_eq!((stored.body.len(), stored.header("content-type")), (1000, TYPE));
+    assert_eq!(stored.header("x-amz-meta-focus"), "0.3000,0.7000");
 }
 
 #[tokio::test]

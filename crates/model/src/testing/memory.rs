@@ -185,11 +185,13 @@ impl MetadataStore for MemoryMetadataStore {
             Some(status) => record.status.name() == status,
             None => record.status != Status::Deleted,
         };
+        let digest = |record: &Record| record.source.as_ref()?.sha256.clone();
         let records = records
             .range::<str, _>((start, Bound::Unbounded))
             .filter(|(key, _)| key.starts_with(&filter.prefix))
             .map(|(_, record)| record)
             .filter(shown)
+            .filter(|record| filter.sha256.is_none() || digest(record) == filter.sha256)
             .take(limit.saturating_add(1))
             .cloned()
             .collect();

@@ -2,7 +2,8 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tintype_model::{
-    Job, ObjectKey, ObjectStore, Outcome, PutOptions, RejectionCode, RenderError, Skip, Status, Work,
+    Focus, Gravity, Job, ObjectKey, ObjectStore, Outcome, PutOptions, RejectionCode, RenderError, Skip,
+    Status, Work,
 };
 
 use tintype_pipeline::Layout;
@@ -37,6 +38,7 @@ in_both_layouts!(
     given_up_work_is_shown_and_can_still_succeed,
     keys_below_a_key_are_other_images,
     versions_differ_with_content_and_are_the_same_for_the_same_content,
+    a_focal_point_moves_crops_and_is_part_of_the_version,
 );
 
 fn code(outcome: Outcome) -> RejectionCode {
@@ -317,4 +319,62 @@ async fn versions_differ_with_content_and_are_the_same_for_the_same_content(worl
     assert_eq!(versions[0], versions[1]);
     assert_ne!(versions[0], versions[2]);
     assert!(ObjectKey::new(&versions[0].0).is_ok());
+}
+
+/// Uploads the same bytes as always, with a focal point.
+async fn focus_on(world: &World, key: &str, focus: Option<&str>) -> Job {
+    let job = world.upload(key, "sun").await;
+    let metadata = focus.map(|focus| ("focus".to_owned(), focus.to_owned()));
+    let options = PutOptions {
+        metadata: metadata.into_iter().collect(),
+        ..PutOptions::default()
+    };
+    let body = Bytes::from_static(b"sun");
+    world.sources.put(key, body, options).await.unwrap();
+    job
+}
+
+async fn a_focal_point_moves_crops_and_is_part_of_the_version(world: World) {
+    let focused = |x, y| Gravity::Focus(Focus { x, y });
+    let mut versions = Vec::new();
+    let mut recipes = Vec::new();
+    for (focus, asked) in [
+        (None, Gravity::Center),
+        (Some("0.3,0.7"), focused(3000, 7000)),
+        (Some("0.3,0.8"), focused(3000, 8000)),
+        (Some("somewhere"), Gravity::Center),
+    ] {
+        let job = focus_on(&world, "a", focus).await;
+        world.next_pipeline.process(&job, 1).await.unwrap();
+        let rendered = world.renderer.recipes.lock().unwrap().pop().unwrap();
+        assert_eq!(rendered.variant("thumbnail").unwrap().gravity, asked);
+        assert_eq!(
+            rendered.variant("wide").unwrap().gravity,
+            Gravity::Center,
+            "nothing is cropped"
+        );
+        match world.record("a").await.unwrap().status {
+            Status::Ready { version, recipe, .. } => {
+                versions.push(version);
+                recipes.push(recipe);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_ne!(versions[0], versions[1]);
+    assert_ne!(versions[1], versions[2]);
+    assert_eq!(versions[0], versions[3]);
+    recipes.dedup();
+    assert_eq!(recipes.len(), 1, "the recipe is the configured one");
+    // A recipe that crops nothing has nothing to focus.
+    let mut plain = Vec::new();
+    for focus in [None, Some("0.3,0.7")] {
+        let job = focus_on(&world, "b", focus).await;
+        world.pipeline.process(&job, 1).await.unwrap();
+        match world.record("b").await.unwrap().status {
+            Status::Ready { version, .. } => plain.push(version),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(plain[0], plain[1]);
 }

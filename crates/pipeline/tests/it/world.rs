@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore};
 use tintype_model::{
-    Dimensions, Entry, Format, GetOptions, ImageInfo, Job, Limits, MetadataStore, Object, ObjectKey,
+    Dimensions, Entry, Fit, Format, GetOptions, ImageInfo, Job, Limits, MetadataStore, Object, ObjectKey,
     ObjectMeta, ObjectStore, Order, Page, Precondition, PutOptions, PutRecord, Recipe, Record, RecordFilter,
     Rejection, RejectionCode, RenderError, Rendered, RenderedFile, Renderer, Result, Sequencer, Status,
     StatusCounts, StoreError, Work,
@@ -101,6 +101,8 @@ impl MetadataStore for Rough<MemoryMetadataStore> {
 #[derive(Debug, Default)]
 pub(crate) struct TextRenderer {
     pub(crate) renders: AtomicU64,
+    /// What it was asked for, the oldest first.
+    pub(crate) recipes: Mutex<Vec<Recipe>>,
     /// Answers to give before rendering anything.
     pub(crate) script: Mutex<Vec<RenderError>>,
     /// Renditions to leave out.
@@ -115,6 +117,7 @@ pub(crate) fn rendition_text(variant: &str, extension: &str, source: &[u8]) -> S
 impl Renderer for TextRenderer {
     async fn render(&self, source: Bytes, recipe: &Recipe) -> Result<Rendered, RenderError> {
         self.renders.fetch_add(1, Ordering::Relaxed);
+        self.recipes.lock().unwrap().push(recipe.clone());
         tokio::task::yield_now().await;
         if let Some(error) = self.script.lock().unwrap().pop() {
             return Err(error);
@@ -158,11 +161,12 @@ impl Renderer for TextRenderer {
     }
 }
 
-/// The default recipe without `medium`, without WebP, and with a new variant.
+/// The default recipe without `medium`, without WebP, with a new variant and a cropped one.
 fn next_recipe() -> Recipe {
     let mut recipe = Recipe::default();
     recipe.variants.retain(|variant| variant.name != "medium");
     recipe.variants[0].name = "wide".to_owned();
+    recipe.variants[1].fit = Fit::Cover;
     for variant in &mut recipe.variants {
         variant.formats.retain(|format| *format != Format::Webp);
     }

@@ -85,6 +85,6 @@ fn ycck_to_inverted_cmyk(data: &mut [u8]) {
     }
 }
 
-fn clamp(value: i32) -> u8 {
+pub(super) fn clamp(value: i32) -> u8 {
     u8::try_from(value.clamp(0, 255)).unwrap_or_default()
 }

@@ -13,6 +13,7 @@ use avif_serialize::constants::ColorPrimaries;
 use libaom_sys as aom;
 
 use super::planes::{Planes, Range};
+use super::{Chroma, Effort, Encoded};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 use crate::space::Space;
@@ -26,45 +27,73 @@ const LARGE_PIXELS: u64 = 1_000_000;
 /// drawing on a transparent background larger than its WebP.
 const ALPHA_QUALITY: u8 = 82;
 
-pub(super) fn encode(picture: Arc<Picture>, quality: u8) -> Result<Vec<u8>, EncodeError> {
+pub(super) fn encode(
+    picture: Arc<Picture>,
+    settings: &super::Settings,
+    show: bool,
+) -> Result<Encoded, EncodeError> {
     let (size, space) = (picture.size, picture.space);
-    let planes = Planes::new(&picture, Range::Full)?;
+    let mut planes = Planes::with_chroma(&picture, Range::Full, settings.chroma)?;
     drop(picture);
-    let settings = Settings {
-        speed: if size.pixels() > LARGE_PIXELS { 9 } else { 7 },
-        quantizer: quantizer(quality),
+    let alpha = planes.alpha.take();
+    let speed = if settings.sized_for > LARGE_PIXELS { 9 } else { 7 };
+    let of_color = Settings {
+        speed: match settings.effort {
+            Effort::Usual => speed,
+            Effort::High => speed - 2,
+        },
+        quantizer: quantizer(settings.quality),
         space,
+        show,
     };
-    let color = encode_color(&planes, &settings)?;
-    let alpha = match &planes.alpha {
+    let (color, mut shown) = encode_color(&planes, &of_color)?;
+    let alpha = match &alpha {
         Some(alpha) => {
-            let settings = Settings {
-                quantizer: quantizer(quality.max(ALPHA_QUALITY)),
-                ..settings
+            let of_alpha = Settings {
+                quantizer: quantizer(settings.quality.max(ALPHA_QUALITY)),
+                ..of_color
             };
-            Some(encode_alpha(&planes, alpha, &settings)?)
+            let (file, shown_alpha) = encode_alpha(&planes, alpha, &of_alpha)?;
+            if let (Some(shown), Some(shown_alpha)) = (&mut shown, shown_alpha) {
+                shown.alpha = Some(shown_alpha.y);
+            }
+            Some(file)
         }
         None => None,
     };
     let mut file = Vec::with_capacity(color.len() + alpha.as_ref().map_or(0, Vec::len) + 512);
+    let is_halved = settings.chroma == Chroma::Halved;
     avif_serialize::Aviffy::new()
         .set_width(size.width)
         .set_height(size.height)
         .set_bit_depth(8)
-        .set_seq_profile(0)
-        .set_chroma_subsampling((true, true))
+        .set_seq_profile(profile(settings.chroma))
+        .set_chroma_subsampling((is_halved, is_halved))
         .set_color_primaries(match space {
             Space::Srgb => ColorPrimaries::Bt709,
             Space::DisplayP3 => ColorPrimaries::DisplayP3,
         })
         .write_slice(&mut file, &color, alpha.as_deref())?;
-    Ok(file)
+    Ok(Encoded {
+        bytes: file,
+        shown: shown.map(|planes| planes.to_picture()).transpose()?,
+    })
 }
 
 struct Settings {
     speed: c_int,
     quantizer: c_uint,
     space: Space,
+    /// Whether to keep the picture that a decoder will see.
+    show: bool,
+}
+
+/// Profile 0 (Main) knows no 4:4:4 but for pictures without colour, profile 1 (High) does.
+const fn profile(chroma: Chroma) -> u8 {
+    match chroma {
+        Chroma::Halved => 0,
+        Chroma::Full => 1,
+    }
 }
 
 /// The scale of libavif: 100 is quantizer 0, 1 is quantizer 62.
@@ -72,7 +101,13 @@ fn quantizer(quality: u8) -> c_uint {
     ((100 - c_uint::from(quality.min(100))) * 63 + 50) / 100
 }
 
-fn encode_color(planes: &Planes, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
+/// The lowest quality with the same quantizer.
+pub(super) fn canonical(quality: u8) -> u8 {
+    let same = |lower: &u8| quantizer(*lower) == quantizer(quality);
+    (1..=quality).find(same).unwrap_or(quality)
+}
+
+fn encode_color(planes: &Planes, settings: &Settings) -> Result<(Vec<u8>, Option<Planes>), EncodeError> {
     let chroma = planes.chroma_width();
     encode_frame(
         &Frame {
@@ -83,6 +118,7 @@ fn encode_color(planes: &Planes, settings: &Settings) -> Result<Vec<u8>, EncodeE
                 (&planes.u, chroma),
                 (&planes.v, chroma),
             ],
+            chroma: planes.chroma,
             is_monochrome: false,
         },
         settings,
@@ -91,30 +127,46 @@ fn encode_color(planes: &Planes, settings: &Settings) -> Result<Vec<u8>, EncodeE
 
 /// Alpha is a picture of its own, with luma only; libaom still wants to be shown chroma planes. Its quality
 /// is at least [`ALPHA_QUALITY`]: what is transparent stays so, and the edges of a cut-out stay where they are.
-fn encode_alpha(planes: &Planes, alpha: &[u8], settings: &Settings) -> Result<Vec<u8>, EncodeError> {
-    let chroma = planes.chroma_width();
-    let grey = vec![128; planes.u.len()];
+fn encode_alpha(
+    planes: &Planes,
+    alpha: &[u8],
+    settings: &Settings,
+) -> Result<(Vec<u8>, Option<Planes>), EncodeError> {
+    let chroma = planes.width.div_ceil(2);
+    let grey = vec![128; chroma as usize * planes.height.div_ceil(2) as usize];
     encode_frame(
         &Frame {
             width: planes.width,
             height: planes.height,
             planes: [(alpha, planes.width), (&grey, chroma), (&grey, chroma)],
+            chroma: Chroma::Halved,
             is_monochrome: true,
         },
         settings,
     )
 }
 
-/// Three 4:2:0 planes, each with its stride.
+/// Three planes, each with its stride.
 struct Frame<'a> {
     width: u32,
     height: u32,
     planes: [(&'a [u8], u32); 3],
+    chroma: Chroma,
     is_monochrome: bool,
 }
 
+impl Frame<'_> {
+    /// Columns and rows of one of the planes.
+    const fn plane_size(&self, index: usize) -> (u32, u32) {
+        match (index, self.chroma) {
+            (0, _) | (_, Chroma::Full) => (self.width, self.height),
+            (_, Chroma::Halved) => (self.width.div_ceil(2), self.height.div_ceil(2)),
+        }
+    }
+}
+
 /// One still picture, as the OBUs that AVIF carries.
-fn encode_frame(frame: &Frame<'_>, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
+fn encode_frame(frame: &Frame<'_>, settings: &Settings) -> Result<(Vec<u8>, Option<Planes>), EncodeError> {
     let mut encoder = Encoder::new(frame)?;
     encoder.set(aom::AOME_SET_CPUUSED, settings.speed)?;
     encoder.set_unsigned(aom::AOME_SET_CQ_LEVEL, settings.quantizer)?;
@@ -130,7 +182,7 @@ fn encode_frame(frame: &Frame<'_>, settings: &Settings) -> Result<Vec<u8>, Encod
         encoder.set(aom::AV1E_SET_TRANSFER_CHARACTERISTICS, 13)?;
         encoder.set(aom::AV1E_SET_MATRIX_COEFFICIENTS, 6)?;
     }
-    encoder.encode(frame)
+    encoder.encode(frame, settings.show)
 }
 
 /// A libaom encoder, destroyed on every path.
@@ -151,6 +203,7 @@ impl Encoder {
         };
         config.g_w = frame.width;
         config.g_h = frame.height;
+        config.g_profile = profile(frame.chroma).into();
         // One frame, no lookahead: a still picture with the reduced header.
         config.g_limit = 1;
         config.g_lag_in_frames = 0;
@@ -192,7 +245,7 @@ impl Encoder {
         check("aom_codec_control", code)
     }
 
-    fn encode(&mut self, frame: &Frame<'_>) -> Result<Vec<u8>, EncodeError> {
+    fn encode(&mut self, frame: &Frame<'_>, show: bool) -> Result<(Vec<u8>, Option<Planes>), EncodeError> {
         let image = image_of(frame)?;
         let mut data = Vec::new();
         // SAFETY: `image_of` checked that each plane holds the rows and columns that it announces, and the planes
@@ -200,6 +253,7 @@ impl Encoder {
         let code = unsafe { aom::aom_codec_encode(&raw mut self.context, &raw const image, 0, 1, 0) };
         check("aom_codec_encode", code)?;
         self.drain(&mut data);
+        let shown = show.then(|| self.reconstruction(frame)).transpose()?;
         // SAFETY: no image means the end of the stream.
         let code = unsafe { aom::aom_codec_encode(&raw mut self.context, ptr::null(), 0, 1, 0) };
         check("aom_codec_encode (flush)", code)?;
@@ -210,7 +264,49 @@ impl Encoder {
                 code: 0,
             });
         }
-        Ok(data)
+        Ok((data, shown))
+    }
+
+    /// The frame that was encoded last, as every AV1 decoder reconstructs it: the standard leaves them no choice.
+    fn reconstruction(&mut self, frame: &Frame<'_>) -> Result<Planes, EncodeError> {
+        let refused = |step| EncodeError::Aom { step, code: 0 };
+        // SAFETY: the context is initialized. The image belongs to it and stays valid until the next call.
+        let image = unsafe {
+            aom::aom_codec_get_preview_frame(&raw mut self.context)
+                .as_ref()
+                .ok_or_else(|| refused("aom_codec_get_preview_frame"))?
+        };
+        if image.fmt != format_of(frame.chroma) || (image.d_w, image.d_h) != (frame.width, frame.height) {
+            return Err(refused("reconstruction is another picture"));
+        }
+        let plane = |index: usize| -> Result<Vec<u8>, EncodeError> {
+            let (columns, rows) = frame.plane_size(index);
+            let mut copy = Vec::with_capacity(columns as usize * rows as usize);
+            if frame.is_monochrome && index > 0 {
+                return Ok(copy);
+            }
+            let stride = usize::try_from(image.stride[index]).map_err(|_| refused("stride"))?;
+            if image.planes[index].is_null() || stride < columns as usize {
+                return Err(refused("plane is too small"));
+            }
+            for row in 0..rows as usize {
+                // SAFETY: the plane is 8-bit, as the format says, and has `rows` rows of `columns` samples, `stride`
+                // bytes apart, because format and size are those of the frame that was encoded.
+                let line =
+                    unsafe { slice::from_raw_parts(image.planes[index].add(row * stride), columns as usize) };
+                copy.extend_from_slice(line);
+            }
+            Ok(copy)
+        };
+        Ok(Planes {
+            width: frame.width,
+            height: frame.height,
+            chroma: frame.chroma,
+            y: plane(0)?,
+            u: plane(1)?,
+            v: plane(2)?,
+            alpha: None,
+        })
     }
 
     /// Takes every frame packet that is ready.
@@ -242,24 +338,31 @@ impl Drop for Encoder {
     }
 }
 
+const fn format_of(chroma: Chroma) -> aom::aom_img_fmt_t {
+    match chroma {
+        Chroma::Halved => aom::AOM_IMG_FMT_I420,
+        Chroma::Full => aom::AOM_IMG_FMT_I444,
+    }
+}
+
 fn image_of(frame: &Frame<'_>) -> Result<aom::aom_image_t, EncodeError> {
     let refused = |step| EncodeError::Aom { step, code: 0 };
     // SAFETY: the structure consists of integers and pointers, for which zero is a value.
     let mut image: aom::aom_image_t = unsafe { MaybeUninit::zeroed().assume_init() };
-    image.fmt = aom::AOM_IMG_FMT_I420;
+    image.fmt = format_of(frame.chroma);
     image.monochrome = c_int::from(frame.is_monochrome);
     image.range = aom::AOM_CR_FULL_RANGE;
     image.bit_depth = 8;
-    image.bps = 12;
+    let (bits_per_pixel, shift) = match frame.chroma {
+        Chroma::Halved => (12, 1),
+        Chroma::Full => (24, 0),
+    };
+    image.bps = bits_per_pixel;
     (image.w, image.h) = (frame.width, frame.height);
     (image.d_w, image.d_h) = (frame.width, frame.height);
-    (image.x_chroma_shift, image.y_chroma_shift) = (1, 1);
+    (image.x_chroma_shift, image.y_chroma_shift) = (shift, shift);
     for (index, (plane, stride)) in frame.planes.into_iter().enumerate() {
-        let (columns, rows) = if index == 0 {
-            (frame.width, frame.height)
-        } else {
-            (frame.width.div_ceil(2), frame.height.div_ceil(2))
-        };
+        let (columns, rows) = frame.plane_size(index);
         let bytes = u64::from(stride) * u64::from(rows);
         if stride < columns || u64::try_from(plane.len()).unwrap_or(0) < bytes {
             return Err(refused("plane is too small"));
@@ -281,5 +384,77 @@ fn check(step: &'static str, code: aom::aom_codec_err_t) -> Result<(), EncodeErr
         Ok(())
     } else {
         Err(EncodeError::Aom { step, code })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tintype_model::Dimensions;
+
+    use super::*;
+
+    /// Soft shades with some texture, and alpha that is 255 in one half and falls in the other.
+    fn picture(width: u32, height: u32, channels: usize) -> Arc<Picture> {
+        let byte = |value: u32| u8::try_from(value % 256).unwrap();
+        let pixels = (0..width * height).flat_map(|at| {
+            let (x, y) = (at % width, at / width);
+            let texture = (x * 7 + y * 13) % 9;
+            let color = [x + texture, y + 60 + texture, (x + y) / 2 + texture];
+            let alpha = if x < width / 2 { 255 } else { 255 - y };
+            [byte(color[0]), byte(color[1]), byte(color[2]), byte(alpha)]
+                .into_iter()
+                .take(channels)
+        });
+        Arc::new(Picture {
+            size: Dimensions { width, height },
+            has_alpha: channels == 4,
+            space: Space::Srgb,
+            data: pixels.collect(),
+        })
+    }
+
+    fn decoded(file: &[u8]) -> Vec<u8> {
+        let image = avif_decode::Decoder::from_avif(file).unwrap().to_image().unwrap();
+        match image {
+            avif_decode::Image::Rgb8(image) => image.pixels().flat_map(|p| [p.r, p.g, p.b]).collect(),
+            avif_decode::Image::Rgba8(image) => image.pixels().flat_map(|p| [p.r, p.g, p.b, p.a]).collect(),
+            _ => panic!("neither RGB nor RGBA"),
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_what_another_decoder_sees() {
+        for (channels, chroma) in [
+            (3, Chroma::Halved),
+            (3, Chroma::Full),
+            (4, Chroma::Halved),
+            (4, Chroma::Full),
+        ] {
+            // Odd sides, so that the last colours stand for less than four pixels.
+            let picture = picture(161, 121, channels);
+            let usual = super::super::Settings::usual(40, picture.size.pixels());
+            let settings = super::super::Settings { chroma, ..usual };
+            let made = encode(Arc::clone(&picture), &settings, true).unwrap();
+            let shown = made.shown.unwrap();
+            let seen = decoded(&made.bytes);
+            assert_eq!(seen.len(), shown.data.len());
+            let squares: f64 = seen
+                .iter()
+                .zip(&shown.data)
+                .map(|(&one, &other)| (f64::from(one) - f64::from(other)).powi(2))
+                .sum();
+            let psnr = 10.0 * (255.0 * 255.0 * seen.len() as f64 / squares.max(1e-9)).log10();
+            // The other decoder repeats halved colours instead of interpolating them.
+            assert!(psnr > 46.0, "{channels} channels, {chroma:?}: {psnr} dB");
+        }
+    }
+
+    #[test]
+    fn qualities_with_the_same_quantizer_are_one() {
+        for quality in 1..=100 {
+            let lowest = canonical(quality);
+            assert_eq!(quantizer(lowest), quantizer(quality));
+            assert!(lowest <= quality && (lowest == 1 || quantizer(lowest - 1) != quantizer(quality)));
+        }
     }
 }

@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use mozjpeg::{ColorSpace, Compress, Marker};
 use tintype_model::Rgb;
 
+use super::{Chroma, Effort, Settings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -11,24 +12,26 @@ use crate::picture::Picture;
 /// progressive saved 1 % of an 8-megapixel photo at quality 75 for 2.7 times the time.
 const LARGE_PIXELS: u64 = 1_000_000;
 
-/// From this quality on colour is kept at full resolution. On two photos at 800 pixels, half of it needs 0 and 5 % fewer
-/// bytes at the SSIMULACRA2 score that it has at quality 90; at that of 95 it is 4 % fewer and 8 % more, and what full
-/// resolution has at 95 is out of its reach.
-const FULL_COLOR_QUALITY: u8 = 95;
-
-pub(super) fn encode(picture: &Picture, quality: u8, background: Rgb) -> Result<Vec<u8>, EncodeError> {
-    let pixels = flatten(picture, picture.space.express(background));
+pub(super) fn encode(
+    picture: &Picture,
+    settings: &Settings,
+    background: Rgb,
+) -> Result<Vec<u8>, EncodeError> {
+    let pixels = flatten(picture, background);
     let mut jpeg = Compress::new(ColorSpace::JCS_RGB);
     jpeg.set_size(picture.width(), picture.height());
-    if picture.size.pixels() > LARGE_PIXELS {
+    if settings.sized_for > LARGE_PIXELS && settings.effort == Effort::Usual {
         jpeg.set_fastest_defaults();
     } else {
         jpeg.set_optimize_scans(false);
     }
-    jpeg.set_quality(quality.into());
+    jpeg.set_quality(settings.quality.into());
     jpeg.set_optimize_coding(true);
-    let side = if quality < FULL_COLOR_QUALITY { 2 } else { 1 };
-    jpeg.set_chroma_sampling_pixel_sizes((side, side), (side, side));
+    let chroma = match settings.chroma {
+        Chroma::Halved => (2, 2),
+        Chroma::Full => (1, 1),
+    };
+    jpeg.set_chroma_sampling_pixel_sizes(chroma, chroma);
     let mut started = jpeg.start_compress(Vec::new())?;
     if let Some(icc) = picture.space.icc() {
         // The first of one part; mozjpeg's own function counts from zero, which no reader accepts.
@@ -39,10 +42,11 @@ pub(super) fn encode(picture: &Picture, quality: u8, background: Rgb) -> Result<
 }
 
 /// RGB pixels: transparency shows the background.
-fn flatten(picture: &Picture, Rgb(background): Rgb) -> Cow<'_, [u8]> {
+pub(super) fn flatten(picture: &Picture, background: Rgb) -> Cow<'_, [u8]> {
     if !picture.has_alpha {
         return Cow::Borrowed(&picture.data);
     }
+    let Rgb(background) = picture.space.express(background);
     let mut rgb = vec![0; picture.data.len() / 4 * 3];
     for (to, from) in rgb.chunks_exact_mut(3).zip(picture.data.chunks_exact(4)) {
         for channel in 0..3 {
@@ -65,25 +69,6 @@ mod tests {
 
     use super::*;
     use crate::space::Space;
-
-    #[test]
-    fn colour_has_full_resolution_at_the_highest_qualities() {
-        let picture = Picture {
-            size: Dimensions {
-                width: 16,
-                height: 16,
-            },
-            has_alpha: false,
-            space: Space::Srgb,
-            data: vec![90; 16 * 16 * 3],
-        };
-        for (quality, luma) in [(80, 0x22), (94, 0x22), (95, 0x11), (100, 0x11)] {
-            let jpeg = encode(&picture, quality, Rgb::default()).unwrap();
-            let is_frame = |window: &&[u8]| matches!(window, [0xFF, 0xC0 | 0xC2, 0, 17, 8, ..]);
-            let frame = jpeg.windows(12).find(is_frame).unwrap();
-            assert_eq!(frame[11], luma, "quality {quality}");
-        }
-    }
 
     #[test]
     fn transparency_is_flattened_onto_the_background() {

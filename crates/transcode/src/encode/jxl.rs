@@ -2,15 +2,17 @@
 
 #[cfg(feature = "jxl-output")]
 use jixel::{ColorEncoding, EncodeConfig, Speed};
-use tintype_model::Quality;
 
+use super::Settings;
+#[cfg(feature = "jxl-output")]
+use super::{Effort, Loss};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 #[cfg(feature = "jxl-output")]
 use crate::{quietly, space::Space};
 
 #[cfg(not(feature = "jxl-output"))]
-pub(super) fn encode(_: &Picture, _: Quality) -> Result<Vec<u8>, EncodeError> {
+pub(super) fn encode(_: &Picture, _: &Settings) -> Result<Vec<u8>, EncodeError> {
     Err(EncodeError::Jxl(
         "this build has none (cargo feature jxl-output)".to_owned(),
     ))
@@ -22,12 +24,12 @@ pub(super) fn encode(_: &Picture, _: Quality) -> Result<Vec<u8>, EncodeError> {
 #[cfg(feature = "jxl-output")]
 const LARGE_PIXELS: u64 = 1_000_000;
 
-/// Lossy, or lossless where the quality says so.
+/// Lossy, or lossless where the settings say so.
 ///
 /// jixel is young: 0.5.3 panics on some pictures of a few pixels with alpha. What it cannot do in one way it is given to
 /// do in another, in an order that does not change.
 #[cfg(feature = "jxl-output")]
-pub(super) fn encode(picture: &Picture, quality: Quality) -> Result<Vec<u8>, EncodeError> {
+pub(super) fn encode(picture: &Picture, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
     let config = EncodeConfig::default()
         .with_color_encoding(match picture.space {
             Space::Srgb => ColorEncoding::srgb(),
@@ -37,18 +39,18 @@ pub(super) fn encode(picture: &Picture, quality: Quality) -> Result<Vec<u8>, Enc
         .with_alpha_distance(0.0)
         .with_num_threads(1);
     let lossless = config.clone().with_speed(Speed::Fast).with_lossless(true);
-    let ways = match quality {
-        Quality::Fixed(quality) => {
-            let config = config.with_distance(distance(quality));
-            let speed = if picture.size.pixels() > LARGE_PIXELS {
-                Speed::Fastest
-            } else {
-                Speed::Fast
+    let ways = match settings.loss {
+        Loss::Usual => {
+            let config = config.with_distance(distance(settings.quality));
+            let speed = match (settings.effort, settings.sized_for > LARGE_PIXELS) {
+                (Effort::Usual, true) => Speed::Fastest,
+                (Effort::Usual, false) | (Effort::High, true) => Speed::Fast,
+                (Effort::High, false) => Speed::Medium,
             };
             let simple = config.clone().with_speed(Speed::UltraFast);
             vec![config.with_speed(speed), simple, lossless]
         }
-        Quality::Lossless => vec![lossless],
+        Loss::Invisible | Loss::Nothing => vec![lossless],
     };
     for way in ways {
         if let Some(encoded) = quietly(|| encode_as(picture, &way)) {

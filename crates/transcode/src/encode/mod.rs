@@ -10,48 +10,140 @@ mod repack;
 mod riff;
 mod webp;
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tintype_model::{Format, Quality, Rgb};
+use tintype_model::{Format, Rgb};
 
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
 pub(crate) use repack::Original;
 
-/// Encodes one picture.
+/// How one file is encoded, beside its format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// 1 to 100 on the format's own scale.
+    pub(crate) quality: u8,
+    pub(crate) chroma: Chroma,
+    pub(crate) loss: Loss,
+    pub(crate) effort: Effort,
+    /// Pixels of the picture whose speed is taken: a sample is encoded as the whole would be.
+    pub(crate) sized_for: u64,
+}
+
+/// What may be lost, in JPEG XL and WebP; the other formats have one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// As much as the quality says.
+    Usual,
+    /// The colours of pixels that are fully transparent.
+    Invisible,
+    Nothing,
+}
+
+/// Resolution of the colour differences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chroma {
+    /// Half in both directions (4:2:0).
+    Halved,
+    /// That of the picture (4:4:4), in AVIF and JPEG; lossy WebP knows only half.
+    Full,
+}
+
+/// How much time an encoder takes to save bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effort {
+    Usual,
+    /// A few times as long, for where a file came out too large.
+    High,
+}
+
+impl Settings {
+    /// What a photograph of `pixels` pixels is encoded with.
+    pub(crate) const fn usual(quality: u8, pixels: u64) -> Self {
+        Self {
+            quality,
+            chroma: Chroma::Halved,
+            loss: Loss::Usual,
+            effort: Effort::Usual,
+            sized_for: pixels,
+        }
+    }
+}
+
+/// A file, and what a decoder makes of it where that was asked for and there is no decoder here.
+pub(crate) struct Encoded {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) shown: Option<Picture>,
+}
+
+/// Encodes one picture with the settings of a photograph. `quality` is 1 to 100 on the format's own scale.
 ///
 /// The picture is let go of as soon as the encoder has its own form of it.
 pub(crate) fn encode(
     picture: Arc<Picture>,
     format: Format,
-    quality: Quality,
+    quality: u8,
     background: Rgb,
 ) -> Result<Vec<u8>, EncodeError> {
-    let encode = || match (format, quality) {
-        (Format::Jxl, quality) => jxl::encode(&picture, quality),
-        (Format::Avif, quality) => avif::encode(picture, lossy(quality)),
-        (Format::Webp, quality) => {
+    let settings = Settings::usual(quality, picture.size.pixels());
+    encode_with(picture, format, &settings, background)
+}
+
+/// [`encode`] with all settings.
+pub(crate) fn encode_with(
+    picture: Arc<Picture>,
+    format: Format,
+    settings: &Settings,
+    background: Rgb,
+) -> Result<Vec<u8>, EncodeError> {
+    run(picture, format, settings, background, false).map(|encoded| encoded.bytes)
+}
+
+/// [`encode_with`], keeping what libaom reconstructs.
+pub(crate) fn encode_and_show(
+    picture: Arc<Picture>,
+    format: Format,
+    settings: &Settings,
+    background: Rgb,
+) -> Result<Encoded, EncodeError> {
+    run(picture, format, settings, background, true)
+}
+
+fn run(
+    picture: Arc<Picture>,
+    format: Format,
+    settings: &Settings,
+    background: Rgb,
+    show: bool,
+) -> Result<Encoded, EncodeError> {
+    let bytes_only = |bytes| Encoded { bytes, shown: None };
+    let encode = || match format {
+        Format::Avif => avif::encode(picture, settings, show),
+        Format::Jxl => jxl::encode(&picture, settings).map(bytes_only),
+        Format::Webp => {
             let head = riff::Head::of(&picture);
-            let file = match quality {
-                Quality::Fixed(quality) => webp::encode(picture, quality),
-                Quality::Lossless => webp::encode_lossless(&picture),
-            };
-            Ok(head.with_profile(file?))
+            webp::encode(picture, settings).map(|file| bytes_only(head.with_profile(file)))
         }
-        (Format::Jpeg, quality) => jpeg::encode(&picture, lossy(quality), background),
-        (Format::Png, _) => png::encode(&picture),
+        Format::Jpeg => jpeg::encode(&picture, settings, background).map(bytes_only),
+        Format::Png => png::encode(&picture).map(bytes_only),
     };
     // libjpeg reports errors by unwinding.
     catch_unwind(AssertUnwindSafe(encode)).unwrap_or(Err(EncodeError::Panicked))
 }
 
-/// The quality on the scale of a format that always loses something.
-const fn lossy(quality: Quality) -> u8 {
-    match quality {
-        Quality::Fixed(quality) => quality,
-        Quality::Lossless => 100,
+/// RGB pixels as JPEG gets them: transparency shows the background.
+pub(crate) fn flatten(picture: &Picture, background: Rgb) -> Cow<'_, [u8]> {
+    jpeg::flatten(picture, background)
+}
+
+/// The lowest quality that gives the same file: AVIF has 64 steps.
+pub(crate) fn canonical(format: Format, quality: u8) -> u8 {
+    match format {
+        Format::Avif => avif::canonical(quality),
+        Format::Jxl | Format::Webp | Format::Jpeg | Format::Png => quality,
     }
 }
 

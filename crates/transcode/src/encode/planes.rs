@@ -1,17 +1,23 @@
-//! RGB to planar 4:2:0, the form in which the video-born encoders work.
+//! RGB to planes, mostly 4:2:0: the form in which the video-born encoders work.
 
+use std::borrow::Cow;
+
+use tintype_model::Dimensions;
 use yuv::{
-    BufferStoreMut, YuvConversionMode, YuvPlanarImageMut, YuvRange, YuvStandardMatrix, rgb_to_yuv420,
-    rgba_to_yuv420,
+    BufferStoreMut, YuvConversionMode, YuvPlanarImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
+    rgb_to_yuv420, rgb_to_yuv444, rgba_to_yuv420, rgba_to_yuv444, yuv444_to_rgb,
 };
 
+use super::Chroma;
 use crate::error::EncodeError;
 use crate::picture::Picture;
+use crate::space::Space;
 
 /// Y, Cb and Cr planes (BT.601 matrix), without padding; odd sides round up in the chroma planes.
 pub(crate) struct Planes {
     pub(crate) width: u32,
     pub(crate) height: u32,
+    pub(crate) chroma: Chroma,
     pub(crate) y: Vec<u8>,
     pub(crate) u: Vec<u8>,
     pub(crate) v: Vec<u8>,
@@ -30,16 +36,31 @@ pub(crate) enum Range {
 
 impl Planes {
     pub(crate) const fn chroma_width(&self) -> u32 {
-        self.width.div_ceil(2)
+        match self.chroma {
+            Chroma::Halved => self.width.div_ceil(2),
+            Chroma::Full => self.width,
+        }
     }
 
     pub(crate) fn new(picture: &Picture, range: Range) -> Result<Self, EncodeError> {
+        Self::with_chroma(picture, range, Chroma::Halved)
+    }
+
+    pub(crate) fn with_chroma(
+        picture: &Picture,
+        range: Range,
+        resolution: Chroma,
+    ) -> Result<Self, EncodeError> {
         let (width, height) = (picture.size.width, picture.size.height);
         let luma = picture.width() * picture.height();
-        let chroma = picture.width().div_ceil(2) * picture.height().div_ceil(2);
+        let chroma = match resolution {
+            Chroma::Halved => picture.width().div_ceil(2) * picture.height().div_ceil(2),
+            Chroma::Full => luma,
+        };
         let mut planes = Self {
             width,
             height,
+            chroma: resolution,
             y: vec![0; luma],
             u: vec![0; chroma],
             v: vec![0; chroma],
@@ -65,12 +86,99 @@ impl Planes {
         let (matrix, mode) = (YuvStandardMatrix::Bt601, YuvConversionMode::Balanced);
         if picture.has_alpha {
             let filled = fill_transparent(picture);
-            rgba_to_yuv420(&mut image, &filled, width * 4, range, matrix, mode)
+            let convert = match resolution {
+                Chroma::Halved => rgba_to_yuv420,
+                Chroma::Full => rgba_to_yuv444,
+            };
+            convert(&mut image, &filled, width * 4, range, matrix, mode)
         } else {
-            rgb_to_yuv420(&mut image, &picture.data, width * 3, range, matrix, mode)
+            let convert = match resolution {
+                Chroma::Halved => rgb_to_yuv420,
+                Chroma::Full => rgb_to_yuv444,
+            };
+            convert(&mut image, &picture.data, width * 3, range, matrix, mode)
         }
         .map_err(|error| EncodeError::Pixels(error.to_string()))?;
         Ok(planes)
+    }
+
+    /// The pixels that browsers make of planes of full range: halved colours are interpolated.
+    pub(crate) fn to_picture(&self) -> Result<Picture, EncodeError> {
+        let mut rgb = vec![0; self.y.len() * 3];
+        let (u, v) = match self.chroma {
+            Chroma::Halved => (
+                Cow::Owned(self.doubled(&self.u)),
+                Cow::Owned(self.doubled(&self.v)),
+            ),
+            Chroma::Full => (Cow::Borrowed(&self.u), Cow::Borrowed(&self.v)),
+        };
+        let image = YuvPlanarImage {
+            y_plane: &self.y,
+            y_stride: self.width,
+            u_plane: &u,
+            u_stride: self.width,
+            v_plane: &v,
+            v_stride: self.width,
+            width: self.width,
+            height: self.height,
+        };
+        yuv444_to_rgb(
+            &image,
+            &mut rgb,
+            self.width * 3,
+            YuvRange::Full,
+            YuvStandardMatrix::Bt601,
+        )
+        .map_err(|error| EncodeError::Pixels(error.to_string()))?;
+        let data = match &self.alpha {
+            None => rgb,
+            Some(alpha) => {
+                let (pixels, _) = rgb.as_chunks::<3>();
+                let pixels = pixels.iter().zip(alpha);
+                pixels.flat_map(|(&[r, g, b], &alpha)| [r, g, b, alpha]).collect()
+            }
+        };
+        Ok(Picture {
+            size: Dimensions {
+                width: self.width,
+                height: self.height,
+            },
+            has_alpha: self.alpha.is_some(),
+            // Whichever it is: nobody but a comparison of values sees it.
+            space: Space::Srgb,
+            data,
+        })
+    }
+
+    /// A halved plane at full size. Each sample lies in the middle of its four pixels, which take nine parts of it,
+    /// three of each neighbour and one of the diagonal one. (`yuv420_to_rgb_bilinear` of yuv 0.8.20 takes the
+    /// neighbours to the right and below for all four, which moves the colours by a pixel.)
+    fn doubled(&self, plane: &[u8]) -> Vec<u8> {
+        let stride = self.width.div_ceil(2) as usize;
+        let last = plane.len() / stride.max(1);
+        let near = |at: usize, count: usize| {
+            let other = if at % 2 == 0 {
+                (at / 2).saturating_sub(1)
+            } else {
+                (at / 2 + 1).min(count - 1)
+            };
+            (at / 2, other)
+        };
+        let mut doubled = Vec::with_capacity(self.y.len());
+        for y in 0..self.height as usize {
+            let (row, other_row) = near(y, last);
+            let (row, other_row) = (
+                &plane[row * stride..][..stride],
+                &plane[other_row * stride..][..stride],
+            );
+            for x in 0..self.width as usize {
+                let (column, other) = near(x, stride);
+                let mix = |row: &[u8]| 3 * u16::from(row[column]) + u16::from(row[other]);
+                let sum = 3 * mix(row) + mix(other_row) + 8;
+                doubled.push(u8::try_from(sum / 16).unwrap_or(255));
+            }
+        }
+        doubled
     }
 }
 
@@ -158,10 +266,7 @@ fn take_from_above(pixels: &mut [[u8; 4]], width: usize, above: &[[u8; 4]], abov
 
 #[cfg(test)]
 mod tests {
-    use tintype_model::Dimensions;
-
     use super::*;
-    use crate::space::Space;
 
     fn picture(width: u32, height: u32, data: Vec<u8>) -> Picture {
         Picture {

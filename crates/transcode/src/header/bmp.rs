@@ -41,6 +41,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
             Model::Rgb
         },
         is_odd_jpeg: false,
+        exif: None,
         icc: None,
         ..Found::default()
     })

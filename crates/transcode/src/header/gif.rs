@@ -24,6 +24,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         bit_depth: 8,
         model: Model::Rgb,
         is_odd_jpeg: false,
+        exif: None,
         icc: None,
         ..Found::default()
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tintype_model::{Dimensions, Limits};
 
-use super::{Found, MAX_PROFILE_BYTES, Model, check_size};
+use super::{Found, MAX_PROFILE_BYTES, Model, check_size, gain_map};
 use crate::reader::Reader;
 use crate::{Error, exif};
 
@@ -27,7 +27,9 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let mut reader = Reader::at(source, 2);
     let mut frame = None;
     let mut orientation = None;
+    let mut block = None;
     let mut profile = ProfileParts::default();
+    let mut has_gain_map = false;
     let first_scan_components = loop {
         let marker = next_marker(&mut reader).ok_or_else(|| truncated("its first scan"))?;
         if matches!(marker, SOI | TEM | RST0..=RST7) {
@@ -37,13 +39,19 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
             return Err(Error::corrupt("the JPEG ends before its first scan"));
         }
         let segment = segment(&mut reader)?;
+        let at = source
+            .len()
+            .saturating_sub(reader.rest().len())
+            .saturating_sub(segment.len());
         match marker {
             0xC0..=0xC2 if frame.is_none() => frame = Some(start_of_frame(marker, segment, limits)?),
             0xC0..=0xC2 => return Err(Error::corrupt("the JPEG has two frame headers")),
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => return Err(unsupported_process(marker)),
             0xE1 if orientation.is_none() && segment.starts_with(b"Exif\0") => {
                 orientation = exif::orientation(segment);
+                block = block.or_else(|| exif::keep(segment));
             }
+            0xE1 | 0xE2 if gain_map::is_told(source, at, segment) => has_gain_map = true,
             0xE2 => profile.add(segment),
             SOS => break segment.first().copied().unwrap_or(0),
             _ => {}
@@ -64,7 +72,9 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         },
         is_odd_jpeg: frame.is_luma_subsampled
             || (frame.is_baseline && frame.is_subsampled && first_scan_components < frame.components),
+        exif: block,
         icc: profile.assemble(),
+        has_gain_map,
         ..Found::default()
     })
 }

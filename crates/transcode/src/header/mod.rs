@@ -2,21 +2,34 @@
 //! picture that is too large.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+#[cfg(feature = "bmp")]
 pub(crate) mod bmp;
+mod gain_map;
+#[cfg(feature = "gif")]
 mod gif;
 #[cfg(any(feature = "avif", feature = "heic"))]
 pub(crate) mod heif;
+#[cfg(feature = "ico")]
+pub(crate) mod ico;
 mod jpeg;
+#[cfg(feature = "jxl")]
+pub(crate) mod jxl;
 pub(crate) mod png;
+#[cfg(feature = "svg")]
+pub(crate) mod svg;
+#[cfg(feature = "tiff")]
+pub(crate) mod tiff;
+#[cfg(feature = "webp")]
 mod webp;
 
 use tintype_model::{Dimensions, ImageInfo, Limits, RejectionCode};
 
 use crate::cicp::Cicp;
 use crate::color::Profile;
+use crate::gamma::Gamma;
 use crate::orient::Orientation;
 use crate::sniff::{Kind, sniff};
-use crate::{Error, contain};
+use crate::{Error, capture, contain};
 
 /// Larger embedded profiles are ignored. Press profiles, the largest in use, are 0.5 to 3 MiB.
 pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;
@@ -39,11 +52,7 @@ pub(crate) struct Header {
     /// How long an animation takes to play once.
     pub(crate) duration_ms: Option<u64>,
     pub(crate) has_gain_map: bool,
-    /// The EXIF block from its TIFF header on.
-    #[expect(
-        dead_code,
-        reason = "what it tells of the camera is read by work that is under way"
-    )]
+    /// The EXIF block from its TIFF header on, at most 1 MiB.
     pub(crate) exif: Option<Vec<u8>>,
 }
 
@@ -71,9 +80,11 @@ pub(crate) struct Found {
     pub(crate) cicp: Option<Cicp>,
     /// Brightest pixel in cd/m², where the file tells it.
     pub(crate) peak: Option<u16>,
+    /// The same by primaries and a gamma, which count last.
+    pub(crate) gamma: Option<Gamma>,
     pub(crate) duration_ms: Option<u64>,
     pub(crate) has_gain_map: bool,
-    /// The EXIF block from its TIFF header on.
+    /// The EXIF block from its TIFF header on, at most 1 MiB.
     pub(crate) exif: Option<Vec<u8>>,
 }
 
@@ -84,15 +95,39 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
     let found = contain(|| match kind {
         Kind::Jpeg => jpeg::parse(source, limits),
         Kind::Png => png::parse(source, limits),
+        #[cfg(feature = "gif")]
         Kind::Gif => gif::parse(source, limits),
+        #[cfg(feature = "webp")]
         Kind::Webp => webp::parse(source, limits),
+        #[cfg(feature = "bmp")]
         Kind::Bmp => bmp::parse(source, limits),
-        #[cfg(any(feature = "avif", feature = "heic"))]
-        Kind::Avif | Kind::Heic => heif::parse(source, limits),
-        #[cfg(not(any(feature = "avif", feature = "heic")))]
-        Kind::Avif | Kind::Heic => Err(Error::unsupported("this build reads neither AVIF nor HEIC")),
+        #[cfg(feature = "avif")]
+        Kind::Avif => heif::parse(source, limits),
+        #[cfg(feature = "heic")]
+        Kind::Heic => heif::parse(source, limits),
+        #[cfg(feature = "ico")]
+        Kind::Ico => ico::parse(source, limits),
+        #[cfg(feature = "tiff")]
+        Kind::Tiff => tiff::parse(source, limits),
+        #[cfg(feature = "jxl")]
+        Kind::Jxl => jxl::parse(source, limits),
+        #[cfg(feature = "svg")]
+        Kind::Svg => svg::parse(source, limits),
+        #[cfg(not(all(
+            feature = "avif",
+            feature = "heic",
+            feature = "gif",
+            feature = "webp",
+            feature = "bmp",
+            feature = "ico",
+            feature = "tiff",
+            feature = "jxl",
+            feature = "svg"
+        )))]
+        left_out => Err(left_out.not_read()),
     })?;
     let embedded = found.icc.and_then(|icc| Profile::parse(&icc, found.model));
+    let told = embedded.or_else(|| Profile::from_cicp(found.cicp?, found.peak));
     Ok(Header {
         kind,
         size: found.size,
@@ -102,7 +137,7 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
         bit_depth: found.bit_depth,
         model: found.model,
         is_odd_jpeg: found.is_odd_jpeg,
-        profile: embedded.or_else(|| Profile::from_cicp(found.cicp?, found.peak)),
+        profile: told.or_else(|| found.gamma?.profile()),
         duration_ms: found.duration_ms,
         has_gain_map: found.has_gain_map,
         exif: found.exif,
@@ -131,6 +166,7 @@ impl Header {
                 .profile
                 .as_ref()
                 .and_then(|profile| profile.description.clone()),
+            capture: self.exif.as_deref().and_then(capture::read),
             ..ImageInfo::default()
         }
     }

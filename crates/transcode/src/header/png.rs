@@ -5,6 +5,8 @@ use std::io::Cursor;
 use tintype_model::{Limits, RejectionCode};
 
 use super::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
+use crate::cicp::Cicp;
+use crate::gamma::{Chromaticities, Gamma};
 use crate::reader::Reader;
 use crate::{Error, exif};
 
@@ -25,6 +27,9 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     };
     let size = check_size(width, height, limits)?;
     let chunks = walk(reader, limits)?;
+    // One description of the colours counts (PNG third edition, section 13.13).
+    let has_profile = chunks.has_profile && chunks.cicp.is_none();
+    let has_gamma = !has_profile && chunks.cicp.is_none() && !chunks.is_srgb;
     Ok(Found {
         size,
         orientation: chunks.orientation,
@@ -38,11 +43,11 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
             Model::Rgb
         },
         is_odd_jpeg: false,
-        icc: if chunks.has_profile {
-            profile(source)?
-        } else {
-            None
-        },
+        icc: if has_profile { profile(source)? } else { None },
+        cicp: chunks.cicp,
+        peak: chunks.peak,
+        gamma: has_gamma.then_some(chunks.gamma),
+        exif: chunks.exif,
         ..Found::default()
     })
 }
@@ -51,8 +56,13 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
 struct Chunks {
     frames: u32,
     orientation: Option<u8>,
+    exif: Option<Vec<u8>>,
     has_transparency: bool,
     has_profile: bool,
+    cicp: Option<Cicp>,
+    peak: Option<u16>,
+    is_srgb: bool,
+    gamma: Gamma,
 }
 
 /// Looks at the names of all chunks. Where the walk has to stop early, the decoder finds out what is missing.
@@ -69,9 +79,17 @@ fn walk(mut reader: Reader<'_>, limits: &Limits) -> Result<Chunks, Error> {
                 chunks.frames = chunks.frames.saturating_add(1);
                 check_frames(chunks.frames, limits)?;
             }
-            b"eXIf" if chunks.orientation.is_none() => chunks.orientation = exif::orientation(data),
+            b"eXIf" if chunks.orientation.is_none() => {
+                chunks.orientation = exif::orientation(data);
+                chunks.exif = chunks.exif.or_else(|| exif::keep(data));
+            }
             b"tRNS" => chunks.has_transparency |= !has_pixels,
             b"iCCP" => chunks.has_profile |= !has_pixels,
+            b"cICP" if !has_pixels => chunks.cicp = chunks.cicp.or_else(|| code_points(data)),
+            b"cLLI" if !has_pixels => chunks.peak = chunks.peak.or_else(|| light_level(data)),
+            b"sRGB" => chunks.is_srgb |= !has_pixels,
+            b"gAMA" if !has_pixels => chunks.gamma.exponent = exponent(data),
+            b"cHRM" if !has_pixels => chunks.gamma.primaries = chromaticities(data),
             b"IDAT" => has_pixels = true,
             b"IEND" => break,
             _ => {}
@@ -81,6 +99,52 @@ fn walk(mut reader: Reader<'_>, limits: &Limits) -> Result<Chunks, Error> {
         return Err(Error::corrupt("the PNG has no pixel data"));
     }
     Ok(chunks)
+}
+
+/// `cICP`. PNG holds RGB, so only the matrix of RGB is one of PNG's; values of the range that video uses are not known
+/// to exist in PNG, and would need more than a profile.
+fn code_points(data: &[u8]) -> Option<Cicp> {
+    let [primaries, transfer, matrix, range] = *data else {
+        return None;
+    };
+    let cicp = Cicp {
+        primaries,
+        transfer,
+        matrix,
+        is_full_range: range == 1,
+    };
+    (cicp.matrix == 0 && cicp.is_full_range).then_some(cicp)
+}
+
+/// The brightest pixel in cd/m²: `cLLI` counts in steps of 0.0001.
+fn light_level(data: &[u8]) -> Option<u16> {
+    let level = Reader::new(data).be32()?.checked_div(10_000)?;
+    u16::try_from(level).ok().filter(|&level| level > 0)
+}
+
+/// `gAMA` is the exponent that made samples of light, in steps of 1/100,000.
+fn exponent(data: &[u8]) -> Option<f32> {
+    let gamma = Reader::new(data).be32().filter(|&gamma| gamma > 0)?;
+    Some(1.0 / hundred_thousandths(gamma))
+}
+
+fn chromaticities(data: &[u8]) -> Option<Chromaticities> {
+    let mut reader = Reader::new(data);
+    let mut next = || reader.be32().map(hundred_thousandths);
+    Some([
+        (next()?, next()?),
+        (next()?, next()?),
+        (next()?, next()?),
+        (next()?, next()?),
+    ])
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "values that mean anything have six digits"
+)]
+fn hundred_thousandths(value: u32) -> f32 {
+    value as f32 / 100_000.0
 }
 
 fn chunk<'a>(reader: &mut Reader<'a>) -> Option<([u8; 4], &'a [u8])> {

@@ -26,6 +26,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         bit_depth: 8,
         model: Model::Rgb,
         is_odd_jpeg: false,
+        exif: None,
         icc: None,
         ..Found::default()
     };
@@ -81,7 +82,10 @@ fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut 
             b"ICCP" if found.icc.is_none() && data.len() <= MAX_PROFILE_BYTES => {
                 found.icc = Some(data.to_vec());
             }
-            b"EXIF" if found.orientation.is_none() => found.orientation = exif::orientation(data),
+            b"EXIF" if found.orientation.is_none() => {
+                found.orientation = exif::orientation(data);
+                found.exif = found.exif.take().or_else(|| exif::keep(data));
+            }
             _ => {}
         }
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tintype_model::{Format, Limits, Recipe, RejectionCode};
+use tintype_model::{Format, ImageInfo, Limits, Recipe, RejectionCode};
 use tintype_transcode::{Error, probe, render};
 
 use crate::fixtures::full_size;
@@ -45,6 +45,18 @@ fn recipe() -> Recipe {
     recipe
 }
 
+/// Probing and rendering agree on everything but what is seen only in pixels.
+fn same(probed: &ImageInfo, rendered: &ImageInfo) -> Result<(), String> {
+    let header = ImageInfo {
+        appearance: None,
+        ..rendered.clone()
+    };
+    if *probed != header || rendered.appearance.is_none() {
+        return Err(format!("probe says {probed:?}, render says {rendered:?}"));
+    }
+    Ok(())
+}
+
 fn check(row: &Row, corpus: &Path) -> Result<(), String> {
     let source = std::fs::read(corpus.join(&row.path)).map_err(|error| error.to_string())?;
     let start = Instant::now();
@@ -55,18 +67,27 @@ fn check(row: &Row, corpus: &Path) -> Result<(), String> {
         return Err(format!("took {took:?}"));
     }
     match (&probed, &rendered) {
-        (Ok(probed), Ok(rendered)) if *probed != rendered.image => {
-            return Err(format!("probe says {probed:?}, render says {:?}", rendered.image));
-        }
+        (Ok(probed), Ok(rendered)) => same(probed, &rendered.image)?,
         (Err(_), Ok(_)) => return Err(format!("probe refuses what render takes: {probed:?}")),
         (_, Err(Error::Encode { .. })) => return Err(format!("{rendered:?}")),
         _ => {}
     }
     let is_read = matches!(
         row.format.as_str(),
-        "JPEG" | "MPO" | "PNG" | "GIF" | "WEBP" | "BMP"
-    ) || (row.format == "AVIF" && cfg!(feature = "avif"))
-        || (row.format == "HEIF" && cfg!(feature = "heic"));
+        "JPEG"
+            | "MPO"
+            | "PNG"
+            | "GIF"
+            | "WEBP"
+            | "BMP"
+            | "AVIF"
+            | "HEIF"
+            | "ICO"
+            | "TIFF"
+            | "JXL"
+            | "SVG"
+            | "SVGZ"
+    );
     match (row.expected.as_str(), is_read, rendered) {
         ("decode", true, Ok(rendered)) if rendered.files.len() == 3 => Ok(()),
         ("decode", false, Err(Error::Rejected(rejection)))
@@ -118,4 +139,37 @@ fn every_file_of_the_corpus_does_what_the_manifest_says() {
         })
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// One file of each format, and what has to be told of it.
+#[test]
+fn the_headers_of_the_corpus_are_read_right() {
+    let Some(corpus) = corpus() else { return };
+    let told = |path: &str| probe(&std::fs::read(corpus.join(path)).unwrap(), &Limits::default()).unwrap();
+    for (path, format, width, height) in [
+        ("bmp/favicon.ico", "ico", 256, 256),
+        ("jxl/photo_lossy_4.6mp.jxl", "jxl", 2880, 1600),
+        ("svg/no_size_viewbox_only.svg", "svg", 1024, 410),
+        ("svg/logo.svgz", "svg", 1024, 768),
+        ("tiff/rgba_orientation6.tif", "tiff", 240, 135),
+    ] {
+        let info = told(path);
+        assert_eq!(info.format, format, "{path}");
+        assert_eq!(
+            (info.dimensions.width, info.dimensions.height),
+            (width, height),
+            "{path}"
+        );
+    }
+    assert_eq!(told("tiff/rgba_orientation6.tif").orientation, 6);
+    assert_eq!(told("tiff/cmyk.tif").color_space, "cmyk");
+    assert_eq!(told("png/cicp_pq_bt2020.png").color_space, "pq");
+    let animation = told("jxl/cropped_traffic_light_anim.jxl");
+    assert!(
+        animation.frames > 1 && animation.duration_ms.is_some(),
+        "{animation:?}"
+    );
+    assert!(told("gainmap/apple_gainmap_new.jpg").has_gain_map);
+    assert!(told("gainmap/seine_sdr_gainmap_srgb.jpg").has_gain_map);
+    assert!(!told("jpeg_variants/testorig.jpg").has_gain_map);
 }

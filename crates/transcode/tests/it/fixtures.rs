@@ -116,6 +116,72 @@ pub(crate) fn exif(orientation: u16, text: &[u8]) -> Vec<u8> {
     exif
 }
 
+/// One field of a TIFF structure: tag, type, count and bytes.
+pub(crate) struct Tag(u16, u16, u32, Vec<u8>);
+
+impl Tag {
+    pub(crate) fn ascii(tag: u16, text: &[u8]) -> Self {
+        let text = [text, b"\0"].concat();
+        Self(tag, 2, u32::try_from(text.len()).unwrap(), text)
+    }
+
+    pub(crate) fn long(tag: u16, value: u32) -> Self {
+        Self(tag, 4, 1, value.to_be_bytes().to_vec())
+    }
+
+    pub(crate) fn rational(tag: u16, values: &[(u32, u32)]) -> Self {
+        let numbers = values.iter().flat_map(|&(above, below)| [above, below]);
+        let bytes = numbers.flat_map(u32::to_be_bytes).collect();
+        Self(tag, 5, u32::try_from(values.len()).unwrap(), bytes)
+    }
+}
+
+/// A TIFF structure of one directory, whose offsets count as if it lay `base` bytes into a larger one.
+pub(crate) fn tiff(base: usize, tags: &[Tag]) -> Vec<u8> {
+    let number = |value: usize| u32::try_from(value).unwrap().to_be_bytes();
+    let mut head = b"MM\0*\0\0\0\x08".to_vec();
+    let mut values = Vec::new();
+    head.extend(u16::try_from(tags.len()).unwrap().to_be_bytes());
+    for Tag(tag, kind, count, bytes) in tags {
+        head.extend(tag.to_be_bytes());
+        head.extend(kind.to_be_bytes());
+        head.extend(count.to_be_bytes());
+        if bytes.len() <= 4 {
+            head.extend(bytes.iter().chain(&[0; 4]).take(4));
+        } else {
+            head.extend(number(base + 14 + 12 * tags.len() + values.len()));
+            values.extend(bytes);
+        }
+    }
+    head.extend([0; 4]);
+    [head, values].concat()
+}
+
+/// What a camera writes: maker, model and orientation, then the details and the place.
+pub(crate) fn camera(time: &[u8], offset: &[u8], place: Vec<Tag>) -> Vec<u8> {
+    let details = [
+        Tag::ascii(0x9003, time),
+        Tag::ascii(0x9011, offset),
+        Tag::ascii(0xA434, b"Petzval 85 mm"),
+    ];
+    let main = |details: u32, place: u32| {
+        let tags = [
+            Tag::ascii(0x010F, b"Tintype"),
+            Tag::ascii(0x0110, b"Model T"),
+            Tag::long(0x8769, details),
+            Tag::long(0x8825, place),
+        ];
+        tiff(0, &tags)
+    };
+    // Directories follow each other without the header that `tiff` begins with.
+    let end = main(0, 0).len();
+    let details = tiff(end - 8, &details).split_off(8);
+    let place_at = end + details.len();
+    let place = tiff(place_at - 8, &place).split_off(8);
+    let at = |offset: usize| u32::try_from(offset).unwrap();
+    [main(at(end), at(place_at)), details, place].concat()
+}
+
 /// A PNG of any colour type; `change` sets what else it holds.
 pub(crate) fn png(
     width: u32,
@@ -288,6 +354,47 @@ pub(crate) fn bmp(width: u32, height: u32, rgb: &[u8]) -> Vec<u8> {
         file.resize(start + stride, 0);
     }
     file
+}
+
+/// An icon of one picture with alpha.
+pub(crate) fn icon(width: u32, height: u32, rgba: &[u8]) -> Vec<u8> {
+    use image::codecs::ico::{IcoEncoder, IcoFrame};
+    let frame = IcoFrame::as_png(rgba, width, height, image::ExtendedColorType::Rgba8).unwrap();
+    let mut file = Vec::new();
+    IcoEncoder::new(&mut file).encode_images(&[frame]).unwrap();
+    file
+}
+
+/// A TIFF in LZW, its directory at the end.
+pub(crate) fn tiff(width: u32, height: u32, rgb: &[u8]) -> Vec<u8> {
+    let mut file = std::io::Cursor::new(Vec::new());
+    tiff::encoder::TiffEncoder::new(&mut file)
+        .unwrap()
+        .with_compression(tiff::encoder::Compression::Lzw)
+        .write_image::<tiff::encoder::colortype::RGB8>(width, height, rgb)
+        .unwrap();
+    file.into_inner()
+}
+
+/// A lossy JPEG XL.
+pub(crate) fn jxl(width: usize, height: usize, rgb: &[u8]) -> Vec<u8> {
+    jixel::encode_image(
+        rgb,
+        width,
+        height,
+        &jixel::EncodeConfig::default().with_quality(90.0),
+    )
+    .unwrap()
+}
+
+/// A small drawing with a bit of everything.
+pub(crate) fn svg() -> Vec<u8> {
+    b"<svg xmlns='http://www.w3.org/2000/svg' width='48' height='40'>\
+      <defs><linearGradient id='g'><stop stop-color='#f00'/><stop offset='1' stop-color='#00f'/></linearGradient>\
+      <filter id='b'><feGaussianBlur stdDeviation='2'/></filter></defs>\
+      <rect width='48' height='40' fill='url(#g)'/><circle cx='20' cy='20' r='9' filter='url(#b)'/>\
+      <path d='M1 1Q20 30 40 5z' stroke='#fff' stroke-dasharray='2 1'/><text x='4' y='36'>ab</text></svg>"
+        .to_vec()
 }
 
 pub(crate) fn full_size(formats: &[Format]) -> Recipe {

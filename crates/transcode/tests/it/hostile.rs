@@ -62,6 +62,10 @@ fn sources() -> Vec<(&'static str, Vec<u8>)> {
         ("AVIF", avif(&opaque)),
         #[cfg(feature = "avif")]
         ("AVIF with alpha", avif(&rgba)),
+        ("ICO", fixtures::icon(48, 40, &rgba)),
+        ("TIFF", fixtures::tiff(48, 40, &rgb)),
+        ("JPEG XL", fixtures::jxl(48, 40, &rgb)),
+        ("SVG", fixtures::svg()),
     ]
 }
 
@@ -253,7 +257,7 @@ fn scans_without_end_are_refused() {
 fn what_is_not_read_is_named() {
     for (source, found) in [
         (&b"\0\0\0\x14ftypqt  \0\0\0\0qt  "[..], "QuickTime"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"FUJIFILMCCD-RAW 0201", "Fujifilm"),
         (b"%PDF-1.7", "PDF"),
         (b"hello", "no known image format"),
     ] {

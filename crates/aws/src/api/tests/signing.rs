@@ -23,6 +23,7 @@ async fn sign(
         key: &key,
         method,
         content_type,
+        focus: None,
         max_bytes: 1000,
         expires: Duration::from_mins(15),
     };
@@ -145,6 +146,7 @@ async fn puts_are_signed_for_every_key() {
             key: &key,
             method: UploadMethod::Put,
             content_type: None,
+            focus: None,
             max_bytes: 1000,
             expires: Duration::from_mins(15),
         };

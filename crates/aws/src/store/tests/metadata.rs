@@ -18,9 +18,72 @@ fn item(record: &Record) -> Value {
     json!({"record": {"S": serde_json::to_string(record).unwrap()}})
 }
 
+/// A record of a source whose digest is not known.
+fn unread(key: &str, status: Status) -> Record {
+    let mut record = record(key, order(1, 0), status);
+    record.source.as_mut().unwrap().sha256 = None;
+    record
+}
+
+fn refused(item: &Value) -> Step {
+    let refusal = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+        "message": "The conditional request failed",
+        "Item": item,
+    });
+    respond(400, &[], &refusal.to_string())
+}
+
+#[tokio::test]
+async fn a_digest_is_noted_before_the_record_and_the_one_before_is_taken_back() {
+    let old = record("a", order(1, 0), ready("v", "k"));
+    let mut new = record("a", order(2, 0), ready("w", "k"));
+    let (before, after) = ("ab".repeat(32), "cd".repeat(32));
+    new.source.as_mut().unwrap().sha256 = Some(after.clone());
+    let replaced = json!({"Attributes": item(&old)});
+    // That something newer is noted is no failure.
+    let script = Script::new([refused(&json!({})), answer(&replaced), answer(&json!({}))]);
+    let result = store(&script).put(&new).await.unwrap();
+    assert_eq!(result, PutRecord::Written(Some(Box::new(old))));
+    let sent: Vec<Value> = script
+        .finish()
+        .iter()
+        .map(|sent| sent.json()["Item"].clone())
+        .collect();
+    assert_eq!(sent[0]["pk"]["S"], format!("sha256#{after}#a"));
+    assert_eq!(sent[0]["status_shard"]["S"], format!("sha256#{after}"));
+    assert_eq!(sent[0]["key"]["S"], "a");
+    assert_eq!(sent[1]["pk"]["S"], "image#a");
+    assert_eq!(sent[2]["pk"]["S"], format!("sha256#{before}#a"));
+    // Out of the index, which holds only items that have both of its keys.
+    assert!(sent[2].get("status_shard").is_none() && sent[2].get("key").is_none());
+    assert_eq!(sent[0]["order"], sent[1]["order"]);
+    assert_eq!(sent[2]["order"], sent[1]["order"]);
+}
+
+#[tokio::test]
+async fn a_note_that_says_too_much_is_seen_through() {
+    let [mut a, b] = ["a", "b"].map(|key| record(key, order(1, 0), rejected()));
+    a.source.as_mut().unwrap().sha256 = Some("cd".repeat(32));
+    let keys = json!({"Items": [{"key": {"S": "a"}}, {"key": {"S": "b"}}], "Count": 2});
+    let records = json!({"Responses": {"table": [item(&a), item(&b)]}});
+    let script = Script::new([answer(&keys), answer(&records)]);
+    let filter = RecordFilter {
+        sha256: Some("ab".repeat(32)),
+        ..RecordFilter::default()
+    };
+    let page = store(&script).list(&filter, None, 10).await.unwrap();
+    assert_eq!((page.items, page.next), (vec![b], None));
+    let sent = script.finish();
+    assert_eq!(
+        sent[0].json()["ExpressionAttributeValues"][":shard"]["S"],
+        format!("sha256#{}", "ab".repeat(32))
+    );
+}
+
 #[tokio::test]
 async fn a_put_whose_answer_is_lost_is_refused_with_that_very_record() {
-    let mine = record("a", order(1, 0), ready("v", "k"));
+    let mine = unread("a", ready("v", "k"));
     let refusal = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
         "message": "The conditional request failed",
@@ -36,10 +99,7 @@ async fn a_put_whose_answer_is_lost_is_refused_with_that_very_record() {
 async fn only_results_replace_provisional_records_of_the_same_order() {
     for (status, replaces) in [(Status::Pending, false), (rejected(), true)] {
         let script = Script::new([answer(&json!({}))]);
-        store(&script)
-            .put(&record("a", order(1, 0), status))
-            .await
-            .unwrap();
+        store(&script).put(&unread("a", status)).await.unwrap();
         let sent = script.finish()[0].json();
         let condition = sent["ConditionExpression"].as_str().unwrap();
         assert_eq!(

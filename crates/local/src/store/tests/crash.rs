@@ -1,5 +1,5 @@
 use tintype_model::testing::conformance;
-use tintype_model::{GetOptions, MetadataStore, ObjectStore, PutOptions};
+use tintype_model::{GetOptions, MetadataStore, ObjectStore, PutOptions, RecordFilter};
 
 use super::*;
 use crate::store::{Attributes, Error, UPLOAD_LIFETIME};
@@ -32,6 +32,39 @@ async fn a_database_of_a_newer_release_is_left_alone() {
         Store::open(data.path()),
         Err(Error::TooNew { found: 1000, .. })
     ));
+}
+
+/// A database of the first schema: records that are there already are found by their digest.
+#[tokio::test]
+async fn a_database_of_an_older_release_is_brought_up_to_date() {
+    let mut data = Data::new();
+    let store = data.store();
+    let record = conformance::record("a", conformance::order(1, 0), conformance::rejected());
+    store.metadata().put(&record).await.unwrap();
+    data.close(store);
+    let older = data.connect();
+    older
+        .execute_batch("DROP INDEX records_sha256; PRAGMA user_version = 1")
+        .unwrap();
+    drop(older);
+    let store = data.open();
+    let filter = RecordFilter {
+        sha256: record.source.as_ref().unwrap().sha256.clone(),
+        ..RecordFilter::default()
+    };
+    let found = store.metadata().list(&filter, None, 10).await.unwrap();
+    assert_eq!(found.items, [record]);
+    let plan: String = data
+        .connect()
+        .query_row(
+            "EXPLAIN QUERY PLAN SELECT record FROM records
+             WHERE json_extract(record, '$.source.sha256') = ?1 AND +status <> 'deleted' AND key >= ?2 AND key < ?3
+             ORDER BY key LIMIT 10",
+            ["d", "a", "b"],
+            |row| row.get("detail"),
+        )
+        .unwrap();
+    assert!(plan.contains("records_sha256"), "{plan}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ pub async fn metadata_store(store: &dyn MetadataStore) {
     lets_results_replace_provisional_records(store).await;
     keeps_records_of_every_key(store).await;
     lists_and_counts_records(store).await;
+    finds_records_by_the_digest_of_their_source(store).await;
     lets_one_of_many_publish(store).await;
 }
 
@@ -101,6 +102,7 @@ async fn lists_and_counts_records(store: &dyn MetadataStore) {
         let filter = RecordFilter {
             prefix: "list/".to_owned(),
             status: status.map(str::to_owned),
+            sha256: None,
         };
         let mut keys = Vec::new();
         let mut after = None;
@@ -134,6 +136,63 @@ async fn lists_and_counts_records(store: &dyn MetadataStore) {
         failed: before.failed + 1,
     };
     assert_eq!(after, expected);
+}
+
+/// Of each digest the keys whose records have it now, in order, whatever they had before.
+async fn finds_records_by_the_digest_of_their_source(store: &dyn MetadataStore) {
+    let digest = |digit: &str| Some(digit.repeat(64));
+    let put = async |key: &str, sequencer, status: Status, sha256: Option<String>| {
+        let mut record = record(key, order(sequencer, 0), status);
+        record.source.as_mut().expect("a source").sha256 = sha256;
+        write(store, &record).await;
+    };
+    let keys = async |digit: &str, status: Option<&str>, limit| {
+        let filter = RecordFilter {
+            prefix: "digest/".to_owned(),
+            status: status.map(str::to_owned),
+            sha256: digest(digit),
+        };
+        let mut keys = Vec::new();
+        let mut after = None;
+        loop {
+            let page = store.list(&filter, after.as_deref(), limit).await.expect("list");
+            assert!(page.items.len() <= limit);
+            keys.extend(
+                page.items
+                    .into_iter()
+                    .map(|record| record.key.as_str().to_owned()),
+            );
+            after = page.next;
+            if after.is_none() {
+                return keys;
+            }
+        }
+    };
+    put("digest/b", 1, ready("v", "k"), digest("1")).await;
+    put("digest/a", 1, ready("v", "k"), digest("1")).await;
+    put("digest/c", 1, rejected(), digest("1")).await;
+    put("digest/d", 1, ready("v", "k"), digest("2")).await;
+    put("digest/e", 1, Status::Pending, None).await;
+    put("elsewhere", 1, ready("v", "k"), digest("1")).await;
+    for limit in [1, 2, 100] {
+        assert_eq!(keys("1", None, limit).await, ["digest/a", "digest/b", "digest/c"]);
+        assert_eq!(keys("1", Some("ready"), limit).await, ["digest/a", "digest/b"]);
+        assert_eq!(keys("2", None, limit).await, ["digest/d"]);
+        assert!(keys("3", None, limit).await.is_empty());
+    }
+    // Other bytes under the key, then the first ones again; and a key that is gone.
+    put("digest/a", 2, ready("v", "k"), digest("2")).await;
+    assert_eq!(keys("1", None, 100).await, ["digest/b", "digest/c"]);
+    assert_eq!(keys("2", None, 1).await, ["digest/a", "digest/d"]);
+    put("digest/a", 3, ready("v", "k"), digest("1")).await;
+    assert_eq!(keys("1", None, 100).await, ["digest/a", "digest/b", "digest/c"]);
+    assert_eq!(keys("2", None, 100).await, ["digest/d"]);
+    let removed = Record {
+        source: None,
+        ..record("digest/b", order(2, 0), Status::Deleted)
+    };
+    write(store, &removed).await;
+    assert_eq!(keys("1", None, 100).await, ["digest/a", "digest/c"]);
 }
 
 async fn lets_one_of_many_publish(store: &dyn MetadataStore) {

@@ -5,8 +5,8 @@ mod object;
 mod queue;
 
 use crate::{
-    Dimensions, Failure, Format, ImageInfo, ObjectKey, Order, Record, Rejection, RejectionCode, Rendition,
-    Sequencer, SourceInfo, Status, UnixMillis, Version,
+    Appearance, Capture, Dimensions, Failure, Format, ImageInfo, Location, ObjectKey, Order, Record,
+    Rejection, RejectionCode, Rendition, Rgb, Sequencer, SourceInfo, Status, UnixMillis, Version,
 };
 
 pub use metadata::metadata_store;
@@ -139,6 +139,22 @@ pub fn ready(version: &str, object_key: &str) -> Status {
             bit_depth: 8,
             color_space: "icc".to_owned(),
             icc_description: Some("Display P3".to_owned()),
+            capture: Some(Capture {
+                taken_at: Some("2026-11-25T18:27:58+01:00".to_owned()),
+                make: Some("Tintype".to_owned()),
+                location: Some(Location {
+                    latitude: 51.477_811,
+                    longitude: -0.001_475,
+                }),
+                ..Capture::default()
+            }),
+            appearance: Some(Appearance {
+                thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI".to_owned(),
+                blurhash: "LNAdAqj[00aymkj[TKay9}ay-Sj[".to_owned(),
+                dominant_color: Rgb([1, 2, 3]),
+                palette: vec![Rgb([1, 2, 3]), Rgb([250, 0, 9])],
+                perceptual_hash: "c3a51e70f08b2d96".to_owned(),
+            }),
             ..ImageInfo::default()
         },
         renditions: vec![Rendition {

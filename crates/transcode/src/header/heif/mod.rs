@@ -137,7 +137,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         peak: plan.peak,
         duration_ms: plan.duration_ms,
         has_gain_map: plan.has_gain_map,
-        exif: plan.exif.map(Cow::into_owned),
+        exif: plan.exif.and_then(|block| crate::exif::keep(&block)),
         ..Found::default()
     })
 }

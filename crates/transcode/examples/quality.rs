@@ -1,0 +1,186 @@
+//! What `quality = "auto"` and the handling of drawings are built on, measured on a folder of pictures.
+//!
+//! ```text
+//! cargo run -p tintype-transcode --example quality -- curves  FILE...   scores by quality, format and size
+//! cargo run -p tintype-transcode --example quality -- content FILE...   photograph or drawing, and why
+//! cargo run -p tintype-transcode --example quality -- drawings FILE...  as photographs against as they are
+//! cargo run -p tintype-transcode --example quality -- auto    FILE...   cost and result of "auto" against fixed
+//! ```
+#![expect(clippy::print_stdout, reason = "a program whose output is a table")]
+
+use std::path::Path;
+
+use tintype_model::{Format, Limits, Quality, Recipe, Rendered, Variant};
+use tintype_transcode::render;
+use tintype_transcode::stages::Pixels;
+
+const LOSSY: [Format; 3] = [Format::Avif, Format::Webp, Format::Jpeg];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((command, files)) = arguments.split_first() else {
+        return Err("curves, content, drawings or auto, then files".into());
+    };
+    for file in files {
+        let source = std::fs::read(file)?;
+        let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
+        match command.as_str() {
+            "curves" => curves(&name, &source)?,
+            "content" => content(&name, &source)?,
+            "drawings" => drawings(&name, &source)?,
+            "auto" => auto(&name, &source)?,
+            other => return Err(format!("unknown command {other:?}").into()),
+        }
+    }
+    Ok(())
+}
+
+fn curves(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    let original = Pixels::decode(source, &Limits::default(), 2)?;
+    for variant in Recipe::default().variants {
+        let is_whole = variant.width.is_none();
+        let pixels = original.resize(&variant, 2)?;
+        for format in LOSSY {
+            let qualities: &[u8] = match (is_whole, Quality::default_for(format)) {
+                (true, Quality::Fixed(65)) => &[50, 65, 80],
+                (true, _) => &[60, 80, 90],
+                (false, _) => &[1, 10, 20, 30, 40, 50, 60, 65, 70, 75, 80, 85, 90, 95, 100],
+            };
+            for &quality in qualities {
+                let measured = pixels.measure(format, quality)?;
+                println!(
+                    "{name}\t{}\t{}\t{quality}\t{}\t{:.2}\t{:.2}\t{:.2}",
+                    variant.name,
+                    format.name(),
+                    measured.bytes,
+                    measured.sample,
+                    measured.in_place,
+                    measured.whole,
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn content(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    let pixels = match Pixels::decode(source, &Limits::default(), 2) {
+        Ok(pixels) => pixels,
+        Err(error) => {
+            println!("{name}\t{error}");
+            return Ok(());
+        }
+    };
+    let before = cpu_seconds();
+    let (is_drawn, [blocks, flat, edged, drawn, same]) = pixels.content();
+    let took = cpu_seconds() - before;
+    let share = |count: usize| 100.0 * count as f64 / blocks.max(1) as f64;
+    println!(
+        "{name}\t{}x{}\t{}\tflat {:.1} %\tedged {:.1} %\tdrawn {:.1} %\tsame {:.1} %\t{took:.3} s",
+        pixels.size().width,
+        pixels.size().height,
+        if is_drawn { "drawn" } else { "photo" },
+        share(flat),
+        share(edged),
+        share(drawn),
+        100.0 * same as f64 / ((blocks - flat).max(1) * 56) as f64,
+    );
+    Ok(())
+}
+
+fn drawings(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    let original = Pixels::decode(source, &Limits::default(), 2)?;
+    let recipe = Recipe {
+        scores: true,
+        ..Recipe::default()
+    };
+    let rendered = render(source, &recipe, &Limits::default(), 2)?;
+    for file in &rendered.files {
+        let Some(variant) = recipe.variant(&file.variant) else {
+            continue;
+        };
+        let Quality::Fixed(quality) = variant.quality(file.format) else {
+            continue;
+        };
+        let before = original.resize(variant, 2)?.measure(file.format, quality)?;
+        println!(
+            "{name}\t{}\t{}\t{}\t{:.1}\t{}\t{:.1}\t{}{}",
+            file.variant,
+            file.format.name(),
+            before.bytes,
+            before.in_place,
+            file.bytes.len(),
+            file.encoding.score.unwrap_or_default(),
+            if file.encoding.is_lossless {
+                "lossless "
+            } else {
+                ""
+            },
+            file.encoding.larger_because.as_deref().unwrap_or_default(),
+        );
+    }
+    Ok(())
+}
+
+fn auto(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    for variant in Recipe::default().variants {
+        let variant = Variant {
+            quality: std::collections::BTreeMap::new(),
+            ..variant
+        };
+        let mut chosen = variant.clone();
+        for format in LOSSY {
+            let target = Quality::DEFAULT_TARGET;
+            chosen.quality.insert(format, Quality::Auto { target });
+        }
+        for format in LOSSY {
+            let only = |variant: &Variant| {
+                let mut variant = variant.clone();
+                variant.formats = if format == Format::Jpeg {
+                    vec![format]
+                } else {
+                    vec![format, Format::Jpeg]
+                };
+                variant.quality.retain(|of, _| *of == format);
+                // The JPEG that has to be there costs next to nothing at quality 1.
+                if format != Format::Jpeg {
+                    variant.quality.insert(Format::Jpeg, Quality::Fixed(1));
+                }
+                variant
+            };
+            let (fixed, fixed_cpu) = timed(source, only(&variant))?;
+            let (auto, auto_cpu) = timed(source, only(&chosen))?;
+            for (how, rendered, cpu) in [("fixed", fixed, fixed_cpu), ("auto", auto, auto_cpu)] {
+                if let Some(file) = rendered.files.iter().find(|file| file.format == format) {
+                    println!(
+                        "{name}\t{}\t{}\t{how}\t{}\t{:.0} ms\t{:?}",
+                        variant.name,
+                        format.name(),
+                        file.bytes.len(),
+                        cpu * 1000.0,
+                        file.encoding,
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn timed(source: &[u8], variant: Variant) -> Result<(Rendered, f64), Box<dyn std::error::Error>> {
+    let recipe = Recipe {
+        variants: vec![variant],
+        ..Recipe::default()
+    };
+    let before = cpu_seconds();
+    let rendered = render(source, &recipe, &Limits::default(), 1)?;
+    Ok((rendered, cpu_seconds() - before))
+}
+
+/// User and system time of this process so far (Linux); the kernel counts in hundredths.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
+}

@@ -1,0 +1,63 @@
+use std::io::Cursor;
+
+use image::codecs::ico::IcoDecoder;
+use image::{ColorType, ImageDecoder};
+use tintype_model::Limits;
+
+use super::png;
+use crate::Error;
+use crate::header::Header;
+use crate::header::ico::{Entry, refused};
+use crate::picture::{Layout, Samples};
+
+/// The largest picture, cut out by its mask if it has no alpha of its own.
+pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
+    let limits = Limits {
+        max_pixels: header.size.pixels(),
+        ..Limits::default()
+    };
+    let icon = match Entry::largest(source, &limits)? {
+        Entry::Png(source) => return png::decode(source),
+        Entry::Bmp(icon) => icon,
+    };
+    let decoder = IcoDecoder::new(Cursor::new(&icon[..])).map_err(|error| refused(&error))?;
+    if decoder.dimensions() != (header.size.width, header.size.height)
+        || decoder.color_type() != ColorType::Rgba8
+    {
+        return Err(Error::corrupt("the icon's largest picture cannot be read"));
+    }
+    let bytes =
+        usize::try_from(decoder.total_bytes()).map_err(|_| Error::corrupt("the icon is too large"))?;
+    let mut data = vec![0; bytes];
+    decoder.read_image(&mut data).map_err(|error| refused(&error))?;
+    // Icons older than alpha may have 32 bits for each pixel, of which eight are zero everywhere: the mask alone counts.
+    if data.chunks_exact(4).all(|pixel| pixel[3] == 0) {
+        apply_mask(&mut data, &icon, header.size.width as usize);
+    }
+    Ok(Samples {
+        size: header.size,
+        layout: Layout::Rgba,
+        is_deep: false,
+        data,
+    })
+}
+
+/// The mask is the end of the picture: a bit for each pixel, set where it is transparent, in rows of whole 32 bits from
+/// the bottom.
+fn apply_mask(data: &mut [u8], icon: &[u8], width: usize) {
+    let stride = width.div_ceil(32) * 4;
+    let rows = data.chunks_exact_mut(width * 4).rev();
+    let mask = icon
+        .len()
+        .checked_sub(stride * rows.len())
+        .and_then(|start| icon.get(start..));
+    for (row, mask) in rows.zip(mask.unwrap_or_default().chunks_exact(stride)) {
+        for (x, pixel) in row.chunks_exact_mut(4).enumerate() {
+            pixel[3] = if mask[x / 8] & (0x80 >> (x % 8)) == 0 {
+                255
+            } else {
+                0
+            };
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The encoder's quality that reaches a score, in few encodes.
+
+use tintype_model::Format;
+
+use crate::encode;
+use crate::error::EncodeError;
+
+/// Encodes that a search may take.
+pub(crate) const MAX_ENCODES: usize = 4;
+/// A score this far below the target still counts as reached.
+pub(crate) const BELOW: f64 = 0.5;
+/// A score up to this far above it is near enough to stop at.
+pub(crate) const ABOVE: f64 = 1.5;
+/// Where the next attempt aims, relative to the target: the middle of what is accepted.
+const AIM: f64 = 0.5;
+
+/// What a search ended with.
+pub(crate) struct Found<T> {
+    pub(crate) quality: u8,
+    pub(crate) score: f64,
+    pub(crate) made: T,
+}
+
+/// Whether `score` counts as `target`.
+pub(crate) fn reaches(score: f64, target: f64) -> bool {
+    score >= target - BELOW
+}
+
+/// Looks for the lowest quality whose score reaches `target`, with at most [`MAX_ENCODES`] calls of `attempt`, which
+/// encodes at a quality and gives the score.
+///
+/// Stops at the first score from [`BELOW`] the target to [`ABOVE`] it. Where there is none, the lowest quality tried
+/// that reaches the target wins; where none does, the one with the best score.
+pub(crate) fn search<T>(
+    format: Format,
+    target: f64,
+    mut attempt: impl FnMut(u8) -> Result<(f64, T), EncodeError>,
+) -> Result<Found<T>, EncodeError> {
+    let curve = curve(format);
+    let (mut short, mut enough): (Option<Found<T>>, Option<Found<T>>) = (None, None);
+    let mut quality = encode::canonical(format, quality_at(curve, target + AIM));
+    for _ in 0..MAX_ENCODES {
+        let (score, made) = attempt(quality)?;
+        let found = Found { quality, score, made };
+        let best = if reaches(score, target) {
+            &mut enough
+        } else {
+            &mut short
+        };
+        *best = Some(found);
+        if score >= target - BELOW && score <= target + ABOVE {
+            break;
+        }
+        let next = match (&short, &enough) {
+            (Some(short), Some(enough)) => between(short, enough, target + AIM),
+            _ => {
+                // How far a score is from 100 is taken to be a fixed multiple of how far it usually is.
+                let usual = 100.0 - score_at(curve, quality);
+                let hardness = (100.0 - score).max(0.1) / usual.max(0.1);
+                f64::from(quality_at(curve, 100.0 - (100.0 - target - AIM) / hardness))
+            }
+        };
+        let Some(next) = untried(format, next, quality, short.as_ref(), enough.as_ref()) else {
+            break;
+        };
+        quality = next;
+    }
+    enough
+        .or(short)
+        .ok_or(EncodeError::Pixels("no quality was tried".to_owned()))
+}
+
+/// Linear interpolation between two qualities that bracket the aim.
+fn between<T>(short: &Found<T>, enough: &Found<T>, aim: f64) -> f64 {
+    let (low, high) = (f64::from(short.quality), f64::from(enough.quality));
+    let share = (aim - short.score) / (enough.score - short.score).max(0.01);
+    low + (high - low) * share.clamp(0.0, 1.0)
+}
+
+/// The quality nearest to `wanted` that makes another file than those tried and lies on the right side of them.
+fn untried<T>(
+    format: Format,
+    wanted: f64,
+    last: u8,
+    short: Option<&Found<T>>,
+    enough: Option<&Found<T>>,
+) -> Option<u8> {
+    let above = short.map_or(0, |found| found.quality);
+    let below = enough.map_or(101, |found| found.quality);
+    let candidates = (1..=100).filter(|&quality| {
+        encode::canonical(format, quality) == quality && quality > above && quality < below && quality != last
+    });
+    candidates.min_by_key(|&quality| quality.abs_diff(round(wanted)))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the value is between 1 and 100"
+)]
+fn round(quality: f64) -> u8 {
+    quality.round().clamp(1.0, 100.0) as u8
+}
+
+/// Mean score of photographs at a quality, by rising quality: what a search starts from.
+type Curve = [(f64, f64)];
+
+/// Means over the photographs of the corpus at 300 and 800 pixels (`examples/quality.rs` prints them).
+fn curve(format: Format) -> &'static Curve {
+    match format {
+        Format::Jxl => &[
+            (1.0, -20.0),
+            (10.0, 10.0),
+            (20.0, 33.0),
+            (30.0, 45.0),
+            (40.0, 50.0),
+            (50.0, 55.0),
+            (60.0, 61.0),
+            (70.0, 67.5),
+            (80.0, 75.0),
+            (90.0, 83.5),
+            (95.0, 88.0),
+            (100.0, 94.0),
+        ],
+        Format::Avif => &[
+            (1.0, -53.0),
+            (10.0, -23.0),
+            (20.0, 8.0),
+            (30.0, 30.0),
+            (40.0, 48.0),
+            (50.0, 60.0),
+            (60.0, 70.0),
+            (70.0, 77.0),
+            (80.0, 82.0),
+            (90.0, 86.0),
+            (100.0, 90.0),
+        ],
+        Format::Webp => &[
+            (1.0, -1.0),
+            (10.0, 26.0),
+            (20.0, 40.0),
+            (30.0, 48.0),
+            (40.0, 56.0),
+            (50.0, 61.0),
+            (60.0, 65.5),
+            (75.0, 71.0),
+            (80.0, 75.5),
+            (90.0, 84.0),
+            (95.0, 87.0),
+            (100.0, 88.5),
+        ],
+        Format::Jpeg | Format::Png => &[
+            (1.0, -120.0),
+            (10.0, -14.0),
+            (20.0, 26.0),
+            (30.0, 43.0),
+            (40.0, 52.0),
+            (50.0, 58.5),
+            (60.0, 63.0),
+            (70.0, 68.5),
+            (80.0, 75.0),
+            (90.0, 82.0),
+            (95.0, 86.0),
+            (100.0, 90.0),
+        ],
+    }
+}
+
+fn score_at(curve: &Curve, quality: u8) -> f64 {
+    interpolate(curve.iter().copied(), f64::from(quality))
+}
+
+fn quality_at(curve: &Curve, score: f64) -> u8 {
+    round(interpolate(
+        curve.iter().map(|&(quality, score)| (score, quality)),
+        score,
+    ))
+}
+
+/// The value at `x` of the line through points of rising `x`, held at both ends.
+fn interpolate(points: impl Iterator<Item = (f64, f64)>, x: f64) -> f64 {
+    let mut before: Option<(f64, f64)> = None;
+    for (right, above) in points {
+        match before {
+            None if x <= right => return above,
+            Some((left, below)) if x <= right => {
+                return below + (above - below) * (x - left) / (right - left);
+            }
+            _ => before = Some((right, above)),
+        }
+    }
+    before.map_or(0.0, |(_, last)| last)
+}
+
+/// The quality to try when a whole picture, encoded at `quality`, scores less than its sample did.
+pub(crate) fn higher(format: Format, quality: u8, score: f64, target: f64) -> Option<u8> {
+    let curve = curve(format);
+    let here = score_at(curve, quality);
+    let wanted = quality_at(curve, here + (target + AIM - score));
+    let candidates = (quality + 1..=100).filter(|&higher| encode::canonical(format, higher) == higher);
+    candidates.min_by_key(|&higher| higher.abs_diff(wanted))
+}
+
+/// `quality` less `by`, at least 1.
+pub(crate) fn lowered(quality: u8, by: f64) -> u8 {
+    round(f64::from(quality) - by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Searches on a made-up encoder, and gives the qualities that were tried.
+    fn tried(format: Format, target: f64, scores: impl Fn(f64) -> f64) -> (Vec<u8>, Found<()>) {
+        let mut tried = Vec::new();
+        let found = search(format, target, |quality| {
+            tried.push(quality);
+            Ok((scores(f64::from(quality)), ()))
+        })
+        .unwrap();
+        (tried, found)
+    }
+
+    #[test]
+    fn usual_pictures_take_one_encode_and_unusual_ones_a_few() {
+        for format in [Format::Jxl, Format::Avif, Format::Webp, Format::Jpeg] {
+            for target in [40.0, 60.0, 75.0] {
+                let usual = |quality: f64| score_at(curve(format), round(quality));
+                assert_eq!(tried(format, target, usual).0.len(), 1, "{format:?} {target}");
+                for hardness in [0.5, 0.7, 1.4] {
+                    let scores = |quality: f64| 100.0 - hardness * (100.0 - usual(quality));
+                    let (tried, found) = tried(format, target, scores);
+                    assert!(
+                        tried.len() <= MAX_ENCODES,
+                        "{format:?} {target} {hardness}: {tried:?}"
+                    );
+                    let is_out_of_reach = scores(100.0) < target;
+                    assert!(
+                        is_out_of_reach || (reaches(found.score, target) && found.score < target + 3.0),
+                        "{format:?} {target} {hardness}: {} after {tried:?}",
+                        found.score
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_file_is_made_twice_and_the_ends_are_the_end() {
+        for (scores, last) in [(-50.0, 100), (100.0, 1)] {
+            for format in [Format::Jxl, Format::Avif, Format::Webp, Format::Jpeg] {
+                let (tried, found) = tried(format, 70.0, |_| scores);
+                assert_eq!(
+                    found.quality,
+                    encode::canonical(format, last),
+                    "{format:?}: {tried:?}"
+                );
+                let mut once = tried.clone();
+                once.sort_unstable();
+                once.dedup();
+                assert_eq!(once.len(), tried.len(), "{format:?}: {tried:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_lowest_quality_that_is_enough_wins_over_a_cliff() {
+        let (tried, found) = tried(
+            Format::Jpeg,
+            70.0,
+            |quality| if quality < 61.0 { 20.0 } else { 90.0 },
+        );
+        assert!(tried.len() <= MAX_ENCODES);
+        assert!(
+            found.score > 70.0 && found.quality >= 61,
+            "{} of {tried:?}",
+            found.quality
+        );
+    }
+}
