@@ -24,7 +24,11 @@ fn main() -> Result<()> {
         ["render", file, recipe, threads] => render(file, recipe, threads, None)?,
         ["render", file, recipe, threads, folder] => render(file, recipe, threads, Some(folder))?,
         ["score", original, ref renditions @ ..] => score(original, renditions)?,
-        _ => return Err("usage: measure render FILE reference|default THREADS [DIR] | score PPM PPM...".into()),
+        _ => {
+            return Err(
+                "usage: measure render FILE reference|default THREADS [DIR] | score PPM PPM...".into(),
+            );
+        }
     };
     writeln!(io::stdout(), "{line}")?;
     Ok(())
@@ -98,14 +102,14 @@ fn score(original: &str, renditions: &[&str]) -> Result<String> {
     let mut scores = Vec::new();
     for file in renditions {
         let rendition = Ppm::read(file)?;
-        let mut judge = |kernel: Kernel| -> Result<f64> {
-            let size = (rendition.width, rendition.height);
-            if size == (original.width, original.height) {
-                return original.ssimulacra2(&rendition);
-            }
-            original.downscale(size.0, size.1, kernel).ssimulacra2(&rendition)
+        let (width, height) = (rendition.width, rendition.height);
+        let (lanczos, area) = if (width, height) == (original.width, original.height) {
+            let score = original.ssimulacra2(&rendition)?;
+            (score, score)
+        } else {
+            let judge = |kernel| original.downscale(width, height, kernel).ssimulacra2(&rendition);
+            (judge(Kernel::Lanczos3)?, judge(Kernel::Area)?)
         };
-        let (lanczos, area) = (judge(Kernel::Lanczos3)?, judge(Kernel::Area)?);
         scores.push(format!("{{\"lanczos\":{lanczos},\"area\":{area}}}"));
     }
     Ok(format!("[{}]", scores.join(",")))
@@ -142,23 +146,11 @@ impl Ppm {
     }
 
     fn ssimulacra2(&self, other: &Self) -> Result<f64> {
-        let slice = |picture: &'_ Self| -> Result<_> {
-            let (width, height) = (u32::try_from(picture.width)?, u32::try_from(picture.height)?);
-            Ok((width, height))
-        };
-        let (width, height) = slice(self)?;
-        if slice(other)? != (width, height) {
+        if (self.width, self.height) != (other.width, other.height) {
             return Err("the pictures have different sizes".into());
         }
-        let view = |data| {
-            PixelSlice::new(
-                data,
-                width,
-                height,
-                width as usize * 3,
-                PixelDescriptor::RGB8_SRGB,
-            )
-        };
+        let (width, height) = (u32::try_from(self.width)?, u32::try_from(self.height)?);
+        let view = |data| PixelSlice::new(data, width, height, self.width * 3, PixelDescriptor::RGB8_SRGB);
         Ok(compute_ssimulacra2(&view(&self.data)?, &view(&other.data)?)?)
     }
 
@@ -192,7 +184,10 @@ impl Ppm {
         let mut data = Vec::with_capacity(width * height * 3);
         for (first, shares) in &rows {
             let mut row = vec![0.0; width * 3];
-            for (share, source) in shares.iter().zip(narrow[first * width * 3..].chunks_exact(width * 3)) {
+            for (share, source) in shares
+                .iter()
+                .zip(narrow[first * width * 3..].chunks_exact(width * 3))
+            {
                 for (to, from) in row.iter_mut().zip(source) {
                     *to += share * from;
                 }

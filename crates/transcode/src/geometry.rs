@@ -2,6 +2,9 @@
 
 use tintype_model::{Dimensions, Fit, Focus, Gravity, Variant};
 
+/// How much larger than a rendition the pixels are, at least, that it may be made from instead of the source.
+const LEAST_RATIO: u32 = 2;
+
 /// How a variant is cut from the upright source.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Plan {
@@ -76,6 +79,23 @@ impl Plan {
     /// Whether the rendition is the source, pixel for pixel.
     pub(crate) fn is_whole_source(&self, source: Dimensions) -> bool {
         self.canvas == source && self.scaled == source
+    }
+
+    /// The same rendition made from the pixels of `larger` instead of the source, if that looks the same: they show
+    /// the same part without padding, and a ratio is left at which the second filter hides what the first one did.
+    pub(crate) fn from_scaled(&self, larger: &Self) -> Option<Self> {
+        let scaled = larger.scaled;
+        let leaves_enough = scaled.width >= LEAST_RATIO * self.scaled.width
+            && scaled.height >= LEAST_RATIO * self.scaled.height;
+        (self.crop == larger.crop && larger.canvas == scaled && leaves_enough).then(|| Self {
+            crop: Crop {
+                left: 0.0,
+                top: 0.0,
+                width: f64::from(scaled.width),
+                height: f64::from(scaled.height),
+            },
+            ..*self
+        })
     }
 }
 
@@ -270,6 +290,25 @@ mod tests {
             assert_eq!(corner(gravity, (4000, 3000)), wide, "{gravity:?}");
             assert_eq!(corner(gravity, (3000, 4000)), tall, "{gravity:?}");
         }
+    }
+
+    #[test]
+    fn a_rendition_is_made_from_a_larger_one_that_shows_the_same_with_enough_to_spare() {
+        let source = (4080, 3072);
+        let medium = plan(source, Fit::Inside, (800, 600));
+        let from = |small: Plan| small.from_scaled(&medium).map(|plan| (plan.crop, plan.scaled));
+        let thumbnail = plan(source, Fit::Inside, (300, 300));
+        let whole = Crop {
+            left: 0.0,
+            top: 0.0,
+            width: 797.0,
+            height: 600.0,
+        };
+        assert_eq!(from(thumbnail), Some((whole, thumbnail.scaled)));
+        assert_eq!(from(plan(source, Fit::Inside, (500, 500))), None);
+        assert_eq!(from(plan(source, Fit::Cover, (100, 100))), None);
+        let padded = plan(source, Fit::Contain, (800, 800));
+        assert_eq!(thumbnail.from_scaled(&padded), None);
     }
 
     fn side() -> impl Strategy<Value = u32> {

@@ -217,7 +217,7 @@ fn plan(source: Dimensions, recipe: &Recipe, is_wide: bool) -> Vec<Work> {
 }
 
 /// The pixels of each work, from the source in sRGB and, where that is wanted, in Display P3; its own are shared, not
-/// copied.
+/// copied. Large ones are made first, because small ones are made from them.
 fn scale(
     picture: Picture,
     wide: Option<Picture>,
@@ -225,6 +225,8 @@ fn scale(
     works: &[Work],
     threads: usize,
 ) -> Result<Vec<Arc<Picture>>, Error> {
+    let mut order: Vec<&Work> = works.iter().collect();
+    order.sort_by_key(|work| std::cmp::Reverse(work.plan.scaled.pixels()));
     let mut done: Vec<(Plan, Arc<Picture>)> = Vec::new();
     let find = |done: &[(Plan, Arc<Picture>)], work: &Work| {
         done.iter()
@@ -233,7 +235,7 @@ fn scale(
     };
     for picture in [Some(picture), wide].into_iter().flatten() {
         let source = Arc::new(picture);
-        for work in works.iter().filter(|work| work.space == source.space) {
+        for work in order.iter().filter(|work| work.space == source.space) {
             if find(&done, work).is_some() {
                 continue;
             }
@@ -241,8 +243,14 @@ fn scale(
                 Arc::clone(&source)
             } else {
                 let failed = |error| failure(recipe, work, error);
+                let nearest = done
+                    .iter()
+                    .rev()
+                    .filter(|(_, pixels)| pixels.space == source.space)
+                    .find_map(|(plan, pixels)| Some((pixels, work.plan.from_scaled(plan)?)));
+                let (from, plan) = nearest.unwrap_or((&source, work.plan));
                 let background = source.space.express(recipe.background);
-                let shown = resize::resize(&source, &work.plan, threads).map_err(failed)?;
+                let shown = resize::resize(from, &plan, threads).map_err(failed)?;
                 Arc::new(shown.padded(work.plan.canvas, background))
             };
             done.push((work.plan, pixels));

@@ -6,6 +6,7 @@
 
 use std::ffi::{c_int, c_uint};
 use std::mem::MaybeUninit;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::{ptr, slice};
 
@@ -18,10 +19,13 @@ use crate::error::EncodeError;
 use crate::picture::Picture;
 use crate::space::Space;
 
-/// Above this many pixels speed 9 is used instead of 7. On photos at 800 pixels a side, against libwebp's method 4
-/// at equal SSIMULACRA2: speed 7 needs 14 % fewer bytes in 2.8 times the time, speed 9 needs 3 % fewer in 0.4 times
-/// the time. Speed 8 loses to 9 in both.
-const LARGE_PIXELS: u64 = 1_000_000;
+/// The fastest speed for stills. At 800 pixels a side speeds 7 and 8 need 6 % fewer bytes at equal SSIMULACRA2, in five
+/// and four times the time; quantization matrices give more than that for nothing.
+const SPEED: c_int = 9;
+
+/// The range of quantization matrices, which coarsen what the eye sees least: 10 % fewer bytes at equal SSIMULACRA2
+/// than without, 7 % with libaom's own range, 5 to 9. Alpha has nothing to hide and goes without.
+const MATRICES: RangeInclusive<c_uint> = 2..=10;
 
 /// At the quality of the colours, a fully transparent background came back with an alpha of 1; lossless alpha made a
 /// drawing on a transparent background larger than its WebP.
@@ -36,11 +40,10 @@ pub(super) fn encode(
     let mut planes = Planes::with_chroma(&picture, Range::Full, settings.chroma)?;
     drop(picture);
     let alpha = planes.alpha.take();
-    let speed = if settings.sized_for > LARGE_PIXELS { 9 } else { 7 };
     let of_color = Settings {
         speed: match settings.effort {
-            Effort::Usual => speed,
-            Effort::High => speed - 2,
+            Effort::Usual => SPEED,
+            Effort::High => SPEED - 2,
         },
         quantizer: quantizer(settings.quality),
         space,
@@ -174,6 +177,9 @@ fn encode_frame(frame: &Frame<'_>, settings: &Settings) -> Result<(Vec<u8>, Opti
     encoder.set(aom::AOME_SET_TUNING, AOM_TUNE_SSIM)?;
     encoder.set(aom::AV1E_SET_COLOR_RANGE, 1)?;
     if !frame.is_monochrome {
+        encoder.set_unsigned(aom::AV1E_SET_ENABLE_QM, 1)?;
+        encoder.set_unsigned(aom::AV1E_SET_QM_MIN, *MATRICES.start())?;
+        encoder.set_unsigned(aom::AV1E_SET_QM_MAX, *MATRICES.end())?;
         let primaries = match settings.space {
             Space::Srgb => 1,
             Space::DisplayP3 => 12,

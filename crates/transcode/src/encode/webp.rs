@@ -20,8 +20,15 @@ use super::{Effort, Loss, Settings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
-/// Above this many pixels method 2 is used: 0.4 times the time of method 4 for 2 % more bytes at equal score.
+/// Above this many pixels method 2 is used, which takes 0.35 to 0.45 times the time of method 4.
 const LARGE_PIXELS: u64 = 1_000_000;
+
+/// At method 2, more bits for calm parts than by default (50): 3 % fewer bytes at equal SSIMULACRA2.
+const LARGE_NOISE_SHAPING: i32 = 80;
+
+/// Method 2 so shaped scores at half a step less what method 4 scores at the number asked for, and a number should
+/// not mean more bytes in a large picture than in a small one.
+const LARGE_QUALITY_STEP: f32 = 0.5;
 
 /// How much of the mode detail may be given up so that it fits the 512 KiB that the format has for it; tried in
 /// turn, because only very large and busy pictures need more than none.
@@ -32,14 +39,17 @@ pub(super) fn encode(picture: Arc<Picture>, settings: &Settings) -> Result<Vec<u
         return encode_lossless(&picture, settings);
     }
     let mut planes = Planes::new(&picture, Range::Limited)?;
-    let method = match settings.effort {
-        Effort::High => 6,
-        Effort::Usual if settings.sized_for > LARGE_PIXELS => 2,
-        Effort::Usual => 4,
-    };
     drop(picture);
     let mut config = config(settings.quality)?;
-    config.method = method;
+    match settings.effort {
+        Effort::High => config.method = 6,
+        Effort::Usual if settings.sized_for > LARGE_PIXELS => {
+            config.method = 2;
+            config.sns_strength = LARGE_NOISE_SHAPING;
+            config.quality = (config.quality - LARGE_QUALITY_STEP).max(0.0);
+        }
+        Effort::Usual => config.method = 4,
+    }
     let mut result = Err(failed("no attempt", 0));
     for limit in PARTITION_LIMITS {
         config.partition_limit = limit;

@@ -168,6 +168,33 @@ fn bands_leave_no_seams() {
 }
 
 #[test]
+fn a_small_rendition_looks_the_same_whether_a_larger_one_is_made_as_well_or_not() {
+    let (width, height) = (1600, 1200);
+    // Stripes of one pixel in the lower half: whatever is not averaged in linear light becomes too dark there.
+    let mut pixels = photo(width, height);
+    for (row, line) in pixels.chunks_exact_mut(width as usize * 3).enumerate() {
+        if row >= 600 {
+            let value = if row % 2 == 0 { 255 } else { 0 };
+            line[..2400].fill(value);
+        }
+    }
+    let source = rgb_png(width, height, &pixels);
+    let alone = one(|variant| {
+        (variant.width, variant.height) = (Some(300), Some(300));
+        variant.formats = vec![Format::Png];
+    });
+    let mut both = alone.clone();
+    let mut larger = both.variants[0].clone();
+    larger.name = "larger".to_owned();
+    (larger.width, larger.height) = (Some(800), Some(600));
+    both.variants.push(larger);
+    let [alone, small] = [alone, both].map(|recipe| decoded(&rendered(&source, &recipe).files[0]));
+    assert_eq!((small.width, small.height), (300, 225));
+    let score = score(&alone.rgb(), &small.rgb(), 300, 225);
+    assert!(score > 88.0, "{score}");
+}
+
+#[test]
 fn cover_shows_the_centre_and_contain_pads_with_the_background() {
     // Three vertical stripes: red, green, blue.
     let stripes: Vec<u8> = (0..40 * 90)
