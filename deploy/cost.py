@@ -72,8 +72,8 @@ def per_upload(measured):
         "S3, GB-months": (measured["upload_bytes"] + measured["rendition_bytes"]) / GB,
         # S3's message, its receipt, its deletion.
         "SQS, requests": 3,
-        # The record and its entry in the index.
-        "DynamoDB, writes of 1 KB": math.ceil(measured["record_bytes"] / 1024) + 1,
+        # The record and the note of its digest, each with its entry in the index.
+        "DynamoDB, writes of 1 KB": math.ceil(measured["record_bytes"] / 1024) + 3,
         "DynamoDB, reads of 4 KB": 1,
         "DynamoDB, GB-months": measured["record_bytes"] / GB,
         "CloudWatch Logs, GB": measured["log_bytes"] / GB,

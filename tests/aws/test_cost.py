@@ -52,7 +52,7 @@ def test_a_month_adds_up_by_hand():
     assert month["S3, PUT"] == pytest.approx(50) and month["S3, GET and HEAD"] == pytest.approx(4)
     assert month["S3, GB-months"] == pytest.approx(2000 * 0.023)
     assert month["SQS, requests"] == pytest.approx((3 + 0.648 - 1) * 0.40)
-    assert month["DynamoDB, writes of 1 KB"] == pytest.approx(3 * 0.625)
+    assert month["DynamoDB, writes of 1 KB"] == pytest.approx(5 * 0.625)
     assert month["DynamoDB, reads of 4 KB"] == pytest.approx(0.125)
     assert month["CloudWatch Logs, GB"] == 0
     assert month["API Gateway, HTTP API requests"] == pytest.approx(1)

@@ -142,12 +142,15 @@ fn recognize(source: &[u8]) -> Option<Kind> {
         .any(starts)
     {
         Some(Kind::Tiff)
+    } else if let Some(kind) = heif_kind(source) {
+        // Before icons: a box of 256 bytes begins as they do.
+        Some(kind)
     } else if is_icon(source) {
         Some(Kind::Ico)
     } else if markup::is_svg(source) {
         Some(Kind::Svg)
     } else {
-        heif_kind(source)
+        None
     }
 }
 

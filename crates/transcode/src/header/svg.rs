@@ -189,7 +189,7 @@ impl Embedded<'_> {
         match kind {
             Kind::Svg => return self.nested(&data, options),
             Kind::Jpeg | Kind::Png | Kind::Gif | Kind::Webp => {}
-            Kind::Avif | Kind::Bmp | Kind::Heic | Kind::Ico | Kind::Jxl | Kind::Tiff => return None,
+            Kind::Bmp | Kind::Avif | Kind::Heic | Kind::Ico | Kind::Tiff | Kind::Jxl => return None,
         }
         let size = match super::read(&data, self.limits) {
             Ok(header) => header.size,
@@ -217,7 +217,7 @@ impl Embedded<'_> {
             Kind::Png => Some(usvg::ImageKind::PNG(data)),
             Kind::Gif => Some(usvg::ImageKind::GIF(data)),
             Kind::Webp => Some(usvg::ImageKind::WEBP(data)),
-            Kind::Avif | Kind::Bmp | Kind::Heic | Kind::Ico | Kind::Jxl | Kind::Svg | Kind::Tiff => None,
+            Kind::Bmp | Kind::Avif | Kind::Heic | Kind::Ico | Kind::Tiff | Kind::Jxl | Kind::Svg => None,
         }
     }
 

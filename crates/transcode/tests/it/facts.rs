@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tintype_model::{Appearance, Format, ImageInfo, Limits, Rgb};
 use tintype_transcode::{location, probe};
 
-use crate::fixtures::{Jpeg, Tag, camera, full_size, one, photo, png, rgb_png, rgba_png, tiff, webp};
+use crate::fixtures::{Jpeg, Tag, camera, full_size, one, photo, png, rgb_png, rgba_png, directory, webp};
 use crate::judge::{decoded, rendered};
 
 const CANARY: &[u8] = b"51.477811";
@@ -140,7 +140,7 @@ fn broken_exif_harms_nothing() {
 #[test]
 fn a_block_that_names_its_own_bytes_again_and_again_costs_nothing() {
     let fields: Vec<Tag> = (0..5000u32).map(|at| Tag::long(0x8769, 10 + 12 * at)).collect();
-    let mut exif = tiff(0, &fields);
+    let mut exif = directory(0, &fields);
     exif[8..10].copy_from_slice(&[0xFF, 0xFF]);
     let source = jpeg(&exif);
     let start = Instant::now();
@@ -151,7 +151,7 @@ fn a_block_that_names_its_own_bytes_again_and_again_costs_nothing() {
 #[test]
 fn texts_of_any_length_and_encoding_come_out_short_and_printable() {
     let make = |text: &[u8]| {
-        let source = jpeg(&tiff(0, &[Tag::ascii(0x010F, text)]));
+        let source = jpeg(&directory(0, &[Tag::ascii(0x010F, text)]));
         told(&source).capture.and_then(|capture| capture.make)
     };
     assert_eq!(make(b"  DJI \0 hidden").as_deref(), Some("DJI"));

@@ -137,7 +137,7 @@ impl Tag {
 }
 
 /// A TIFF structure of one directory, whose offsets count as if it lay `base` bytes into a larger one.
-pub(crate) fn tiff(base: usize, tags: &[Tag]) -> Vec<u8> {
+pub(crate) fn directory(base: usize, tags: &[Tag]) -> Vec<u8> {
     let number = |value: usize| u32::try_from(value).unwrap().to_be_bytes();
     let mut head = b"MM\0*\0\0\0\x08".to_vec();
     let mut values = Vec::new();
@@ -171,13 +171,13 @@ pub(crate) fn camera(time: &[u8], offset: &[u8], place: Vec<Tag>) -> Vec<u8> {
             Tag::long(0x8769, details),
             Tag::long(0x8825, place),
         ];
-        tiff(0, &tags)
+        directory(0, &tags)
     };
     // Directories follow each other without the header that `tiff` begins with.
     let end = main(0, 0).len();
-    let details = tiff(end - 8, &details).split_off(8);
+    let details = directory(end - 8, &details).split_off(8);
     let place_at = end + details.len();
-    let place = tiff(place_at - 8, &place).split_off(8);
+    let place = directory(place_at - 8, &place).split_off(8);
     let at = |offset: usize| u32::try_from(offset).unwrap();
     [main(at(end), at(place_at)), details, place].concat()
 }
