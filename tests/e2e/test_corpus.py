@@ -17,6 +17,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 import pictures
+from motion import Motion
 from tintype import BINARY, CORPUS
 
 pytestmark = pytest.mark.skipif(not (CORPUS / "MANIFEST.tsv").exists(), reason=f"no corpus at {CORPUS}")
@@ -275,6 +276,40 @@ def test_renditions_match_an_independent_decoder(reports):
                 wrong.append((file, extension, f"{seen:.1f} dB", row["exercises"]))
     for (source, extension), (seen, file) in sorted(lowest.items()):
         print(f"lowest {source} -> {extension}: {seen:.1f} dB ({file})")
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+def test_animations_stay_animated(reports):
+    """Every frame at the moment when it is shown, in every format that can be animated."""
+    _, out = reports
+    wrong, seen_formats = [], set()
+    for file, row in manifest().items():
+        if row["expected"] != "decode" or row["format"] not in {"PNG", "GIF", "WEBP"}:
+            continue
+        with Image.open(CORPUS / file) as image:
+            if getattr(image, "n_frames", 1) == 1:
+                continue
+        source = Motion(CORPUS / file)
+        for extension, lowest in {"png": 30.0, "webp": 24.0, "avif": 24.0}.items():
+            rendition = Motion(out / file / f"medium.{extension}")
+            fewest, most = source.distinct(), len(source.frames)
+            if not fewest <= len(rendition.frames) <= most:
+                wrong.append((file, extension, f"{len(rendition.frames)} frames, not {fewest} to {most}"))
+            if abs(rendition.total - source.total) > 1:
+                wrong.append((file, extension, f"{rendition.total} ms, not {source.total}"))
+            if rendition.plays not in (None, source.plays):
+                wrong.append((file, extension, f"shown {rendition.plays} times, not {source.plays}"))
+            for start, frame in zip(source.starts, source.frames):
+                shown = rendition.at(start)
+                expected = frame if frame.size == shown.size else resized(frame, shown.size)
+                seen = min(
+                    pictures.psnr(on(colour, shown), on(colour, expected)) for colour in ("black", "white")
+                )
+                if seen < lowest:
+                    wrong.append((file, extension, f"{seen:.1f} dB at {start} ms"))
+                    break
+            seen_formats.add((row["format"], extension))
+    assert len(seen_formats) == 9
     assert not wrong, "\n".join(map(str, wrong))
 
 

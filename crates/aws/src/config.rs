@@ -12,7 +12,8 @@ pub const FILE_NAME: &str = "tintype.toml";
 
 /// What of the one-machine shape's file means something on AWS; the rest is the template's.
 const ALLOWED: &str = "on AWS the configuration has [[variant]], background, scores, [limits] (max_bytes, max_pixels, \
-                       max_frames), [metadata] (gps) and [render] (deadline_seconds); everything else is a parameter of the template";
+                       max_frames, max_animation_pixels), [metadata] (gps) and [render] (deadline_seconds); \
+                       everything else is a parameter of the template";
 
 /// Everything that can be configured. Every key has a default.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -89,6 +90,7 @@ impl Config {
             ("limits.max_bytes", config.limits.max_bytes),
             ("limits.max_pixels", config.limits.max_pixels),
             ("limits.max_frames", config.limits.max_frames.into()),
+            ("limits.max_animation_pixels", config.limits.max_animation_pixels),
             ("render.deadline_seconds", config.render.deadline_seconds),
         ];
         for (name, value) in positive {

@@ -199,6 +199,7 @@ impl Config {
             ("limits.max_bytes", config.limits.max_bytes),
             ("limits.max_pixels", config.limits.max_pixels),
             ("limits.max_frames", config.limits.max_frames.into()),
+            ("limits.max_animation_pixels", config.limits.max_animation_pixels),
             ("render.workers", config.render.workers as u64),
             ("render.threads", config.render.threads as u64),
             ("render.deadline_seconds", config.render.deadline_seconds),

@@ -78,6 +78,15 @@ impl Format {
         matches!(self, Self::Jxl | Self::Webp | Self::Png)
     }
 
+    /// Whether animated sources can stay animated in it.
+    #[must_use]
+    pub const fn can_be_animated(self) -> bool {
+        match self {
+            Self::Avif | Self::Webp | Self::Png => true,
+            Self::Jxl | Self::Jpeg => false,
+        }
+    }
+
     /// The largest width or height in pixels that the format can hold.
     #[must_use]
     pub const fn max_side(self) -> u32 {

@@ -60,6 +60,11 @@ pub struct Variant {
     /// Quality by format; formats that are missing take [`Quality::default_for`]. In TOML also one for all formats.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub quality: BTreeMap<Format, Quality>,
+    /// Whether animated sources stay animated in the formats that can be ([`Format::can_be_animated`]); if not, they
+    /// become stills.
+    ///
+    /// Default: `true`
+    pub animation: bool,
 }
 
 /// [`Variant`] as it is written: what its quality means depends on its formats, and mistakes in it name the variant.
@@ -81,6 +86,8 @@ struct WrittenVariant {
     formats: Vec<Format>,
     #[serde(default)]
     quality: WrittenQualities,
+    #[serde(default = "default_animation")]
+    animation: bool,
 }
 
 impl TryFrom<WrittenVariant> for Variant {
@@ -96,6 +103,7 @@ impl TryFrom<WrittenVariant> for Variant {
             color: written.color,
             formats: written.formats,
             quality,
+            animation: written.animation,
         })
     }
 }
@@ -213,6 +221,10 @@ fn default_formats() -> Vec<Format> {
     vec![Format::Avif, Format::Webp, Format::Jpeg]
 }
 
+const fn default_animation() -> bool {
+    true
+}
+
 impl Default for Recipe {
     /// The reference recipe: `original`, `medium` and `thumbnail`, each in AVIF, WebP and JPEG.
     fn default() -> Self {
@@ -225,6 +237,7 @@ impl Default for Recipe {
             color: Color::Srgb,
             formats: default_formats(),
             quality: BTreeMap::new(),
+            animation: default_animation(),
         };
         let mut medium = variant("medium", Some((800, 600)));
         medium.quality.insert(Format::Jpeg, Quality::Fixed(85));
@@ -460,6 +473,9 @@ mod tests {
             .quality
             .insert(Format::Avif, Quality::Fixed(1));
         assert_ne!(recipe.hash(), spelled_out.hash());
+        let mut stills = recipe.clone();
+        stills.variants[0].animation = false;
+        assert_ne!(recipe.hash(), stills.hash());
     }
 
     #[test]

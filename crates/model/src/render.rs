@@ -24,6 +24,10 @@ pub struct Limits {
     ///
     /// Default: 1,000
     pub max_frames: u32,
+    /// Most pixels of all frames of an animation together, each frame counted as large as the canvas.
+    ///
+    /// Default: 500,000,000
+    pub max_animation_pixels: u64,
 }
 
 impl Default for Limits {
@@ -32,6 +36,7 @@ impl Default for Limits {
             max_bytes: 64 << 20,
             max_pixels: 50_000_000,
             max_frames: 1_000,
+            max_animation_pixels: 500_000_000,
         }
     }
 }

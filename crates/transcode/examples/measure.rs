@@ -37,6 +37,7 @@ fn main() -> Result<()> {
 /// The three outputs of the reference handler.
 fn reference_recipe() -> Recipe {
     let variant = |name: &str, side: Option<(u32, u32)>, format, quality| Variant {
+        animation: true,
         name: name.to_owned(),
         width: side.map(|(width, _)| width),
         height: side.map(|(_, height)| height),

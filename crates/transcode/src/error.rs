@@ -48,6 +48,9 @@ pub enum EncodeError {
     /// The PNG encoder refused the picture.
     #[error("the PNG encoder refused the picture")]
     Png(#[from] oxipng::PngError),
+    /// The encoder of animated PNG refused a frame.
+    #[error("the encoder of animated PNG refused a frame")]
+    AnimatedPng(#[from] png::EncodingError),
     /// Pixels could not be converted to what the encoder takes, or resized.
     #[error("pixels could not be prepared: {0}")]
     Pixels(String),

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod animation;
 mod appearance;
 mod attention;
 mod capture;

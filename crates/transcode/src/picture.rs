@@ -40,14 +40,39 @@ impl Picture {
         }
     }
 
+    /// RGBA, opaque where there was no alpha.
+    pub(crate) fn with_alpha(self) -> Self {
+        if self.has_alpha {
+            return self;
+        }
+        let (pixels, _) = self.data.as_chunks::<3>();
+        Self {
+            size: self.size,
+            has_alpha: true,
+            data: pixels
+                .iter()
+                .flat_map(|&[red, green, blue]| [red, green, blue, 255])
+                .collect(),
+        }
+    }
+
     /// The picture in the middle of a larger canvas. The rest is transparent where the picture has alpha, so that a
     /// cut-out stays one, and `background` where it has none.
     pub(crate) fn padded(self, canvas: Dimensions, Rgb(background): Rgb) -> Self {
         if canvas == self.size {
             return self;
         }
-        let channels = self.channels();
         let rest: &[u8] = if self.has_alpha { &[0; 4] } else { &background };
+        self.surrounded(canvas, rest)
+    }
+
+    /// The same with `background` around a picture that has alpha.
+    pub(crate) fn padded_opaque(self, canvas: Dimensions, Rgb([red, green, blue]): Rgb) -> Self {
+        self.with_alpha().surrounded(canvas, &[red, green, blue, 255])
+    }
+
+    fn surrounded(self, canvas: Dimensions, rest: &[u8]) -> Self {
+        let channels = self.channels();
         let mut data = rest.repeat(canvas.width as usize * canvas.height as usize);
         let left = (canvas.width.saturating_sub(self.size.width) / 2) as usize;
         let top = (canvas.height.saturating_sub(self.size.height) / 2) as usize;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tintype_model::{
-    Color, Dimensions, Format, ImageInfo, Limits, Quality, Recipe, Rendered, RenderedFile, Variant,
+    Color, Dimensions, Encoding, Format, ImageInfo, Limits, Quality, Recipe, Rendered, RenderedFile, Variant,
 };
 
 use crate::color::Profile;
@@ -17,7 +17,9 @@ use crate::miniature::Miniature;
 use crate::picture::Picture;
 use crate::quality::{self, Content, LazyYardstick, Made, Wanted};
 use crate::space::Space;
-use crate::{ENGINE, Error, appearance, attention, color, decode, encode, header, parallel, quietly, resize};
+use crate::{
+    ENGINE, Error, animation, appearance, attention, color, decode, encode, header, parallel, quietly, resize,
+};
 
 /// Tells the CPU time of the calling thread; this crate reads no clock of its own.
 pub type Clock<'a> = dyn Fn() -> Option<Duration> + Sync + 'a;
@@ -54,12 +56,18 @@ pub fn render_timed(
     let size = opened.picture.size;
     let recipe = attention::resolve(size, &small, recipe);
     let recipe = recipe.as_ref();
-    let works = plan(size, recipe, is_wide);
+    let works = plan(size, recipe, &header, is_wide);
+    let (moving, works): (Vec<_>, Vec<_>) = works.into_iter().partition(|work| work.moves);
     let scaled = scale(opened.picture, opened.wide, recipe, &works, threads)?;
     let kept = kept(&works, &scaled);
     let original = Original::of(source, &header).map(|original| (original, size));
-    let mut files = encode_all(recipe, content, &works, scaled, original, threads, clock)?;
-    for variant in &recipe.variants {
+    let stills = encode_all(recipe, content, &works, scaled, original, threads, clock)?;
+    let (places, mut files): (Vec<_>, Vec<_>) = stills.into_iter().unzip();
+    for (index, variant) in recipe.variants.iter().enumerate() {
+        // One frame and many of them say nothing of each other's size.
+        if moving.iter().any(|work| work.serves(index)) {
+            continue;
+        }
         let Some(files) = of_variant(&mut files, &variant.name) else {
             continue;
         };
@@ -73,13 +81,23 @@ pub fn render_timed(
             }
         })?;
     }
+    let mut files: Vec<_> = places.into_iter().zip(files).collect();
+    let animated = animation::encode_all(source, &header, recipe, &moving, threads)?;
+    for (work, file) in moving.iter().zip(animated) {
+        let encoding = Encoding {
+            frames: (file.frames > 1).then_some(file.frames),
+            ..Encoding::default()
+        };
+        files.extend(work.files(recipe, work.plan.canvas, &file.bytes.into(), &encoding, None));
+    }
+    files.sort_by_key(|(place, _)| *place);
     Ok(Rendered {
         image: ImageInfo {
             appearance,
             ..header.info()
         },
         engine: ENGINE.to_owned(),
-        files,
+        files: files.into_iter().map(|(_, file)| file).collect(),
     })
 }
 
@@ -140,8 +158,8 @@ fn scale_again(
     plan: &Plan,
     space: Space,
 ) -> Result<Arc<Picture>, Error> {
-    let Opened { picture, wide, .. } = open(source, recipe, limits, threads)?;
-    let mut works = self::plan(picture.size, recipe, wide.is_some());
+    let Opened { header, picture, wide } = open(source, recipe, limits, threads)?;
+    let mut works = self::plan(picture.size, recipe, &header, wide.is_some());
     works.retain(|work| work.plan == *plan && work.space == space);
     works.truncate(1);
     let scaled = scale(picture, wide, recipe, &works, threads)?;
@@ -167,11 +185,13 @@ fn wanted(recipe: &Recipe, content: Content, format: Format, quality: Quality) -
 }
 
 /// One file to encode, and the renditions that it serves: variants that come out alike are encoded once.
-struct Work {
-    plan: Plan,
+pub(crate) struct Work {
+    pub(crate) plan: Plan,
     space: Space,
-    format: Format,
-    quality: Quality,
+    pub(crate) format: Format,
+    pub(crate) quality: Quality,
+    /// Whether it is animated.
+    moves: bool,
     /// Index in `Recipe::variants`, and where the rendition goes in the result.
     serves: Vec<(usize, usize)>,
 }
@@ -185,10 +205,37 @@ impl Work {
     fn takes_coefficients(&self, source: Dimensions) -> bool {
         self.format == Format::Jxl && self.quality == Quality::Lossless && self.plan.is_whole_source(source)
     }
+
+    /// Whether the variant of that number is among those that it serves.
+    fn serves(&self, variant: usize) -> bool {
+        self.serves.iter().any(|&(index, _)| index == variant)
+    }
+
+    /// The renditions that it serves, each with its place in the result.
+    fn files(
+        &self,
+        recipe: &Recipe,
+        dimensions: Dimensions,
+        bytes: &Bytes,
+        encoding: &Encoding,
+        cpu: Option<Duration>,
+    ) -> impl Iterator<Item = (usize, RenderedFile)> {
+        self.serves.iter().map(move |&(index, place)| {
+            let file = RenderedFile {
+                variant: recipe.variants[index].name.clone(),
+                format: self.format,
+                dimensions,
+                bytes: bytes.clone(),
+                encoding: encoding.clone(),
+                cpu,
+            };
+            (place, file)
+        })
+    }
 }
 
 /// All files of the recipe, the most expensive first. `is_wide` says that the source has colours outside sRGB.
-fn plan(source: Dimensions, recipe: &Recipe, is_wide: bool) -> Vec<Work> {
+fn plan(source: Dimensions, recipe: &Recipe, header: &Header, is_wide: bool) -> Vec<Work> {
     let mut works: Vec<Work> = Vec::new();
     let mut place = 0;
     for (index, variant) in recipe.variants.iter().enumerate() {
@@ -196,8 +243,12 @@ fn plan(source: Dimensions, recipe: &Recipe, is_wide: bool) -> Vec<Work> {
         let space = space(variant, is_wide);
         for &format in &variant.formats {
             let quality = variant.quality(format);
+            let moves = animation::moves(header, variant, format, &plan);
+            // Animations come in sRGB.
+            let space = if moves { Space::Srgb } else { space };
             let same = works.iter_mut().find(|work| {
-                (&work.plan, work.space, work.format, work.quality) == (&plan, space, format, quality)
+                (&work.plan, work.space, work.format, work.quality, work.moves)
+                    == (&plan, space, format, quality, moves)
             });
             match same {
                 Some(work) => work.serves.push((index, place)),
@@ -206,6 +257,7 @@ fn plan(source: Dimensions, recipe: &Recipe, is_wide: bool) -> Vec<Work> {
                     space,
                     format,
                     quality,
+                    moves,
                     serves: vec![(index, place)],
                 }),
             }
@@ -259,7 +311,7 @@ fn scale(
     Ok(works.iter().filter_map(|work| find(&done, work)).collect())
 }
 
-fn failure(recipe: &Recipe, work: &Work, source: EncodeError) -> Error {
+pub(crate) fn failure(recipe: &Recipe, work: &Work, source: EncodeError) -> Error {
     let variant = work
         .serves
         .first()
@@ -319,7 +371,7 @@ fn encode_all(
     original: Option<(Original<'_>, Dimensions)>,
     threads: usize,
     clock: &Clock<'_>,
-) -> Result<Vec<RenderedFile>, Error> {
+) -> Result<Vec<(usize, RenderedFile)>, Error> {
     let results = Mutex::new(Vec::with_capacity(works.len()));
     parallel::for_each(threads, batches(works, pictures), |batch| {
         for job in batch {
@@ -346,21 +398,8 @@ fn encode_all(
     for (number, dimensions, encoded, cpu) in results {
         let work = &works[number];
         let Made { bytes, encoding } = encoded.map_err(|error| failure(recipe, work, error))?;
-        let bytes = Bytes::from(bytes);
-        for &(index, place) in &work.serves {
-            files.push((
-                place,
-                RenderedFile {
-                    variant: recipe.variants[index].name.clone(),
-                    format: work.format,
-                    dimensions,
-                    bytes: bytes.clone(),
-                    encoding: encoding.clone(),
-                    cpu,
-                },
-            ));
-        }
+        files.extend(work.files(recipe, dimensions, &bytes.into(), &encoding, cpu));
     }
     files.sort_by_key(|(place, _)| *place);
-    Ok(files.into_iter().map(|(_, file)| file).collect())
+    Ok(files)
 }

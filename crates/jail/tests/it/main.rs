@@ -44,6 +44,7 @@ fn small_recipe() -> Recipe {
         gravity: tintype_model::Gravity::Center,
         formats: formats.to_vec(),
         quality: std::collections::BTreeMap::new(),
+        animation: true,
     };
     Recipe {
         variants: vec![

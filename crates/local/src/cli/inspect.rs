@@ -66,8 +66,10 @@ fn small_recipe() -> Recipe {
             fit: Fit::Inside,
             color: Color::Srgb,
             gravity: Gravity::Center,
-            formats: vec![Format::Jpeg],
+            // One of them has all frames of an animation decoded.
+            formats: vec![Format::Webp, Format::Jpeg],
             quality: BTreeMap::new(),
+            animation: true,
         }],
         background: Rgb::default(),
         scores: false,

@@ -14,6 +14,7 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
         max_bytes: u64::MAX,
         max_pixels: u64::MAX,
         max_frames: u32::MAX,
+        max_animation_pixels: u64::MAX,
     };
     on_large_stack(|| {
         let drawing = Drawing::load(source, &limits)?;

@@ -24,12 +24,13 @@ use crate::space::Space;
 const SPEED: c_int = 9;
 
 /// The range of quantization matrices, which coarsen what the eye sees least: 10 % fewer bytes at equal SSIMULACRA2
-/// than without, 7 % with libaom's own range, 5 to 9. Alpha has nothing to hide and goes without.
+/// than without, 7 % with libaom's own range, 5 to 9. Alpha has nothing to hide and goes without, and so do drawings:
+/// what matrices take is the edges of their strokes.
 const MATRICES: RangeInclusive<c_uint> = 2..=10;
 
 /// At the quality of the colours, a fully transparent background came back with an alpha of 1; lossless alpha made a
 /// drawing on a transparent background larger than its WebP.
-const ALPHA_QUALITY: u8 = 82;
+pub(super) const ALPHA_QUALITY: u8 = 82;
 
 pub(super) fn encode(
     picture: Arc<Picture>,
@@ -100,7 +101,7 @@ const fn profile(chroma: Chroma) -> u8 {
 }
 
 /// The scale of libavif: 100 is quantizer 0, 1 is quantizer 62.
-fn quantizer(quality: u8) -> c_uint {
+pub(super) fn quantizer(quality: u8) -> c_uint {
     ((100 - c_uint::from(quality.min(100))) * 63 + 50) / 100
 }
 
@@ -150,12 +151,12 @@ fn encode_alpha(
 }
 
 /// Three planes, each with its stride.
-struct Frame<'a> {
-    width: u32,
-    height: u32,
-    planes: [(&'a [u8], u32); 3],
-    chroma: Chroma,
-    is_monochrome: bool,
+pub(super) struct Frame<'a> {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) planes: [(&'a [u8], u32); 3],
+    pub(super) chroma: Chroma,
+    pub(super) is_monochrome: bool,
 }
 
 impl Frame<'_> {
@@ -176,10 +177,12 @@ fn encode_frame(frame: &Frame<'_>, settings: &Settings) -> Result<(Vec<u8>, Opti
     // 3 % fewer bytes at equal SSIMULACRA2 than the default, PSNR.
     encoder.set(aom::AOME_SET_TUNING, AOM_TUNE_SSIM)?;
     encoder.set(aom::AV1E_SET_COLOR_RANGE, 1)?;
-    if !frame.is_monochrome {
+    if !frame.is_monochrome && frame.chroma == Chroma::Halved {
         encoder.set_unsigned(aom::AV1E_SET_ENABLE_QM, 1)?;
         encoder.set_unsigned(aom::AV1E_SET_QM_MIN, *MATRICES.start())?;
         encoder.set_unsigned(aom::AV1E_SET_QM_MAX, *MATRICES.end())?;
+    }
+    if !frame.is_monochrome {
         let primaries = match settings.space {
             Space::Srgb => 1,
             Space::DisplayP3 => 12,
@@ -192,33 +195,42 @@ fn encode_frame(frame: &Frame<'_>, settings: &Settings) -> Result<(Vec<u8>, Opti
 }
 
 /// A libaom encoder, destroyed on every path.
-struct Encoder {
-    context: aom::aom_codec_ctx_t,
+pub(super) struct Encoder {
+    pub(super) context: aom::aom_codec_ctx_t,
 }
 
 impl Encoder {
     fn new(frame: &Frame<'_>) -> Result<Self, EncodeError> {
+        Self::open(aom::AOM_USAGE_ALL_INTRA, |config| {
+            config.g_w = frame.width;
+            config.g_h = frame.height;
+            config.g_profile = profile(frame.chroma).into();
+            // One frame, no lookahead: a still picture with the reduced header.
+            config.g_limit = 1;
+            config.g_lag_in_frames = 0;
+            config.monochrome = c_uint::from(frame.is_monochrome);
+        })
+    }
+
+    /// An encoder at constant quality with what `configure` sets beside.
+    pub(super) fn open(
+        usage: c_uint,
+        configure: impl FnOnce(&mut aom::aom_codec_enc_cfg_t),
+    ) -> Result<Self, EncodeError> {
         let mut config = MaybeUninit::<aom::aom_codec_enc_cfg_t>::uninit();
         // SAFETY: the interface is a static of libaom; the configuration is written whole when the call succeeds.
         let (interface, mut config) = unsafe {
             let interface = aom::aom_codec_av1_cx();
-            let code =
-                aom::aom_codec_enc_config_default(interface, config.as_mut_ptr(), aom::AOM_USAGE_ALL_INTRA);
+            let code = aom::aom_codec_enc_config_default(interface, config.as_mut_ptr(), usage);
             check("aom_codec_enc_config_default", code)?;
             (interface, config.assume_init())
         };
-        config.g_w = frame.width;
-        config.g_h = frame.height;
-        config.g_profile = profile(frame.chroma).into();
-        // One frame, no lookahead: a still picture with the reduced header.
-        config.g_limit = 1;
-        config.g_lag_in_frames = 0;
+        configure(&mut config);
         // Parallelism is over renditions; the bytes must not depend on threads.
         config.g_threads = 1;
         config.rc_end_usage = aom::AOM_Q;
         config.rc_min_quantizer = 0;
         config.rc_max_quantizer = 63;
-        config.monochrome = c_uint::from(frame.is_monochrome);
         let mut context = MaybeUninit::<aom::aom_codec_ctx_t>::zeroed();
         // SAFETY: all pointers are valid for the call. libaom clears the context first and keeps a copy of the
         // configuration; on failure it has freed what it allocated.
@@ -238,14 +250,18 @@ impl Encoder {
     }
 
     /// Sets a control whose parameter libaom reads as `int`.
-    fn set(&mut self, control: aom::aome_enc_control_id, value: c_int) -> Result<(), EncodeError> {
+    pub(super) fn set(&mut self, control: aom::aome_enc_control_id, value: c_int) -> Result<(), EncodeError> {
         // SAFETY: the context is initialized; the callers in this module pass controls that take an `int`.
         let code = unsafe { aom::aom_codec_control(&raw mut self.context, control.cast_signed(), value) };
         check("aom_codec_control", code)
     }
 
     /// Sets a control whose parameter libaom reads as `unsigned int`.
-    fn set_unsigned(&mut self, control: aom::aome_enc_control_id, value: c_uint) -> Result<(), EncodeError> {
+    pub(super) fn set_unsigned(
+        &mut self,
+        control: aom::aome_enc_control_id,
+        value: c_uint,
+    ) -> Result<(), EncodeError> {
         // SAFETY: the context is initialized; the callers in this module pass controls that take an `unsigned int`.
         let code = unsafe { aom::aom_codec_control(&raw mut self.context, control.cast_signed(), value) };
         check("aom_codec_control", code)
@@ -351,7 +367,7 @@ const fn format_of(chroma: Chroma) -> aom::aom_img_fmt_t {
     }
 }
 
-fn image_of(frame: &Frame<'_>) -> Result<aom::aom_image_t, EncodeError> {
+pub(super) fn image_of(frame: &Frame<'_>) -> Result<aom::aom_image_t, EncodeError> {
     let refused = |step| EncodeError::Aom { step, code: 0 };
     // SAFETY: the structure consists of integers and pointers, for which zero is a value.
     let mut image: aom::aom_image_t = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -385,7 +401,7 @@ const ABI_VERSION: c_int = aom::AOM_ENCODER_ABI_VERSION as c_int;
 #[expect(clippy::cast_possible_wrap, reason = "the constant is a small number")]
 const AOM_TUNE_SSIM: c_int = aom::AOM_TUNE_SSIM as c_int;
 
-fn check(step: &'static str, code: aom::aom_codec_err_t) -> Result<(), EncodeError> {
+pub(super) fn check(step: &'static str, code: aom::aom_codec_err_t) -> Result<(), EncodeError> {
     if code == aom::AOM_CODEC_OK {
         Ok(())
     } else {

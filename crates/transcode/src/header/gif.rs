@@ -2,11 +2,12 @@
 
 use tintype_model::Limits;
 
+use super::motion::Motion;
 use super::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
 use crate::Error;
 use crate::reader::Reader;
 
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Result<Found, Error> {
     let cut = || Error::corrupt("the GIF is cut off before its first frame");
     let mut reader = Reader::at(source, 6);
     let (Some(width), Some(height), Some(flags)) = (reader.le16(), reader.le16(), reader.u8()) else {
@@ -28,28 +29,36 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         icc: None,
         ..Found::default()
     };
-    let mut is_transparent = false;
+    let mut control = Control::default();
     // A file that breaks off after its first frame still has one: the decoder says whether that frame is whole.
     while let Some(block) = reader.u8() {
         match block {
             0x21 => {
-                if extension(&mut reader, &mut is_transparent, &mut found.icc).is_none() {
+                if extension(&mut reader, &mut control, &mut found.icc, motion).is_none() {
+                    motion.is_cut = true;
                     break;
                 }
             }
             0x2C => {
                 found.frames = found.frames.saturating_add(1);
                 check_frames(found.frames, limits)?;
-                let Some(frame) = image(&mut reader) else { break };
+                let Some(frame) = image(&mut reader) else {
+                    motion.is_cut = true;
+                    break;
+                };
+                let size = check_size(frame.width.into(), frame.height.into(), limits)?;
+                motion.add(u64::from(control.delay).saturating_mul(10));
+                motion.add_excess(size.pixels(), canvas.pixels());
                 if found.frames == 1 {
-                    let size = check_size(frame.width.into(), frame.height.into(), limits)?;
                     let covers = frame.left == 0
                         && frame.top == 0
                         && size.width >= canvas.width
                         && size.height >= canvas.height;
-                    found.has_alpha = is_transparent || !covers;
+                    found.has_alpha = control.is_transparent || !covers;
                 }
+                control = Control::default();
                 if skip_sub_blocks(&mut reader).is_none() {
+                    motion.is_cut = true;
                     break;
                 }
             }
@@ -60,6 +69,14 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         return Err(Error::corrupt("the GIF has no frame"));
     }
     Ok(found)
+}
+
+/// What the graphic control extension before a frame says of it.
+#[derive(Default)]
+struct Control {
+    is_transparent: bool,
+    /// In hundredths of a second.
+    delay: u16,
 }
 
 struct Frame {
@@ -82,23 +99,44 @@ fn image(reader: &mut Reader<'_>) -> Option<Frame> {
     Some(frame)
 }
 
-fn extension(reader: &mut Reader<'_>, is_transparent: &mut bool, icc: &mut Option<Vec<u8>>) -> Option<()> {
+fn extension(
+    reader: &mut Reader<'_>,
+    control: &mut Control,
+    icc: &mut Option<Vec<u8>>,
+    motion: &mut Motion,
+) -> Option<()> {
     match reader.u8()? {
         0xF9 => {
-            let mut control = *reader;
-            if control.u8()? == 4 {
-                *is_transparent = control.u8()? & 1 == 1;
+            let mut block = *reader;
+            if block.u8()? == 4 {
+                control.is_transparent = block.u8()? & 1 == 1;
+                control.delay = block.le16()?;
             }
         }
         0xFF => {
-            let mut name = *reader;
-            if name.u8()? == 11 && name.take(11)? == b"ICCRGBG1012" && icc.is_none() {
-                *icc = sub_blocks(&mut name);
+            let mut block = *reader;
+            let name = if block.u8()? == 11 { block.take(11)? } else { b"" };
+            match name {
+                b"ICCRGBG1012" if icc.is_none() => *icc = sub_blocks(&mut block),
+                b"NETSCAPE2.0" | b"ANIMEXTS1.0" => repeat(&mut block, motion),
+                _ => {}
             }
         }
         _ => {}
     }
     skip_sub_blocks(reader)
+}
+
+/// The number is of repeats after the first showing, as browsers take it; 0 is without end.
+fn repeat(block: &mut Reader<'_>, motion: &mut Motion) {
+    if let (Some(3), Some(1), Some(repeats)) = (block.u8(), block.u8(), block.le16()) {
+        let plays = if repeats == 0 {
+            0
+        } else {
+            u32::from(repeats).saturating_add(1)
+        };
+        motion.set_plays(plays);
+    }
 }
 
 fn skip_palette(reader: &mut Reader<'_>, flags: u8) -> Option<()> {

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use image::codecs::ico::IcoDecoder;
 use tintype_model::Limits;
 
+use super::motion::Motion;
 use super::{Found, check_size, png};
 use crate::Error;
 use crate::reader::Reader;
@@ -18,7 +19,10 @@ pub(crate) enum Entry<'a> {
 
 pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     match Entry::largest(source, limits)? {
-        Entry::Png(png) => png::parse(png, limits),
+        Entry::Png(png) => {
+            let found = png::parse(png, limits, &mut Motion::default())?;
+            Ok(Found { frames: 1, ..found })
+        }
         Entry::Bmp(icon) => {
             let decoder = IcoDecoder::new(Cursor::new(&icon[..])).map_err(|error| refused(&error))?;
             let (width, height) = image::ImageDecoder::dimensions(&decoder);

@@ -14,22 +14,24 @@ pub(crate) mod ico;
 mod jpeg;
 #[cfg(feature = "jxl")]
 pub(crate) mod jxl;
+pub(crate) mod motion;
 pub(crate) mod png;
 #[cfg(feature = "svg")]
 pub(crate) mod svg;
 #[cfg(feature = "tiff")]
 pub(crate) mod tiff;
 #[cfg(feature = "webp")]
-mod webp;
+pub(crate) mod webp;
 
 use tintype_model::{Dimensions, ImageInfo, Limits, RejectionCode};
 
+use self::motion::Motion;
 use crate::cicp::Cicp;
 use crate::color::Profile;
 use crate::gamma::Gamma;
 use crate::orient::Orientation;
 use crate::sniff::{Kind, sniff};
-use crate::{Error, capture, contain};
+use crate::{Error, animation, capture, contain};
 
 /// Larger embedded profiles are ignored. Press profiles, the largest in use, are 0.5 to 3 MiB.
 pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;
@@ -43,6 +45,8 @@ pub(crate) struct Header {
     pub(crate) orientation: Orientation,
     pub(crate) has_alpha: bool,
     pub(crate) frames: u32,
+    /// Of meaning where there are more frames than one.
+    pub(crate) motion: Motion,
     pub(crate) bit_depth: u8,
     pub(crate) model: Model,
     /// A JPEG that the fast decoder gets wrong.
@@ -92,13 +96,14 @@ pub(crate) struct Found {
 pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
     check_bytes(source, limits)?;
     let kind = sniff(source)?;
+    let mut motion = Motion::default();
     let found = contain(|| match kind {
         Kind::Jpeg => jpeg::parse(source, limits),
-        Kind::Png => png::parse(source, limits),
+        Kind::Png => png::parse(source, limits, &mut motion),
         #[cfg(feature = "gif")]
-        Kind::Gif => gif::parse(source, limits),
+        Kind::Gif => gif::parse(source, limits, &mut motion),
         #[cfg(feature = "webp")]
-        Kind::Webp => webp::parse(source, limits),
+        Kind::Webp => webp::parse(source, limits, &mut motion),
         #[cfg(feature = "bmp")]
         Kind::Bmp => bmp::parse(source, limits),
         #[cfg(feature = "avif")]
@@ -126,6 +131,9 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
         )))]
         left_out => Err(left_out.not_read()),
     })?;
+    if animation::is_played(kind) {
+        motion.check(found.size, found.frames, limits)?;
+    }
     let embedded = found.icc.and_then(|icc| Profile::parse(&icc, found.model));
     let told = embedded.or_else(|| Profile::from_cicp(found.cicp?, found.peak));
     Ok(Header {
@@ -134,11 +142,12 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
         orientation: Orientation::from_exif(found.orientation),
         has_alpha: found.has_alpha,
         frames: found.frames,
+        motion,
         bit_depth: found.bit_depth,
         model: found.model,
         is_odd_jpeg: found.is_odd_jpeg,
         profile: told.or_else(|| found.gamma?.profile()),
-        duration_ms: found.duration_ms,
+        duration_ms: found.duration_ms.or(motion.told(found.frames)),
         has_gain_map: found.has_gain_map,
         exif: found.exif,
     })

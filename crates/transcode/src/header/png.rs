@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use tintype_model::{Limits, RejectionCode};
 
+use super::motion::{Motion, delay_ms};
 use super::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
 use crate::cicp::Cicp;
 use crate::gamma::{Chromaticities, Gamma};
@@ -15,7 +16,7 @@ pub(crate) const METADATA_LIMITS: png::Limits = png::Limits {
     bytes: 2 * MAX_PROFILE_BYTES,
 };
 
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Result<Found, Error> {
     let mut reader = Reader::at(source, 8);
     let header = chunk(&mut reader)
         .filter(|(name, data)| name == b"IHDR" && data.len() == 13)
@@ -26,7 +27,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         return Err(Error::corrupt("the PNG header chunk is too short"));
     };
     let size = check_size(width, height, limits)?;
-    let chunks = walk(reader, limits)?;
+    let chunks = walk(reader, limits, motion)?;
     // One description of the colours counts (PNG third edition, section 13.13).
     let has_profile = chunks.has_profile && chunks.cicp.is_none();
     let has_gamma = !has_profile && chunks.cicp.is_none() && !chunks.is_srgb;
@@ -34,7 +35,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         size,
         orientation: chunks.orientation,
         has_alpha: chunks.has_transparency || matches!(color, 4 | 6),
-        frames: chunks.frames.max(1),
+        frames: chunks.frames.min(chunks.announced_frames).max(1),
         // Palettes hold 8 bits per channel whatever the size of their indices.
         bit_depth: if color == 3 { 8 } else { depth },
         model: if matches!(color, 0 | 4) {
@@ -55,6 +56,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
 #[derive(Default)]
 struct Chunks {
     frames: u32,
+    announced_frames: u32,
     orientation: Option<u8>,
     exif: Option<Vec<u8>>,
     has_transparency: bool,
@@ -66,18 +68,24 @@ struct Chunks {
 }
 
 /// Looks at the names of all chunks. Where the walk has to stop early, the decoder finds out what is missing.
-fn walk(mut reader: Reader<'_>, limits: &Limits) -> Result<Chunks, Error> {
+fn walk(mut reader: Reader<'_>, limits: &Limits, motion: &mut Motion) -> Result<Chunks, Error> {
     let mut chunks = Chunks::default();
     let mut has_pixels = false;
+    motion.is_cut = true;
     while let Some((name, data)) = chunk(&mut reader) {
         match &name {
             b"acTL" if !has_pixels => {
-                let announced = Reader::new(data).be32().unwrap_or(0);
-                check_frames(announced, limits)?;
+                let mut fields = Reader::new(data);
+                chunks.announced_frames = fields.be32().unwrap_or(0);
+                check_frames(chunks.announced_frames, limits)?;
+                motion.set_plays(fields.be32().unwrap_or(0));
             }
             b"fcTL" => {
                 chunks.frames = chunks.frames.saturating_add(1);
                 check_frames(chunks.frames, limits)?;
+                if chunks.frames <= chunks.announced_frames {
+                    motion.add(delay(data));
+                }
             }
             b"eXIf" if chunks.orientation.is_none() => {
                 chunks.orientation = exif::orientation(data);
@@ -91,7 +99,10 @@ fn walk(mut reader: Reader<'_>, limits: &Limits) -> Result<Chunks, Error> {
             b"gAMA" if !has_pixels => chunks.gamma.exponent = exponent(data),
             b"cHRM" if !has_pixels => chunks.gamma.primaries = chromaticities(data),
             b"IDAT" => has_pixels = true,
-            b"IEND" => break,
+            b"IEND" => {
+                motion.is_cut = false;
+                break;
+            }
             _ => {}
         }
     }
@@ -145,6 +156,12 @@ fn chromaticities(data: &[u8]) -> Option<Chromaticities> {
 )]
 fn hundred_thousandths(value: u32) -> f32 {
     value as f32 / 100_000.0
+}
+
+/// Of a frame, in milliseconds.
+fn delay(control: &[u8]) -> u64 {
+    let mut fields = Reader::at(control, 20);
+    delay_ms(fields.be16().unwrap_or(0), fields.be16().unwrap_or(0))
 }
 
 fn chunk<'a>(reader: &mut Reader<'a>) -> Option<([u8; 4], &'a [u8])> {

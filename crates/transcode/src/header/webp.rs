@@ -2,11 +2,12 @@
 
 use tintype_model::{Dimensions, Limits};
 
+use super::motion::Motion;
 use super::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
 use crate::reader::Reader;
 use crate::{Error, exif};
 
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Result<Found, Error> {
     let mut reader = Reader::at(source, 4);
     let announced = reader.le32().unwrap_or(0);
     let body = reader.rest().len();
@@ -37,7 +38,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
             found.size = bounded(size, limits)?;
             found.has_alpha = has_alpha;
         }
-        b"VP8X" => extended(data, reader, limits, &mut found)?,
+        b"VP8X" => extended(data, reader, limits, &mut found, motion)?,
         _ => return Err(Error::corrupt("the WebP begins with an unknown chunk")),
     }
     Ok(found)
@@ -51,7 +52,13 @@ fn bounded(size: Dimensions, limits: &Limits) -> Result<Dimensions, Error> {
     check_size(size.width, size.height, limits)
 }
 
-fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut Found) -> Result<(), Error> {
+fn extended(
+    header: &[u8],
+    mut reader: Reader<'_>,
+    limits: &Limits,
+    found: &mut Found,
+    motion: &mut Motion,
+) -> Result<(), Error> {
     let mut fields = Reader::new(header);
     let header = (fields.u8(), fields.skip(3), fields.le24(), fields.le24());
     let (Some(flags), Some(()), Some(width), Some(height)) = header else {
@@ -74,10 +81,15 @@ fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut 
             }
             b"ANMF" if is_animated => {
                 if pixels.is_none() {
-                    pixels = Some(first_frame(data, size)?);
+                    pixels = Some(frame(data, size)?.size);
                 }
+                let duration = Reader::at(data, 12).le24().unwrap_or(0);
+                motion.add(duration.into());
                 found.frames = found.frames.saturating_add(1);
                 check_frames(found.frames, limits)?;
+            }
+            b"ANIM" if is_animated => {
+                motion.set_plays(Reader::at(data, 4).le16().unwrap_or(0).into());
             }
             b"ICCP" if found.icc.is_none() && data.len() <= MAX_PROFILE_BYTES => {
                 found.icc = Some(data.to_vec());
@@ -104,10 +116,10 @@ fn mismatch(pixels: Dimensions, announced: Dimensions) -> Error {
 }
 
 /// Name and data.
-type Chunk<'a> = ([u8; 4], &'a [u8]);
+pub(crate) type Chunk<'a> = ([u8; 4], &'a [u8]);
 
 /// A chunk, without its padding; `None` at the end of the file.
-fn chunk<'a>(reader: &mut Reader<'a>) -> Result<Option<Chunk<'a>>, Error> {
+pub(crate) fn chunk<'a>(reader: &mut Reader<'a>) -> Result<Option<Chunk<'a>>, Error> {
     if reader.rest().len() < 8 {
         return Ok(None);
     }
@@ -121,38 +133,68 @@ fn chunk<'a>(reader: &mut Reader<'a>) -> Result<Option<Chunk<'a>>, Error> {
     Ok(Some((name, data)))
 }
 
-/// The first frame's size, which must lie on the canvas and agree with its bitstream.
-fn first_frame(data: &[u8], canvas: Dimensions) -> Result<Dimensions, Error> {
+/// An ANMF chunk (RFC 9649 section 2.7.1.1).
+pub(crate) struct Frame<'a> {
+    pub(crate) left: u32,
+    pub(crate) top: u32,
+    pub(crate) size: Dimensions,
+    /// What it asks to be shown for.
+    pub(crate) milliseconds: u32,
+    /// Whether its pixels replace those of the canvas instead of being laid over them.
+    pub(crate) replaces: bool,
+    /// Whether its part of the canvas is cleared when its time is over.
+    pub(crate) is_cleared: bool,
+    pub(crate) alpha: Option<&'a [u8]>,
+    /// The name of its bitstream's chunk, and the bitstream.
+    pub(crate) pixels: Chunk<'a>,
+}
+
+/// Reads a frame, which must lie on the canvas and agree with its bitstream.
+pub(crate) fn frame(data: &[u8], canvas: Dimensions) -> Result<Frame<'_>, Error> {
     let mut reader = Reader::new(data);
     let fields = (reader.le24(), reader.le24(), reader.le24(), reader.le24());
     let (Some(x), Some(y), Some(width), Some(height)) = fields else {
         return Err(cut());
     };
-    reader.skip(4).ok_or_else(cut)?;
+    let milliseconds = reader.le24().ok_or_else(cut)?;
+    let flags = reader.u8().ok_or_else(cut)?;
+    let (left, top) = (x.saturating_mul(2), y.saturating_mul(2));
     let size = Dimensions {
         width: width.saturating_add(1),
         height: height.saturating_add(1),
     };
-    let right = x.saturating_mul(2).saturating_add(size.width);
-    let bottom = y.saturating_mul(2).saturating_add(size.height);
+    let right = left.saturating_add(size.width);
+    let bottom = top.saturating_add(size.height);
     if right > canvas.width || bottom > canvas.height {
         return Err(Error::corrupt("a frame of the WebP lies outside its canvas"));
     }
-    let no_pixels = || Error::corrupt("the first frame of the WebP has no pixel data");
+    let no_pixels = || Error::corrupt("a frame of the WebP has no pixel data");
+    let (mut name, mut pixels) = chunk(&mut reader)?.ok_or_else(no_pixels)?;
+    let mut alpha = None;
     // The decoder takes whatever follows an alpha chunk for a lossy bitstream, so nothing else may stand there.
-    let pixels = match chunk(&mut reader)?.ok_or_else(no_pixels)? {
-        (name, _) if &name == b"ALPH" => match chunk(&mut reader)? {
-            Some((name, data)) if &name == b"VP8 " => lossy_size(data)?,
-            _ => return Err(no_pixels()),
-        },
-        (name, data) if matches!(&name, b"VP8 " | b"VP8L") => bitstream_size(name, data)?,
-        _ => return Err(no_pixels()),
-    };
-    if pixels == size {
-        Ok(size)
-    } else {
-        Err(mismatch(pixels, size))
+    if &name == b"ALPH" {
+        alpha = Some(pixels);
+        (name, pixels) = chunk(&mut reader)?
+            .filter(|(name, _)| name == b"VP8 ")
+            .ok_or_else(no_pixels)?;
     }
+    if !matches!(&name, b"VP8 " | b"VP8L") {
+        return Err(no_pixels());
+    }
+    let found = bitstream_size(name, pixels)?;
+    if found != size {
+        return Err(mismatch(found, size));
+    }
+    Ok(Frame {
+        left,
+        top,
+        size,
+        milliseconds,
+        replaces: flags & 0b10 != 0,
+        is_cleared: flags & 0b1 != 0,
+        alpha,
+        pixels: (name, pixels),
+    })
 }
 
 fn bitstream_size(name: [u8; 4], data: &[u8]) -> Result<Dimensions, Error> {

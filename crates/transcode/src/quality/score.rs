@@ -150,6 +150,7 @@ fn decoded(file: &[u8]) -> Result<Picture, EncodeError> {
         max_bytes: u64::MAX,
         max_pixels: u64::MAX,
         max_frames: 1,
+        max_animation_pixels: u64::MAX,
     };
     let decoded = || -> Result<Picture, crate::Error> {
         let header = header::read(file, &limits)?;

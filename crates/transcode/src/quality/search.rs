@@ -108,19 +108,20 @@ type Curve = [(f64, f64)];
 /// Means over the photographs of the corpus at 300 and 800 pixels (`examples/quality.rs` prints them).
 fn curve(format: Format) -> &'static Curve {
     match format {
+        // Of five of them.
         Format::Jxl => &[
-            (1.0, -20.0),
-            (10.0, 10.0),
-            (20.0, 33.0),
-            (30.0, 45.0),
-            (40.0, 50.0),
-            (50.0, 55.0),
-            (60.0, 61.0),
-            (70.0, 67.5),
-            (80.0, 75.0),
-            (90.0, 83.5),
-            (95.0, 88.0),
-            (100.0, 94.0),
+            (1.0, -15.0),
+            (10.0, 6.5),
+            (20.0, 29.0),
+            (30.0, 39.5),
+            (40.0, 42.5),
+            (50.0, 46.0),
+            (60.0, 51.5),
+            (70.0, 58.0),
+            (80.0, 69.0),
+            (90.0, 83.0),
+            (95.0, 88.5),
+            (100.0, 94.5),
         ],
         Format::Avif => &[
             (1.0, -53.0),
@@ -234,9 +235,10 @@ mod tests {
                         tried.len() <= MAX_ENCODES,
                         "{format:?} {target} {hardness}: {tried:?}"
                     );
-                    let is_out_of_reach = scores(100.0) < target;
+                    // At low qualities of JPEG each step is three points.
+                    let is_out_of_reach = scores(100.0) < target || scores(1.0) > target;
                     assert!(
-                        is_out_of_reach || (reaches(found.score, target) && found.score < target + 3.0),
+                        is_out_of_reach || (reaches(found.score, target) && found.score < target + 3.5),
                         "{format:?} {target} {hardness}: {} after {tried:?}",
                         found.score
                     );

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tintype_model::{Format, ImageInfo, Limits, Recipe, RejectionCode};
+use tintype_model::{Format, Limits, Recipe, RejectionCode};
 use tintype_transcode::{Error, probe, render};
 
 use crate::fixtures::full_size;
-use crate::judge::{decoded, jpeg, psnr, rendered};
+use crate::judge::{same_facts, decoded, jpeg, psnr, rendered};
 
 /// No file of the corpus may take longer than this on a busy machine, decoded or refused.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -45,18 +45,6 @@ fn recipe() -> Recipe {
     recipe
 }
 
-/// Probing and rendering agree on everything but what is seen only in pixels.
-fn same(probed: &ImageInfo, rendered: &ImageInfo) -> Result<(), String> {
-    let header = ImageInfo {
-        appearance: None,
-        ..rendered.clone()
-    };
-    if *probed != header || rendered.appearance.is_none() {
-        return Err(format!("probe says {probed:?}, render says {rendered:?}"));
-    }
-    Ok(())
-}
-
 fn check(row: &Row, corpus: &Path) -> Result<(), String> {
     let source = std::fs::read(corpus.join(&row.path)).map_err(|error| error.to_string())?;
     let start = Instant::now();
@@ -67,7 +55,7 @@ fn check(row: &Row, corpus: &Path) -> Result<(), String> {
         return Err(format!("took {took:?}"));
     }
     match (&probed, &rendered) {
-        (Ok(probed), Ok(rendered)) => same(probed, &rendered.image)?,
+        (Ok(probed), Ok(rendered)) => same_facts(probed, &rendered.image)?,
         (Err(_), Ok(_)) => return Err(format!("probe refuses what render takes: {probed:?}")),
         (_, Err(Error::Encode { .. })) => return Err(format!("{rendered:?}")),
         _ => {}

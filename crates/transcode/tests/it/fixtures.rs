@@ -269,13 +269,13 @@ pub(crate) fn webp(width: u32, height: u32, data: &[u8], exif: Option<&[u8]>, ic
     file
 }
 
-fn riff(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+pub(crate) fn riff(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
     let length = u32::try_from(data.len()).unwrap().to_le_bytes();
     let padding: &[u8] = if data.len() % 2 == 1 { &[0] } else { &[] };
     [name, &length[..], data, padding].concat()
 }
 
-fn three(value: u32) -> [u8; 3] {
+pub(crate) fn three(value: u32) -> [u8; 3] {
     let [a, b, c, _] = value.to_le_bytes();
     [a, b, c]
 }

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
-use tintype_model::{Format, Limits, Recipe, Rendered, RenderedFile};
+use tintype_model::{Format, ImageInfo, Limits, Recipe, Rendered, RenderedFile};
 use tintype_transcode::{Error, render};
 
 pub(crate) fn rendered(source: &[u8], recipe: &Recipe) -> Rendered {
@@ -182,4 +182,16 @@ pub(crate) fn score(one: &[u8], other: &[u8], width: u32, height: u32) -> f64 {
         .unwrap()
     };
     compute_ssimulacra2(&slice(one), &slice(other)).unwrap()
+}
+
+/// What a header tells is what is told with the renditions, but for what only pixels show.
+pub(crate) fn same_facts(probed: &ImageInfo, rendered: &ImageInfo) -> Result<(), String> {
+    let header = ImageInfo {
+        appearance: None,
+        ..rendered.clone()
+    };
+    if *probed != header || rendered.appearance.is_none() {
+        return Err(format!("probe says {probed:?}, render says {rendered:?}"));
+    }
+    Ok(())
 }

@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod alpha;
+mod animation;
+mod animation_limits;
 mod colours;
 mod container;
 mod corpus;
@@ -16,6 +18,7 @@ mod ico;
 mod judge;
 mod jxl;
 mod jxl_output;
+mod moving;
 mod numbers;
 mod png_output;
 mod quality;

@@ -166,23 +166,3 @@ fn the_same_pixels_give_the_same_bytes() {
     });
     assert_eq!(one, four);
 }
-
-#[test]
-fn one_invisible_colour_is_a_key_and_no_channel() {
-    // Too many colours for a palette, and one that is seen through.
-    let pixels: Vec<u8> = photo(120, 90)
-        .chunks_exact(3)
-        .enumerate()
-        .flat_map(|(at, pixel)| match at % 120 {
-            0..60 => [1, 255, 2, 0],
-            _ => [pixel[0], pixel[1], pixel[2], 255],
-        })
-        .collect();
-    let file = rendered(&rgba_png(120, 90, &pixels), &full_size(&[Format::Png]))
-        .files
-        .remove(0);
-    assert_eq!(decoded(&file).rgba, pixels);
-    let reader = png::Decoder::new(Cursor::new(&file.bytes)).read_info().unwrap();
-    assert_eq!(reader.info().color_type, ColorType::Rgb);
-    assert!(reader.info().trns.is_some());
-}

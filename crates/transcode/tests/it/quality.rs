@@ -153,7 +153,7 @@ fn scores_are_told_when_asked_for_and_change_no_byte() {
         let score = f64::from(told.encoding.score.unwrap());
         let judged = judged(told, &photo(400, 300));
         assert!(
-            (score - judged).abs() < 0.8,
+            (score - judged).abs() < TOLERANCE,
             "{:?}: {score} {judged}",
             told.format
         );
@@ -234,14 +234,26 @@ fn a_newer_format_is_not_larger_or_says_why() {
         ("one colour", vec![90; 200 * 150 * 3]),
     ];
     let mut settled = 0;
+    let mut all = String::new();
     for (name, pixels) in sources {
-        for qualities in [[65, 80, 80], [90, 50, 30], [30, 90, 20], [80, 60, 95]] {
+        for qualities in [
+            [65, 80, 80],
+            [90, 50, 30],
+            [30, 90, 20],
+            [80, 60, 95],
+            // About as good as each other in noise, and larger in AVIF.
+            [77, 60, 95],
+            [76, 60, 95],
+            [75, 60, 95],
+            [74, 60, 95],
+        ] {
             let mut recipe = full_size(&Format::ALL);
             for (format, quality) in LOSSY.into_iter().zip(qualities) {
                 recipe.variants[0].quality.insert(format, Quality::Fixed(quality));
             }
             let rendered = rendered(&rgb_png(200, 150, &pixels), &recipe);
             for (age, newer) in rendered.files.iter().enumerate() {
+                all.push_str(&format!("{name} {:?} {} {:?}\n", newer.format, newer.bytes.len(), newer.encoding));
                 let asked = recipe.variants[0].quality(newer.format);
                 for older in &rendered.files[age + 1..] {
                     if newer.bytes.len() <= older.bytes.len() {
@@ -269,7 +281,7 @@ fn a_newer_format_is_not_larger_or_says_why() {
             }
         }
     }
-    assert!(settled > 0, "nothing had to be encoded again");
+    assert!(settled > 0, "nothing had to be encoded again: {all}");
 }
 
 #[test]

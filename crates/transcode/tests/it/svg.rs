@@ -7,11 +7,11 @@ use tintype_model::{Dimensions, Format, ImageInfo, Limits};
 use tintype_transcode::probe;
 
 use crate::fixtures::{full_size, photo, rgb_png};
-use crate::judge::{Decoded, decoded, psnr, rejection, rendered};
+use crate::judge::{Decoded, decoded, psnr, rejection, rendered, same_facts};
 
 fn shown(source: &[u8]) -> Decoded {
     let rendered = rendered(source, &full_size(&[Format::Png]));
-    assert_eq!(told(source), rendered.image);
+    same_facts(&told(source), &rendered.image).unwrap();
     decoded(&rendered.files[0])
 }
 

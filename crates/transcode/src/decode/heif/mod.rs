@@ -20,6 +20,7 @@ const LIMITS: Limits = Limits {
     max_bytes: u64::MAX,
     max_pixels: u64::MAX,
     max_frames: u32::MAX,
+    max_animation_pixels: u64::MAX,
 };
 
 /// The primary picture, or the first frame of a sequence.

@@ -1,0 +1,100 @@
+use std::io::Cursor;
+
+use png::{BitDepth, BlendOp, ColorType, DisposeOp, Transformations};
+use tintype_model::Dimensions;
+
+use super::Part;
+use super::canvas::{Blend, Disposal, Placement};
+use crate::Error;
+use crate::header::Header;
+use crate::header::motion::delay_ms;
+use crate::header::png::{METADATA_LIMITS, refused};
+use crate::picture::{Layout, Samples};
+
+/// The frames of an APNG (PNG, third edition, section 4.9). The decoder bounds each of them by the canvas.
+pub(super) struct Frames<'a> {
+    reader: png::Reader<Cursor<&'a [u8]>>,
+    /// Whether the next frame of the decoder is the default image of an animation that does not show it.
+    skips_default: bool,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Frames<'a> {
+    pub(super) fn new(source: &'a [u8], header: &Header) -> Result<Self, Error> {
+        // The decoder counts the row buffers of all frames together, eight bytes for the largest pixel.
+        let rows = (header.frames as usize).saturating_mul(header.size.width as usize);
+        let limits = png::Limits {
+            bytes: METADATA_LIMITS.bytes.saturating_add(rows.saturating_mul(16)),
+        };
+        let mut decoder = png::Decoder::new_with_limits(Cursor::new(source), limits);
+        decoder.set_ignore_text_chunk(true);
+        decoder.set_ignore_iccp_chunk(true);
+        decoder.set_transformations(Transformations::EXPAND);
+        let reader = decoder.read_info().map_err(|error| refused(&error))?;
+        let bytes = reader
+            .output_buffer_size()
+            .ok_or_else(|| Error::corrupt("the PNG is too large"))?;
+        Ok(Self {
+            skips_default: reader.info().frame_control.is_none(),
+            reader,
+            buffer: vec![0; bytes],
+        })
+    }
+
+    pub(super) fn next(&mut self) -> Result<Part, Error> {
+        if std::mem::take(&mut self.skips_default) {
+            self.reader.next_frame_info().map_err(|error| refused(&error))?;
+        }
+        let frame = self
+            .reader
+            .next_frame(&mut self.buffer)
+            .map_err(|error| refused(&error))?;
+        let info = self.reader.info();
+        let control = info
+            .frame_control
+            .ok_or_else(|| Error::corrupt("a frame of the PNG has no control chunk"))?;
+        let layout = match frame.color_type {
+            ColorType::Grayscale => Layout::Grey,
+            ColorType::GrayscaleAlpha => Layout::GreyAlpha,
+            ColorType::Rgb => Layout::Rgb,
+            ColorType::Rgba => Layout::Rgba,
+            ColorType::Indexed => return Err(Error::corrupt("the PNG has a palette that cannot be applied")),
+        };
+        // Interlaced rows are as far apart as those of the canvas, others as those of the frame.
+        let stride = if info.interlaced {
+            self.reader.output_line_size(info.width)
+        } else {
+            Some(frame.line_size)
+        };
+        let stride = stride.ok_or_else(|| Error::corrupt("the PNG is too large"))?;
+        let mut data = Vec::with_capacity(frame.buffer_size());
+        for row in self.buffer.chunks_exact(stride).take(frame.height as usize) {
+            data.extend_from_slice(&row[..frame.line_size]);
+        }
+        Ok(Part {
+            samples: Samples {
+                size: Dimensions {
+                    width: frame.width,
+                    height: frame.height,
+                },
+                layout,
+                is_deep: frame.bit_depth == BitDepth::Sixteen,
+                data,
+            },
+            placement: Placement {
+                left: control.x_offset,
+                top: control.y_offset,
+                blend: match control.blend_op {
+                    BlendOp::Source => Blend::Replace,
+                    BlendOp::Over => Blend::Over,
+                },
+                disposal: match control.dispose_op {
+                    DisposeOp::None => Disposal::Keep,
+                    DisposeOp::Background => Disposal::Clear,
+                    DisposeOp::Previous => Disposal::Restore,
+                },
+            },
+            milliseconds: delay_ms(control.delay_num, control.delay_den),
+        })
+    }
+}

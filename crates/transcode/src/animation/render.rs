@@ -1,0 +1,211 @@
+//! From the frames of a source to its animated renditions: a few frames are read and scaled, then every file takes
+//! them in, and so on. What comes out does not depend on the number of threads, because each file takes its frames in
+//! order.
+
+use std::sync::Arc;
+
+use tintype_model::{Format, Quality, Recipe, Rgb, Variant};
+
+use super::{Frame, Player, is_played};
+use crate::encode::sequence::{Animated, Sequence, Settings};
+use crate::error::EncodeError;
+use crate::geometry::Plan;
+use crate::header::Header;
+use crate::picture::Picture;
+use crate::render::{Work, failure};
+use crate::sniff::Kind;
+use crate::{Error, parallel, resize};
+
+/// A rendition of more pixels a frame is a still: encoders of video need thirty bytes for each pixel and more.
+const MAX_MOVING_PIXELS: u64 = 16_000_000;
+
+/// What the tracks of an AVIF can say.
+const MAX_MOVING_SIDE: u32 = 65_535;
+
+/// Frames are read until so many pixels of the canvas are in memory, at least one and at most [`BATCH_FRAMES`].
+const BATCH_PIXELS: u64 = 2_000_000;
+const BATCH_FRAMES: u64 = 8;
+
+/// Whether a rendition of the source is animated.
+pub(crate) fn moves(header: &Header, variant: &Variant, format: Format, plan: &Plan) -> bool {
+    header.frames > 1
+        && is_played(header.kind)
+        && variant.animation
+        && format.can_be_animated()
+        && plan.canvas.pixels() <= MAX_MOVING_PIXELS
+        && plan.canvas.width.max(plan.canvas.height) <= MAX_MOVING_SIDE
+}
+
+/// Decodes the source again from its first frame to its last and makes `works`, which all move. Gives the files of
+/// each of `works`, in their order.
+pub(crate) fn encode_all(
+    source: &[u8],
+    header: &Header,
+    recipe: &Recipe,
+    works: &[Work],
+    threads: usize,
+) -> Result<Vec<Animated>, Error> {
+    if works.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut scaler = Scaler::new(works, recipe.background);
+    let mut player = Player::new(source, header)?;
+    let mut files = Vec::with_capacity(works.len());
+    for work in works {
+        files.push(File::new(work, &scaler, header).map_err(|error| failure(recipe, work, error))?);
+    }
+    let canvas = header.size.pixels().max(1);
+    let batch_frames = (BATCH_PIXELS / canvas).clamp(1, BATCH_FRAMES);
+    loop {
+        let mut batch = Vec::new();
+        for _ in 0..batch_frames {
+            let Some(frame) = player.next(threads)? else { break };
+            let scaled = scaler.scale(frame, threads);
+            batch.push(scaled.map_err(|(plan, error)| failure_of(recipe, works, plan, error))?);
+        }
+        if batch.is_empty() {
+            break;
+        }
+        parallel::for_each(threads, files.iter_mut().collect(), |file: &mut File<'_>| {
+            file.add(&batch);
+        });
+        for file in &mut files {
+            if let Some(error) = file.failed.take() {
+                return Err(failure(recipe, file.work, error));
+            }
+        }
+    }
+    let finished = std::sync::Mutex::new(Vec::new());
+    let numbered = files.into_iter().enumerate().collect();
+    parallel::for_each(threads, numbered, |(number, file): (usize, File<'_>)| {
+        let animated = file.sequence.finish(header.frames);
+        finished
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .push((number, animated));
+    });
+    let mut finished = finished
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    finished.sort_by_key(|(number, _)| *number);
+    works
+        .iter()
+        .zip(finished)
+        .map(|(work, (_, animated))| animated.map_err(|error| failure(recipe, work, error)))
+        .collect()
+}
+
+fn failure_of(recipe: &Recipe, works: &[Work], plan: Plan, source: EncodeError) -> Error {
+    match works.iter().find(|work| work.plan == plan) {
+        Some(work) => failure(recipe, work, source),
+        None => Error::corrupt("the frames cannot be scaled"),
+    }
+}
+
+/// A frame in the size of each plan.
+struct Scaled {
+    pictures: Vec<Arc<Picture>>,
+    duration_ms: u32,
+}
+
+/// Makes the sizes that the works need, each once.
+struct Scaler {
+    plans: Vec<Plan>,
+    background: Rgb,
+    /// Whether what `contain` adds is transparent: if the first frame has transparency, as in a still. It must not
+    /// change from one frame to the next.
+    pads_with_alpha: Option<bool>,
+}
+
+impl Scaler {
+    fn new(works: &[Work], background: Rgb) -> Self {
+        let mut plans: Vec<Plan> = Vec::new();
+        for work in works {
+            if !plans.contains(&work.plan) {
+                plans.push(work.plan);
+            }
+        }
+        Self {
+            plans,
+            background,
+            pads_with_alpha: None,
+        }
+    }
+
+    fn scale(&mut self, frame: Frame, threads: usize) -> Result<Scaled, (Plan, EncodeError)> {
+        let pads_with_alpha = *self.pads_with_alpha.get_or_insert(frame.picture.has_alpha);
+        let whole = Arc::new(frame.picture);
+        let mut pictures = Vec::with_capacity(self.plans.len());
+        for &plan in &self.plans {
+            if plan.is_whole_source(whole.size) {
+                pictures.push(Arc::clone(&whole));
+                continue;
+            }
+            let shown = resize::resize(&whole, &plan, threads).map_err(|error| (plan, error))?;
+            let shown = if plan.canvas == plan.scaled {
+                shown
+            } else {
+                self.pad(shown, &plan, pads_with_alpha)
+            };
+            pictures.push(Arc::new(shown));
+        }
+        Ok(Scaled {
+            pictures,
+            duration_ms: frame.duration_ms,
+        })
+    }
+
+    fn pad(&self, shown: Picture, plan: &Plan, with_alpha: bool) -> Picture {
+        match (with_alpha, shown.has_alpha) {
+            (true, _) => shown.with_alpha().padded(plan.canvas, self.background),
+            (false, false) => shown.padded(plan.canvas, self.background),
+            (false, true) => shown.padded_opaque(plan.canvas, self.background),
+        }
+    }
+}
+
+/// One file that is being written.
+struct File<'a> {
+    work: &'a Work,
+    /// Which of the scaled pictures it takes.
+    plan: usize,
+    sequence: Sequence,
+    failed: Option<EncodeError>,
+}
+
+impl<'a> File<'a> {
+    fn new(work: &'a Work, scaler: &Scaler, header: &Header) -> Result<Self, EncodeError> {
+        let settings = Settings {
+            size: work.plan.canvas,
+            quality: match work.quality {
+                Quality::Fixed(quality) => quality,
+                Quality::Lossless => 100,
+                // Scores are of stills.
+                Quality::Auto { .. } => match Quality::default_for(work.format) {
+                    Quality::Fixed(quality) => quality,
+                    Quality::Auto { .. } | Quality::Lossless => 80,
+                },
+            },
+            is_lossless: work.quality == Quality::Lossless,
+            plays: header.motion.plays,
+            frames: header.frames,
+            is_drawn: header.kind == Kind::Gif,
+        };
+        let plan = scaler.plans.iter().position(|plan| *plan == work.plan);
+        Ok(Self {
+            work,
+            plan: plan.unwrap_or_default(),
+            sequence: Sequence::new(work.format, &settings)?,
+            failed: None,
+        })
+    }
+
+    fn add(&mut self, batch: &[Scaled]) {
+        for frame in batch {
+            if let Err(error) = self.sequence.add(&frame.pictures[self.plan], frame.duration_ms) {
+                self.failed = Some(error);
+                return;
+            }
+        }
+    }
+}
