@@ -69,6 +69,7 @@ impl Record {
 /// What is published of a key, or why nothing is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "most records are ready ones")]
 pub enum Status {
     /// Uploaded, not processed yet. Yields to any other result of the same order.
     Pending,

@@ -49,6 +49,7 @@ impl Picture {
         Self {
             size: self.size,
             has_alpha: true,
+            space: self.space,
             data: pixels
                 .iter()
                 .flat_map(|&[red, green, blue]| [red, green, blue, 255])

@@ -22,7 +22,7 @@ whole, in processes of their own with limits on memory and time; nothing is writ
 
 Exit codes: 0 all files would be taken, 1 some would be rejected or could not be read, 2 bad usage.")]
 pub(crate) struct InspectArgs {
-    /// Pictures: JPEG, PNG, GIF, WebP, JPEG XL, TIFF, SVG, BMP or ICO, told by content
+    /// Pictures: JPEG, PNG, GIF, WebP, AVIF, HEIC, JPEG XL, TIFF, SVG, BMP or ICO, told by content
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Configuration with the limits [default: the built-in limits]

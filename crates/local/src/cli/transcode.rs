@@ -42,7 +42,7 @@ go on.
 
 Exit codes: 0 all inputs done, 1 some inputs failed, 2 bad usage.")]
 pub(crate) struct TranscodeArgs {
-    /// Pictures, or folders of pictures: JPEG, PNG, GIF, WebP, JPEG XL, TIFF, SVG, BMP or ICO, told by content
+    /// Pictures, or folders of pictures: JPEG, PNG, GIF, WebP, AVIF, HEIC, JPEG XL, TIFF, SVG, BMP or ICO, told by content
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// Folder that the renditions are written to; made when it does not exist

@@ -270,6 +270,31 @@ mod tests {
     }
 
     #[test]
+    fn lossless_frames_are_exact() {
+        let mut animation = Animation::new(&Settings {
+            is_lossless: true,
+            ..settings()
+        })
+        .unwrap();
+        let noise = |seed: usize| Picture {
+            data: (0..16 * 8 * 3usize)
+                .map(|at| u8::try_from(at * at * seed % 251).unwrap())
+                .collect(),
+            ..grey(0)
+        };
+        for seed in [7, 11] {
+            animation.add(&noise(seed), 40).unwrap();
+        }
+        let (file, _) = animation.finish().unwrap();
+        let mut decoder = image_webp::WebPDecoder::new(std::io::Cursor::new(&file)).unwrap();
+        let mut frame = vec![0; decoder.output_buffer_size().unwrap()];
+        for seed in [7, 11] {
+            decoder.read_frame(&mut frame).unwrap();
+            assert!(frame == noise(seed).data, "{seed}");
+        }
+    }
+
+    #[test]
     fn animations_that_are_given_up_are_freed() {
         let mut animation = Animation::new(&settings()).unwrap();
         animation.add(&grey(1), 40).unwrap();
