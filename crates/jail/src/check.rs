@@ -200,6 +200,7 @@ mod tests {
                     },
                     size_bytes: 100,
                     encoding: Encoding::default(),
+                    cpu: None,
                 });
             }
         }

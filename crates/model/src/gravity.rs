@@ -38,7 +38,6 @@ pub enum Gravity {
 impl Gravity {
     /// Whether this is the default.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub const fn is_center(&self) -> bool {
         matches!(self, Self::Center)
     }

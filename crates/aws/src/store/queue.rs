@@ -31,7 +31,6 @@ pub(super) struct Message<'a> {
     pub(super) put_off: u32,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 const fn is_zero(number: &u32) -> bool {
     *number == 0
 }

@@ -80,7 +80,7 @@ impl Animation {
         options.anim_params.loop_count = plays(settings.plays);
         options.kmax = KEY_FRAME_DISTANCE;
         options.kmin = KEY_FRAME_DISTANCE - 1;
-        // Each frame is then coded in both ways, for seven times the time.
+        // Each frame is then coded in both ways, which takes several times as long.
         options.allow_mixed = c_int::from(settings.is_drawn && settings.is_small() && !settings.is_lossless);
         let (width, height) = (signed(settings.size.width)?, signed(settings.size.height)?);
         // SAFETY: `options` is initialized and copied by the call, which returns null when it fails.
