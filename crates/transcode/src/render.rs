@@ -117,10 +117,7 @@ fn open(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usize) -> Resu
         let picture = color::convert(samples, header.profile.as_ref(), space, threads);
         header.orientation.apply(picture, threads).without_idle_alpha()
     };
-    let keeps = recipe
-        .variants
-        .iter()
-        .any(|variant| variant.color == Color::Keep);
+    let keeps = recipe.variants.iter().any(|variant| variant.color == Color::Keep);
     let is_wide = keeps && header.profile.as_ref().is_some_and(Profile::is_wide);
     let wide = is_wide.then(|| convert(samples.clone(), Space::DisplayP3));
     let picture = convert(samples, Space::Srgb);
@@ -158,7 +155,11 @@ fn scale_again(
     plan: &Plan,
     space: Space,
 ) -> Result<Arc<Picture>, Error> {
-    let Opened { header, picture, wide } = open(source, recipe, limits, threads)?;
+    let Opened {
+        header,
+        picture,
+        wide,
+    } = open(source, recipe, limits, threads)?;
     let mut works = self::plan(picture.size, recipe, &header, wide.is_some());
     works.retain(|work| work.plan == *plan && work.space == space);
     works.truncate(1);

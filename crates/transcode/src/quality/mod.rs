@@ -68,7 +68,9 @@ impl Wanted {
         match (self.content, self.quality) {
             (Content::Drawn, _) => Chroma::Full,
             (Content::Photo, Quality::Auto { target }) if target >= FULL_CHROMA_TARGET => Chroma::Full,
-            (Content::Photo, Quality::Fixed(FULL_CHROMA_JPEG..)) if self.format == Format::Jpeg => Chroma::Full,
+            (Content::Photo, Quality::Fixed(FULL_CHROMA_JPEG..)) if self.format == Format::Jpeg => {
+                Chroma::Full
+            }
             (Content::Photo, _) => Chroma::Halved,
         }
     }
@@ -241,4 +243,33 @@ fn chosen(bytes: Vec<u8>, quality: u8, score: f64) -> Made {
 #[expect(clippy::cast_possible_truncation, reason = "scores are small numbers")]
 fn told(score: f64) -> f32 {
     ((score * 100.0).round() / 100.0) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_of_photographs_are_whole_at_the_highest_qualities_of_jpeg_alone() {
+        let chroma = |format, quality| {
+            Wanted {
+                format,
+                quality,
+                content: Content::Photo,
+                background: Rgb::default(),
+                scores: false,
+            }
+            .chroma()
+        };
+        for (format, quality, expected) in [
+            (Format::Jpeg, Quality::Fixed(94), Chroma::Halved),
+            (Format::Jpeg, Quality::Fixed(95), Chroma::Full),
+            (Format::Jpeg, Quality::Fixed(100), Chroma::Full),
+            (Format::Avif, Quality::Fixed(100), Chroma::Halved),
+            (Format::Jpeg, Quality::Auto { target: 84 }, Chroma::Halved),
+            (Format::Jpeg, Quality::Auto { target: 85 }, Chroma::Full),
+        ] {
+            assert_eq!(chroma(format, quality), expected, "{format:?} {quality:?}");
+        }
+    }
 }

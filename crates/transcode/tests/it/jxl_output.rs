@@ -141,3 +141,18 @@ fn a_lossy_jxl_of_a_jpeg_is_smaller_than_a_lossless_one() {
         ) > 35.0
     );
 }
+
+#[test]
+fn auto_reaches_its_target_and_lossless_files_need_no_score_to_be_large() {
+    let source = rgb_png(400, 300, &photo(400, 300));
+    let file = encoded(&source, Quality::Auto { target: 75 });
+    let score = file.encoding.score.unwrap();
+    assert!(score > 74.4, "{:?}", file.encoding);
+    assert!(!file.encoding.is_lossless);
+    let mut recipe = full_size(&[Format::Jxl, Format::Jpeg]);
+    recipe.variants[0].quality.insert(Format::Jxl, Quality::Lossless);
+    let files = rendered(&source, &recipe).files;
+    assert!(files[0].encoding.is_lossless);
+    assert!(files[0].bytes.len() > files[1].bytes.len());
+    assert!(files[0].encoding.larger_because.is_some() && files[0].encoding.score.is_none());
+}
