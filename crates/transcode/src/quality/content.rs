@@ -9,7 +9,7 @@
 //! A picture of at most [`FEW_COLORS`] colours is drawn. Any other is when
 //!
 //! * at least half of the pairs of neighbours in blocks that are not flat are exactly the same. Cameras, lenses and
-//!   lossy coding leave noise everywhere: photographs have 1 to 44 %, also cut out and put on white; drawings 55 to
+//!   lossy coding leave noise everywhere: photographs have 0.2 to 46 %, also cut out and put on white; drawings 55 to
 //!   99 %;
 //! * at least [`LEAST_FLAT`] of the blocks are flat, which dithered photographs do not reach; and
 //! * at least [`LEAST_DRAWN`] of the blocks, and a twentieth of the edged ones, are drawn: smooth gradients have no
