@@ -113,7 +113,6 @@ const EXTENSIONS: &[&str] = &[
     "",
     "",
     ".avif",
-    ".jxl",
     ".webp",
     ".jpg",
     ".png",
@@ -138,7 +137,6 @@ const VERSIONS: &[&str] = &[
     "..",
 ];
 const RANGES: &[&str] = &[
-    "image/jxl",
     "image/avif",
     "image/webp",
     "image/jpeg",
@@ -257,7 +255,7 @@ fn recipes() -> anyhow::Result<Vec<(Recipe, Vec<Format>)>> {
         "variant": [
             { "name": "__proto__", "formats": ["png", "webp"] },
             { "name": "snail 🐌", "formats": ["jpeg", "avif"] },
-            { "name": "both", "formats": ["png", "jpeg", "webp", "avif", "jxl"] },
+            { "name": "both", "formats": ["png", "jpeg", "webp", "avif"] },
             { "name": "plain", "formats": ["png"] },
             { "name": "medium", "formats": ["jpeg"] },
         ],

@@ -8,7 +8,6 @@ use tintype_model::{Dimensions, Format, Limits, Rgb, Variant};
 use crate::geometry::Plan;
 use crate::picture::Picture;
 use crate::quality::{Content, Features, Yardstick};
-use crate::space::Space;
 use crate::{EncodeError, Error, color, decode, encode, header, quality, resize};
 
 /// 8-bit sRGB pixels, upright.
@@ -22,7 +21,6 @@ impl Pixels {
         let picture = Picture {
             size,
             has_alpha: false,
-            space: Space::Srgb,
             data,
         };
         (picture.data.len() == picture.width() * picture.height() * 3).then(|| Self(Arc::new(picture)))

@@ -3,7 +3,6 @@
 use tintype_model::Dimensions;
 
 use crate::picture::Picture;
-use crate::space::Space;
 
 /// How a frame's pixels meet those of the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,7 +98,6 @@ impl Canvas {
         Picture {
             size: self.size,
             has_alpha: true,
-            space: Space::Srgb,
             data: self.pixels.as_flattened().to_vec(),
         }
     }
@@ -179,7 +177,6 @@ mod tests {
         Picture {
             size: Dimensions { width, height },
             has_alpha: true,
-            space: Space::Srgb,
             data: color.repeat(width as usize * height as usize),
         }
     }

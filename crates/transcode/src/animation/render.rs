@@ -179,14 +179,12 @@ impl<'a> File<'a> {
             size: work.plan.canvas,
             quality: match work.quality {
                 Quality::Fixed(quality) => quality,
-                Quality::Lossless => 100,
                 // Scores are of stills.
                 Quality::Auto { .. } => match Quality::default_for(work.format) {
                     Quality::Fixed(quality) => quality,
-                    Quality::Auto { .. } | Quality::Lossless => 80,
+                    Quality::Auto { .. } => 80,
                 },
             },
-            is_lossless: work.quality == Quality::Lossless,
             plays: header.motion.plays,
             frames: header.frames,
             is_drawn: header.kind == Kind::Gif,
