@@ -177,7 +177,7 @@ HOSTILE = {
     "hostile/text.jpg": (b"<html><script>alert(1)</script></html>", None),
     "hostile/zeros.jpg": (bytes(100_000), None),
     "hostile/empty.jpg": (b"", None),
-    "hostile/vector.svg": (b'<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>', None),
+    "hostile/entities.svg": (b'<!DOCTYPE svg [<!ENTITY a "b">]><svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>', None),
 }
 
 
