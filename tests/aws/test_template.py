@@ -41,9 +41,10 @@ def test_nothing_refers_to_itself_in_a_circle(resources):
 
 def test_everything_that_is_referred_to_is_there_whatever_is_switched_off():
     switches = [name for name, spec in TEMPLATE["Parameters"].items() if spec.get("AllowedValues") == ["true", "false"]]
-    assert len(switches) == 6
+    assert len(switches) == 7
     sets = [{}, EVERYTHING, {"EnableApi": "false"}, {**EVERYTHING, "EnableApi": "false"}, {"AlarmEmail": "me@example.com"},
-            {"JwtIssuer": "https://login.example.com", "JwtAudience": "one"}, {"EnableTrail": "true"}]
+            {"JwtIssuer": "https://login.example.com", "JwtAudience": "one"}, {"EnableTrail": "true"},
+            {"EnableInvalidations": "false"}]
     sets += [{name: "true"} for name in switches if name != "EnableDataEvents"]
     for given in sets:
         described_now = evaluate(TEMPLATE, **given)
