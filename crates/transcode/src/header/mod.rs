@@ -93,6 +93,14 @@ pub(crate) struct Found {
     pub(crate) exif: Option<Vec<u8>>,
 }
 
+/// For sources that [`read`] let pass under the caller's limits: to look at one again gives the same.
+pub(crate) const CHECKED: Limits = Limits {
+    max_bytes: u64::MAX,
+    max_pixels: u64::MAX,
+    max_frames: u32::MAX,
+    max_animation_pixels: u64::MAX,
+};
+
 /// Reads the header of `source` and checks every limit.
 pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
     check_bytes(source, limits)?;
