@@ -95,7 +95,8 @@ pub fn render_timed(
     })
 }
 
-fn open(source: &[u8], limits: &Limits, threads: usize) -> Result<(Header, Picture), Error> {
+/// The source as 8-bit sRGB, upright.
+pub(crate) fn open(source: &[u8], limits: &Limits, threads: usize) -> Result<(Header, Picture), Error> {
     let header = header::read(source, limits)?;
     let samples = decode::decode(source, &header)?;
     let picture = color::to_srgb(samples, header.profile.as_ref(), threads);
