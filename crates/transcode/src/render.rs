@@ -1,6 +1,6 @@
 //! The order of the steps, and which rendition is made when.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -318,21 +318,18 @@ fn encode_all(
     threads: usize,
     clock: &Clock<'_>,
 ) -> Result<Vec<(usize, RenderedFile)>, Error> {
-    let results = Mutex::new(Vec::with_capacity(works.len()));
-    parallel::for_each(threads, batches(works, pictures), |batch| {
-        for job in batch {
-            let (work, size) = (job.work, job.picture.size);
-            let began = clock();
-            let wanted = wanted(recipe, content, work.format, work.quality);
-            let encoded = quality::make(&wanted, job.picture, &job.yardstick);
-            let cpu = clock().zip(began).map(|(now, began)| now.saturating_sub(began));
-            results
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((job.number, size, encoded, cpu));
-        }
+    let encode = |job: Job<'_>| {
+        let (work, size) = (job.work, job.picture.size);
+        let began = clock();
+        let wanted = wanted(recipe, content, work.format, work.quality);
+        let encoded = quality::make(&wanted, job.picture, &job.yardstick);
+        let cpu = clock().zip(began).map(|(now, began)| now.saturating_sub(began));
+        (job.number, size, encoded, cpu)
+    };
+    let results = parallel::map(threads, batches(works, pictures), |batch| {
+        batch.into_iter().map(&encode).collect::<Vec<_>>()
     });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut results: Vec<_> = results.into_iter().flatten().collect();
     results.sort_by_key(|(number, ..)| *number);
     let mut files = Vec::new();
     for (number, dimensions, encoded, cpu) in results {

@@ -75,24 +75,11 @@ pub(crate) fn encode_all(
             }
         }
     }
-    let finished = std::sync::Mutex::new(Vec::new());
-    let numbered = files.into_iter().enumerate().collect();
-    parallel::for_each(threads, numbered, |(number, file): (usize, File<'_>)| {
+    let finished = parallel::map(threads, files, |file| {
         let animated = file.sequence.finish(header.frames);
-        finished
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push((number, animated));
+        animated.map_err(|error| failure(recipe, file.work, error))
     });
-    let mut finished = finished
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    finished.sort_by_key(|(number, _)| *number);
-    works
-        .iter()
-        .zip(finished)
-        .map(|(work, (_, animated))| animated.map_err(|error| failure(recipe, work, error)))
-        .collect()
+    finished.into_iter().collect()
 }
 
 fn failure_of(recipe: &Recipe, works: &[Work], plan: Plan, source: EncodeError) -> Error {
