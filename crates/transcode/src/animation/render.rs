@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tintype_model::{Format, Quality, Recipe, Rgb, Variant};
+use tintype_model::{Format, Recipe, Rgb, Variant};
 
 use super::{Frame, Player, is_played};
 use crate::encode::sequence::{Animated, Sequence, Settings};
@@ -164,14 +164,8 @@ impl<'a> File<'a> {
     fn new(work: &'a Work, scaler: &Scaler, header: &Header) -> Result<Self, EncodeError> {
         let settings = Settings {
             size: work.plan.canvas,
-            quality: match work.quality {
-                Quality::Fixed(quality) => quality,
-                // Scores are of stills.
-                Quality::Auto { .. } => match Quality::default_for(work.format) {
-                    Quality::Fixed(quality) => quality,
-                    Quality::Auto { .. } => 80,
-                },
-            },
+            // Scores are of stills.
+            quality: work.quality.number(work.format),
             plays: header.motion.plays,
             frames: header.frames,
             is_drawn: header.kind == Kind::Gif,
