@@ -28,10 +28,23 @@ impl Quality {
     /// What a format is encoded at when the recipe does not say.
     #[must_use]
     pub const fn default_for(format: Format) -> Self {
+        Self::Fixed(Self::default_number(format))
+    }
+
+    /// The number; the default's where the quality is chosen by a score.
+    #[must_use]
+    pub const fn number(self, format: Format) -> u8 {
+        match self {
+            Self::Fixed(quality) => quality,
+            Self::Auto { .. } => Self::default_number(format),
+        }
+    }
+
+    const fn default_number(format: Format) -> u8 {
         match format {
-            Format::Avif => Self::Fixed(65),
-            Format::Webp | Format::Jpeg => Self::Fixed(80),
-            Format::Png => Self::Fixed(100),
+            Format::Avif => 65,
+            Format::Webp | Format::Jpeg => 80,
+            Format::Png => 100,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Work on a bounded number of threads. What comes out never depends on how many there are.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Calls `work` with each band of `data`, `band_bytes` long but for the last, and its number.
@@ -31,11 +31,22 @@ pub(crate) fn for_each<T: Send>(threads: usize, items: Vec<T>, work: impl Fn(T) 
     });
 }
 
+/// Calls `work` with each item, begun in their order, and gives what comes out in that order too.
+pub(crate) fn map<T: Send, R: Send>(threads: usize, items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let results = Mutex::new(Vec::with_capacity(items.len()));
+    let numbered = items.into_iter().enumerate().collect();
+    for_each(threads, numbered, |(number, item)| {
+        let result = work(item);
+        let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+        results.push((number, result));
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(number, _)| *number);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
 fn next<I: Iterator>(items: &Mutex<I>) -> Option<I::Item> {
-    items
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .next()
+    items.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 
 /// Runs `worker` on this thread and on up to `threads - 1` more, fewer where the system refuses them.
@@ -73,5 +84,13 @@ mod tests {
     fn nothing_to_do_is_done() {
         for_bands(4, &mut [], 0, |_, _| panic!("no band"));
         for_each(4, Vec::<u8>::new(), |_| panic!("no item"));
+    }
+
+    #[test]
+    fn results_come_in_the_order_of_the_items() {
+        for threads in [0, 1, 2, 7] {
+            let doubled = map(threads, (0..1000).collect(), |number| number * 2);
+            assert_eq!(doubled, (0..1000).map(|number| number * 2).collect::<Vec<_>>());
+        }
     }
 }

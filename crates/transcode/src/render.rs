@@ -1,6 +1,6 @@
 //! The order of the steps, and which rendition is made when.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -95,7 +95,8 @@ pub fn render_timed(
     })
 }
 
-fn open(source: &[u8], limits: &Limits, threads: usize) -> Result<(Header, Picture), Error> {
+/// The source as 8-bit sRGB, upright.
+pub(crate) fn open(source: &[u8], limits: &Limits, threads: usize) -> Result<(Header, Picture), Error> {
     let header = header::read(source, limits)?;
     let samples = decode::decode(source, &header)?;
     let picture = color::to_srgb(samples, header.profile.as_ref(), threads);
@@ -317,21 +318,18 @@ fn encode_all(
     threads: usize,
     clock: &Clock<'_>,
 ) -> Result<Vec<(usize, RenderedFile)>, Error> {
-    let results = Mutex::new(Vec::with_capacity(works.len()));
-    parallel::for_each(threads, batches(works, pictures), |batch| {
-        for job in batch {
-            let (work, size) = (job.work, job.picture.size);
-            let began = clock();
-            let wanted = wanted(recipe, content, work.format, work.quality);
-            let encoded = quality::make(&wanted, job.picture, &job.yardstick);
-            let cpu = clock().zip(began).map(|(now, began)| now.saturating_sub(began));
-            results
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((job.number, size, encoded, cpu));
-        }
+    let encode = |job: Job<'_>| {
+        let (work, size) = (job.work, job.picture.size);
+        let began = clock();
+        let wanted = wanted(recipe, content, work.format, work.quality);
+        let encoded = quality::make(&wanted, job.picture, &job.yardstick);
+        let cpu = clock().zip(began).map(|(now, began)| now.saturating_sub(began));
+        (job.number, size, encoded, cpu)
+    };
+    let results = parallel::map(threads, batches(works, pictures), |batch| {
+        batch.into_iter().map(&encode).collect::<Vec<_>>()
     });
-    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut results: Vec<_> = results.into_iter().flatten().collect();
     results.sort_by_key(|(number, ..)| *number);
     let mut files = Vec::new();
     for (number, dimensions, encoded, cpu) in results {

@@ -8,7 +8,7 @@ use tintype_model::{Dimensions, Format, Limits, Rgb, Variant};
 use crate::geometry::Plan;
 use crate::picture::Picture;
 use crate::quality::{Content, Features, Yardstick};
-use crate::{EncodeError, Error, color, decode, encode, header, quality, resize};
+use crate::{EncodeError, Error, encode, quality, render, resize};
 
 /// 8-bit sRGB pixels, upright.
 #[derive(Clone, Debug)]
@@ -31,10 +31,7 @@ impl Pixels {
     /// # Errors
     /// As [`crate::render()`].
     pub fn decode(source: &[u8], limits: &Limits, threads: usize) -> Result<Self, Error> {
-        let header = header::read(source, limits)?;
-        let samples = decode::decode(source, &header)?;
-        let picture = color::to_srgb(samples, header.profile.as_ref(), threads);
-        let picture = header.orientation.apply(picture, threads).without_idle_alpha();
+        let (_, picture) = render::open(source, limits, threads)?;
         Ok(Self(Arc::new(picture)))
     }
 

@@ -1,5 +1,4 @@
 use std::io::Cursor;
-use std::num::NonZeroU64;
 
 use gif::DisposalMethod;
 use tintype_model::Dimensions;
@@ -7,26 +6,17 @@ use tintype_model::Dimensions;
 use super::Part;
 use super::canvas::{Blend, Disposal, Placement};
 use crate::Error;
+use crate::decode::gif::{colors, open, refused};
 use crate::picture::{Layout, Samples};
 
-/// The frames of a GIF. The header's walk has bounded the size of each of them.
+/// The frames of a GIF.
 pub(super) struct Frames<'a> {
     decoder: gif::Decoder<Cursor<&'a [u8]>>,
 }
 
-fn refused(error: &gif::DecodingError) -> Error {
-    Error::corrupt(format!("the GIF cannot be decoded: {error}"))
-}
-
 impl<'a> Frames<'a> {
     pub(super) fn new(source: &'a [u8]) -> Result<Self, Error> {
-        let mut options = gif::DecodeOptions::new();
-        options.set_color_output(gif::ColorOutput::Indexed);
-        options.set_memory_limit(gif::MemoryLimit::Bytes(NonZeroU64::MAX));
-        let decoder = options
-            .read_info(Cursor::new(source))
-            .map_err(|error| refused(&error))?;
-        Ok(Self { decoder })
+        open(source).map(|decoder| Self { decoder })
     }
 
     pub(super) fn next(&mut self) -> Result<Part, Error> {
@@ -36,18 +26,7 @@ impl<'a> Frames<'a> {
             .read_next_frame()
             .map_err(|error| refused(&error))?
             .ok_or_else(|| Error::corrupt("the GIF has fewer frames than it seemed"))?;
-        let palette = frame
-            .palette
-            .as_ref()
-            .or(shared.as_ref())
-            .ok_or_else(|| Error::corrupt("a frame of the GIF has no palette"))?;
-        let mut colors = [[0, 0, 0, 255]; 256];
-        for (color, entry) in colors.iter_mut().zip(palette.chunks_exact(3)) {
-            color[..3].copy_from_slice(entry);
-        }
-        if let Some(transparent) = frame.transparent {
-            colors[usize::from(transparent)] = [0; 4];
-        }
+        let colors = colors(frame, shared.as_deref())?;
         let data = frame
             .buffer
             .iter()

@@ -1,19 +1,15 @@
-use std::io::Cursor;
-
-use png::{BitDepth, BlendOp, ColorType, DisposeOp, Transformations};
-use tintype_model::Dimensions;
+use png::{BlendOp, DisposeOp};
 
 use super::Part;
 use super::canvas::{Blend, Disposal, Placement};
-use crate::Error;
 use crate::header::Header;
 use crate::header::motion::delay_ms;
 use crate::header::png::{METADATA_LIMITS, refused};
-use crate::picture::{Layout, Samples};
+use crate::{Error, decode};
 
 /// The frames of an APNG (PNG, third edition, section 4.9). The decoder bounds each of them by the canvas.
 pub(super) struct Frames<'a> {
-    reader: png::Reader<Cursor<&'a [u8]>>,
+    reader: decode::png::Reader<'a>,
     /// Whether the next frame of the decoder is the default image of an animation that does not show it.
     skips_default: bool,
     buffer: Vec<u8>,
@@ -26,18 +22,11 @@ impl<'a> Frames<'a> {
         let limits = png::Limits {
             bytes: METADATA_LIMITS.bytes.saturating_add(rows.saturating_mul(16)),
         };
-        let mut decoder = png::Decoder::new_with_limits(Cursor::new(source), limits);
-        decoder.set_ignore_text_chunk(true);
-        decoder.set_ignore_iccp_chunk(true);
-        decoder.set_transformations(Transformations::EXPAND);
-        let reader = decoder.read_info().map_err(|error| refused(&error))?;
-        let bytes = reader
-            .output_buffer_size()
-            .ok_or_else(|| Error::corrupt("the PNG is too large"))?;
+        let (reader, buffer) = decode::png::open(source, limits)?;
         Ok(Self {
             skips_default: reader.info().frame_control.is_none(),
             reader,
-            buffer: vec![0; bytes],
+            buffer,
         })
     }
 
@@ -53,13 +42,6 @@ impl<'a> Frames<'a> {
         let control = info
             .frame_control
             .ok_or_else(|| Error::corrupt("a frame of the PNG has no control chunk"))?;
-        let layout = match frame.color_type {
-            ColorType::Grayscale => Layout::Grey,
-            ColorType::GrayscaleAlpha => Layout::GreyAlpha,
-            ColorType::Rgb => Layout::Rgb,
-            ColorType::Rgba => Layout::Rgba,
-            ColorType::Indexed => return Err(Error::corrupt("the PNG has a palette that cannot be applied")),
-        };
         // Interlaced rows are as far apart as those of the canvas, others as those of the frame.
         let stride = if info.interlaced {
             self.reader.output_line_size(info.width)
@@ -72,15 +54,7 @@ impl<'a> Frames<'a> {
             data.extend_from_slice(&row[..frame.line_size]);
         }
         Ok(Part {
-            samples: Samples {
-                size: Dimensions {
-                    width: frame.width,
-                    height: frame.height,
-                },
-                layout,
-                is_deep: frame.bit_depth == BitDepth::Sixteen,
-                data,
-            },
+            samples: decode::png::samples(&frame, data)?,
             placement: Placement {
                 left: control.x_offset,
                 top: control.y_offset,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tintype_model::{Format, Quality, Recipe, Rgb, Variant};
+use tintype_model::{Format, Recipe, Rgb, Variant};
 
 use super::{Frame, Player, is_played};
 use crate::encode::sequence::{Animated, Sequence, Settings};
@@ -75,24 +75,11 @@ pub(crate) fn encode_all(
             }
         }
     }
-    let finished = std::sync::Mutex::new(Vec::new());
-    let numbered = files.into_iter().enumerate().collect();
-    parallel::for_each(threads, numbered, |(number, file): (usize, File<'_>)| {
+    let finished = parallel::map(threads, files, |file| {
         let animated = file.sequence.finish(header.frames);
-        finished
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push((number, animated));
+        animated.map_err(|error| failure(recipe, file.work, error))
     });
-    let mut finished = finished
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    finished.sort_by_key(|(number, _)| *number);
-    works
-        .iter()
-        .zip(finished)
-        .map(|(work, (_, animated))| animated.map_err(|error| failure(recipe, work, error)))
-        .collect()
+    finished.into_iter().collect()
 }
 
 fn failure_of(recipe: &Recipe, works: &[Work], plan: Plan, source: EncodeError) -> Error {
@@ -177,14 +164,8 @@ impl<'a> File<'a> {
     fn new(work: &'a Work, scaler: &Scaler, header: &Header) -> Result<Self, EncodeError> {
         let settings = Settings {
             size: work.plan.canvas,
-            quality: match work.quality {
-                Quality::Fixed(quality) => quality,
-                // Scores are of stills.
-                Quality::Auto { .. } => match Quality::default_for(work.format) {
-                    Quality::Fixed(quality) => quality,
-                    Quality::Auto { .. } => 80,
-                },
-            },
+            // Scores are of stills.
+            quality: work.quality.number(work.format),
             plays: header.motion.plays,
             frames: header.frames,
             is_drawn: header.kind == Kind::Gif,

@@ -1,14 +1,10 @@
-use std::io::Cursor;
-
-use image_webp::WebPDecoder;
 use tintype_model::Dimensions;
 
 use super::Part;
 use super::canvas::{Blend, Disposal, Placement};
-use crate::Error;
 use crate::header::webp::{Frame, chunk, frame};
-use crate::picture::{Layout, Samples};
 use crate::reader::Reader;
+use crate::{Error, decode};
 
 /// The frames of a WebP (RFC 9649 section 2.7.1).
 ///
@@ -32,38 +28,15 @@ impl<'a> Frames<'a> {
             let (name, data) = chunk(&mut self.chunks)?
                 .ok_or_else(|| Error::corrupt("the WebP has fewer frames than it seemed"))?;
             if &name == b"ANMF" {
-                return decode(&frame(data, self.canvas)?);
+                return part(&frame(data, self.canvas)?);
             }
         }
     }
 }
 
-fn decode(frame: &Frame<'_>) -> Result<Part, Error> {
-    let refused =
-        |error: image_webp::DecodingError| Error::corrupt(format!("the WebP cannot be decoded: {error}"));
-    let still = still(frame);
-    let mut decoder = WebPDecoder::new(Cursor::new(still.as_slice())).map_err(refused)?;
-    if decoder.dimensions() != (frame.size.width, frame.size.height) {
-        return Err(Error::corrupt(
-            "a frame of the WebP has another size than it says",
-        ));
-    }
-    let bytes = decoder
-        .output_buffer_size()
-        .ok_or_else(|| Error::corrupt("the WebP is too large"))?;
-    let mut data = vec![0; bytes];
-    decoder.read_image(&mut data).map_err(refused)?;
+fn part(frame: &Frame<'_>) -> Result<Part, Error> {
     Ok(Part {
-        samples: Samples {
-            size: frame.size,
-            layout: if decoder.has_alpha() {
-                Layout::Rgba
-            } else {
-                Layout::Rgb
-            },
-            is_deep: false,
-            data,
-        },
+        samples: decode::webp::decode(&still(frame), frame.size)?,
         placement: Placement {
             left: frame.left,
             top: frame.top,

@@ -8,34 +8,18 @@ use crate::picture::{Layout, Samples};
 /// The first frame on its canvas: what it does not cover is transparent, as in browsers, whatever the background
 /// colour says.
 pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
-    let refused = |error: gif::DecodingError| Error::corrupt(format!("the GIF cannot be decoded: {error}"));
-    let mut options = gif::DecodeOptions::new();
-    options.set_color_output(gif::ColorOutput::Indexed);
-    options.set_memory_limit(gif::MemoryLimit::Bytes(NonZeroU64::MAX));
-    let mut decoder = options.read_info(Cursor::new(source)).map_err(refused)?;
+    let mut decoder = open(source)?;
     let shared = decoder.global_palette().map(<[u8]>::to_vec);
     let frame = decoder
         .read_next_frame()
-        .map_err(refused)?
+        .map_err(|error| refused(&error))?
         .ok_or_else(|| Error::corrupt("the GIF has no frame"))?;
-    let palette = frame
-        .palette
-        .as_ref()
-        .or(shared.as_ref())
-        .ok_or_else(|| Error::corrupt("the first frame of the GIF has no palette"))?;
-
+    let colors = colors(frame, shared.as_deref())?;
     let (layout, channels) = if header.has_alpha {
         (Layout::Rgba, 4)
     } else {
         (Layout::Rgb, 3)
     };
-    let mut colors = [[0, 0, 0, 255]; 256];
-    for (color, entry) in colors.iter_mut().zip(palette.chunks_exact(3)) {
-        color[..3].copy_from_slice(entry);
-    }
-    if let Some(transparent) = frame.transparent {
-        colors[usize::from(transparent)] = [0; 4];
-    }
     let (width, height) = (header.size.width as usize, header.size.height as usize);
     let mut data = vec![0; width * height * channels];
     let rows = data.chunks_exact_mut(width * channels).skip(frame.top.into());
@@ -51,4 +35,35 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
         is_deep: false,
         data,
     })
+}
+
+pub(crate) fn refused(error: &gif::DecodingError) -> Error {
+    Error::corrupt(format!("the GIF cannot be decoded: {error}"))
+}
+
+/// A decoder of indices; the header's walk has bounded the size of each frame.
+pub(crate) fn open(source: &[u8]) -> Result<gif::Decoder<Cursor<&[u8]>>, Error> {
+    let mut options = gif::DecodeOptions::new();
+    options.set_color_output(gif::ColorOutput::Indexed);
+    options.set_memory_limit(gif::MemoryLimit::Bytes(NonZeroU64::MAX));
+    options
+        .read_info(Cursor::new(source))
+        .map_err(|error| refused(&error))
+}
+
+/// What the indices of a frame mean, in RGBA; `shared` is the palette of the file.
+pub(crate) fn colors(frame: &gif::Frame<'_>, shared: Option<&[u8]>) -> Result<[[u8; 4]; 256], Error> {
+    let palette = frame
+        .palette
+        .as_deref()
+        .or(shared)
+        .ok_or_else(|| Error::corrupt("a frame of the GIF has no palette"))?;
+    let mut colors = [[0, 0, 0, 255]; 256];
+    for (color, entry) in colors.iter_mut().zip(palette.chunks_exact(3)) {
+        color[..3].copy_from_slice(entry);
+    }
+    if let Some(transparent) = frame.transparent {
+        colors[usize::from(transparent)] = [0; 4];
+    }
+    Ok(colors)
 }

@@ -9,7 +9,7 @@ use crate::picture::{Layout, Samples};
 
 /// Encoders write about ten scans. Each one costs a pass over all coefficients, so a small file with thousands of
 /// them would keep a core busy for minutes.
-const MAX_SCANS: usize = 100;
+pub(super) const MAX_SCANS: usize = 100;
 
 pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     if header.is_odd_jpeg {
@@ -73,18 +73,21 @@ fn components(decoder: &JpegDecoder<ZCursor<&[u8]>>) -> u8 {
 /// YCCK is CMY, taken for the complement of RGB, in YCbCr (JFIF 1.02), with K left alone.
 fn ycck_to_inverted_cmyk(data: &mut [u8]) {
     for pixel in data.chunks_exact_mut(4) {
-        let (y, cb, cr) = (
-            i32::from(pixel[0]),
-            i32::from(pixel[1]) - 128,
-            i32::from(pixel[2]) - 128,
-        );
-        // The JFIF matrix in 16-bit fixed point.
-        pixel[0] = 255 - clamp(y + ((91_881 * cr + 32_768) >> 16));
-        pixel[1] = 255 - clamp(y - ((22_554 * cb + 46_802 * cr + 32_768) >> 16));
-        pixel[2] = 255 - clamp(y + ((116_130 * cb + 32_768) >> 16));
+        let rgb = to_rgb([pixel[0], pixel[1], pixel[2]]);
+        pixel[..3].copy_from_slice(&rgb.map(|light| 255 - light));
     }
 }
 
-pub(super) fn clamp(value: i32) -> u8 {
+/// Full-range YCbCr of BT.601, in 16-bit fixed point (JFIF 1.02).
+pub(super) fn to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
+    [
+        clamp(y + ((91_881 * cr + 32_768) >> 16)),
+        clamp(y - ((22_554 * cb + 46_802 * cr + 32_768) >> 16)),
+        clamp(y + ((116_130 * cb + 32_768) >> 16)),
+    ]
+}
+
+fn clamp(value: i32) -> u8 {
     u8::try_from(value.clamp(0, 255)).unwrap_or_default()
 }

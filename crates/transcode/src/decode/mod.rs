@@ -3,7 +3,7 @@
 #[cfg(feature = "bmp")]
 mod bmp;
 #[cfg(feature = "gif")]
-mod gif;
+pub(crate) mod gif;
 #[cfg(any(feature = "avif", feature = "heic"))]
 mod heif;
 #[cfg(feature = "ico")]
@@ -11,13 +11,13 @@ mod ico;
 mod jpeg;
 #[cfg(feature = "jxl")]
 mod jxl;
-mod png;
+pub(crate) mod png;
 #[cfg(feature = "svg")]
 mod svg;
 #[cfg(feature = "tiff")]
 mod tiff;
 #[cfg(feature = "webp")]
-mod webp;
+pub(crate) mod webp;
 
 use crate::header::Header;
 use crate::picture::Samples;
@@ -34,7 +34,7 @@ pub(crate) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
         #[cfg(feature = "gif")]
         Kind::Gif => gif::decode(source, header),
         #[cfg(feature = "webp")]
-        Kind::Webp => webp::decode(source, header),
+        Kind::Webp => webp::decode(source, header.size),
         #[cfg(feature = "bmp")]
         Kind::Bmp => bmp::decode(source),
         #[cfg(feature = "avif")]

@@ -7,19 +7,31 @@ use crate::Error;
 use crate::header::png::{METADATA_LIMITS, refused};
 use crate::picture::{Layout, Samples};
 
+pub(crate) type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
+
 /// The default image: the only one of a PNG, and the first of an APNG unless that hides it.
 pub(super) fn decode(source: &[u8]) -> Result<Samples, Error> {
-    let mut decoder = png::Decoder::new_with_limits(Cursor::new(source), METADATA_LIMITS);
+    let (mut reader, mut data) = open(source, METADATA_LIMITS)?;
+    let frame = reader.next_frame(&mut data).map_err(|error| refused(&error))?;
+    data.truncate(frame.buffer_size());
+    samples(&frame, data)
+}
+
+/// A decoder of pixels alone, palettes applied, and a buffer that holds any of its frames.
+pub(crate) fn open(source: &[u8], limits: png::Limits) -> Result<(Reader<'_>, Vec<u8>), Error> {
+    let mut decoder = png::Decoder::new_with_limits(Cursor::new(source), limits);
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_transformations(Transformations::EXPAND);
-    let mut reader = decoder.read_info().map_err(|error| refused(&error))?;
+    let reader = decoder.read_info().map_err(|error| refused(&error))?;
     let bytes = reader
         .output_buffer_size()
         .ok_or_else(|| Error::corrupt("the PNG is too large"))?;
-    let mut data = vec![0; bytes];
-    let frame = reader.next_frame(&mut data).map_err(|error| refused(&error))?;
-    data.truncate(frame.buffer_size());
+    Ok((reader, vec![0; bytes]))
+}
+
+/// `data` is the rows of `frame`, without padding.
+pub(crate) fn samples(frame: &png::OutputInfo, data: Vec<u8>) -> Result<Samples, Error> {
     let layout = match frame.color_type {
         ColorType::Grayscale => Layout::Grey,
         ColorType::GrayscaleAlpha => Layout::GreyAlpha,

@@ -1,23 +1,17 @@
 use resvg::tiny_skia::{PathSegment, Pixmap, Point, Transform};
 use resvg::usvg::{Group, Node, Paint, Path, Tree, filter};
-use tintype_model::{Dimensions, Limits};
+use tintype_model::Dimensions;
 
 use crate::Error;
-use crate::header::Header;
 use crate::header::svg::{Drawing, on_large_stack};
+use crate::header::{CHECKED, Header};
 use crate::picture::{Layout, Samples};
 
 /// Draws at the size that the header has found.
 pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
-    // The header has passed the limits, and so have the pictures inside.
-    let limits = Limits {
-        max_bytes: u64::MAX,
-        max_pixels: u64::MAX,
-        max_frames: u32::MAX,
-        max_animation_pixels: u64::MAX,
-    };
     on_large_stack(|| {
-        let drawing = Drawing::load(source, &limits)?;
+        // The pictures inside have passed the limits with the header.
+        let drawing = Drawing::load(source, &CHECKED)?;
         draw(&drawing.tree, header.size)
     })
 }

@@ -4,7 +4,7 @@ use std::io::Cursor;
 use tiff::TiffError;
 use tiff::decoder::{Decoder, Limits};
 
-use super::jpeg::clamp;
+use super::jpeg::{MAX_SCANS, to_rgb};
 use crate::Error;
 use crate::header::Header;
 use crate::header::tiff::{Alpha, CMYK, Directory, JPEG, PALETTE, YCBCR};
@@ -49,7 +49,10 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
         // TIFF counts ink, the pipeline counts the light that it lets through.
         CMYK => data.iter_mut().for_each(|ink| *ink = !*ink),
         YCBCR if is_deep => return Err(Error::unsupported("the TIFF has YCbCr of more than 8 bits")),
-        YCBCR => to_rgb(&mut data),
+        YCBCR => {
+            let (pixels, _) = data.as_chunks_mut::<3>();
+            pixels.iter_mut().for_each(|pixel| *pixel = to_rgb(*pixel));
+        }
         _ => {}
     }
     if alpha == Some(Alpha::Associated) {
@@ -66,8 +69,6 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
 /// Most bytes that strips or tiles may be read to, as a multiple of the file: some share their bytes with others, and
 /// thousands could share one large JPEG.
 const MAX_SHARING: u64 = 16;
-/// JPEG writers make ten scans or so.
-const MAX_SCANS: usize = 100;
 
 /// The decoder allocates what a tile or the JPEG in a strip says it needs, and does not mind when bytes are missing
 /// there: what they say has to fit the picture, and they have to lie in the file.
@@ -353,20 +354,6 @@ fn look_up(directory: &Directory<'_>, indices: &[u8]) -> Result<Vec<u8>, Error> 
         data.extend(color);
     }
     Ok(data)
-}
-
-/// Full-range YCbCr of BT.601, as JPEG has it.
-fn to_rgb(data: &mut [u8]) {
-    for pixel in data.chunks_exact_mut(3) {
-        let (y, cb, cr) = (
-            i32::from(pixel[0]),
-            i32::from(pixel[1]) - 128,
-            i32::from(pixel[2]) - 128,
-        );
-        pixel[0] = clamp(y + ((91_881 * cr + 32_768) >> 16));
-        pixel[1] = clamp(y - ((22_554 * cb + 46_802 * cr + 32_768) >> 16));
-        pixel[2] = clamp(y + ((116_130 * cb + 32_768) >> 16));
-    }
 }
 
 /// Undoes the multiplication with alpha.

@@ -1,16 +1,17 @@
 use std::io::Cursor;
 
 use image_webp::WebPDecoder;
+use tintype_model::Dimensions;
 
 use crate::Error;
-use crate::header::Header;
 use crate::picture::{Layout, Samples};
 
-pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
+/// A picture of which a header said that it is of `size`.
+pub(crate) fn decode(source: &[u8], size: Dimensions) -> Result<Samples, Error> {
     let refused =
         |error: image_webp::DecodingError| Error::corrupt(format!("the WebP cannot be decoded: {error}"));
     let mut decoder = WebPDecoder::new(Cursor::new(source)).map_err(refused)?;
-    if decoder.dimensions() != (header.size.width, header.size.height) {
+    if decoder.dimensions() != (size.width, size.height) {
         return Err(Error::corrupt("the WebP's header cannot be read"));
     }
     let bytes = decoder
@@ -19,7 +20,7 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     let mut data = vec![0; bytes];
     decoder.read_image(&mut data).map_err(refused)?;
     Ok(Samples {
-        size: header.size,
+        size,
         layout: if decoder.has_alpha() {
             Layout::Rgba
         } else {

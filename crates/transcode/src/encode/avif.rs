@@ -28,7 +28,7 @@ const MATRICES: RangeInclusive<c_uint> = 2..=10;
 
 /// At the quality of the colours, a fully transparent background came back with an alpha of 1; lossless alpha made a
 /// drawing on a transparent background larger than its WebP.
-pub(super) const ALPHA_QUALITY: u8 = 82;
+const ALPHA_QUALITY: u8 = 82;
 
 pub(super) fn encode(
     picture: Arc<Picture>,
@@ -47,14 +47,15 @@ pub(super) fn encode(
         quantizer: quantizer(settings.quality),
         show,
     };
-    let (color, mut shown) = encode_color(&planes, &of_color)?;
+    let (color, mut shown) = encode_frame(&Frame::of_color(&planes), &of_color)?;
     let alpha = match &alpha {
         Some(alpha) => {
             let of_alpha = Settings {
-                quantizer: quantizer(settings.quality.max(ALPHA_QUALITY)),
+                quantizer: alpha_quantizer(settings.quality),
                 ..of_color
             };
-            let (file, shown_alpha) = encode_alpha(&planes, alpha, &of_alpha)?;
+            let grey = Frame::grey(&planes);
+            let (file, shown_alpha) = encode_frame(&Frame::of_alpha(&planes, alpha, &grey), &of_alpha)?;
             if let (Some(shown), Some(shown_alpha)) = (&mut shown, shown_alpha) {
                 shown.alpha = Some(shown_alpha.y);
             }
@@ -97,16 +98,31 @@ pub(super) fn quantizer(quality: u8) -> c_uint {
     ((100 - c_uint::from(quality.min(100))) * 63 + 50) / 100
 }
 
+/// The quantizer of the alpha beside colours of `quality`, which is at least [`ALPHA_QUALITY`]: what is transparent
+/// stays so, and the edges of a cut-out stay where they are.
+pub(super) fn alpha_quantizer(quality: u8) -> c_uint {
+    quantizer(quality.max(ALPHA_QUALITY))
+}
+
 /// The lowest quality with the same quantizer.
 pub(super) fn canonical(quality: u8) -> u8 {
     let same = |lower: &u8| quantizer(*lower) == quantizer(quality);
     (1..=quality).find(same).unwrap_or(quality)
 }
 
-fn encode_color(planes: &Planes, settings: &Settings) -> Result<(Vec<u8>, Option<Planes>), EncodeError> {
-    let chroma = planes.chroma_width();
-    encode_frame(
-        &Frame {
+/// Three planes, each with its stride.
+pub(super) struct Frame<'a> {
+    width: u32,
+    height: u32,
+    planes: [(&'a [u8], u32); 3],
+    chroma: Chroma,
+    is_monochrome: bool,
+}
+
+impl<'a> Frame<'a> {
+    pub(super) fn of_color(planes: &'a Planes) -> Self {
+        let chroma = planes.chroma_width();
+        Self {
             width: planes.width,
             height: planes.height,
             planes: [
@@ -116,42 +132,26 @@ fn encode_color(planes: &Planes, settings: &Settings) -> Result<(Vec<u8>, Option
             ],
             chroma: planes.chroma,
             is_monochrome: false,
-        },
-        settings,
-    )
-}
+        }
+    }
 
-/// Alpha is a picture of its own, with luma only; libaom still wants to be shown chroma planes. Its quality
-/// is at least [`ALPHA_QUALITY`]: what is transparent stays so, and the edges of a cut-out stay where they are.
-fn encode_alpha(
-    planes: &Planes,
-    alpha: &[u8],
-    settings: &Settings,
-) -> Result<(Vec<u8>, Option<Planes>), EncodeError> {
-    let chroma = planes.width.div_ceil(2);
-    let grey = vec![128; chroma as usize * planes.height.div_ceil(2) as usize];
-    encode_frame(
-        &Frame {
+    /// Alpha is a picture of its own, with luma only; libaom still wants to be shown chroma planes: [`Frame::grey`].
+    pub(super) fn of_alpha(planes: &Planes, alpha: &'a [u8], grey: &'a [u8]) -> Self {
+        let chroma = planes.width.div_ceil(2);
+        Self {
             width: planes.width,
             height: planes.height,
-            planes: [(alpha, planes.width), (&grey, chroma), (&grey, chroma)],
+            planes: [(alpha, planes.width), (grey, chroma), (grey, chroma)],
             chroma: Chroma::Halved,
             is_monochrome: true,
-        },
-        settings,
-    )
-}
+        }
+    }
 
-/// Three planes, each with its stride.
-pub(super) struct Frame<'a> {
-    pub(super) width: u32,
-    pub(super) height: u32,
-    pub(super) planes: [(&'a [u8], u32); 3],
-    pub(super) chroma: Chroma,
-    pub(super) is_monochrome: bool,
-}
+    /// A halved chroma plane without colour.
+    pub(super) fn grey(planes: &Planes) -> Vec<u8> {
+        vec![128; planes.width.div_ceil(2) as usize * planes.height.div_ceil(2) as usize]
+    }
 
-impl Frame<'_> {
     /// Columns and rows of one of the planes.
     const fn plane_size(&self, index: usize) -> (u32, u32) {
         match (index, self.chroma) {
@@ -163,43 +163,36 @@ impl Frame<'_> {
 
 /// One still picture, as the OBUs that AVIF carries.
 fn encode_frame(frame: &Frame<'_>, settings: &Settings) -> Result<(Vec<u8>, Option<Planes>), EncodeError> {
-    let mut encoder = Encoder::new(frame)?;
-    encoder.set(aom::AOME_SET_CPUUSED, settings.speed)?;
-    encoder.set_unsigned(aom::AOME_SET_CQ_LEVEL, settings.quantizer)?;
+    let mut encoder = Encoder::open(aom::AOM_USAGE_ALL_INTRA, |config| {
+        config.g_w = frame.width;
+        config.g_h = frame.height;
+        config.g_profile = profile(frame.chroma).into();
+        // One frame, no lookahead: a still picture with the reduced header.
+        config.g_limit = 1;
+        config.g_lag_in_frames = 0;
+        config.monochrome = c_uint::from(frame.is_monochrome);
+    })?;
+    encoder.set_coding(settings.speed, settings.quantizer, frame.is_monochrome)?;
     // 3 % fewer bytes at equal SSIMULACRA2 than the default, PSNR.
     encoder.set(aom::AOME_SET_TUNING, AOM_TUNE_SSIM)?;
-    encoder.set(aom::AV1E_SET_COLOR_RANGE, 1)?;
     if !frame.is_monochrome && frame.chroma == Chroma::Halved {
         encoder.set_unsigned(aom::AV1E_SET_ENABLE_QM, 1)?;
         encoder.set_unsigned(aom::AV1E_SET_QM_MIN, *MATRICES.start())?;
         encoder.set_unsigned(aom::AV1E_SET_QM_MAX, *MATRICES.end())?;
     }
-    if !frame.is_monochrome {
-        encoder.set(aom::AV1E_SET_COLOR_PRIMARIES, 1)?;
-        encoder.set(aom::AV1E_SET_TRANSFER_CHARACTERISTICS, 13)?;
-        encoder.set(aom::AV1E_SET_MATRIX_COEFFICIENTS, 6)?;
-    }
-    encoder.encode(frame, settings.show)
+    encoder.encode_still(frame, settings.show)
 }
 
 /// A libaom encoder, destroyed on every path.
 pub(super) struct Encoder {
-    pub(super) context: aom::aom_codec_ctx_t,
+    context: aom::aom_codec_ctx_t,
 }
 
-impl Encoder {
-    fn new(frame: &Frame<'_>) -> Result<Self, EncodeError> {
-        Self::open(aom::AOM_USAGE_ALL_INTRA, |config| {
-            config.g_w = frame.width;
-            config.g_h = frame.height;
-            config.g_profile = profile(frame.chroma).into();
-            // One frame, no lookahead: a still picture with the reduced header.
-            config.g_limit = 1;
-            config.g_lag_in_frames = 0;
-            config.monochrome = c_uint::from(frame.is_monochrome);
-        })
-    }
+// SAFETY: the context is a heap structure without thread-local state, runs on the calling thread only (`g_threads` is
+// 1), and whoever has the encoder has it alone.
+unsafe impl Send for Encoder {}
 
+impl Encoder {
     /// An encoder at constant quality with what `configure` sets beside.
     pub(super) fn open(
         usage: c_uint,
@@ -237,37 +230,48 @@ impl Encoder {
         }
     }
 
+    /// Sets what all pictures share: full range, and for colours sRGB with the matrix of [`Planes`].
+    pub(super) fn set_coding(
+        &mut self,
+        speed: c_int,
+        quantizer: c_uint,
+        is_monochrome: bool,
+    ) -> Result<(), EncodeError> {
+        self.set(aom::AOME_SET_CPUUSED, speed)?;
+        self.set_unsigned(aom::AOME_SET_CQ_LEVEL, quantizer)?;
+        self.set(aom::AV1E_SET_COLOR_RANGE, 1)?;
+        if !is_monochrome {
+            self.set(aom::AV1E_SET_COLOR_PRIMARIES, 1)?;
+            self.set(aom::AV1E_SET_TRANSFER_CHARACTERISTICS, 13)?;
+            self.set(aom::AV1E_SET_MATRIX_COEFFICIENTS, 6)?;
+        }
+        Ok(())
+    }
+
     /// Sets a control whose parameter libaom reads as `int`.
-    pub(super) fn set(&mut self, control: aom::aome_enc_control_id, value: c_int) -> Result<(), EncodeError> {
+    fn set(&mut self, control: aom::aome_enc_control_id, value: c_int) -> Result<(), EncodeError> {
         // SAFETY: the context is initialized; the callers in this module pass controls that take an `int`.
         let code = unsafe { aom::aom_codec_control(&raw mut self.context, control.cast_signed(), value) };
         check("aom_codec_control", code)
     }
 
     /// Sets a control whose parameter libaom reads as `unsigned int`.
-    pub(super) fn set_unsigned(
-        &mut self,
-        control: aom::aome_enc_control_id,
-        value: c_uint,
-    ) -> Result<(), EncodeError> {
+    fn set_unsigned(&mut self, control: aom::aome_enc_control_id, value: c_uint) -> Result<(), EncodeError> {
         // SAFETY: the context is initialized; the callers in this module pass controls that take an `unsigned int`.
         let code = unsafe { aom::aom_codec_control(&raw mut self.context, control.cast_signed(), value) };
         check("aom_codec_control", code)
     }
 
-    fn encode(&mut self, frame: &Frame<'_>, show: bool) -> Result<(Vec<u8>, Option<Planes>), EncodeError> {
-        let image = image_of(frame)?;
+    fn encode_still(
+        &mut self,
+        frame: &Frame<'_>,
+        show: bool,
+    ) -> Result<(Vec<u8>, Option<Planes>), EncodeError> {
         let mut data = Vec::new();
-        // SAFETY: `image_of` checked that each plane holds the rows and columns that it announces, and the planes
-        // are borrowed during the call; libaom copies what it reads and does not write to them.
-        let code = unsafe { aom::aom_codec_encode(&raw mut self.context, &raw const image, 0, 1, 0) };
-        check("aom_codec_encode", code)?;
-        self.drain(&mut data);
+        let mut take = |packet: &[u8], _| data.extend_from_slice(packet);
+        self.encode(frame, 0, &mut take)?;
         let shown = show.then(|| self.reconstruction(frame)).transpose()?;
-        // SAFETY: no image means the end of the stream.
-        let code = unsafe { aom::aom_codec_encode(&raw mut self.context, ptr::null(), 0, 1, 0) };
-        check("aom_codec_encode (flush)", code)?;
-        self.drain(&mut data);
+        self.flush(0, &mut take)?;
         if data.is_empty() {
             return Err(EncodeError::Aom {
                 step: "aom_codec_get_cx_data",
@@ -275,6 +279,36 @@ impl Encoder {
             });
         }
         Ok((data, shown))
+    }
+
+    /// Encodes a frame that is shown at `time`, and gives `take` every packet that is ready and whether it is a key
+    /// frame. Each packet is a temporal unit: frames that are not shown come with the one that is shown next.
+    pub(super) fn encode(
+        &mut self,
+        frame: &Frame<'_>,
+        time: aom::aom_codec_pts_t,
+        take: &mut impl FnMut(&[u8], bool),
+    ) -> Result<(), EncodeError> {
+        let image = image_of(frame)?;
+        // SAFETY: `image_of` checked that each plane holds the rows and columns that it announces, and the planes
+        // are borrowed during the call; libaom copies what it keeps and does not write to them.
+        let code = unsafe { aom::aom_codec_encode(&raw mut self.context, &raw const image, time, 1, 0) };
+        check("aom_codec_encode", code)?;
+        self.drain(take);
+        Ok(())
+    }
+
+    /// Ends the stream, and gives `take` what is ready; there may be more until a call gives nothing.
+    pub(super) fn flush(
+        &mut self,
+        time: aom::aom_codec_pts_t,
+        take: &mut impl FnMut(&[u8], bool),
+    ) -> Result<(), EncodeError> {
+        // SAFETY: no image means the end of the stream.
+        let code = unsafe { aom::aom_codec_encode(&raw mut self.context, ptr::null(), time, 1, 0) };
+        check("aom_codec_encode (flush)", code)?;
+        self.drain(take);
+        Ok(())
     }
 
     /// The frame that was encoded last, as every AV1 decoder reconstructs it: the standard leaves them no choice.
@@ -319,8 +353,7 @@ impl Encoder {
         })
     }
 
-    /// Takes every frame packet that is ready.
-    fn drain(&mut self, data: &mut Vec<u8>) {
+    fn drain(&mut self, take: &mut impl FnMut(&[u8], bool)) {
         let mut iterator: aom::aom_codec_iter_t = ptr::null();
         loop {
             // SAFETY: the context is initialized; a packet stays valid until the next call, and `buf` holds `sz`
@@ -332,7 +365,8 @@ impl Encoder {
                 }
                 if (*packet).kind == aom::AOM_CODEC_CX_FRAME_PKT {
                     let frame = (*packet).data.frame;
-                    data.extend_from_slice(slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz));
+                    let bytes = slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz);
+                    take(bytes, frame.flags & aom::AOM_FRAME_IS_KEY != 0);
                 }
             }
         }
@@ -355,7 +389,7 @@ const fn format_of(chroma: Chroma) -> aom::aom_img_fmt_t {
     }
 }
 
-pub(super) fn image_of(frame: &Frame<'_>) -> Result<aom::aom_image_t, EncodeError> {
+fn image_of(frame: &Frame<'_>) -> Result<aom::aom_image_t, EncodeError> {
     let refused = |step| EncodeError::Aom { step, code: 0 };
     // SAFETY: the structure consists of integers and pointers, for which zero is a value.
     let mut image: aom::aom_image_t = unsafe { MaybeUninit::zeroed().assume_init() };
@@ -389,7 +423,7 @@ const ABI_VERSION: c_int = aom::AOM_ENCODER_ABI_VERSION as c_int;
 #[expect(clippy::cast_possible_wrap, reason = "the constant is a small number")]
 const AOM_TUNE_SSIM: c_int = aom::AOM_TUNE_SSIM as c_int;
 
-pub(super) fn check(step: &'static str, code: aom::aom_codec_err_t) -> Result<(), EncodeError> {
+fn check(step: &'static str, code: aom::aom_codec_err_t) -> Result<(), EncodeError> {
     if code == aom::AOM_CODEC_OK {
         Ok(())
     } else {

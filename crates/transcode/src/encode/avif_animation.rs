@@ -1,17 +1,11 @@
 //! libaom with prediction between frames, one encoder for the colours and one for alpha.
-#![expect(
-    unsafe_code,
-    reason = "libaom is a C library; it only ever sees pixels that we made"
-)]
 
 use std::ffi::{c_int, c_uint};
-use std::{ptr, slice};
 
 use libaom_sys as aom;
 use tintype_model::Dimensions;
 
-use super::Chroma;
-use super::avif::{ALPHA_QUALITY, Encoder, Frame, check, image_of, quantizer};
+use super::avif::{Encoder, Frame, alpha_quantizer, quantizer};
 use super::avif_sequence::{Sample, Sequence, Track};
 use super::obu::{SequenceHeader, without_delimiter};
 use super::planes::{Planes, Range};
@@ -77,30 +71,13 @@ impl Animation {
             return Err(EncodeError::Pixels("a frame has another size".to_owned()));
         }
         let planes = Planes::new(picture, Range::Full)?;
-        let chroma = planes.chroma_width();
-        self.color.add(&Frame {
-            width: planes.width,
-            height: planes.height,
-            planes: [
-                (&planes.y, planes.width),
-                (&planes.u, chroma),
-                (&planes.v, chroma),
-            ],
-            chroma: Chroma::Halved,
-            is_monochrome: false,
-        })?;
+        self.color.add(&Frame::of_color(&planes))?;
         if self.alpha.is_some() || planes.alpha.is_some() {
-            let grey = vec![128; planes.u.len()];
+            let grey = Frame::grey(&planes);
             let opaque = vec![255; planes.y.len()];
-            let frame = |alpha| Frame {
-                width: planes.width,
-                height: planes.height,
-                planes: [(alpha, planes.width), (&grey, chroma), (&grey, chroma)],
-                chroma: Chroma::Halved,
-                is_monochrome: true,
-            };
+            let frame = |alpha| Frame::of_alpha(&planes, alpha, &grey);
             if self.alpha.is_none() {
-                let quantizer = quantizer(self.quality.max(ALPHA_QUALITY));
+                let quantizer = alpha_quantizer(self.quality);
                 let mut stream = Stream::new(self.size, self.effort, quantizer, true)?;
                 for _ in &self.durations_ms {
                     stream.add(&frame(&opaque))?;
@@ -143,10 +120,6 @@ struct Stream {
     samples: Vec<Sample>,
 }
 
-// SAFETY: the context is a heap structure without thread-local state, runs on the calling thread only (`g_threads` is
-// 1), and whoever has the stream has it alone.
-unsafe impl Send for Stream {}
-
 impl Stream {
     fn new(
         size: Dimensions,
@@ -160,14 +133,7 @@ impl Stream {
             config.kf_max_dist = KEY_FRAME_DISTANCE;
             config.monochrome = c_uint::from(is_monochrome);
         })?;
-        encoder.set(aom::AOME_SET_CPUUSED, effort.speed)?;
-        encoder.set_unsigned(aom::AOME_SET_CQ_LEVEL, quantizer)?;
-        encoder.set(aom::AV1E_SET_COLOR_RANGE, 1)?;
-        if !is_monochrome {
-            encoder.set(aom::AV1E_SET_COLOR_PRIMARIES, 1)?;
-            encoder.set(aom::AV1E_SET_TRANSFER_CHARACTERISTICS, 13)?;
-            encoder.set(aom::AV1E_SET_MATRIX_COEFFICIENTS, 6)?;
-        }
+        encoder.set_coding(effort.speed, quantizer, is_monochrome)?;
         Ok(Self {
             encoder,
             is_monochrome,
@@ -177,15 +143,9 @@ impl Stream {
     }
 
     fn add(&mut self, frame: &Frame<'_>) -> Result<(), EncodeError> {
-        let image = image_of(frame)?;
-        // SAFETY: `image_of` checked that each plane holds the rows and columns that it announces, and the planes
-        // are borrowed during the call; libaom copies what it keeps and does not write to them.
-        let code = unsafe {
-            aom::aom_codec_encode(&raw mut self.encoder.context, &raw const image, self.frames, 1, 0)
-        };
-        check("aom_codec_encode", code)?;
+        self.encoder
+            .encode(frame, self.frames, &mut keep(&mut self.samples))?;
         self.frames += 1;
-        self.drain();
         Ok(())
     }
 
@@ -193,12 +153,7 @@ impl Stream {
     fn finish(&mut self, count: usize) -> Result<Track<'_>, EncodeError> {
         loop {
             let before = self.samples.len();
-            // SAFETY: no image means the end of the stream.
-            let code = unsafe {
-                aom::aom_codec_encode(&raw mut self.encoder.context, ptr::null(), self.frames, 1, 0)
-            };
-            check("aom_codec_encode (flush)", code)?;
-            self.drain();
+            self.encoder.flush(self.frames, &mut keep(&mut self.samples))?;
             if self.samples.len() == before {
                 break;
             }
@@ -212,27 +167,13 @@ impl Stream {
             samples: &self.samples,
         })
     }
+}
 
-    /// Takes every frame packet that is ready. Each is a temporal unit: frames that are not shown come with the one
-    /// that is shown next.
-    fn drain(&mut self) {
-        let mut iterator: aom::aom_codec_iter_t = ptr::null();
-        loop {
-            // SAFETY: the context is initialized; a packet stays valid until the next call, and `buf` holds `sz`
-            // bytes in a packet of that kind.
-            unsafe {
-                let packet = aom::aom_codec_get_cx_data(&raw mut self.encoder.context, &raw mut iterator);
-                if packet.is_null() {
-                    return;
-                }
-                if (*packet).kind == aom::AOM_CODEC_CX_FRAME_PKT {
-                    let frame = (*packet).data.frame;
-                    self.samples.push(Sample {
-                        data: without_delimiter(slice::from_raw_parts(frame.buf.cast::<u8>(), frame.sz)),
-                        is_sync: frame.flags & aom::AOM_FRAME_IS_KEY != 0,
-                    });
-                }
-            }
-        }
+fn keep(samples: &mut Vec<Sample>) -> impl FnMut(&[u8], bool) {
+    |packet, is_sync| {
+        samples.push(Sample {
+            data: without_delimiter(packet),
+            is_sync,
+        });
     }
 }

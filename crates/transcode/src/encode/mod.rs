@@ -119,8 +119,12 @@ fn run(
         Format::Jpeg => jpeg::encode(&picture, settings, background).map(bytes_only),
         Format::Png => png::encode(&picture).map(bytes_only),
     };
-    // libjpeg reports errors by unwinding.
-    catch_unwind(AssertUnwindSafe(encode)).unwrap_or(Err(EncodeError::Panicked))
+    contain(encode)
+}
+
+/// Runs an encoder; libjpeg reports errors by unwinding.
+fn contain<T>(work: impl FnOnce() -> Result<T, EncodeError>) -> Result<T, EncodeError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(EncodeError::Panicked))
 }
 
 /// RGB pixels as JPEG gets them: transparency shows the background.

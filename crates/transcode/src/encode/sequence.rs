@@ -1,12 +1,11 @@
 //! Frames to one animated file, in whichever format.
 
 use std::num::NonZeroU32;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tintype_model::{Dimensions, Format};
 
-use super::{apng, avif_animation, webp_animation};
+use super::{apng, avif_animation, contain, webp_animation};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -94,8 +93,4 @@ impl Sequence {
             }
         })
     }
-}
-
-fn contain<T>(work: impl FnOnce() -> Result<T, EncodeError>) -> Result<T, EncodeError> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(EncodeError::Panicked))
 }

@@ -4,7 +4,7 @@
     reason = "libwebp is a C library; it only ever sees pixels that we made"
 )]
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
 use std::slice;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use libwebp_sys::{
     WebPMemoryWriterClear, WebPMemoryWriterInit, WebPPicture, WebPPictureFree, WebPPreset,
     WebPValidateConfig,
 };
+use tintype_model::Dimensions;
 
 use super::planes::{Planes, Range};
 use super::{Effort, Settings};
@@ -61,7 +62,7 @@ pub(super) fn encode(picture: Arc<Picture>, settings: &Settings) -> Result<Vec<u
     result
 }
 
-fn config(quality: u8) -> Result<WebPConfig, EncodeError> {
+pub(super) fn config(quality: u8) -> Result<WebPConfig, EncodeError> {
     WebPConfig::new_with_preset(WebPPreset::WEBP_PRESET_DEFAULT, quality.into())
         .map_err(|()| failed("config", 0))
 }
@@ -75,33 +76,9 @@ fn encode_lossless(picture: &Picture, settings: &Settings) -> Result<Vec<u8>, En
     config.lossless = 1;
     config.quality = LOSSLESS_QUALITY;
     config.method = if settings.sized_for > LARGE_PIXELS { 3 } else { 4 };
-    let mut argb: Vec<u32> = match picture.has_alpha {
-        true => picture
-            .data
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|&[r, g, b, a]| u32::from_be_bytes([a, r, g, b]))
-            .collect(),
-        false => picture
-            .data
-            .as_chunks::<3>()
-            .0
-            .iter()
-            .map(|&[r, g, b]| u32::from_be_bytes([255, r, g, b]))
-            .collect(),
-    };
-    let mut described = WebPPicture::new().map_err(|()| failed("WebPPictureInit", 0))?;
-    let signed = |side: u32| i32::try_from(side).map_err(|_| failed("side", 0));
-    if u64::try_from(argb.len()).unwrap_or(0) != picture.size.pixels() {
-        return Err(failed("pixels", 0));
-    }
-    described.use_argb = 1;
-    described.width = signed(picture.size.width)?;
-    described.height = signed(picture.size.height)?;
-    described.argb_stride = described.width;
-    described.argb = argb.as_mut_ptr();
-    // The pixels are borrowed until the call is over.
+    let mut words = argb(picture);
+    let mut described = picture_of_argb(&mut words, picture.size)?;
+    // The words are borrowed until the call is over.
     write(&mut described, &config)
 }
 
@@ -142,9 +119,40 @@ fn write(picture: &mut WebPPicture, config: &WebPConfig) -> Result<Vec<u8>, Enco
     Ok(output.bytes().to_vec())
 }
 
+pub(super) fn signed(side: u32) -> Result<c_int, EncodeError> {
+    c_int::try_from(side).map_err(|_| failed("side", 0))
+}
+
+/// Pixels as libwebp takes them: alpha in the highest byte of a word.
+pub(super) fn argb(picture: &Picture) -> Vec<u32> {
+    if picture.has_alpha {
+        let (pixels, _) = picture.data.as_chunks::<4>();
+        let word = |&[red, green, blue, alpha]: &[u8; 4]| u32::from_be_bytes([alpha, red, green, blue]);
+        pixels.iter().map(word).collect()
+    } else {
+        let (pixels, _) = picture.data.as_chunks::<3>();
+        let word = |&[red, green, blue]: &[u8; 3]| u32::from_be_bytes([255, red, green, blue]);
+        pixels.iter().map(word).collect()
+    }
+}
+
+/// A picture that points into `words`, of which there have to be as many as `size` has pixels. It owns no memory, and
+/// must not be used when `words` are gone.
+pub(super) fn picture_of_argb(words: &mut [u32], size: Dimensions) -> Result<WebPPicture, EncodeError> {
+    if u64::try_from(words.len()).unwrap_or(0) != size.pixels() {
+        return Err(failed("pixels", 0));
+    }
+    let mut picture = WebPPicture::new().map_err(|()| failed("WebPPictureInit", 0))?;
+    picture.use_argb = 1;
+    picture.width = signed(size.width)?;
+    picture.height = signed(size.height)?;
+    picture.argb_stride = picture.width;
+    picture.argb = words.as_mut_ptr();
+    Ok(picture)
+}
+
 fn picture_of(planes: &mut Planes) -> Result<WebPPicture, EncodeError> {
     let mut picture = WebPPicture::new().map_err(|()| failed("WebPPictureInit", 0))?;
-    let signed = |side: u32| i32::try_from(side).map_err(|_| failed("side", 0));
     picture.use_argb = 0;
     picture.width = signed(planes.width)?;
     picture.height = signed(planes.height)?;

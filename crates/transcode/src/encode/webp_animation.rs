@@ -13,11 +13,12 @@ use std::slice;
 use libwebp_sys::{
     WebPAnimEncoder, WebPAnimEncoderAdd, WebPAnimEncoderAssemble, WebPAnimEncoderDelete,
     WebPAnimEncoderNewInternal, WebPAnimEncoderOptions, WebPAnimEncoderOptionsInitInternal, WebPConfig,
-    WebPData, WebPFree, WebPGetMuxABIVersion, WebPPicture, WebPPreset, WebPValidateConfig,
+    WebPData, WebPFree, WebPGetMuxABIVersion, WebPValidateConfig,
 };
 use tintype_model::Dimensions;
 
 use super::sequence::Settings;
+use super::webp::{self, argb, picture_of_argb, signed};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -48,15 +49,9 @@ const fn failed(step: &'static str) -> EncodeError {
     EncodeError::Webp { step, code: 0 }
 }
 
-fn signed(number: u32) -> Result<c_int, EncodeError> {
-    c_int::try_from(number).map_err(|_| failed("side"))
-}
-
 impl Animation {
     pub(super) fn new(settings: &Settings) -> Result<Self, EncodeError> {
-        let mut config =
-            WebPConfig::new_with_preset(WebPPreset::WEBP_PRESET_DEFAULT, settings.quality.into())
-                .map_err(|()| failed("config"))?;
+        let mut config = webp::config(settings.quality)?;
         config.method = METHOD;
         if settings.size.pixels() > BUSY_PIXELS {
             config.partition_limit = 100;
@@ -97,15 +92,10 @@ impl Animation {
             return Err(failed("frame of another size"));
         }
         self.has_alpha |= picture.has_alpha;
-        let mut pixels = argb(picture);
-        let mut frame = WebPPicture::new().map_err(|()| failed("WebPPictureInit"))?;
-        frame.use_argb = 1;
-        frame.width = signed(picture.size.width)?;
-        frame.height = signed(picture.size.height)?;
-        frame.argb = pixels.as_mut_ptr();
-        frame.argb_stride = frame.width;
+        let mut words = argb(picture);
+        let mut frame = picture_of_argb(&mut words, picture.size)?;
         // SAFETY: the encoder is valid. `argb` points to as many rows and columns as the frame announces, which
-        // `pixels` holds past the call, and the frame owns no memory, so that it needs no `WebPPictureFree`.
+        // `words` holds past the call, and the frame owns no memory, so that it needs no `WebPPictureFree`.
         let done = unsafe {
             WebPAnimEncoderAdd(
                 self.encoder.as_ptr(),
@@ -177,19 +167,6 @@ fn announce_alpha(file: &mut [u8]) {
         && let Some(flags) = file.get_mut(20)
     {
         *flags |= ALPHA;
-    }
-}
-
-/// Pixels as libwebp takes them: alpha in the highest byte of a word.
-fn argb(picture: &Picture) -> Vec<u32> {
-    if picture.has_alpha {
-        let (pixels, _) = picture.data.as_chunks::<4>();
-        let word = |&[red, green, blue, alpha]: &[u8; 4]| u32::from_be_bytes([alpha, red, green, blue]);
-        pixels.iter().map(word).collect()
-    } else {
-        let (pixels, _) = picture.data.as_chunks::<3>();
-        let word = |&[red, green, blue]: &[u8; 3]| u32::from_be_bytes([255, red, green, blue]);
-        pixels.iter().map(word).collect()
     }
 }
 

@@ -3,11 +3,11 @@
 use tintype_model::Limits;
 
 use super::motion::Motion;
-use super::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
+use super::{Found, MAX_PROFILE_BYTES, check_frames, check_size};
 use crate::Error;
 use crate::reader::Reader;
 
-pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let cut = || Error::corrupt("the GIF is cut off before its first frame");
     let mut reader = Reader::at(source, 6);
     let (Some(width), Some(height), Some(flags)) = (reader.le16(), reader.le16(), reader.u8()) else {
@@ -19,14 +19,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Resu
 
     let mut found = Found {
         size: canvas,
-        orientation: None,
-        has_alpha: false,
-        frames: 0,
         bit_depth: 8,
-        model: Model::Rgb,
-        is_odd_jpeg: false,
-        exif: None,
-        icc: None,
         ..Found::default()
     };
     let mut control = Control::default();
@@ -34,8 +27,8 @@ pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Resu
     while let Some(block) = reader.u8() {
         match block {
             0x21 => {
-                if extension(&mut reader, &mut control, &mut found.icc, motion).is_none() {
-                    motion.is_cut = true;
+                if extension(&mut reader, &mut control, &mut found).is_none() {
+                    found.motion.is_cut = true;
                     break;
                 }
             }
@@ -43,12 +36,12 @@ pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Resu
                 found.frames = found.frames.saturating_add(1);
                 check_frames(found.frames, limits)?;
                 let Some(frame) = image(&mut reader) else {
-                    motion.is_cut = true;
+                    found.motion.is_cut = true;
                     break;
                 };
                 let size = check_size(frame.width.into(), frame.height.into(), limits)?;
-                motion.add(u64::from(control.delay).saturating_mul(10));
-                motion.add_excess(size.pixels(), canvas.pixels());
+                found.motion.add(u64::from(control.delay).saturating_mul(10));
+                found.motion.add_excess(size.pixels(), canvas.pixels());
                 if found.frames == 1 {
                     let covers = frame.left == 0
                         && frame.top == 0
@@ -58,7 +51,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Resu
                 }
                 control = Control::default();
                 if skip_sub_blocks(&mut reader).is_none() {
-                    motion.is_cut = true;
+                    found.motion.is_cut = true;
                     break;
                 }
             }
@@ -99,12 +92,7 @@ fn image(reader: &mut Reader<'_>) -> Option<Frame> {
     Some(frame)
 }
 
-fn extension(
-    reader: &mut Reader<'_>,
-    control: &mut Control,
-    icc: &mut Option<Vec<u8>>,
-    motion: &mut Motion,
-) -> Option<()> {
+fn extension(reader: &mut Reader<'_>, control: &mut Control, found: &mut Found) -> Option<()> {
     match reader.u8()? {
         0xF9 => {
             let mut block = *reader;
@@ -117,8 +105,8 @@ fn extension(
             let mut block = *reader;
             let name = if block.u8()? == 11 { block.take(11)? } else { b"" };
             match name {
-                b"ICCRGBG1012" if icc.is_none() => *icc = sub_blocks(&mut block),
-                b"NETSCAPE2.0" | b"ANIMEXTS1.0" => repeat(&mut block, motion),
+                b"ICCRGBG1012" if found.icc.is_none() => found.icc = sub_blocks(&mut block),
+                b"NETSCAPE2.0" | b"ANIMEXTS1.0" => repeat(&mut block, &mut found.motion),
                 _ => {}
             }
         }

@@ -5,7 +5,6 @@ use std::io::Cursor;
 use image::codecs::ico::IcoDecoder;
 use tintype_model::Limits;
 
-use super::motion::Motion;
 use super::{Found, check_size, png};
 use crate::Error;
 use crate::reader::Reader;
@@ -20,7 +19,7 @@ pub(crate) enum Entry<'a> {
 pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     match Entry::largest(source, limits)? {
         Entry::Png(png) => {
-            let found = png::parse(png, limits, &mut Motion::default())?;
+            let found = png::parse(png, limits)?;
             Ok(Found { frames: 1, ..found })
         }
         Entry::Bmp(icon) => {

@@ -76,6 +76,7 @@ pub(crate) struct Found {
     pub(crate) orientation: Option<u8>,
     pub(crate) has_alpha: bool,
     pub(crate) frames: u32,
+    pub(crate) motion: Motion,
     pub(crate) bit_depth: u8,
     pub(crate) model: Model,
     pub(crate) is_odd_jpeg: bool,
@@ -92,18 +93,25 @@ pub(crate) struct Found {
     pub(crate) exif: Option<Vec<u8>>,
 }
 
+/// For sources that [`read`] let pass under the caller's limits: to look at one again gives the same.
+pub(crate) const CHECKED: Limits = Limits {
+    max_bytes: u64::MAX,
+    max_pixels: u64::MAX,
+    max_frames: u32::MAX,
+    max_animation_pixels: u64::MAX,
+};
+
 /// Reads the header of `source` and checks every limit.
 pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
     check_bytes(source, limits)?;
     let kind = sniff(source)?;
-    let mut motion = Motion::default();
     let found = contain(|| match kind {
         Kind::Jpeg => jpeg::parse(source, limits),
-        Kind::Png => png::parse(source, limits, &mut motion),
+        Kind::Png => png::parse(source, limits),
         #[cfg(feature = "gif")]
-        Kind::Gif => gif::parse(source, limits, &mut motion),
+        Kind::Gif => gif::parse(source, limits),
         #[cfg(feature = "webp")]
-        Kind::Webp => webp::parse(source, limits, &mut motion),
+        Kind::Webp => webp::parse(source, limits),
         #[cfg(feature = "bmp")]
         Kind::Bmp => bmp::parse(source, limits),
         #[cfg(feature = "avif")]
@@ -132,7 +140,7 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
         left_out => Err(left_out.not_read()),
     })?;
     if animation::is_played(kind) {
-        motion.check(found.size, found.frames, limits)?;
+        found.motion.check(found.size, found.frames, limits)?;
     }
     let embedded = found.icc.and_then(|icc| Profile::parse(&icc, found.model));
     let told = embedded.or_else(|| Profile::from_cicp(found.cicp?, found.peak));
@@ -142,12 +150,12 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
         orientation: Orientation::from_exif(found.orientation),
         has_alpha: found.has_alpha,
         frames: found.frames,
-        motion,
+        motion: found.motion,
         bit_depth: found.bit_depth,
         model: found.model,
         is_odd_jpeg: found.is_odd_jpeg,
         profile: told.or_else(|| found.gamma?.profile()),
-        duration_ms: found.duration_ms.or(motion.told(found.frames)),
+        duration_ms: found.duration_ms.or(found.motion.told(found.frames)),
         has_gain_map: found.has_gain_map,
         exif: found.exif,
     })

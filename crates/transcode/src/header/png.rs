@@ -16,7 +16,7 @@ pub(crate) const METADATA_LIMITS: png::Limits = png::Limits {
     bytes: 2 * MAX_PROFILE_BYTES,
 };
 
-pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let mut reader = Reader::at(source, 8);
     let header = chunk(&mut reader)
         .filter(|(name, data)| name == b"IHDR" && data.len() == 13)
@@ -27,7 +27,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Resu
         return Err(Error::corrupt("the PNG header chunk is too short"));
     };
     let size = check_size(width, height, limits)?;
-    let chunks = walk(reader, limits, motion)?;
+    let chunks = walk(reader, limits)?;
     // One description of the colours counts (PNG third edition, section 13.13).
     let has_profile = chunks.has_profile && chunks.cicp.is_none();
     let has_gamma = !has_profile && chunks.cicp.is_none() && !chunks.is_srgb;
@@ -36,6 +36,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Resu
         orientation: chunks.orientation,
         has_alpha: chunks.has_transparency || matches!(color, 4 | 6),
         frames: chunks.frames.min(chunks.announced_frames).max(1),
+        motion: chunks.motion,
         // Palettes hold 8 bits per channel whatever the size of their indices.
         bit_depth: if color == 3 { 8 } else { depth },
         model: if matches!(color, 0 | 4) {
@@ -43,7 +44,6 @@ pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Resu
         } else {
             Model::Rgb
         },
-        is_odd_jpeg: false,
         icc: if has_profile { profile(source)? } else { None },
         cicp: chunks.cicp,
         peak: chunks.peak,
@@ -57,6 +57,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Resu
 struct Chunks {
     frames: u32,
     announced_frames: u32,
+    motion: Motion,
     orientation: Option<u8>,
     exif: Option<Vec<u8>>,
     has_transparency: bool,
@@ -68,23 +69,23 @@ struct Chunks {
 }
 
 /// Looks at the names of all chunks. Where the walk has to stop early, the decoder finds out what is missing.
-fn walk(mut reader: Reader<'_>, limits: &Limits, motion: &mut Motion) -> Result<Chunks, Error> {
+fn walk(mut reader: Reader<'_>, limits: &Limits) -> Result<Chunks, Error> {
     let mut chunks = Chunks::default();
     let mut has_pixels = false;
-    motion.is_cut = true;
+    chunks.motion.is_cut = true;
     while let Some((name, data)) = chunk(&mut reader) {
         match &name {
             b"acTL" if !has_pixels => {
                 let mut fields = Reader::new(data);
                 chunks.announced_frames = fields.be32().unwrap_or(0);
                 check_frames(chunks.announced_frames, limits)?;
-                motion.set_plays(fields.be32().unwrap_or(0));
+                chunks.motion.set_plays(fields.be32().unwrap_or(0));
             }
             b"fcTL" => {
                 chunks.frames = chunks.frames.saturating_add(1);
                 check_frames(chunks.frames, limits)?;
                 if chunks.frames <= chunks.announced_frames {
-                    motion.add(delay(data));
+                    chunks.motion.add(delay(data));
                 }
             }
             b"eXIf" if chunks.orientation.is_none() => {
@@ -100,7 +101,7 @@ fn walk(mut reader: Reader<'_>, limits: &Limits, motion: &mut Motion) -> Result<
             b"cHRM" if !has_pixels => chunks.gamma.primaries = chromaticities(data),
             b"IDAT" => has_pixels = true,
             b"IEND" => {
-                motion.is_cut = false;
+                chunks.motion.is_cut = false;
                 break;
             }
             _ => {}

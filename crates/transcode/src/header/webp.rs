@@ -2,12 +2,11 @@
 
 use tintype_model::{Dimensions, Limits};
 
-use super::motion::Motion;
-use super::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
+use super::{Found, MAX_PROFILE_BYTES, check_frames, check_size};
 use crate::reader::Reader;
 use crate::{Error, exif};
 
-pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let mut reader = Reader::at(source, 4);
     let announced = reader.le32().unwrap_or(0);
     let body = reader.rest().len();
@@ -20,15 +19,8 @@ pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Resu
     reader.skip(4).ok_or_else(cut)?;
     let (name, data) = chunk(&mut reader)?.ok_or_else(cut)?;
     let mut found = Found {
-        size: Dimensions { width: 0, height: 0 },
-        orientation: None,
-        has_alpha: false,
         frames: 1,
         bit_depth: 8,
-        model: Model::Rgb,
-        is_odd_jpeg: false,
-        exif: None,
-        icc: None,
         ..Found::default()
     };
     match &name {
@@ -38,7 +30,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits, motion: &mut Motion) -> Resu
             found.size = bounded(size, limits)?;
             found.has_alpha = has_alpha;
         }
-        b"VP8X" => extended(data, reader, limits, &mut found, motion)?,
+        b"VP8X" => extended(data, reader, limits, &mut found)?,
         _ => return Err(Error::corrupt("the WebP begins with an unknown chunk")),
     }
     Ok(found)
@@ -52,13 +44,7 @@ fn bounded(size: Dimensions, limits: &Limits) -> Result<Dimensions, Error> {
     check_size(size.width, size.height, limits)
 }
 
-fn extended(
-    header: &[u8],
-    mut reader: Reader<'_>,
-    limits: &Limits,
-    found: &mut Found,
-    motion: &mut Motion,
-) -> Result<(), Error> {
+fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut Found) -> Result<(), Error> {
     let mut fields = Reader::new(header);
     let header = (fields.u8(), fields.skip(3), fields.le24(), fields.le24());
     let (Some(flags), Some(()), Some(width), Some(height)) = header else {
@@ -84,12 +70,14 @@ fn extended(
                     pixels = Some(frame(data, size)?.size);
                 }
                 let duration = Reader::at(data, 12).le24().unwrap_or(0);
-                motion.add(duration.into());
+                found.motion.add(duration.into());
                 found.frames = found.frames.saturating_add(1);
                 check_frames(found.frames, limits)?;
             }
             b"ANIM" if is_animated => {
-                motion.set_plays(Reader::at(data, 4).le16().unwrap_or(0).into());
+                found
+                    .motion
+                    .set_plays(Reader::at(data, 4).le16().unwrap_or(0).into());
             }
             b"ICCP" if found.icc.is_none() && data.len() <= MAX_PROFILE_BYTES => {
                 found.icc = Some(data.to_vec());

@@ -91,18 +91,18 @@ pub(crate) fn make(
     picture: Arc<Picture>,
     yardstick: &LazyYardstick,
 ) -> Result<Made, EncodeError> {
+    if wanted.format == Format::Png {
+        let bytes = encode::encode(picture, Format::Png, 100, wanted.background)?;
+        return Ok(Made {
+            bytes,
+            encoding: Encoding {
+                score: wanted.scores.then_some(100.0),
+                ..Encoding::default()
+            },
+        });
+    }
     let lossless = lossless(wanted, &picture)?;
     let lossy = match wanted.quality {
-        _ if wanted.format == Format::Png => {
-            let bytes = encode::encode(picture, Format::Png, 100, wanted.background)?;
-            return Ok(Made {
-                bytes,
-                encoding: Encoding {
-                    score: wanted.scores.then_some(100.0),
-                    ..Encoding::default()
-                },
-            });
-        }
         Quality::Fixed(quality) => fixed(wanted, quality, picture, yardstick)?,
         Quality::Auto { target } => automatic(wanted, target.into(), &picture, yardstick)?,
     };

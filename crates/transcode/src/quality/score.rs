@@ -145,10 +145,8 @@ fn shown(encoded: &Encoded) -> Result<Cow<'_, Picture>, EncodeError> {
 fn decoded(file: &[u8]) -> Result<Picture, EncodeError> {
     // Nothing here is a stranger's.
     let limits = Limits {
-        max_bytes: u64::MAX,
-        max_pixels: u64::MAX,
         max_frames: 1,
-        max_animation_pixels: u64::MAX,
+        ..header::CHECKED
     };
     let decoded = || -> Result<Picture, crate::Error> {
         let header = header::read(file, &limits)?;

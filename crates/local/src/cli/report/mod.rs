@@ -83,8 +83,9 @@ impl Page {
         let source = self.link(Path::new(input));
         let mut rows = String::new();
         let mut previous = "";
+        let largest = largest(renditions);
         for rendition in renditions {
-            if rendition.variant == largest(renditions) {
+            if rendition.variant == largest {
                 self.count(rendition);
             }
             let is_new = !previous.is_empty() && previous != rendition.variant;

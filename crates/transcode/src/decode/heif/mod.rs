@@ -7,25 +7,16 @@ mod hevc;
 mod planes;
 mod rgb;
 
-use tintype_model::Limits;
-
 use self::planes::Planes;
 use self::rgb::Reading;
 use crate::Error;
+use crate::header::CHECKED;
 use crate::header::heif::{self, Codec, Layer, Tile};
 use crate::picture::Samples;
 
-/// The header was read within the limits of the caller; to read it again gives the same.
-const LIMITS: Limits = Limits {
-    max_bytes: u64::MAX,
-    max_pixels: u64::MAX,
-    max_frames: u32::MAX,
-    max_animation_pixels: u64::MAX,
-};
-
 /// The primary picture, or the first frame of a sequence.
 pub(super) fn decode(source: &[u8]) -> Result<Samples, Error> {
-    let plan = heif::plan(source, &LIMITS)?;
+    let plan = heif::plan(source, &CHECKED)?;
     let color = layer(&plan.color)?;
     let alpha = plan.alpha.as_ref().map(layer).transpose()?;
     let reading = Reading {
