@@ -3,6 +3,7 @@
 mod animation;
 mod appearance;
 mod attention;
+mod bits;
 mod capture;
 mod cicp;
 mod color;
@@ -16,6 +17,7 @@ mod header;
 mod hypot;
 mod markup;
 mod miniature;
+mod obu;
 mod orient;
 mod parallel;
 mod picture;
