@@ -4,10 +4,24 @@ use std::io::Cursor;
 
 use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
 use tintype_model::{Format, ImageInfo, Limits, Recipe, Rendered, RenderedFile};
-use tintype_transcode::{Error, render};
+use tintype_transcode::{Error, probe, render};
+
+use crate::fixtures::full_size;
 
 pub(crate) fn rendered(source: &[u8], recipe: &Recipe) -> Rendered {
     render(source, recipe, &Limits::default(), 2).unwrap()
+}
+
+/// What the header tells.
+pub(crate) fn told(source: &[u8]) -> ImageInfo {
+    probe(source, &Limits::default()).unwrap()
+}
+
+/// The pixels at full size, exactly. What the header tells is checked against what is told with them.
+pub(crate) fn shown(source: &[u8]) -> Decoded {
+    let rendered = rendered(source, &full_size(&[Format::Png]));
+    same_facts(&told(source), &rendered.image).unwrap();
+    decoded(&rendered.files[0])
 }
 
 pub(crate) fn rejection(source: &[u8]) -> (&'static str, String) {
