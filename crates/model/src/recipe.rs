@@ -384,16 +384,18 @@ impl Variant {
     }
 }
 
+/// Whether the first variant of the default recipe alone, changed, is a valid recipe.
+#[cfg(test)]
+pub(crate) fn one(change: impl FnOnce(&mut Variant)) -> Result<(), RecipeError> {
+    let mut recipe = Recipe::default();
+    recipe.variants.truncate(1);
+    change(&mut recipe.variants[0]);
+    recipe.validate()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn one(change: impl FnOnce(&mut Variant)) -> Result<(), RecipeError> {
-        let mut recipe = Recipe::default();
-        recipe.variants.truncate(1);
-        change(&mut recipe.variants[0]);
-        recipe.validate()
-    }
 
     #[test]
     fn the_default_recipe_is_valid_and_has_nine_renditions() {
