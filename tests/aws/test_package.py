@@ -88,7 +88,7 @@ def test_the_configuration_travels_with_the_functions_and_shapes_them(tmp_path):
         ({"ARCH": "mips"}, 2, "ARCH is 'mips'"),
         ({"PROFILE": "fast"}, 2, "PROFILE is 'fast'"),
         ({"MEASURE": "maybe"}, 2, "MEASURE is 'maybe'"),
-        ({"HOLD_BACK": "gif"}, 2, "avif, webp, jpeg and png"),
+        ({"HOLD_BACK": "gif"}, 2, "jxl, avif, webp, jpeg and png"),
         ({"HOLD_BACK": "jpeg"}, 1, "neither JPEG nor PNG is left to negotiate"),
     ],
 )

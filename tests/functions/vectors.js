@@ -50,7 +50,7 @@ function rows(name) {
   });
 }
 
-const EXTENSIONS = { avif: 'avif', webp: 'webp', jpeg: 'jpg', png: 'png' };
+const EXTENSIONS = { jxl: 'jxl', avif: 'avif', webp: 'webp', jpeg: 'jpg', png: 'png' };
 
 /// The rows of accept.tsv as cases, and a recipe that has a variant for each set of formats in it.
 function acceptCases() {

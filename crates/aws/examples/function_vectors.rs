@@ -113,6 +113,7 @@ const EXTENSIONS: &[&str] = &[
     "",
     "",
     ".avif",
+    ".jxl",
     ".webp",
     ".jpg",
     ".png",
@@ -137,6 +138,7 @@ const VERSIONS: &[&str] = &[
     "..",
 ];
 const RANGES: &[&str] = &[
+    "image/jxl",
     "image/avif",
     "image/webp",
     "image/jpeg",
@@ -255,7 +257,7 @@ fn recipes() -> anyhow::Result<Vec<(Recipe, Vec<Format>)>> {
         "variant": [
             { "name": "__proto__", "formats": ["png", "webp"] },
             { "name": "snail 🐌", "formats": ["jpeg", "avif"] },
-            { "name": "both", "formats": ["png", "jpeg", "webp", "avif"] },
+            { "name": "both", "formats": ["png", "jpeg", "webp", "avif", "jxl"] },
             { "name": "plain", "formats": ["png"] },
             { "name": "medium", "formats": ["jpeg"] },
         ],

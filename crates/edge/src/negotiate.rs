@@ -10,7 +10,7 @@
 //!    that is not a qvalue (section 12.4.2) is ignored. Without `q` the weight is 1.
 //! 3. The weight of a format is that of its own media type, else of `image/*`, else of `*/*`, else 0 (section
 //!    12.5.1: the most specific range wins). A range named twice has its larger weight.
-//! 4. AVIF and WebP can be chosen only when their own type is named: `image/*` from an old Safari and `*/*` from
+//! 4. JPEG XL, AVIF and WebP can be chosen only when their own type is named: `image/*` from an old Safari and `*/*` from
 //!    curl do not mean that they can be shown. Weight 0 excludes.
 //! 5. The largest weight wins; equal weights go by the order of [`Format::ALL`].
 //! 6. When nothing can be chosen, the answer is the universal format (JPEG, or PNG when there is no JPEG): a
@@ -244,7 +244,7 @@ mod tests {
             };
             let weight = match (of(kind, subtype), of(kind, "*"), of("*", "*")) {
                 (Some(weight), _, _) => weight,
-                (None, ..) if matches!(format, Format::Avif | Format::Webp) => 0.0,
+                (None, ..) if matches!(format, Format::Jxl | Format::Avif | Format::Webp) => 0.0,
                 (None, Some(weight), _) | (None, None, Some(weight)) => weight,
                 (None, None, None) => 0.0,
             };
@@ -258,6 +258,7 @@ mod tests {
 
     fn part() -> impl Strategy<Value = String> {
         let range = prop::sample::select(vec![
+            "image/jxl",
             "image/avif",
             "image/webp",
             "image/jpeg",
@@ -300,7 +301,7 @@ mod tests {
         #[test]
         fn agrees_with_the_slow_reference(
             parts in prop::collection::vec(part(), 0..8),
-            available in prop::sample::subsequence(Format::ALL.to_vec(), 1..=4),
+            available in prop::sample::subsequence(Format::ALL.to_vec(), 1..=5),
         ) {
             prop_assume!(available.iter().any(|format| format.is_universal()));
             let accept = parts.join(",");

@@ -163,6 +163,8 @@ fn dimensions(
 /// Checks that `bytes` begin like a file of `format`, so that nothing else is ever served under its media type.
 pub(crate) fn signature(format: Format, bytes: &[u8]) -> Result<(), String> {
     let matches = match format {
+        // A bare codestream, or the container.
+        Format::Jxl => bytes.starts_with(&[0xFF, 0x0A]) || bytes.starts_with(b"\0\0\0\x0cJXL \r\n\x87\n"),
         // A still picture, or a sequence (AV1 Image File Format 1.1, sections 5.2 and 5.3).
         Format::Avif => matches!(bytes.get(4..12), Some(b"ftypavif" | b"ftypavis")),
         Format::Webp => bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"),
@@ -280,6 +282,8 @@ mod tests {
     #[test]
     fn files_begin_like_their_format() {
         assert_eq!(signature(Format::Jpeg, &[0xFF, 0xD8, 0xFF, 0xE0]), Ok(()));
+        assert_eq!(signature(Format::Jxl, &[0xFF, 0x0A, 0x11]), Ok(()));
+        assert_eq!(signature(Format::Jxl, b"\0\0\0\x0cJXL \r\n\x87\n...."), Ok(()));
         assert_eq!(signature(Format::Avif, b"\0\0\0\x20ftypavif...."), Ok(()));
         assert_eq!(signature(Format::Avif, b"\0\0\0\x28ftypavis...."), Ok(()));
         assert_eq!(signature(Format::Webp, b"RIFF....WEBPVP8 "), Ok(()));

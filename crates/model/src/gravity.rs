@@ -120,14 +120,8 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{RecipeError, Variant};
-
-    fn one(change: impl FnOnce(&mut Variant)) -> Result<(), RecipeError> {
-        let mut recipe = Recipe::default();
-        recipe.variants.truncate(1);
-        change(&mut recipe.variants[0]);
-        recipe.validate()
-    }
+    use crate::RecipeError;
+    use crate::recipe::one;
 
     #[test]
     fn a_focal_point_is_two_fractions() {

@@ -4,6 +4,7 @@
 //! (records, jobs, recipes) derive `serde`; their JSON form is a contract between releases, so fields are only
 //! ever added, with defaults.
 
+mod color;
 mod error;
 mod event;
 mod format;
@@ -19,6 +20,7 @@ mod render;
 pub mod testing;
 mod url;
 
+pub use color::Color;
 pub use error::error_chain;
 pub use event::{Job, Work};
 pub use format::Format;

@@ -7,7 +7,7 @@ use crate::{Format, RecipeError};
 
 /// How an encoder trades bytes for fidelity.
 ///
-/// In TOML a number, `"auto"` or `"auto:70"`.
+/// In TOML a number, `"auto"`, `"auto:70"` or `"lossless"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quality {
     /// The encoder's own scale, 1 (worst) to 100 (best). PNG is lossless and ignores it.
@@ -18,7 +18,13 @@ pub enum Quality {
         /// The SSIMULACRA2 score to reach, 30 to 95; 70 is high quality, 90 hard to tell from the original.
         target: u8,
     },
+    /// Every pixel as it is, the invisible ones too; for formats that [can be](Format::can_be_lossless). The JPEG XL of a
+    /// JPEG source that is neither scaled nor cropped holds the JPEG's own coefficients.
+    Lossless,
 }
+
+/// How [`Quality::Lossless`] is written.
+const LOSSLESS: &str = "lossless";
 
 impl Quality {
     /// What `"auto"` aims at: what the default fixed qualities score on photographs.
@@ -36,12 +42,14 @@ impl Quality {
     pub const fn number(self, format: Format) -> u8 {
         match self {
             Self::Fixed(quality) => quality,
+            Self::Lossless => 100,
             Self::Auto { .. } => Self::default_number(format),
         }
     }
 
     const fn default_number(format: Format) -> u8 {
         match format {
+            Format::Jxl => 85,
             Format::Avif => 65,
             Format::Webp | Format::Jpeg => 80,
             Format::Png => 100,
@@ -52,6 +60,7 @@ impl Quality {
         match self {
             Self::Fixed(quality) => (1..=100).contains(&quality),
             Self::Auto { target } => Self::TARGETS.contains(&target),
+            Self::Lossless => true,
         }
     }
 }
@@ -61,6 +70,7 @@ impl fmt::Display for Quality {
         match self {
             Self::Fixed(quality) => write!(f, "{quality}"),
             Self::Auto { target } => write!(f, "auto:{target}"),
+            Self::Lossless => f.write_str(LOSSLESS),
         }
     }
 }
@@ -70,7 +80,7 @@ impl Serialize for Quality {
         match self {
             Self::Fixed(quality) => serializer.serialize_u8(*quality),
             // The target is spelled out, so that another default makes another recipe.
-            Self::Auto { .. } => serializer.collect_str(self),
+            Self::Auto { .. } | Self::Lossless => serializer.collect_str(self),
         }
     }
 }
@@ -91,6 +101,7 @@ impl WrittenQuality {
             Self::Text(text) if text == "auto" => Quality::Auto {
                 target: Quality::DEFAULT_TARGET,
             },
+            Self::Text(text) if text == LOSSLESS => Quality::Lossless,
             Self::Text(text) => Quality::Auto {
                 target: text.strip_prefix("auto:")?.parse().ok()?,
             },
@@ -155,7 +166,9 @@ impl WrittenQualities {
 
 /// The check of [`crate::Recipe::validate`], for qualities that were not read from text.
 pub(crate) fn validate(variant: &str, format: Format, quality: Quality) -> Result<(), RecipeError> {
-    if quality.is_in_range() {
+    if quality == Quality::Lossless && !format.can_be_lossless() {
+        Err(RecipeError::NeverLossless(variant.to_owned(), format.name()))
+    } else if quality.is_in_range() {
         Ok(())
     } else {
         Err(RecipeError::Quality(
@@ -237,6 +250,30 @@ mod tests {
             .quality
             .insert(Format::Avif, Quality::Auto { target: 29 });
         assert!(matches!(recipe.validate(), Err(RecipeError::Quality(..))));
+    }
+
+    #[test]
+    fn lossless_is_for_formats_that_can_be() {
+        for format in Format::ALL {
+            let json = format!(
+                r#"{{"name":"card","formats":["jpeg","{0}"],"quality":{{"{0}":"lossless"}}}}"#,
+                format.name()
+            );
+            let mut recipe = Recipe::default();
+            let mut variant: Variant = serde_json::from_str(&json).unwrap();
+            variant.formats.dedup();
+            assert_eq!(variant.quality(format), Quality::Lossless);
+            let again: Variant = serde_json::from_str(&serde_json::to_string(&variant).unwrap()).unwrap();
+            assert_eq!(again, variant);
+            recipe.variants = vec![variant];
+            let never = matches!(format, Format::Avif | Format::Jpeg);
+            let result = recipe.validate();
+            assert_eq!(
+                matches!(result, Err(RecipeError::NeverLossless(..))),
+                never,
+                "{result:?}"
+            );
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::quality::{self, WrittenQualities};
-use crate::{Format, Gravity, Quality};
+use crate::{Color, Format, Gravity, Quality};
 
 /// The variants that every image gets, with their sizes, fits, formats and qualities.
 ///
@@ -48,6 +48,11 @@ pub struct Variant {
     /// Default: `center`
     #[serde(skip_serializing_if = "Gravity::is_center")]
     pub gravity: Gravity,
+    /// Which colours it may have.
+    ///
+    /// Default: `srgb`
+    #[serde(skip_serializing_if = "Color::is_default")]
+    pub color: Color,
     /// The formats, each at most once, JPEG or PNG among them.
     ///
     /// Default: AVIF, WebP, JPEG
@@ -76,6 +81,8 @@ struct WrittenVariant {
     fit: Fit,
     #[serde(default)]
     gravity: Gravity,
+    #[serde(default)]
+    color: Color,
     #[serde(default = "default_formats")]
     formats: Vec<Format>,
     #[serde(default)]
@@ -94,6 +101,7 @@ impl TryFrom<WrittenVariant> for Variant {
             height: written.height,
             fit: written.fit,
             gravity: written.gravity,
+            color: written.color,
             formats: written.formats,
             quality,
             animation: written.animation,
@@ -194,9 +202,14 @@ pub enum RecipeError {
     FocusInRecipe(String),
     /// The quality is outside the scale, or says something that is none.
     #[error(
-        "variant {0:?}: quality of \"{1}\" is {2}, it must be 1 to 100, \"auto\", or \"auto:30\" to \"auto:95\""
+        "variant {0:?}: quality of \"{1}\" is {2}, it must be 1 to 100, \"auto\", \"lossless\", or \"auto:30\" to \"auto:95\""
     )]
     Quality(String, &'static str, String),
+    /// The format always loses something.
+    #[error(
+        "variant {0:?}: quality of \"{1}\" is \"lossless\", which only \"jxl\", \"webp\" and \"png\" can be"
+    )]
+    NeverLossless(String, &'static str),
     /// A quality is given for a format that the variant does not have.
     #[error("variant {0:?}: quality names format \"{1}\", which is not among its formats")]
     QualityWithoutFormat(String, String),
@@ -227,6 +240,7 @@ impl Default for Recipe {
             height: side.map(|(_, height)| height),
             fit: Fit::Inside,
             gravity: Gravity::Center,
+            color: Color::Srgb,
             formats: default_formats(),
             quality: BTreeMap::new(),
             animation: default_animation(),
@@ -384,16 +398,18 @@ impl Variant {
     }
 }
 
+/// Whether the first variant of the default recipe alone, changed, is a valid recipe.
+#[cfg(test)]
+pub(crate) fn one(change: impl FnOnce(&mut Variant)) -> Result<(), RecipeError> {
+    let mut recipe = Recipe::default();
+    recipe.variants.truncate(1);
+    change(&mut recipe.variants[0]);
+    recipe.validate()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn one(change: impl FnOnce(&mut Variant)) -> Result<(), RecipeError> {
-        let mut recipe = Recipe::default();
-        recipe.variants.truncate(1);
-        change(&mut recipe.variants[0]);
-        recipe.validate()
-    }
 
     #[test]
     fn the_default_recipe_is_valid_and_has_nine_renditions() {

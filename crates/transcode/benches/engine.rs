@@ -40,6 +40,7 @@ const fn triangle(at: u32, period: u32) -> u32 {
 fn quality(format: Format) -> u8 {
     match Quality::default_for(format) {
         Quality::Fixed(quality) => quality,
+        Quality::Lossless => 100,
         Quality::Auto { target } => target,
     }
 }

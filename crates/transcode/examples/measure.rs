@@ -13,7 +13,7 @@ use std::{env, fs, io};
 
 use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
 use rustix::time::{ClockId, clock_gettime};
-use tintype_model::{Fit, Format, Gravity, Limits, Quality, Recipe, Variant};
+use tintype_model::{Color, Fit, Format, Gravity, Limits, Quality, Recipe, Variant};
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -43,6 +43,7 @@ fn reference_recipe() -> Recipe {
         height: side.map(|(_, height)| height),
         fit: Fit::Inside,
         gravity: Gravity::Center,
+        color: Color::Srgb,
         formats: vec![format],
         quality: [(format, Quality::Fixed(quality))].into(),
     };

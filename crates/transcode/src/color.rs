@@ -10,8 +10,9 @@ use moxcms::{
 use crate::cicp::Cicp;
 use crate::header::Model;
 use crate::picture::{Layout, Picture, Samples};
+use crate::space::Space;
 use crate::tone::Mapping;
-use crate::{parallel, quietly};
+use crate::{parallel, quietly, space};
 
 /// Pixels converted at a time: what is read and written stays in the second-level cache.
 const BLOCK: usize = 8 << 10;
@@ -56,7 +57,7 @@ impl Profile {
             mapping: None,
         };
         // A profile that cannot be turned into a transform says nothing about the colours.
-        (fits && found.transform_8(found.layout()).is_some()).then_some(found)
+        (fits && found.transform_8(found.layout(), Space::Srgb).is_some()).then_some(found)
     }
 
     /// The profile that code points stand for; `None` where that is sRGB. `peak` is the brightest pixel in cd/m².
@@ -73,7 +74,10 @@ impl Profile {
             name: cicp.name(),
             mapping,
         };
-        found.transform_8(found.layout()).is_some().then_some(found)
+        found
+            .transform_8(found.layout(), Space::Srgb)
+            .is_some()
+            .then_some(found)
     }
 
     /// An RGB profile that was made, not embedded, and the word for it. `None` if its primaries are no colours.
@@ -93,7 +97,7 @@ impl Profile {
             name,
             mapping: None,
         };
-        (are_sane && found.transform_8(found.layout()).is_some()).then_some(found)
+        (are_sane && found.transform_8(found.layout(), Space::Srgb).is_some()).then_some(found)
     }
 
     fn is_grey(&self) -> bool {
@@ -109,20 +113,33 @@ impl Profile {
         }
     }
 
-    fn transform_8(&self, from: moxcms::Layout) -> Option<Arc<dyn TransformExecutor<u8> + Send + Sync>> {
-        let (srgb, to) = (ColorProfile::new_srgb(), self.output(from));
+    /// Whether the profile has colours outside sRGB that can be kept: it is not of a high dynamic range.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.mapping.is_none() && space::is_wide(&self.profile)
+    }
+
+    fn transform_8(
+        &self,
+        from: moxcms::Layout,
+        space: Space,
+    ) -> Option<Arc<dyn TransformExecutor<u8> + Send + Sync>> {
+        let (space, to) = (space.profile(), self.output(from));
         quietly(|| {
             self.profile
-                .create_transform_8bit(from, &srgb, to, options())
+                .create_transform_8bit(from, &space, to, options())
                 .ok()
         })?
     }
 
-    fn transform_16(&self, from: moxcms::Layout) -> Option<Arc<dyn TransformExecutor<u16> + Send + Sync>> {
-        let (srgb, to) = (ColorProfile::new_srgb(), self.output(from));
+    fn transform_16(
+        &self,
+        from: moxcms::Layout,
+        space: Space,
+    ) -> Option<Arc<dyn TransformExecutor<u16> + Send + Sync>> {
+        let (space, to) = (space.profile(), self.output(from));
         quietly(|| {
             self.profile
-                .create_transform_16bit(from, &srgb, to, options())
+                .create_transform_16bit(from, &space, to, options())
                 .ok()
         })?
     }
@@ -139,7 +156,7 @@ impl Profile {
 
 /// Perceptual is what profiles are made for where they hold tables; between matrix profiles, sRGB among them, all
 /// intents are the same.
-fn options() -> TransformOptions {
+pub(crate) fn options() -> TransformOptions {
     TransformOptions {
         rendering_intent: RenderingIntent::Perceptual,
         ..TransformOptions::default()
@@ -162,20 +179,26 @@ fn describe(text: &ProfileText) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Converts decoded samples. Without a profile they are taken for sRGB (or grey with sRGB's curve), and ink is
+/// Converts decoded samples to sRGB. Without a profile they are taken for it (or grey with its curve), and ink is
 /// converted by the formula of the browsers.
 pub(crate) fn to_srgb(samples: Samples, profile: Option<&Profile>, threads: usize) -> Picture {
+    convert(samples, profile, Space::Srgb, threads)
+}
+
+/// The same for either space; for any but sRGB the samples have to have a profile.
+pub(crate) fn convert(samples: Samples, profile: Option<&Profile>, space: Space, threads: usize) -> Picture {
     let (size, has_alpha) = (samples.size, samples.layout.has_alpha());
     let data = if let Some(mapping) = profile.and_then(|profile| profile.mapping.as_ref()) {
         mapping.apply(&samples, threads)
     } else if samples.is_deep {
-        convert_deep(&samples, profile, threads)
+        convert_deep(&samples, profile, space, threads)
     } else {
-        convert_bytes(samples, profile, threads)
+        convert_bytes(samples, profile, space, threads)
     };
     Picture {
         size,
         has_alpha,
+        space,
         data,
     }
 }
@@ -198,13 +221,13 @@ const fn spread_layout(layout: Layout) -> Layout {
     }
 }
 
-fn convert_bytes(samples: Samples, profile: Option<&Profile>, threads: usize) -> Vec<u8> {
+fn convert_bytes(samples: Samples, profile: Option<&Profile>, space: Space, threads: usize) -> Vec<u8> {
     let layout = samples.layout;
     let through = match profile {
         Some(profile) if profile.is_grey() => layout,
         _ => spread_layout(layout),
     };
-    let transform = profile.and_then(|profile| profile.transform_8(moxcms_layout(through)));
+    let transform = profile.and_then(|profile| profile.transform_8(moxcms_layout(through), space));
     let from = layout.channels();
     let to = if layout.has_alpha() { 4 } else { 3 };
     if matches!(layout, Layout::Rgb | Layout::Rgba) {
@@ -294,13 +317,13 @@ fn times(a: u8, b: u8) -> u8 {
 }
 
 /// 16-bit samples: converted at full precision, then rounded to 8 bits.
-fn convert_deep(samples: &Samples, profile: Option<&Profile>, threads: usize) -> Vec<u8> {
+fn convert_deep(samples: &Samples, profile: Option<&Profile>, space: Space, threads: usize) -> Vec<u8> {
     let layout = samples.layout;
     let through = match profile {
         Some(profile) if profile.is_grey() => layout,
         _ => spread_layout(layout),
     };
-    let transform = profile.and_then(|profile| profile.transform_16(moxcms_layout(through)));
+    let transform = profile.and_then(|profile| profile.transform_16(moxcms_layout(through), space));
     let (from, to) = (layout.channels(), if layout.has_alpha() { 4 } else { 3 });
     let pixels = samples.data.len() / (2 * from);
     let mut data = vec![0; pixels * to];

@@ -39,12 +39,18 @@ pub enum EncodeError {
         /// `WebPEncodingError`, 0 where the call reports none.
         code: u32,
     },
+    /// jixel refused the picture, or this build is without it.
+    #[error("the JPEG XL encoder: {0}")]
+    Jxl(String),
     /// The container or the stream could not be written.
     #[error("the file could not be written")]
     Io(#[from] std::io::Error),
     /// The PNG encoder refused the picture.
     #[error("the PNG encoder refused the picture")]
-    Png(#[from] png::EncodingError),
+    Png(#[from] oxipng::PngError),
+    /// The encoder of animated PNG refused a frame.
+    #[error("the encoder of animated PNG refused a frame")]
+    AnimatedPng(#[from] png::EncodingError),
     /// Pixels could not be converted to what the encoder takes, or resized.
     #[error("pixels could not be prepared: {0}")]
     Pixels(String),

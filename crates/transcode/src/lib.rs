@@ -3,6 +3,7 @@
 mod animation;
 mod appearance;
 mod attention;
+mod bits;
 mod capture;
 mod cicp;
 mod color;
@@ -16,6 +17,7 @@ mod header;
 mod hypot;
 mod markup;
 mod miniature;
+mod obu;
 mod orient;
 mod parallel;
 mod picture;
@@ -24,6 +26,7 @@ mod reader;
 mod render;
 mod resize;
 mod sniff;
+mod space;
 #[doc(hidden)]
 pub mod stages;
 mod tone;
@@ -37,7 +40,7 @@ use tintype_model::{ImageInfo, Limits, Location};
 /// Name and version of the engine, part of every published version.
 ///
 /// The number after `+` rises whenever the same source and recipe may give other bytes than before.
-pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+2");
+pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+3");
 
 /// Tells what a source is from its headers, and checks every limit. Allocates nothing that grows with the picture.
 ///

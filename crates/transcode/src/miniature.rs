@@ -126,11 +126,13 @@ fn covered(index: usize, length: usize, count: usize) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::Space;
 
     fn picture(width: u32, height: u32, has_alpha: bool, data: Vec<u8>) -> Picture {
         Picture {
             size: Dimensions { width, height },
             has_alpha,
+            space: Space::Srgb,
             data,
         }
     }

@@ -57,6 +57,7 @@ impl Orientation {
         Picture {
             size,
             has_alpha: picture.has_alpha,
+            space: picture.space,
             data,
         }
     }
@@ -100,11 +101,13 @@ impl Orientation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::Space;
 
     fn turned(exif: u8, width: u32, height: u32, letters: &str) -> (u32, String) {
         let picture = Picture {
             size: Dimensions { width, height },
             has_alpha: false,
+            space: Space::Srgb,
             data: letters.bytes().flat_map(|letter| [letter; 3]).collect(),
         };
         let turned = Orientation::from_exif(Some(exif)).apply(picture, 2);
@@ -150,6 +153,7 @@ mod tests {
                 height: u32::try_from(height).unwrap(),
             },
             has_alpha: true,
+            space: Space::Srgb,
             data,
         };
         let quarter = Orientation::from_exif(Some(6));

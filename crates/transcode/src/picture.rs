@@ -2,12 +2,15 @@
 
 use tintype_model::{Dimensions, Rgb};
 
-/// 8-bit sRGB pixels, upright, rows from the top without padding.
+use crate::space::Space;
+
+/// 8-bit pixels, upright, rows from the top without padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Picture {
     pub(crate) size: Dimensions,
     /// RGBA (not premultiplied) when true, RGB when false.
     pub(crate) has_alpha: bool,
+    pub(crate) space: Space,
     pub(crate) data: Vec<u8>,
 }
 
@@ -32,6 +35,7 @@ impl Picture {
         Self {
             size: self.size,
             has_alpha: false,
+            space: self.space,
             data: drop_alpha(&self.data),
         }
     }
@@ -45,6 +49,7 @@ impl Picture {
         Self {
             size: self.size,
             has_alpha: true,
+            space: self.space,
             data: pixels
                 .iter()
                 .flat_map(|&[red, green, blue]| [red, green, blue, 255])
@@ -79,6 +84,7 @@ impl Picture {
         Self {
             size: canvas,
             has_alpha: self.has_alpha,
+            space: self.space,
             data,
         }
     }
@@ -94,7 +100,7 @@ pub(crate) fn drop_alpha(rgba: &[u8]) -> Vec<u8> {
 }
 
 /// Samples as a decoder gives them: one frame, rows from the top without padding.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Samples {
     pub(crate) size: Dimensions,
     pub(crate) layout: Layout,

@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tintype_model::{
-    Dimensions, Encoding, Format, ImageInfo, Limits, Quality, Recipe, Rendered, RenderedFile,
+    Color, Dimensions, Encoding, Format, ImageInfo, Limits, Quality, Recipe, Rendered, RenderedFile, Variant,
 };
 
+use crate::color::Profile;
+use crate::encode::Original;
 use crate::error::EncodeError;
 use crate::geometry::Plan;
 use crate::header::Header;
 use crate::miniature::Miniature;
 use crate::picture::Picture;
 use crate::quality::{self, Content, LazyYardstick, Made, Wanted};
+use crate::space::Space;
 use crate::{
     ENGINE, Error, animation, appearance, attention, color, decode, encode, header, parallel, quietly, resize,
 };
@@ -45,18 +48,20 @@ pub fn render_timed(
     clock: &Clock<'_>,
 ) -> Result<Rendered, Error> {
     let threads = threads.max(1);
-    let (header, picture) = open(source, limits, threads)?;
-    let small = Miniature::new(&picture);
+    let opened = open(source, recipe, limits, threads)?;
+    let (header, is_wide) = (opened.header, opened.wide.is_some());
+    let small = Miniature::new(&opened.picture);
     let appearance = quietly(|| appearance::of(&small, recipe.background));
-    let content = quality::classify(&picture);
-    let size = picture.size;
+    let content = quality::classify(&opened.picture);
+    let size = opened.picture.size;
     let recipe = attention::resolve(size, &small, recipe);
     let recipe = recipe.as_ref();
-    let works = plan(size, recipe, &header);
+    let works = plan(size, recipe, &header, is_wide);
     let (moving, works): (Vec<_>, Vec<_>) = works.into_iter().partition(|work| work.moves);
-    let scaled = scale(picture, recipe, &works, threads)?;
+    let scaled = scale(opened.picture, opened.wide, recipe, &works, threads)?;
     let kept = kept(&works, &scaled);
-    let stills = encode_all(recipe, content, &works, scaled, threads, clock)?;
+    let original = Original::of(source, &header).map(|original| (original, size));
+    let stills = encode_all(recipe, content, &works, scaled, original, threads, clock)?;
     let (places, mut files): (Vec<_>, Vec<_>) = stills.into_iter().unzip();
     for (index, variant) in recipe.variants.iter().enumerate() {
         // One frame and many of them say nothing of each other's size.
@@ -68,10 +73,11 @@ pub fn render_timed(
         };
         let wanted = |format| wanted(recipe, content, format, variant.quality(format));
         quality::settle(files, wanted, || {
-            let plan = Plan::new(size, variant);
-            match kept.iter().find(|(kept, _)| *kept == plan) {
+            let (plan, space) = (Plan::new(size, variant), space(variant, is_wide));
+            let is_it = |kept: &&(Plan, Arc<Picture>)| kept.0 == plan && kept.1.space == space;
+            match kept.iter().find(is_it) {
                 Some((_, picture)) => Ok(Arc::clone(picture)),
-                None => scale_again(source, recipe, limits, threads, &plan),
+                None => scale_again(source, recipe, limits, threads, &plan, space),
             }
         })?;
     }
@@ -95,13 +101,39 @@ pub fn render_timed(
     })
 }
 
-/// The source as 8-bit sRGB, upright.
-pub(crate) fn open(source: &[u8], limits: &Limits, threads: usize) -> Result<(Header, Picture), Error> {
+/// A source, decoded and upright.
+pub(crate) struct Opened {
+    pub(crate) header: Header,
+    /// In sRGB.
+    pub(crate) picture: Picture,
+    /// In Display P3, if the source has colours outside sRGB and a variant keeps them.
+    pub(crate) wide: Option<Picture>,
+}
+
+pub(crate) fn open(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usize) -> Result<Opened, Error> {
     let header = header::read(source, limits)?;
     let samples = decode::decode(source, &header)?;
-    let picture = color::to_srgb(samples, header.profile.as_ref(), threads);
-    let picture = header.orientation.apply(picture, threads).without_idle_alpha();
-    Ok((header, picture))
+    let convert = |samples, space| {
+        let picture = color::convert(samples, header.profile.as_ref(), space, threads);
+        header.orientation.apply(picture, threads).without_idle_alpha()
+    };
+    let keeps = recipe.variants.iter().any(|variant| variant.color == Color::Keep);
+    let is_wide = keeps && header.profile.as_ref().is_some_and(Profile::is_wide);
+    let wide = is_wide.then(|| convert(samples.clone(), Space::DisplayP3));
+    let picture = convert(samples, Space::Srgb);
+    Ok(Opened {
+        picture,
+        wide,
+        header,
+    })
+}
+
+/// The colour space of a variant. `is_wide` says that the source has colours outside sRGB.
+const fn space(variant: &Variant, is_wide: bool) -> Space {
+    match variant.color {
+        Color::Keep if is_wide => Space::DisplayP3,
+        Color::Keep | Color::Srgb => Space::Srgb,
+    }
 }
 
 /// Up to this many pixels, scaled pictures are held on to until all files of a source are done; larger ones are
@@ -121,12 +153,17 @@ fn scale_again(
     limits: &Limits,
     threads: usize,
     plan: &Plan,
+    space: Space,
 ) -> Result<Arc<Picture>, Error> {
-    let (header, picture) = open(source, limits, threads)?;
-    let mut works = self::plan(picture.size, recipe, &header);
-    works.retain(|work| work.plan == *plan);
+    let Opened {
+        header,
+        picture,
+        wide,
+    } = open(source, recipe, limits, threads)?;
+    let mut works = self::plan(picture.size, recipe, &header, wide.is_some());
+    works.retain(|work| work.plan == *plan && work.space == space);
     works.truncate(1);
-    let scaled = scale(picture, recipe, &works, threads)?;
+    let scaled = scale(picture, wide, recipe, &works, threads)?;
     let first = scaled.into_iter().next();
     first.ok_or_else(|| Error::corrupt("the picture changed between two looks at it"))
 }
@@ -151,6 +188,7 @@ fn wanted(recipe: &Recipe, content: Content, format: Format, quality: Quality) -
 /// One file to encode, and the renditions that it serves: variants that come out alike are encoded once.
 pub(crate) struct Work {
     pub(crate) plan: Plan,
+    space: Space,
     pub(crate) format: Format,
     pub(crate) quality: Quality,
     /// Whether it is animated.
@@ -162,6 +200,11 @@ pub(crate) struct Work {
 impl Work {
     fn cost(&self) -> u64 {
         encode::cost(self.format, self.plan.canvas.pixels())
+    }
+
+    /// Whether the coefficients of a JPEG source of that size can serve instead of its pixels.
+    fn takes_coefficients(&self, source: Dimensions) -> bool {
+        self.format == Format::Jxl && self.quality == Quality::Lossless && self.plan.is_whole_source(source)
     }
 
     /// Whether the variant of that number is among those that it serves.
@@ -192,22 +235,27 @@ impl Work {
     }
 }
 
-/// All files of the recipe, the most expensive first.
-fn plan(source: Dimensions, recipe: &Recipe, header: &Header) -> Vec<Work> {
+/// All files of the recipe, the most expensive first. `is_wide` says that the source has colours outside sRGB.
+fn plan(source: Dimensions, recipe: &Recipe, header: &Header, is_wide: bool) -> Vec<Work> {
     let mut works: Vec<Work> = Vec::new();
     let mut place = 0;
     for (index, variant) in recipe.variants.iter().enumerate() {
         let plan = Plan::new(source, variant);
+        let space = space(variant, is_wide);
         for &format in &variant.formats {
             let quality = variant.quality(format);
             let moves = animation::moves(header, variant, format, &plan);
+            // Animations come in sRGB.
+            let space = if moves { Space::Srgb } else { space };
             let same = works.iter_mut().find(|work| {
-                work.plan == plan && work.format == format && work.quality == quality && work.moves == moves
+                (&work.plan, work.space, work.format, work.quality, work.moves)
+                    == (&plan, space, format, quality, moves)
             });
             match same {
                 Some(work) => work.serves.push((index, place)),
                 None => works.push(Work {
                     plan,
+                    space,
                     format,
                     quality,
                     moves,
@@ -221,42 +269,47 @@ fn plan(source: Dimensions, recipe: &Recipe, header: &Header) -> Vec<Work> {
     works
 }
 
-/// The pixels of each work's plan; the source's own are shared, not copied. Large ones are made first, because small
-/// ones are made from them.
+/// The pixels of each work, from the source in sRGB and, where that is wanted, in Display P3; its own are shared, not
+/// copied. Large ones are made first, because small ones are made from them.
 fn scale(
     picture: Picture,
+    wide: Option<Picture>,
     recipe: &Recipe,
     works: &[Work],
     threads: usize,
 ) -> Result<Vec<Arc<Picture>>, Error> {
-    let source = Arc::new(picture);
     let mut order: Vec<&Work> = works.iter().collect();
     order.sort_by_key(|work| std::cmp::Reverse(work.plan.scaled.pixels()));
     let mut done: Vec<(Plan, Arc<Picture>)> = Vec::new();
-    for work in order {
-        if done.iter().any(|(plan, _)| *plan == work.plan) {
-            continue;
+    let find = |done: &[(Plan, Arc<Picture>)], work: &Work| {
+        done.iter()
+            .find(|(plan, picture)| *plan == work.plan && picture.space == work.space)
+            .map(|(_, picture)| Arc::clone(picture))
+    };
+    for picture in [Some(picture), wide].into_iter().flatten() {
+        let source = Arc::new(picture);
+        for work in order.iter().filter(|work| work.space == source.space) {
+            if find(&done, work).is_some() {
+                continue;
+            }
+            let pixels = if work.plan.is_whole_source(source.size) {
+                Arc::clone(&source)
+            } else {
+                let failed = |error| failure(recipe, work, error);
+                let nearest = done
+                    .iter()
+                    .rev()
+                    .filter(|(_, pixels)| pixels.space == source.space)
+                    .find_map(|(plan, pixels)| Some((pixels, work.plan.made_from(plan)?)));
+                let (from, plan) = nearest.unwrap_or((&source, work.plan));
+                let background = source.space.express(recipe.background);
+                let shown = resize::resize(from, &plan, threads).map_err(failed)?;
+                Arc::new(shown.padded(work.plan.canvas, background))
+            };
+            done.push((work.plan, pixels));
         }
-        let pixels = if work.plan.is_whole_source(source.size) {
-            Arc::clone(&source)
-        } else {
-            let failed = |error| failure(recipe, work, error);
-            let nearest = done
-                .iter()
-                .rev()
-                .find_map(|(plan, pixels)| Some((pixels, work.plan.made_from(plan)?)));
-            let (from, plan) = nearest.unwrap_or((&source, work.plan));
-            let shown = resize::resize(from, &plan, threads).map_err(failed)?;
-            Arc::new(shown.padded(work.plan.canvas, recipe.background))
-        };
-        done.push((work.plan, pixels));
     }
-    drop(source);
-    Ok(works
-        .iter()
-        .filter_map(|work| done.iter().find(|(plan, _)| *plan == work.plan))
-        .map(|(_, pixels)| Arc::clone(pixels))
-        .collect())
+    Ok(works.iter().filter_map(|work| find(&done, work)).collect())
 }
 
 pub(crate) fn failure(recipe: &Recipe, work: &Work, source: EncodeError) -> Error {
@@ -279,19 +332,20 @@ struct Job<'a> {
     yardstick: LazyYardstick,
 }
 
-/// Pictures of more pixels are encoded one after the other: encoders need up to fifteen bytes for each pixel.
+/// Pictures of more pixels are encoded one after the other: the encoders of the default recipe need up to fifteen bytes
+/// for each pixel.
 const ONE_AT_A_TIME_PIXELS: u64 = 16_000_000;
 
 /// What the threads take in turn: all encodes of large pictures as one batch, every other encode by itself.
 ///
 /// In the batch the encoder that needs most memory comes last, when nobody else holds the picture any more.
 fn batches(works: &[Work], pictures: Vec<Arc<Picture>>) -> Vec<Vec<Job<'_>>> {
-    let mut yardsticks: Vec<(Plan, LazyYardstick)> = Vec::new();
-    let mut yardstick = |plan: Plan| match yardsticks.iter().find(|(of, _)| *of == plan) {
+    let mut yardsticks: Vec<((Plan, Space), LazyYardstick)> = Vec::new();
+    let mut yardstick = |key: (Plan, Space)| match yardsticks.iter().find(|(of, _)| *of == key) {
         Some((_, yardstick)) => yardstick.clone(),
         None => {
             let new = LazyYardstick::default();
-            yardsticks.push((plan, new.clone()));
+            yardsticks.push((key, new.clone()));
             new
         }
     };
@@ -300,7 +354,7 @@ fn batches(works: &[Work], pictures: Vec<Arc<Picture>>) -> Vec<Vec<Job<'_>>> {
         number,
         work,
         picture,
-        yardstick: yardstick(work.plan),
+        yardstick: yardstick((work.plan, work.space)),
     });
     let (mut large, small): (Vec<_>, Vec<_>) =
         jobs.partition(|job| job.picture.size.pixels() > ONE_AT_A_TIME_PIXELS);
@@ -315,6 +369,7 @@ fn encode_all(
     content: Content,
     works: &[Work],
     pictures: Vec<Arc<Picture>>,
+    original: Option<(Original<'_>, Dimensions)>,
     threads: usize,
     clock: &Clock<'_>,
 ) -> Result<Vec<(usize, RenderedFile)>, Error> {
@@ -322,7 +377,13 @@ fn encode_all(
         let (work, size) = (job.work, job.picture.size);
         let began = clock();
         let wanted = wanted(recipe, content, work.format, work.quality);
-        let encoded = quality::make(&wanted, job.picture, &job.yardstick);
+        let repacked = original
+            .filter(|&(_, size)| work.takes_coefficients(size))
+            .and_then(|(original, _)| original.repack());
+        let encoded = match repacked {
+            Some(bytes) => Ok(wanted.exact(bytes)),
+            None => quality::make(&wanted, job.picture, &job.yardstick),
+        };
         let cpu = clock().zip(began).map(|(now, began)| now.saturating_sub(began));
         (job.number, size, encoded, cpu)
     };

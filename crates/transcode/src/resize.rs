@@ -99,6 +99,7 @@ pub(crate) fn resize(picture: &Picture, plan: &Plan, threads: usize) -> Result<P
         None => Ok(Picture {
             size: plan.scaled,
             has_alpha: picture.has_alpha,
+            space: picture.space,
             data,
         }),
     }

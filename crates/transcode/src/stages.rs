@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use tintype_model::{Dimensions, Format, Limits, Rgb, Variant};
+use tintype_model::{Dimensions, Format, Limits, Recipe, Rgb, Variant};
 
 use crate::geometry::Plan;
 use crate::picture::Picture;
 use crate::quality::{Content, Features, Yardstick};
+use crate::space::Space;
 use crate::{EncodeError, Error, encode, quality, render, resize};
 
 /// 8-bit sRGB pixels, upright.
@@ -21,6 +22,7 @@ impl Pixels {
         let picture = Picture {
             size,
             has_alpha: false,
+            space: Space::Srgb,
             data,
         };
         (picture.data.len() == picture.width() * picture.height() * 3).then(|| Self(Arc::new(picture)))
@@ -31,8 +33,8 @@ impl Pixels {
     /// # Errors
     /// As [`crate::render()`].
     pub fn decode(source: &[u8], limits: &Limits, threads: usize) -> Result<Self, Error> {
-        let (_, picture) = render::open(source, limits, threads)?;
-        Ok(Self(Arc::new(picture)))
+        let opened = render::open(source, &Recipe::default(), limits, threads)?;
+        Ok(Self(Arc::new(opened.picture)))
     }
 
     /// The size in pixels.

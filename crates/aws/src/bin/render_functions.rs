@@ -16,7 +16,7 @@ Writes the CloudFront Functions of deploy/functions, with the recipe filled in.
 Usage: tintype-render-functions [--config tintype.toml] [--hold-back FORMAT]... --out DIR
 
   --config FILE        what will lie in the package: checked, and its recipe used; without it, the default one
-  --hold-back FORMAT   avif, webp, jpeg or png: serve it under its own URL, do not negotiate it yet
+  --hold-back FORMAT   jxl, avif, webp, jpeg or png: serve it under its own URL, do not negotiate it yet
   --out DIR            where the functions go; made when it is missing";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ fn format(name: &str) -> anyhow::Result<Format> {
     Format::ALL
         .into_iter()
         .find(|format| format.name() == name)
-        .with_context(|| format!("--hold-back {name:?} is none of avif, webp, jpeg and png"))
+        .with_context(|| format!("--hold-back {name:?} is none of jxl, avif, webp, jpeg and png"))
 }
 
 fn run(arguments: &Arguments) -> anyhow::Result<()> {

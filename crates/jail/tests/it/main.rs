@@ -40,6 +40,7 @@ fn small_recipe() -> Recipe {
         width: Some(side),
         height: Some(side),
         fit: tintype_model::Fit::Inside,
+        color: tintype_model::Color::Srgb,
         gravity: tintype_model::Gravity::Center,
         formats: formats.to_vec(),
         quality: std::collections::BTreeMap::new(),

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use image::ImageReader;
 use tintype_jail::Jail;
-use tintype_model::{Dimensions, Format, RejectionCode, RenderError, Renderer};
+use tintype_model::{Dimensions, Format, Quality, RejectionCode, RenderError, Renderer};
 
 use crate::{config, in_time, png, small_recipe};
 
@@ -127,6 +127,24 @@ async fn the_answer_is_the_recipe_in_its_order() {
         }
     }
     assert_eq!(rendered.files[2].dimensions, Dimensions { width: 16, height: 8 });
+}
+
+#[tokio::test]
+async fn jpeg_xl_is_made_behind_bars_too() {
+    let jail = Jail::new(config());
+    for quality in [Quality::Fixed(80), Quality::Lossless] {
+        let mut recipe = small_recipe();
+        let mut whole = recipe.variants.remove(0);
+        (whole.width, whole.height) = (None, None);
+        whole.formats.push(Format::Jxl);
+        whole.quality.insert(Format::Jxl, quality);
+        recipe.variants = vec![whole];
+        let rendered = in_time(jail.render(jpeg(320, 240).into(), &recipe))
+            .await
+            .unwrap();
+        assert_eq!(rendered.files[2].format, Format::Jxl);
+        assert!(rendered.files[2].bytes.starts_with(&[0xFF, 0x0A]), "{quality:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use futures::{StreamExt, stream};
 use indicatif::HumanBytes;
 use tintype_jail::Jail;
 use tintype_model::{
-    Appearance, Capture, Fit, Format, Gravity, ImageInfo, Limits, Recipe, Renderer, Rgb, Variant,
+    Appearance, Capture, Color, Fit, Format, Gravity, ImageInfo, Limits, Recipe, Renderer, Rgb, Variant,
 };
 
 use super::{
@@ -64,6 +64,7 @@ fn small_recipe() -> Recipe {
             width: Some(128),
             height: Some(128),
             fit: Fit::Inside,
+            color: Color::Srgb,
             gravity: Gravity::Center,
             // One of them has all frames of an animation decoded.
             formats: vec![Format::Webp, Format::Jpeg],

@@ -3,6 +3,7 @@
 use tintype_model::Dimensions;
 
 use crate::picture::Picture;
+use crate::space::Space;
 
 /// How a frame's pixels meet those of the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,7 @@ impl Canvas {
         Picture {
             size: self.size,
             has_alpha: true,
+            space: Space::Srgb,
             data: self.pixels.as_flattened().to_vec(),
         }
     }
@@ -177,6 +179,7 @@ mod tests {
         Picture {
             size: Dimensions { width, height },
             has_alpha: true,
+            space: Space::Srgb,
             data: color.repeat(width as usize * height as usize),
         }
     }

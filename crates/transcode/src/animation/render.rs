@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tintype_model::{Format, Recipe, Rgb, Variant};
+use tintype_model::{Format, Quality, Recipe, Rgb, Variant};
 
 use super::{Frame, Player, is_played};
 use crate::encode::sequence::{Animated, Sequence, Settings};
@@ -166,6 +166,7 @@ impl<'a> File<'a> {
             size: work.plan.canvas,
             // Scores are of stills.
             quality: work.quality.number(work.format),
+            is_lossless: work.quality == Quality::Lossless,
             plays: header.motion.plays,
             frames: header.frames,
             is_drawn: header.kind == Kind::Gif,

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use mozjpeg::qtable::NRobidoux;
-use mozjpeg::{ColorSpace, Compress};
+use mozjpeg::{ColorSpace, Compress, Marker};
 use tintype_model::Rgb;
 
 use super::{Chroma, Effort, Settings};
@@ -48,15 +48,20 @@ pub(super) fn encode(
     };
     jpeg.set_chroma_sampling_pixel_sizes(chroma, chroma);
     let mut started = jpeg.start_compress(Vec::new())?;
+    if let Some(icc) = picture.space.icc() {
+        // The first of one part; mozjpeg's own function counts from zero, which no reader accepts.
+        started.write_marker(Marker::APP(2), &[b"ICC_PROFILE\0\x01\x01", &icc[..]].concat());
+    }
     started.write_scanlines(&pixels)?;
     Ok(started.finish()?)
 }
 
 /// RGB pixels: transparency shows the background.
-pub(super) fn flatten(picture: &Picture, Rgb(background): Rgb) -> Cow<'_, [u8]> {
+pub(super) fn flatten(picture: &Picture, background: Rgb) -> Cow<'_, [u8]> {
     if !picture.has_alpha {
         return Cow::Borrowed(&picture.data);
     }
+    let Rgb(background) = picture.space.express(background);
     let mut rgb = vec![0; picture.data.len() / 4 * 3];
     for (to, from) in rgb.chunks_exact_mut(3).zip(picture.data.chunks_exact(4)) {
         for channel in 0..3 {
@@ -78,12 +83,14 @@ mod tests {
     use tintype_model::Dimensions;
 
     use super::*;
+    use crate::space::Space;
 
     #[test]
     fn transparency_is_flattened_onto_the_background() {
         let picture = Picture {
             size: Dimensions { width: 3, height: 1 },
             has_alpha: true,
+            space: Space::Srgb,
             data: vec![255, 0, 0, 255, 255, 0, 0, 0, 255, 0, 0, 128],
         };
         let flat = flatten(&picture, Rgb([0, 0, 255]));

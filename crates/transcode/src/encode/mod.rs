@@ -1,5 +1,5 @@
 //! Pixels that we made to rendition bytes. Each encoder takes one picture and one quality, and gives one file that
-//! carries pixels only: no EXIF, no profile, no comment. sRGB is what an untagged file means.
+//! carries pixels only: no EXIF and no comment, and no profile where they are sRGB, which is what an untagged file means.
 
 mod apng;
 mod avif;
@@ -7,9 +7,12 @@ mod avif_animation;
 mod avif_sequence;
 mod boxes;
 mod jpeg;
+mod jxl;
 mod obu;
 mod planes;
 mod png;
+mod repack;
+mod riff;
 pub(crate) mod sequence;
 mod webp;
 mod webp_animation;
@@ -23,17 +26,28 @@ use tintype_model::{Format, Rgb};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
+pub(crate) use repack::Original;
+
 /// How one file is encoded, beside its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// 1 to 100 on the format's own scale.
     pub(crate) quality: u8,
     pub(crate) chroma: Chroma,
-    /// Exactly the pixels given, in WebP; the other formats have one answer.
-    pub(crate) is_lossless: bool,
+    pub(crate) loss: Loss,
     pub(crate) effort: Effort,
     /// Pixels of the picture whose speed is taken: a sample is encoded as the whole would be.
     pub(crate) sized_for: u64,
+}
+
+/// What may be lost, in JPEG XL and WebP; the other formats have one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// As much as the quality says.
+    Usual,
+    /// The colours of pixels that are fully transparent.
+    Invisible,
+    Nothing,
 }
 
 /// Resolution of the colour differences.
@@ -59,7 +73,7 @@ impl Settings {
         Self {
             quality,
             chroma: Chroma::Halved,
-            is_lossless: false,
+            loss: Loss::Usual,
             effort: Effort::Usual,
             sized_for: pixels,
         }
@@ -115,7 +129,11 @@ fn run(
     let bytes_only = |bytes| Encoded { bytes, shown: None };
     let encode = || match format {
         Format::Avif => avif::encode(picture, settings, show),
-        Format::Webp => webp::encode(picture, settings).map(bytes_only),
+        Format::Jxl => jxl::encode(&picture, settings).map(bytes_only),
+        Format::Webp => {
+            let head = riff::Head::of(&picture);
+            webp::encode(picture, settings).map(|file| bytes_only(head.with_profile(file)))
+        }
         Format::Jpeg => jpeg::encode(&picture, settings, background).map(bytes_only),
         Format::Png => png::encode(&picture).map(bytes_only),
     };
@@ -136,22 +154,25 @@ pub(crate) fn flatten(picture: &Picture, background: Rgb) -> Cow<'_, [u8]> {
 pub(crate) fn canonical(format: Format, quality: u8) -> u8 {
     match format {
         Format::Avif => avif::canonical(quality),
-        Format::Webp | Format::Jpeg | Format::Png => quality,
+        Format::Jxl | Format::Webp | Format::Jpeg | Format::Png => quality,
     }
 }
 
 /// Roughly what an encode costs, in nanoseconds: only the order matters, so that the longest work starts first.
 ///
-/// Large JPEG and PNG are said to cost more than they do. They read the picture itself, and the others a form of their
-/// own: once the former are done the picture can be let go, which is 3 of the 20 bytes a pixel of all large encodes.
+/// Large JPEG is said to cost more than it does. Like PNG and JPEG XL it reads the picture itself, and the others a form
+/// of their own: once the former are done the picture can be let go, which is 3 of the 20 bytes a pixel of all large
+/// encodes of the default recipe.
 pub(crate) const fn cost(format: Format, pixels: u64) -> u64 {
     let is_large = pixels > 1_000_000;
     let per_pixel = match (format, is_large) {
-        (Format::Png, true) => 40,
+        (Format::Png, true) => 150,
+        (Format::Jxl, true) => 130,
         (Format::Jpeg, true) => 39,
         (Format::Avif, true) => 38,
         (Format::Webp, true) => 28,
-        (Format::Png, false) => 280,
+        (Format::Png, false) => 500,
+        (Format::Jxl, false) => 400,
         (Format::Webp, false) => 80,
         (Format::Avif, false) => 65,
         (Format::Jpeg, false) => 24,
@@ -162,8 +183,10 @@ pub(crate) const fn cost(format: Format, pixels: u64) -> u64 {
 /// What an encode needs beside the picture, in bytes per pixel of a large opaque one.
 pub(crate) const fn working_bytes(format: Format) -> u64 {
     match format {
-        Format::Jpeg | Format::Png => 4,
+        Format::Jpeg => 4,
         Format::Webp => 6,
+        Format::Png => 10,
         Format::Avif => 15,
+        Format::Jxl => 40,
     }
 }

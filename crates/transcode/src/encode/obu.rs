@@ -1,8 +1,8 @@
 //! What a container has to know of an AV1 bitstream (AV1 bitstream and decoding process specification, section 5).
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-const SEQUENCE_HEADER: u8 = 1;
-const TEMPORAL_DELIMITER: u8 = 2;
+use crate::bits::Bits;
+use crate::obu::{SEQUENCE_HEADER, TEMPORAL_DELIMITER, units};
 
 /// The parts of a sequence header that a container repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +16,8 @@ pub(super) struct SequenceHeader {
 impl SequenceHeader {
     /// Finds it in a temporal unit; `None` when there is none, or one with what libaom does not write.
     pub(super) fn find(unit: &[u8], is_monochrome: bool) -> Option<Self> {
-        let payload = Obus(unit).find(|obu| obu.kind == SEQUENCE_HEADER)?.payload;
-        let mut bits = Bits { data: payload, at: 0 };
+        let header = units(unit).find(|obu| obu.kind == SEQUENCE_HEADER)?;
+        let mut bits = Bits::new(header.body);
         let profile = bits.take(3)?;
         let is_still_or_reduced = bits.take(2)?;
         let timing_and_delay = bits.take(2)?;
@@ -38,64 +38,8 @@ impl SequenceHeader {
 
 /// A temporal unit without its delimiter, which a file has no use for (AV1 in ISOBMFF 1.2, section 2.4).
 pub(super) fn without_delimiter(unit: &[u8]) -> Vec<u8> {
-    let kept = Obus(unit).filter(|obu| obu.kind != TEMPORAL_DELIMITER);
+    let kept = units(unit).filter(|obu| obu.kind != TEMPORAL_DELIMITER);
     kept.flat_map(|obu| obu.whole).copied().collect()
-}
-
-struct Obu<'a> {
-    kind: u8,
-    whole: &'a [u8],
-    payload: &'a [u8],
-}
-
-/// Open bitstream units that say how long they are.
-struct Obus<'a>(&'a [u8]);
-
-impl<'a> Iterator for Obus<'a> {
-    type Item = Obu<'a>;
-
-    fn next(&mut self) -> Option<Obu<'a>> {
-        let start = self.0;
-        let (&header, mut rest) = start.split_first()?;
-        if header & 0b100 != 0 {
-            (_, rest) = rest.split_first()?;
-        }
-        let mut length = 0usize;
-        for shift in (0..28).step_by(7) {
-            let (&byte, after) = rest.split_first()?;
-            rest = after;
-            length |= usize::from(byte & 0x7F).checked_shl(shift)?;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        let payload = rest.get(..length)?;
-        self.0 = rest.get(length..)?;
-        let whole = start.get(..start.len().checked_sub(self.0.len())?)?;
-        Some(Obu {
-            kind: header >> 3 & 0xF,
-            whole,
-            payload,
-        })
-    }
-}
-
-struct Bits<'a> {
-    data: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn take(&mut self, count: u32) -> Option<u32> {
-        let mut number = 0u32;
-        for _ in 0..count {
-            let byte = self.data.get(self.at >> 3)?;
-            let shift = u32::try_from(self.at & 7).ok()?;
-            number = number << 1 | u32::from(byte.checked_shl(shift)? >> 7);
-            self.at = self.at.checked_add(1)?;
-        }
-        Some(number)
-    }
 }
 
 #[cfg(test)]

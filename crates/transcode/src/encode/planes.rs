@@ -11,6 +11,7 @@ use yuv::{
 use super::Chroma;
 use crate::error::EncodeError;
 use crate::picture::Picture;
+use crate::space::Space;
 
 /// Y, Cb and Cr planes (BT.601 matrix), without padding; odd sides round up in the chroma planes.
 pub(crate) struct Planes {
@@ -143,6 +144,8 @@ impl Planes {
                 height: self.height,
             },
             has_alpha: self.alpha.is_some(),
+            // Whichever it is: nobody but a comparison of values sees it.
+            space: Space::Srgb,
             data,
         })
     }
@@ -269,6 +272,7 @@ mod tests {
         Picture {
             size: Dimensions { width, height },
             has_alpha: true,
+            space: Space::Srgb,
             data,
         }
     }
@@ -300,6 +304,7 @@ mod tests {
         let both = Picture {
             size: Dimensions { width: 2, height: 1 },
             has_alpha: false,
+            space: Space::Srgb,
             data: vec![255, 255, 255, 0, 0, 0],
         };
         assert_eq!(Planes::new(&both, Range::Full).unwrap().y, [255, 0]);

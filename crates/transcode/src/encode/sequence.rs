@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) size: Dimensions,
     /// 1 to 100 on the format's own scale.
     pub(crate) quality: u8,
+    /// Whether every visible pixel stays as it is, in WebP; the other formats have one answer.
+    pub(crate) is_lossless: bool,
     /// How often the frames are shown in all, `None` for without end.
     pub(crate) plays: Option<NonZeroU32>,
     /// How many frames there will be.
@@ -56,7 +58,7 @@ impl Sequence {
                 Format::Avif => Kind::Avif(Box::new(avif_animation::Animation::new(settings)?)),
                 Format::Webp => Kind::Webp(webp_animation::Animation::new(settings)?),
                 Format::Png => Kind::Png(Box::new(apng::Animation::new(settings)?)),
-                Format::Jpeg => {
+                Format::Jxl | Format::Jpeg => {
                     return Err(EncodeError::Pixels(format!(
                         "{} has no animations",
                         format.name()

@@ -17,7 +17,7 @@ use libwebp_sys::{
 use tintype_model::Dimensions;
 
 use super::planes::{Planes, Range};
-use super::{Effort, Settings};
+use super::{Effort, Loss, Settings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -36,7 +36,7 @@ const LARGE_QUALITY_STEP: f32 = 0.5;
 const PARTITION_LIMITS: [i32; 3] = [0, 60, 100];
 
 pub(super) fn encode(picture: Arc<Picture>, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
-    if settings.is_lossless {
+    if settings.loss != Loss::Usual {
         return encode_lossless(&picture, settings);
     }
     let mut planes = Planes::new(&picture, Range::Limited)?;
@@ -68,12 +68,14 @@ pub(super) fn config(quality: u8) -> Result<WebPConfig, EncodeError> {
 }
 
 /// How hard the lossless coder tries, 0 to 100.
-const LOSSLESS_QUALITY: f32 = 50.0;
+pub(super) const LOSSLESS_QUALITY: f32 = 50.0;
 
-/// Every visible pixel as it is; what is fully transparent keeps no colour.
+/// Every visible pixel as it is.
 fn encode_lossless(picture: &Picture, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
     let mut config = config(100)?;
     config.lossless = 1;
+    // What is fully transparent takes the colour that is cheapest.
+    config.exact = i32::from(settings.loss == Loss::Nothing);
     config.quality = LOSSLESS_QUALITY;
     config.method = if settings.sized_for > LARGE_PIXELS { 3 } else { 4 };
     let mut words = argb(picture);

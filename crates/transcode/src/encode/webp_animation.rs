@@ -18,7 +18,7 @@ use libwebp_sys::{
 use tintype_model::Dimensions;
 
 use super::sequence::Settings;
-use super::webp::{self, argb, picture_of_argb, signed};
+use super::webp::{self, LOSSLESS_QUALITY, argb, picture_of_argb, signed};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -53,6 +53,9 @@ impl Animation {
     pub(super) fn new(settings: &Settings) -> Result<Self, EncodeError> {
         let mut config = webp::config(settings.quality)?;
         config.method = METHOD;
+        if settings.is_lossless {
+            (config.lossless, config.quality) = (1, LOSSLESS_QUALITY);
+        }
         if settings.size.pixels() > BUSY_PIXELS {
             config.partition_limit = 100;
         }
@@ -72,7 +75,7 @@ impl Animation {
         options.kmax = KEY_FRAME_DISTANCE;
         options.kmin = KEY_FRAME_DISTANCE - 1;
         // Each frame is then coded in both ways, which takes several times as long.
-        options.allow_mixed = c_int::from(settings.is_drawn && settings.is_small());
+        options.allow_mixed = c_int::from(settings.is_drawn && settings.is_small() && !settings.is_lossless);
         let (width, height) = (signed(settings.size.width)?, signed(settings.size.height)?);
         // SAFETY: `options` is initialized and copied by the call, which returns null when it fails.
         let encoder =
@@ -208,11 +211,13 @@ impl Drop for Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::Space;
 
     fn settings() -> Settings {
         Settings {
             size: Dimensions { width: 16, height: 8 },
             quality: 80,
+            is_lossless: false,
             plays: NonZeroU32::new(3),
             frames: 3,
             is_drawn: false,
@@ -223,6 +228,7 @@ mod tests {
         Picture {
             size: settings().size,
             has_alpha: false,
+            space: Space::Srgb,
             data: vec![value; 16 * 8 * 3],
         }
     }
@@ -237,6 +243,37 @@ mod tests {
         assert_eq!(frames, 2);
         let decoder = image_webp::WebPDecoder::new(std::io::Cursor::new(&file)).unwrap();
         assert_eq!((decoder.num_frames(), decoder.loop_duration()), (2, 150));
+    }
+
+    #[test]
+    fn lossless_frames_are_exact() {
+        let mut animation = Animation::new(&Settings {
+            is_lossless: true,
+            ..settings()
+        })
+        .unwrap();
+        let noise = |seed: usize| Picture {
+            data: (0..16 * 8 * 3usize)
+                .map(|at| u8::try_from(at * at * seed % 251).unwrap())
+                .collect(),
+            ..grey(0)
+        };
+        for seed in [7, 11] {
+            animation.add(&noise(seed), 40).unwrap();
+        }
+        let (file, _) = animation.finish().unwrap();
+        let mut decoder = image_webp::WebPDecoder::new(std::io::Cursor::new(&file)).unwrap();
+        let mut frame = vec![0; decoder.output_buffer_size().unwrap()];
+        for seed in [7, 11] {
+            decoder.read_frame(&mut frame).unwrap();
+            // The decoder is one off wherever it lays an opaque pixel on another.
+            let furthest = frame
+                .iter()
+                .zip(&noise(seed).data)
+                .map(|(a, b)| a.abs_diff(*b))
+                .max();
+            assert!(furthest <= Some(1), "{seed}: {furthest:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Whether a JPEG carries a gain map: a second, small picture that says how much brighter each part of the first
 //! becomes on a screen of high dynamic range. The first is complete without it, and is what is rendered.
 
-use crate::reader::Reader;
+use crate::exif::Tiff;
 
 /// Adobe's and Android's Ultra HDR name it in the XMP of the first picture.
 const ULTRA_HDR: [&[u8]; 2] = [
@@ -56,32 +56,18 @@ fn others<'a>(source: &'a [u8], at: usize, segment: &[u8]) -> impl Iterator<Item
         })
 }
 
-/// Length and offset of each picture: tag 0xB002 of a TIFF structure.
+/// Length and offset of each picture: numbers of 32 bits, four for each, in tag 0xB002 of a TIFF structure.
 fn entries(index: &[u8]) -> Option<Vec<(u32, u32)>> {
-    let is_little = index.starts_with(b"II");
-    let short = |reader: &mut Reader<'_>| if is_little { reader.le16() } else { reader.be16() };
-    let long = |reader: &mut Reader<'_>| if is_little { reader.le32() } else { reader.be32() };
-    let directory = usize::try_from(long(&mut Reader::at(index, 4))?).ok()?;
-    let mut reader = Reader::at(index, directory);
-    for _ in 0..short(&mut reader)? {
-        let tag = short(&mut reader)?;
-        reader.skip(2)?;
-        let (count, value) = (long(&mut reader)?, long(&mut reader)?);
-        if tag != 0xB002 {
-            continue;
-        }
-        let mut entries = Reader::at(index, usize::try_from(value).ok()?);
-        let count = usize::try_from(count / 16).ok()?.min(MAX_PICTURES);
-        return (0..count)
-            .map(|_| {
-                entries.skip(4)?;
-                let found = (long(&mut entries)?, long(&mut entries)?);
-                entries.skip(4)?;
-                Some(found)
-            })
-            .collect();
-    }
-    None
+    let entries = Tiff::new(index)?.first()?.field(0xB002)?;
+    let count = (entries.bytes.len() / 16).min(MAX_PICTURES);
+    let entry = |number: usize| {
+        let first = number.checked_mul(4)?;
+        Some((
+            entries.long(first.checked_add(1)?)?,
+            entries.long(first.checked_add(2)?)?,
+        ))
+    };
+    (0..count).map(entry).collect()
 }
 
 #[cfg(test)]

@@ -156,12 +156,14 @@ mod tests {
     use tintype_model::Dimensions;
 
     use super::*;
+    use crate::space::Space;
 
     fn picture(width: u32, height: u32, color: impl Fn(u32, u32) -> [u8; 3]) -> Picture {
         let at = |index: u32| color(index % width, index / width);
         Picture {
             size: Dimensions { width, height },
             has_alpha: false,
+            space: Space::Srgb,
             data: (0..width * height).flat_map(at).collect(),
         }
     }
@@ -248,6 +250,7 @@ mod tests {
         let invisible = Picture {
             size,
             has_alpha: true,
+            space: Space::Srgb,
             data,
         };
         let features = Features::of(&invisible);

@@ -9,6 +9,7 @@
 //! * Else it is encoded again: with more effort, then, if its quality is a fixed number, at lower qualities down to
 //!   [`LEAST_QUALITY`] of what was asked; in all at most [`MAX_ATTEMPTS`] times, until it is no larger than the
 //!   smallest of those that it does not beat.
+//! * One that the recipe wants lossless stays as well.
 //! * If that does not help it stays as it was, and its record says why.
 //!
 //! Scores are computed only where a newer file is larger.
@@ -48,13 +49,17 @@ pub(crate) fn settle(
         {
             continue;
         }
+        let wanted_here = wanted(files[newer].format);
+        if wanted_here.quality == Quality::Lossless {
+            files[newer].encoding.larger_because = Some("the recipe wants it lossless".to_owned());
+            continue;
+        }
         let (picture, yardstick) = match (&held, picture.take()) {
             (Some(held), _) => held.clone(),
             (None, Some(picture)) => (picture()?, LazyYardstick::default()),
             (None, None) => return Ok(()),
         };
         held = Some((Arc::clone(&picture), yardstick.clone()));
-        let wanted_here = wanted(files[newer].format);
         let yardstick = yardstick.get(&picture, wanted_here.background);
         let failed = |source: EncodeError| crate::Error::Encode {
             variant: files[newer].variant.clone(),
@@ -106,7 +111,7 @@ fn settle_one(
         let score = yardstick.score_whole(wanted.format, &made)?;
         let misses = match wanted.quality {
             Quality::Auto { target } => !super::search::reaches(score, target.into()),
-            Quality::Fixed(_) => false,
+            Quality::Fixed(_) | Quality::Lossless => false,
         };
         // What it was better than before, it may not be now.
         let smaller = rivals
@@ -171,6 +176,7 @@ fn quality_of(file: &RenderedFile, wanted: &Wanted) -> u8 {
     match (file.encoding.quality, wanted.quality) {
         (Some(quality), _) | (None, Quality::Fixed(quality)) => quality,
         (None, Quality::Auto { target }) => target,
+        (None, Quality::Lossless) => 100,
     }
 }
 

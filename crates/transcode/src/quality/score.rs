@@ -5,7 +5,9 @@
 //!   100 bytes for each pixel compared), whatever the picture is.
 //! * Pictures with alpha are compared on a dark and on a light background (sRGB 0.1 and 0.9); the worse score counts.
 //!   JPEG is compared with the picture on the recipe's background, which is what it was given.
-//! * AVIF is taken as libaom reconstructs it, with its colours interpolated as browsers do; WebP and JPEG are decoded.
+//! * Values of Display P3 are compared as if they were sRGB's.
+//! * AVIF is taken as libaom reconstructs it, with its colours interpolated as browsers do; JPEG XL, WebP and
+//!   JPEG are decoded.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -206,6 +208,7 @@ impl Tiles {
                 height: side(self.tops.len(), self.size.height),
             },
             has_alpha: picture.has_alpha,
+            space: picture.space,
             data,
         }
     }
@@ -224,6 +227,7 @@ fn places(whole: u32, length: u32, count: u32) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::space::Space;
 
     #[test]
     fn tiles_lie_inside_apart_and_within_the_budget() {
@@ -269,6 +273,7 @@ mod tests {
         let picture = Picture {
             size,
             has_alpha: false,
+            space: Space::Srgb,
             data: pixels.collect(),
         };
         let tiles = Tiles::of(size);

@@ -108,6 +108,21 @@ type Curve = [(f64, f64)];
 /// Means over the photographs of the corpus at 300 and 800 pixels (`examples/quality.rs` prints them).
 fn curve(format: Format) -> &'static Curve {
     match format {
+        // Of five of them.
+        Format::Jxl => &[
+            (1.0, -15.0),
+            (10.0, 6.5),
+            (20.0, 29.0),
+            (30.0, 39.5),
+            (40.0, 42.5),
+            (50.0, 46.0),
+            (60.0, 51.5),
+            (70.0, 58.0),
+            (80.0, 69.0),
+            (90.0, 83.0),
+            (95.0, 88.5),
+            (100.0, 94.5),
+        ],
         Format::Avif => &[
             (1.0, -53.0),
             (10.0, -23.0),
@@ -209,7 +224,7 @@ mod tests {
 
     #[test]
     fn usual_pictures_take_one_encode_and_unusual_ones_a_few() {
-        for format in [Format::Avif, Format::Webp, Format::Jpeg] {
+        for format in [Format::Jxl, Format::Avif, Format::Webp, Format::Jpeg] {
             for target in [40.0, 60.0, 75.0] {
                 let usual = |quality: f64| score_at(curve(format), round(quality));
                 assert_eq!(tried(format, target, usual).0.len(), 1, "{format:?} {target}");
@@ -235,7 +250,7 @@ mod tests {
     #[test]
     fn no_file_is_made_twice_and_the_ends_are_the_end() {
         for (scores, last) in [(-50.0, 100), (100.0, 1)] {
-            for format in [Format::Avif, Format::Webp, Format::Jpeg] {
+            for format in [Format::Jxl, Format::Avif, Format::Webp, Format::Jpeg] {
                 let (tried, found) = tried(format, 70.0, |_| scores);
                 assert_eq!(
                     found.quality,

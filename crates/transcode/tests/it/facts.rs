@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use tintype_model::{Appearance, Format, ImageInfo, Limits, Rgb};
-use tintype_transcode::{location, probe};
+use tintype_model::{Appearance, Format, Limits, Rgb};
+use tintype_transcode::location;
 
 use crate::fixtures::{Jpeg, Tag, camera, directory, full_size, one, photo, png, rgb_png, rgba_png, webp};
-use crate::judge::{decoded, rendered};
+use crate::judge::{decoded, rendered, told};
 
 const CANARY: &[u8] = b"51.477811";
 
@@ -28,10 +28,6 @@ fn jpeg(exif: &[u8]) -> Vec<u8> {
         ..Jpeg::default()
     };
     jpeg.encode(&photo(64, 48), 64, 48)
-}
-
-fn told(source: &[u8]) -> ImageInfo {
-    probe(source, &Limits::default()).unwrap()
 }
 
 fn appearance(source: &[u8]) -> Appearance {

@@ -1,25 +1,12 @@
 //! AVIF and HEIC as sources: what their containers say is done to the pixels.
 #![cfg(feature = "avif")]
 
-use tintype_model::{Format, ImageInfo, Limits};
-use tintype_transcode::probe;
-
 use crate::container::{self, Heif, Item, boxed, full, streams};
-use crate::fixtures::{self, full_size, photo};
-use crate::judge::{Decoded, decoded, psnr, rendered, same_facts};
+use crate::fixtures::{self, photo};
+use crate::judge::{Decoded, psnr, shown, told};
 
 const WIDTH: u32 = 96;
 const HEIGHT: u32 = 64;
-
-fn shown(source: &[u8]) -> Decoded {
-    let rendered = rendered(source, &full_size(&[Format::Png]));
-    same_facts(&probe(source, &Limits::default()).unwrap(), &rendered.image).unwrap();
-    decoded(&rendered.files[0])
-}
-
-fn told(source: &[u8]) -> ImageInfo {
-    probe(source, &Limits::default()).unwrap()
-}
 
 fn stream(width: u32, height: u32) -> Vec<u8> {
     streams(width, height, &photo(width, height)).remove(0)

@@ -4,10 +4,24 @@ use std::io::Cursor;
 
 use fast_ssim2::{PixelDescriptor, PixelSlice, compute_ssimulacra2};
 use tintype_model::{Format, ImageInfo, Limits, Recipe, Rendered, RenderedFile};
-use tintype_transcode::{Error, render};
+use tintype_transcode::{Error, probe, render};
+
+use crate::fixtures::full_size;
 
 pub(crate) fn rendered(source: &[u8], recipe: &Recipe) -> Rendered {
     render(source, recipe, &Limits::default(), 2).unwrap()
+}
+
+/// What the header tells.
+pub(crate) fn told(source: &[u8]) -> ImageInfo {
+    probe(source, &Limits::default()).unwrap()
+}
+
+/// The pixels at full size, exactly. What the header tells is checked against what is told with them.
+pub(crate) fn shown(source: &[u8]) -> Decoded {
+    let rendered = rendered(source, &full_size(&[Format::Png]));
+    same_facts(&told(source), &rendered.image).unwrap();
+    decoded(&rendered.files[0])
 }
 
 pub(crate) fn rejection(source: &[u8]) -> (&'static str, String) {
@@ -55,6 +69,7 @@ impl Decoded {
 /// Decodes with another implementation than the one that encoded.
 pub(crate) fn decoded(file: &RenderedFile) -> Decoded {
     let image = match file.format {
+        Format::Jxl => jxl(&file.bytes),
         Format::Jpeg => jpeg(&file.bytes),
         Format::Png => png(&file.bytes),
         Format::Webp => webp(&file.bytes),
@@ -78,10 +93,50 @@ pub(crate) fn jpeg(bytes: &[u8]) -> Decoded {
 }
 
 fn png(bytes: &[u8]) -> Decoded {
-    let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info().unwrap();
+    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    decoder.set_transformations(png::Transformations::normalize_to_color8());
+    let mut reader = decoder.read_info().unwrap();
     let mut data = vec![0; reader.output_buffer_size().unwrap()];
     let frame = reader.next_frame(&mut data).unwrap();
     Decoded::new(frame.width, frame.height, frame.color_type.samples(), &data)
+}
+
+/// By jxl-rs, which the engine does not encode with.
+pub(crate) fn jxl(bytes: &[u8]) -> Decoded {
+    use jxl::api::{Event, JxlDecoder, JxlDecoderOptions, JxlOutputBuffer, JxlPixelFormat};
+    let mut decoder = JxlDecoder::new(JxlDecoderOptions::default());
+    let mut input = bytes;
+    assert_eq!(decoder.process(&mut input, None, None).unwrap(), Event::BasicInfo);
+    let info = decoder.basic_info().unwrap();
+    let ((width, height), extra) = (info.size, info.extra_channels.len());
+    let (format, channels) = if extra == 0 {
+        (JxlPixelFormat::rgb8(0), 3)
+    } else {
+        (JxlPixelFormat::rgba8(extra), 4)
+    };
+    decoder.set_pixel_format(format).unwrap();
+    let mut data = vec![0; width * height * channels];
+    loop {
+        let mut buffers = [JxlOutputBuffer::new(&mut data, height, width * channels)];
+        match decoder.process(&mut input, Some(&mut buffers), None).unwrap() {
+            Event::FrameComplete { .. } => break,
+            Event::FrameHeader => {}
+            event => panic!("{event:?}"),
+        }
+    }
+    let side = |side: usize| u32::try_from(side).unwrap();
+    Decoded::new(side(width), side(height), channels, &data)
+}
+
+/// The profile of the values that [`jxl`] gives.
+pub(crate) fn jxl_profile(bytes: &[u8]) -> Vec<u8> {
+    use jxl::api::{Event, JxlDecoder, JxlDecoderOptions, JxlPixelFormat};
+    let mut decoder = JxlDecoder::new(JxlDecoderOptions::default());
+    let mut input = bytes;
+    assert_eq!(decoder.process(&mut input, None, None).unwrap(), Event::BasicInfo);
+    let extra = decoder.basic_info().unwrap().extra_channels.len();
+    decoder.set_pixel_format(JxlPixelFormat::rgb8(extra)).unwrap();
+    decoder.output_color_profile().unwrap().as_icc().into_owned()
 }
 
 fn webp(bytes: &[u8]) -> Decoded {

@@ -5,21 +5,11 @@ use jixel::{
     encode_image_with_alpha,
 };
 use moxcms::ColorProfile;
-use tintype_model::{Dimensions, Format, ImageInfo, Limits};
+use tintype_model::{Dimensions, Limits};
 use tintype_transcode::{Error, probe};
 
-use crate::fixtures::{full_size, photo};
-use crate::judge::{Decoded, decoded, psnr, rejection, rendered, same_facts, score};
-
-fn shown(source: &[u8]) -> Decoded {
-    let rendered = rendered(source, &full_size(&[Format::Png]));
-    same_facts(&told(source), &rendered.image).unwrap();
-    decoded(&rendered.files[0])
-}
-
-fn told(source: &[u8]) -> ImageInfo {
-    probe(source, &Limits::default()).unwrap()
-}
+use crate::fixtures::photo;
+use crate::judge::{psnr, rejection, score, shown, told};
 
 fn lossless() -> EncodeConfig {
     EncodeConfig::default().with_lossless(true)

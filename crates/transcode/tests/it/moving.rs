@@ -217,7 +217,7 @@ pub(crate) fn taken_apart(file: &RenderedFile) -> Moving {
         Format::Webp => webp_frames(file),
         Format::Png => png_frames(file),
         Format::Avif => avif_frames(file),
-        Format::Jpeg => panic!("a JPEG does not move"),
+        Format::Jxl | Format::Jpeg => panic!("{:?} does not move", file.format),
     }
 }
 

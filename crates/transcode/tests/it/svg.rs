@@ -3,21 +3,11 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use tintype_model::{Dimensions, Format, ImageInfo, Limits};
+use tintype_model::{Dimensions, Limits};
 use tintype_transcode::probe;
 
-use crate::fixtures::{full_size, photo, rgb_png};
-use crate::judge::{Decoded, decoded, psnr, rejection, rendered, same_facts};
-
-fn shown(source: &[u8]) -> Decoded {
-    let rendered = rendered(source, &full_size(&[Format::Png]));
-    same_facts(&told(source), &rendered.image).unwrap();
-    decoded(&rendered.files[0])
-}
-
-fn told(source: &[u8]) -> ImageInfo {
-    probe(source, &Limits::default()).unwrap()
-}
+use crate::fixtures::{photo, rgb_png};
+use crate::judge::{psnr, rejection, shown, told};
 
 fn drawing(attributes: &str, inside: &str) -> Vec<u8> {
     format!(
@@ -27,20 +17,8 @@ fn drawing(attributes: &str, inside: &str) -> Vec<u8> {
 }
 
 fn base64(data: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    data.chunks(3)
-        .flat_map(|three| {
-            let bits =
-                three.iter().fold(0, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - three.len()));
-            (0..4).map(move |at| {
-                if at > three.len() {
-                    '='
-                } else {
-                    char::from(LETTERS[(bits >> (18 - 6 * at)) as usize & 63])
-                }
-            })
-        })
-        .collect()
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(data)
 }
 
 fn gzip(data: &[u8]) -> Vec<u8> {

@@ -6,21 +6,10 @@ use moxcms::ColorProfile;
 use tiff::encoder::colortype::{CMYK8, ColorType, Gray8, Gray16, RGB8, RGB16, RGB32Float, RGBA8};
 use tiff::encoder::{Compression, DeflateLevel, TiffEncoder, TiffKind, TiffValue};
 use tiff::tags::Tag;
-use tintype_model::{Dimensions, Format, ImageInfo, Limits};
-use tintype_transcode::probe;
+use tintype_model::Dimensions;
 
-use crate::fixtures::{full_size, photo};
-use crate::judge::{Decoded, decoded, psnr, rejection, rendered, same_facts};
-
-fn shown(source: &[u8]) -> Decoded {
-    let rendered = rendered(source, &full_size(&[Format::Png]));
-    same_facts(&told(source), &rendered.image).unwrap();
-    decoded(&rendered.files[0])
-}
-
-fn told(source: &[u8]) -> ImageInfo {
-    probe(source, &Limits::default()).unwrap()
-}
+use crate::fixtures::photo;
+use crate::judge::{psnr, rejection, shown, told};
 
 /// A directory of whole numbers and one strip, least significant byte first.
 #[derive(Clone, Default)]

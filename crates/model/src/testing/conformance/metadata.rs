@@ -89,6 +89,25 @@ async fn keeps_records_of_every_key(store: &dyn MetadataStore) {
     }
 }
 
+/// The keys of all pages, which have at most `limit` records each.
+async fn listed(store: &dyn MetadataStore, filter: &RecordFilter, limit: usize) -> Vec<String> {
+    let mut keys = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.list(filter, after.as_deref(), limit).await.expect("list");
+        assert!(page.items.len() <= limit);
+        keys.extend(
+            page.items
+                .into_iter()
+                .map(|record| record.key.as_str().to_owned()),
+        );
+        after = page.next;
+        if after.is_none() {
+            return keys;
+        }
+    }
+}
+
 async fn lists_and_counts_records(store: &dyn MetadataStore) {
     let before = store.counts().await.expect("counts");
     write(store, &record("list/a", order(1, 0), ready("v", "k"))).await;
@@ -104,20 +123,7 @@ async fn lists_and_counts_records(store: &dyn MetadataStore) {
             status: status.map(str::to_owned),
             sha256: None,
         };
-        let mut keys = Vec::new();
-        let mut after = None;
-        loop {
-            let page = store.list(&filter, after.as_deref(), limit).await.expect("list");
-            keys.extend(
-                page.items
-                    .into_iter()
-                    .map(|record| record.key.as_str().to_owned()),
-            );
-            after = page.next;
-            if after.is_none() {
-                return keys;
-            }
-        }
+        listed(store, &filter, limit).await
     };
     for limit in [1, 2, 100] {
         assert_eq!(
@@ -152,21 +158,7 @@ async fn finds_records_by_the_digest_of_their_source(store: &dyn MetadataStore) 
             status: status.map(str::to_owned),
             sha256: digest(digit),
         };
-        let mut keys = Vec::new();
-        let mut after = None;
-        loop {
-            let page = store.list(&filter, after.as_deref(), limit).await.expect("list");
-            assert!(page.items.len() <= limit);
-            keys.extend(
-                page.items
-                    .into_iter()
-                    .map(|record| record.key.as_str().to_owned()),
-            );
-            after = page.next;
-            if after.is_none() {
-                return keys;
-            }
-        }
+        listed(store, &filter, limit).await
     };
     put("digest/b", 1, ready("v", "k"), digest("1")).await;
     put("digest/a", 1, ready("v", "k"), digest("1")).await;

@@ -6,6 +6,7 @@ use tintype_model::Dimensions;
 use super::planes::{Row, Tile};
 use crate::Error;
 use crate::header::heif::{self, Chroma};
+use crate::obu::units;
 
 /// The units that make a picture: all but metadata, tile lists and padding. The decoder's parser of metadata has
 /// arithmetic that panics in a function that C may call, which would end the process.
@@ -40,7 +41,7 @@ pub(super) fn decode(tile: &heif::Tile<'_>, size: Dimensions) -> Result<Frame, E
     let stream: Vec<u8> = tile
         .parts
         .iter()
-        .flat_map(|part| heif::units(part))
+        .flat_map(|part| units(part))
         .filter(|unit| PICTURE_UNITS.contains(&unit.kind))
         .flat_map(|unit| unit.whole)
         .copied()
@@ -48,7 +49,7 @@ pub(super) fn decode(tile: &heif::Tile<'_>, size: Dimensions) -> Result<Frame, E
     if stream.is_empty() {
         return Err(Error::corrupt("the AV1 stream is empty"));
     }
-    let units = tile.parts.iter().flat_map(|part| heif::units(part));
+    let units = tile.parts.iter().flat_map(|part| units(part));
     if units.filter(|unit| FRAME_HEADERS.contains(&unit.kind)).count() > MAX_FRAMES {
         return Err(Error::corrupt(format!(
             "the AV1 picture consists of more than {MAX_FRAMES} frames"

@@ -3,65 +3,11 @@
 
 use tintype_model::Dimensions;
 
-use super::bits::Bits;
 use super::{Chroma, Coded};
 use crate::Error;
+use crate::bits::Bits;
 use crate::cicp::Cicp;
-use crate::reader::Reader;
-
-const SEQUENCE_HEADER: u8 = 1;
-
-/// One open bitstream unit.
-pub(crate) struct Obu<'a> {
-    pub(crate) kind: u8,
-    /// With its header.
-    #[cfg_attr(not(feature = "avif"), expect(dead_code, reason = "only AV1 needs it"))]
-    pub(crate) whole: &'a [u8],
-    body: &'a [u8],
-}
-
-/// The units of `data`, up to the first that is broken.
-pub(crate) fn units(data: &[u8]) -> impl Iterator<Item = Obu<'_>> {
-    let mut rest = data;
-    std::iter::from_fn(move || {
-        let (unit, behind) = unit(rest)?;
-        rest = behind;
-        Some(unit)
-    })
-}
-
-fn unit(data: &[u8]) -> Option<(Obu<'_>, &[u8])> {
-    let mut reader = Reader::new(data);
-    let header = reader.u8()?;
-    if header & 0x80 != 0 {
-        return None;
-    }
-    if header & 4 != 0 {
-        reader.u8()?;
-    }
-    let size = if header & 2 != 0 {
-        leb128(&mut reader)?
-    } else {
-        reader.rest().len()
-    };
-    let body = reader.take(size)?;
-    let rest = reader.rest();
-    let whole = data.get(..data.len().checked_sub(rest.len())?)?;
-    let kind = (header >> 3) & 0xF;
-    Some((Obu { kind, whole, body }, rest))
-}
-
-fn leb128(reader: &mut Reader<'_>) -> Option<usize> {
-    let mut value = 0u64;
-    for shift in (0..56).step_by(7) {
-        let byte = reader.u8()?;
-        value |= u64::from(byte & 0x7F) << shift;
-        if byte & 0x80 == 0 {
-            return usize::try_from(value).ok();
-        }
-    }
-    None
-}
+use crate::obu::{SEQUENCE_HEADER, units};
 
 /// What the first sequence header in the parts of a stream says.
 pub(super) fn coded(parts: &[&[u8]]) -> Result<Coded, Error> {
@@ -190,8 +136,8 @@ fn color_config(bits: &mut Bits<'_>, profile: u32) -> Option<(u8, Chroma, Cicp)>
 
 #[cfg(test)]
 mod tests {
-    use super::super::bits::Writer;
     use super::*;
+    use crate::bits::Writer;
 
     fn header(profile: u32, color: &[(u32, u32)]) -> Vec<u8> {
         let mut bits = Writer::default();
@@ -272,16 +218,5 @@ mod tests {
         for length in 0..whole.len() {
             assert!(coded(&[&whole[..length]]).is_err(), "{length}");
         }
-        assert_eq!(units(&[0x12, 0, 0x32, 0xFF, 0xFF]).count(), 1);
-        assert_eq!(units(&[0x92, 0]).count(), 0);
-        // The last unit may leave out its size.
-        assert_eq!(
-            units(&[0x12, 0, 0x30, 1, 2, 3]).last().unwrap().whole,
-            [0x30, 1, 2, 3]
-        );
-        assert_eq!(
-            units(&[0x32, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1]).count(),
-            0
-        );
     }
 }

@@ -3,9 +3,9 @@
 
 use tintype_model::Dimensions;
 
-use super::bits::Bits;
 use super::{Chroma, Coded};
 use crate::Error;
+use crate::bits::Bits;
 use crate::cicp::Cicp;
 use crate::reader::Reader;
 
@@ -248,8 +248,8 @@ fn skip_scaling_lists(bits: &mut Bits<'_>) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::bits::Writer;
     use super::*;
+    use crate::bits::Writer;
 
     /// The configuration of a picture of 10 bits, coded as 96x64 and shown without `margin` pairs of columns.
     fn config(margin: u32, matrix: u32) -> Vec<u8> {

@@ -4,7 +4,6 @@
 //! The plan that is made here is all that decoding needs. Its lists borrow from the file and are bounded by it.
 
 mod av1;
-mod bits;
 mod boxes;
 mod hevc;
 mod meta;
@@ -16,8 +15,6 @@ use std::borrow::Cow;
 
 use tintype_model::{Dimensions, Limits};
 
-#[cfg(feature = "avif")]
-pub(crate) use self::av1::units;
 #[cfg(feature = "heic")]
 pub(crate) use self::hevc::Config as HevcConfig;
 pub(crate) use self::properties::Crop;

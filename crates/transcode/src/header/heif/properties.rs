@@ -19,7 +19,7 @@ pub(super) struct Properties<'a> {
     pub(super) cicp: Option<Cicp>,
     /// `irot` and `imir` in their order, as the EXIF orientation that asks for the same.
     pub(super) orientation: u8,
-    pub(super) crop: Option<Clap>,
+    aperture: Option<Clap>,
     /// What an auxiliary picture is for: the URN in `auxC`.
     pub(super) role: &'a [u8],
     /// Brightest pixel in cd/m², when `clli` tells it.
@@ -29,6 +29,16 @@ pub(super) struct Properties<'a> {
 }
 
 impl<'a> Properties<'a> {
+    /// The part of a picture of `size` to show.
+    pub(super) fn crop(&self, size: Dimensions) -> Result<Option<Crop>, Error> {
+        let Some(aperture) = self.aperture else {
+            return Ok(None);
+        };
+        let crop = aperture.within(size);
+        crop.map(Some)
+            .ok_or_else(|| Error::corrupt("the aperture is not within the picture"))
+    }
+
     pub(super) fn read(properties: impl Iterator<Item = Property<'a>>) -> Result<Self, Error> {
         let mut found = Self {
             size: None,
@@ -36,7 +46,7 @@ impl<'a> Properties<'a> {
             icc: None,
             cicp: None,
             orientation: 1,
-            crop: None,
+            aperture: None,
             role: &[],
             peak: None,
             operating_point: 0,
@@ -68,7 +78,7 @@ impl<'a> Properties<'a> {
                 let is_sideways = reader.u8().ok_or_else(cut)? & 1 != 0;
                 self.orientation = mirrored(self.orientation, is_sideways);
             }
-            b"clap" => self.crop = Some(Clap::read(&mut reader).ok_or_else(cut)?),
+            b"clap" => self.aperture = Some(Clap::read(&mut reader).ok_or_else(cut)?),
             b"auxC" => {
                 let (_, _, reader) = part.full()?;
                 self.role = reader.rest().split(|&byte| byte == 0).next().unwrap_or_default();
@@ -167,7 +177,7 @@ const fn mirrored(orientation: u8, is_sideways: bool) -> u8 {
 
 /// A clean aperture: the part of the coded picture to show, as fractions (ISO/IEC 14496-12 section 12.1.4).
 #[derive(Clone, Copy)]
-pub(super) struct Clap {
+struct Clap {
     width: (u32, u32),
     height: (u32, u32),
     horizontal: (i32, u32),
@@ -195,7 +205,7 @@ impl Clap {
     }
 
     /// The pixels that are meant; `None` when they are not all within a picture of `size`, or none at all.
-    pub(super) fn within(self, size: Dimensions) -> Option<Crop> {
+    fn within(self, size: Dimensions) -> Option<Crop> {
         let (left, width) = span(size.width, self.width, self.horizontal)?;
         let (top, height) = span(size.height, self.height, self.vertical)?;
         Some(Crop {
@@ -232,6 +242,7 @@ mod tests {
         let picture = Picture {
             size: Dimensions { width: 2, height: 2 },
             has_alpha: false,
+            space: crate::space::Space::Srgb,
             data: b"abcd".iter().flat_map(|&letter| [letter; 3]).collect(),
         };
         let turned = Orientation::from_exif(Some(orientation)).apply(picture, 1);

@@ -40,13 +40,7 @@ pub(super) fn plan<'a>(meta: &Meta<'a>, limits: &Limits) -> Result<Plan<'a>, Err
         }
         has_gain_map |= properties.role.ends_with(b":hdrgainmap");
     }
-    let crop = match own.crop {
-        Some(clap) => Some(
-            clap.within(color.size)
-                .ok_or_else(|| Error::corrupt("the aperture is not within the picture"))?,
-        ),
-        None => None,
-    };
+    let crop = own.crop(color.size)?;
     if let Some(cicp) = own.cicp {
         color.is_full_range = cicp.is_full_range;
     }
@@ -109,6 +103,17 @@ struct Inner<'a> {
     peak: Option<u16>,
 }
 
+impl<'a> Inner<'a> {
+    /// The file's word counts before the stream's.
+    fn of(properties: &Properties<'a>, coded: &Coded) -> Self {
+        Self {
+            cicp: properties.cicp.unwrap_or(coded.cicp),
+            icc: properties.icc,
+            peak: properties.peak,
+        }
+    }
+}
+
 fn layer<'a>(
     meta: &Meta<'a>,
     item: Item,
@@ -119,11 +124,7 @@ fn layer<'a>(
         b"av01" | b"hvc1" => {
             let (tile, size, properties) = tile(meta, item, limits)?;
             let coded = checked(&tile, size)?;
-            let inner = Inner {
-                cicp: properties.cicp.unwrap_or(coded.cicp),
-                icc: properties.icc,
-                peak: properties.peak,
-            };
+            let inner = Inner::of(&properties, &coded);
             Ok((single(tile, size, coded, inner.cicp), inner))
         }
         b"grid" => grid(meta, item, limits),
@@ -144,7 +145,8 @@ fn layer<'a>(
     }
 }
 
-fn single<'a>(tile: Tile<'a>, size: Dimensions, coded: Coded, cicp: Cicp) -> Layer<'a> {
+/// A picture of one tile.
+pub(super) fn single<'a>(tile: Tile<'a>, size: Dimensions, coded: Coded, cicp: Cicp) -> Layer<'a> {
     Layer {
         size,
         tile: size,
@@ -237,11 +239,7 @@ fn grid<'a>(meta: &Meta<'a>, item: Item, limits: &Limits) -> Result<(Layer<'a>, 
         match &mut first {
             None => {
                 check_grid((rows, columns), size, tile_size, limits)?;
-                let inner = Inner {
-                    cicp: properties.cicp.unwrap_or(coded.cicp),
-                    icc: properties.icc,
-                    peak: properties.peak,
-                };
+                let inner = Inner::of(&properties, &coded);
                 let layer = Layer {
                     size,
                     columns: usize::try_from(columns).unwrap_or(1),

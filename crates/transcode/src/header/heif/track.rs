@@ -63,13 +63,7 @@ pub(super) fn plan<'a>(source: &'a [u8], moov: Box<'a>, limits: &Limits) -> Resu
         return Err(Error::corrupt("alpha has another size than the picture"));
     }
     let properties = &main.table.properties;
-    let crop = match properties.crop {
-        Some(clap) => Some(
-            clap.within(color.size)
-                .ok_or_else(|| Error::corrupt("the aperture is not within the picture"))?,
-        ),
-        None => None,
-    };
+    let crop = properties.crop(color.size)?;
     Ok(Plan {
         color,
         alpha: alpha.map(|(alpha, _)| alpha),
@@ -100,16 +94,7 @@ fn first_layer<'a>(source: &'a [u8], track: &Track<'a>, limits: &Limits) -> Resu
     let coded = still::checked(&tile, size)?;
     // The file's word counts before the stream's.
     let cicp = table.properties.cicp.unwrap_or(coded.cicp);
-    let layer = Layer {
-        size,
-        tile: size,
-        columns: 1,
-        tiles: vec![tile],
-        depth: coded.depth,
-        chroma: coded.chroma,
-        is_full_range: cicp.is_full_range,
-    };
-    Ok((layer, cicp))
+    Ok((still::single(tile, size, coded, cicp), cicp))
 }
 
 fn need<'a>(boxes: &[Box<'a>], kind: &[u8; 4]) -> Result<Box<'a>, Error> {
@@ -121,16 +106,20 @@ fn need<'a>(boxes: &[Box<'a>], kind: &[u8; 4]) -> Result<Box<'a>, Error> {
     })
 }
 
+/// The number behind the times of creation and modification, which version 1 gives 64 bits each.
+fn after_times(found: Box<'_>) -> Result<u32, Error> {
+    let (version, _, mut reader) = found.full()?;
+    let times = if version == 1 { 16 } else { 8 };
+    reader
+        .skip(times)
+        .and_then(|()| reader.be32())
+        .ok_or_else(|| found.cut())
+}
+
 /// A track of AV1 pictures; `None` for any other.
 fn track(trak: Box<'_>) -> Result<Option<Track<'_>>, Error> {
     let parts = boxes::children(trak.body)?;
-    let tkhd = need(&parts, b"tkhd")?;
-    let (version, _, mut reader) = tkhd.full()?;
-    let times = if version == 1 { 16 } else { 8 };
-    let id = reader
-        .skip(times)
-        .and_then(|()| reader.be32())
-        .ok_or_else(|| tkhd.cut())?;
+    let id = after_times(need(&parts, b"tkhd")?)?;
     let media = boxes::children(need(&parts, b"mdia")?.body)?;
     let hdlr = need(&media, b"hdlr")?;
     let (_, _, mut reader) = hdlr.full()?;
@@ -141,13 +130,7 @@ fn track(trak: Box<'_>) -> Result<Option<Track<'_>>, Error> {
     if !matches!(&handler, b"pict" | b"auxv") {
         return Ok(None);
     }
-    let mdhd = need(&media, b"mdhd")?;
-    let (version, _, mut reader) = mdhd.full()?;
-    let times = if version == 1 { 16 } else { 8 };
-    let time_scale = reader
-        .skip(times)
-        .and_then(|()| reader.be32())
-        .ok_or_else(|| mdhd.cut())?;
+    let time_scale = after_times(need(&media, b"mdhd")?)?;
     let info = boxes::children(need(&media, b"minf")?.body)?;
     let table = boxes::children(need(&info, b"stbl")?.body)?;
     let Some(table) = sample_table(&table)? else {

@@ -1,16 +1,17 @@
 //! Bits of a header, the most significant first.
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-pub(super) struct Bits<'a> {
+pub(crate) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
 }
 
 impl<'a> Bits<'a> {
-    pub(super) const fn new(data: &'a [u8]) -> Self {
+    pub(crate) const fn new(data: &'a [u8]) -> Self {
         Self { data, at: 0 }
     }
 
-    pub(super) fn flag(&mut self) -> Option<bool> {
+    pub(crate) fn flag(&mut self) -> Option<bool> {
         let byte = *self.data.get(self.at >> 3)?;
         let shift = 7u32.checked_sub(u32::try_from(self.at & 7).ok()?)?;
         self.at = self.at.checked_add(1)?;
@@ -18,7 +19,7 @@ impl<'a> Bits<'a> {
     }
 
     /// An unsigned number of up to 32 bits.
-    pub(super) fn take(&mut self, count: u32) -> Option<u32> {
+    pub(crate) fn take(&mut self, count: u32) -> Option<u32> {
         let mut value = 0u32;
         for _ in 0..count {
             value = (value << 1) | u32::from(self.flag()?);
@@ -26,7 +27,7 @@ impl<'a> Bits<'a> {
         Some(value)
     }
 
-    pub(super) fn skip(&mut self, count: u32) -> Option<()> {
+    pub(crate) fn skip(&mut self, count: u32) -> Option<()> {
         for _ in 0..count {
             self.flag()?;
         }
@@ -34,7 +35,7 @@ impl<'a> Bits<'a> {
     }
 
     /// An exponential-Golomb number (H.265 section 9.2); AV1's uvlc (section 4.10.3) is the same.
-    pub(super) fn golomb(&mut self) -> Option<u32> {
+    pub(crate) fn golomb(&mut self) -> Option<u32> {
         let mut zeros = 0u32;
         while !self.flag()? {
             zeros = zeros.checked_add(1)?;
@@ -70,19 +71,19 @@ mod tests {
 /// The other direction, for headers made by hand.
 #[cfg(test)]
 #[derive(Default)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     bits: Vec<bool>,
 }
 
 #[cfg(test)]
 impl Writer {
-    pub(super) fn put(&mut self, value: u32, count: u32) -> &mut Self {
+    pub(crate) fn put(&mut self, value: u32, count: u32) -> &mut Self {
         self.bits
             .extend((0..count).rev().map(|bit| (value >> bit) & 1 != 0));
         self
     }
 
-    pub(super) fn golomb(&mut self, values: &[u32]) -> &mut Self {
+    pub(crate) fn golomb(&mut self, values: &[u32]) -> &mut Self {
         for value in values {
             let length = 32 - (value + 1).leading_zeros();
             self.put(0, length - 1).put(value + 1, length);
@@ -90,7 +91,7 @@ impl Writer {
         self
     }
 
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         let byte = |bits: &[bool]| {
             bits.iter()
                 .enumerate()

@@ -1,0 +1,205 @@
+//! A JPEG as JPEG XL without decoding it to pixels: the same coefficients, packed better.
+//!
+//! The bytes are a stranger's. They have been decoded before they come here, so they are a whole picture within the
+//! limits, but the encoder reads them again.
+#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+
+use crate::header::{Header, Model};
+use crate::orient::Orientation;
+use crate::reader::Reader;
+use crate::sniff::Kind;
+
+/// A JPEG source whose coefficients may serve as they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Original<'a> {
+    pub(crate) jpeg: &'a [u8],
+    pub(crate) orientation: Orientation,
+    /// Whether the embedded profile counts. One that is ignored when pixels are converted is ignored here.
+    pub(crate) has_profile: bool,
+}
+
+impl<'a> Original<'a> {
+    /// The source, if it is a JPEG that every decoder understands in the same way.
+    pub(crate) fn of(source: &'a [u8], header: &Header) -> Option<Self> {
+        let fits = header.kind == Kind::Jpeg && header.model != Model::Cmyk && !header.is_odd_jpeg;
+        fits.then(|| Self {
+            jpeg: source,
+            orientation: header.orientation,
+            has_profile: header.profile.is_some(),
+        })
+    }
+
+    /// The JPEG XL codestream that shows the same pixels. Of the metadata, the profile and the orientation are kept.
+    /// `None` for a JPEG of a kind that JPEG XL cannot hold.
+    pub(crate) fn repack(&self) -> Option<Vec<u8>> {
+        codestream(pack(&self.without_metadata()?)?)
+    }
+
+    /// The JPEG without application data and comments, except for what decides how its pixels look.
+    fn without_metadata(&self) -> Option<Vec<u8>> {
+        let mut bare = Vec::with_capacity(self.jpeg.len());
+        bare.extend_from_slice(&[0xFF, SOI]);
+        if self.orientation.exif() != 1 {
+            bare.extend_from_slice(&exif_segment(self.orientation.exif()));
+        }
+        let mut reader = Reader::at(self.jpeg, 2);
+        loop {
+            let gap = reader.rest().iter().position(|&byte| byte == 0xFF)?;
+            reader.skip(gap)?;
+            while reader.rest().first() == Some(&0xFF) {
+                reader.skip(1)?;
+            }
+            let marker = reader.u8()?;
+            if matches!(marker, 0 | TEM | SOI | RST0..=RST7) {
+                continue;
+            }
+            let rest = reader.rest();
+            let length = usize::from(reader.be16()?);
+            reader.skip(length.checked_sub(2)?)?;
+            let segment = rest.get(..length)?;
+            let content = segment.get(2..)?;
+            let stays = match marker {
+                APP2 => self.has_profile && content.starts_with(b"ICC_PROFILE\0"),
+                // Says which colour model the components are in.
+                APP14 => content.starts_with(b"Adobe"),
+                0xE0..=0xEF | COM => false,
+                _ => true,
+            };
+            if stays {
+                bare.extend_from_slice(&[0xFF, marker]);
+                bare.extend_from_slice(segment);
+            }
+            if marker == SOS {
+                bare.extend_from_slice(reader.rest());
+                return Some(bare);
+            }
+        }
+    }
+}
+
+#[cfg(feature = "jxl-output")]
+fn pack(jpeg: &[u8]) -> Option<Vec<u8>> {
+    let config = jixel::JpegTranscodeConfig {
+        jpeg_reconstruction: false,
+        num_threads: 1,
+        brotli_compression: None,
+        speed: jixel::Speed::Fastest,
+    };
+    crate::quietly(|| jixel::encode_jpeg_lossless_with_config(jpeg, &config))?.ok()
+}
+
+#[cfg(not(feature = "jxl-output"))]
+fn pack(_: &[u8]) -> Option<Vec<u8>> {
+    None
+}
+
+const TEM: u8 = 0x01;
+const RST0: u8 = 0xD0;
+const RST7: u8 = 0xD7;
+const SOI: u8 = 0xD8;
+const SOS: u8 = 0xDA;
+const APP2: u8 = 0xE2;
+const APP14: u8 = 0xEE;
+const COM: u8 = 0xFE;
+
+/// An APP1 segment that says nothing but the orientation.
+fn exif_segment(orientation: u8) -> [u8; 36] {
+    let mut segment = *b"\xFF\xE1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0";
+    segment[29] = orientation;
+    segment
+}
+
+/// The codestream of a JPEG XL file, without the boxes around it and what else is in them.
+fn codestream(file: Vec<u8>) -> Option<Vec<u8>> {
+    if file.starts_with(&[0xFF, 0x0A]) {
+        return Some(file);
+    }
+    let mut reader = Reader::new(&file);
+    loop {
+        let (short, name) = (reader.be32()?, reader.four()?);
+        let (length, header) = match short {
+            0 => (reader.rest().len().checked_add(8)?, 8),
+            1 => {
+                let (high, low) = (u64::from(reader.be32()?), u64::from(reader.be32()?));
+                (usize::try_from(high << 32 | low).ok()?, 16)
+            }
+            short => (usize::try_from(short).ok()?, 8),
+        };
+        let content = reader.take(length.checked_sub(header)?)?;
+        if &name == b"jxlc" {
+            return Some(content.to_vec());
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_decides_how_pixels_look_is_kept() {
+        let segment = |marker: u8, content: &[u8]| {
+            let length = u16::try_from(content.len() + 2).unwrap().to_be_bytes();
+            [&[0xFF, marker], &length[..], content].concat()
+        };
+        let jpeg = [
+            &[0xFF, SOI][..],
+            &segment(0xE0, b"JFIF\0"),
+            &segment(0xE1, b"Exif\0\0GPS"),
+            &segment(APP2, b"ICC_PROFILE\0\x01\x01profile"),
+            &segment(APP2, b"MPF\0"),
+            &[0xFF],
+            &segment(APP14, b"Adobe\0"),
+            &segment(COM, b"secret"),
+            &segment(0xDB, b"tables"),
+            &segment(SOS, b"scan"),
+            b"data\xFF\xD9",
+        ]
+        .concat();
+        let original = |orientation, has_profile| Original {
+            jpeg: &jpeg,
+            orientation: Orientation::from_exif(Some(orientation)),
+            has_profile,
+        };
+        let rest = [
+            &segment(APP14, b"Adobe\0")[..],
+            &segment(0xDB, b"tables"),
+            &segment(SOS, b"scan"),
+            b"data\xFF\xD9",
+        ]
+        .concat();
+        assert_eq!(
+            original(1, false).without_metadata().unwrap(),
+            [&[0xFF, SOI][..], &rest].concat()
+        );
+        let profile = segment(APP2, b"ICC_PROFILE\0\x01\x01profile");
+        let kept = original(6, true).without_metadata().unwrap();
+        assert_eq!(kept[..2], [0xFF, SOI]);
+        assert_eq!(crate::exif::orientation(&kept[6..38]), Some(6));
+        assert_eq!(kept[38..], [profile, rest].concat());
+        assert_eq!(
+            Original {
+                jpeg: &jpeg[..30],
+                ..original(1, true)
+            }
+            .without_metadata(),
+            None
+        );
+    }
+
+    #[test]
+    fn the_codestream_is_taken_out_of_its_boxes() {
+        assert_eq!(codestream(vec![0xFF, 0x0A, 9]), Some(vec![0xFF, 0x0A, 9]));
+        let boxes = [
+            &b"\0\0\0\x0cJXL \r\n\x87\n"[..],
+            b"\0\0\0\x0cExifGPS.",
+            b"\0\0\0\x01jxlc\0\0\0\0\0\0\0\x13abc",
+        ]
+        .concat();
+        assert_eq!(codestream(boxes.clone()), Some(b"abc".to_vec()));
+        assert_eq!(codestream(boxes[..boxes.len() - 1].to_vec()), None);
+        assert_eq!(codestream(b"\0\0\0\0jxlcabc".to_vec()), Some(b"abc".to_vec()));
+        assert_eq!(codestream(b"\0\0\0\x02jxlcabc".to_vec()), None);
+    }
+}
