@@ -31,6 +31,16 @@ const LARGE_NOISE_SHAPING: i32 = 80;
 /// not mean more bytes in a large picture than in a small one.
 const LARGE_QUALITY_STEP: f32 = 0.5;
 
+/// Up to this many pixels, what is to be written is buffered: up to 4 bytes a pixel. Larger pictures are gone over twice.
+const BUFFERED_PIXELS: u64 = 16_000_000;
+
+type Encoder = unsafe extern "C" fn(*const WebPConfig, *mut WebPPicture) -> c_int;
+
+unsafe extern "C" {
+    /// `WebPEncode` as build.rs changes it, with the same contract.
+    fn tintype_WebPEncode(config: *const WebPConfig, picture: *mut WebPPicture) -> c_int;
+}
+
 /// How much of the mode detail may be given up so that it fits the 512 KiB that the format has for it; tried in
 /// turn, because only very large and busy pictures need more than none.
 const PARTITION_LIMITS: [i32; 3] = [0, 60, 100];
@@ -42,9 +52,12 @@ pub(super) fn encode(picture: Arc<Picture>, settings: &Settings) -> Result<Vec<u
     let mut planes = Planes::new(&picture, Range::Limited)?;
     drop(picture);
     let mut config = config(settings.quality)?;
+    let mut encoder: Encoder = WebPEncode;
     match settings.effort {
         Effort::High => config.method = 6,
         Effort::Usual if settings.sized_for > LARGE_PIXELS => {
+            encoder = tintype_WebPEncode;
+            config.low_memory = c_int::from(settings.sized_for > BUFFERED_PIXELS);
             config.method = 2;
             config.sns_strength = LARGE_NOISE_SHAPING;
             config.quality = (config.quality - LARGE_QUALITY_STEP).max(0.0);
@@ -54,7 +67,7 @@ pub(super) fn encode(picture: Arc<Picture>, settings: &Settings) -> Result<Vec<u
     let mut result = Err(failed("no attempt", 0));
     for limit in PARTITION_LIMITS {
         config.partition_limit = limit;
-        result = encode_planes(&mut planes, &config);
+        result = write(&mut picture_of(&mut planes)?, &config, encoder);
         if !matches!(&result, Err(EncodeError::Webp { code, .. }) if *code == PARTITION0_OVERFLOW) {
             break;
         }
@@ -81,7 +94,7 @@ fn encode_lossless(picture: &Picture, settings: &Settings) -> Result<Vec<u8>, En
     let mut words = argb(picture);
     let mut described = picture_of_argb(&mut words, picture.size)?;
     // The words are borrowed until the call is over.
-    write(&mut described, &config)
+    write(&mut described, &config, WebPEncode)
 }
 
 const PARTITION0_OVERFLOW: u32 = WebPEncodingError::VP8_ENC_ERROR_PARTITION0_OVERFLOW as u32;
@@ -90,15 +103,9 @@ const fn failed(step: &'static str, code: u32) -> EncodeError {
     EncodeError::Webp { step, code }
 }
 
-/// The planes are taken mutably because libwebp flattens what alpha makes invisible.
-fn encode_planes(planes: &mut Planes, config: &WebPConfig) -> Result<Vec<u8>, EncodeError> {
-    let mut picture = picture_of(planes)?;
-    write(&mut picture, config)
-}
-
 /// Encodes a picture whose planes, or whose ARGB pixels, hold as many rows and columns as it announces and outlive
 /// the call.
-fn write(picture: &mut WebPPicture, config: &WebPConfig) -> Result<Vec<u8>, EncodeError> {
+fn write(picture: &mut WebPPicture, config: &WebPConfig, encoder: Encoder) -> Result<Vec<u8>, EncodeError> {
     // SAFETY: `config` is initialized and only read.
     if unsafe { WebPValidateConfig(config) } == 0 {
         return Err(failed("WebPValidateConfig", 0));
@@ -106,12 +113,12 @@ fn write(picture: &mut WebPPicture, config: &WebPConfig) -> Result<Vec<u8>, Enco
     let mut output = Output::new();
     picture.writer = Some(WebPMemoryWrite);
     picture.custom_ptr = (&raw mut output.writer).cast::<c_void>();
-    // SAFETY: both callers set buffers that hold as many rows and columns as the picture announces, and hold on to
+    // SAFETY: `encoder` is `WebPEncode` or a build of it. Both callers set buffers that hold as many rows and columns as the picture announces, and hold on to
     // them for the whole call. `custom_ptr` is the memory writer that `WebPMemoryWrite` expects, and `output` outlives
     // the call. The picture owns no memory (`memory_` is null) but what libwebp makes while encoding ARGB, and that
     // is freed by `WebPPictureFree`, which leaves borrowed buffers alone.
     let done = unsafe {
-        let done = WebPEncode(config, &raw mut *picture);
+        let done = encoder(config, &raw mut *picture);
         WebPPictureFree(&raw mut *picture);
         done
     };
@@ -201,5 +208,102 @@ impl Drop for Output {
     fn drop(&mut self) {
         // SAFETY: the writer was initialized by `WebPMemoryWriterInit` and is not used again.
         unsafe { WebPMemoryWriterClear(&raw mut self.writer) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::encode::Chroma;
+    use crate::space::Space;
+
+    const SIZE: Dimensions = Dimensions {
+        width: 210,
+        height: 150,
+    };
+
+    /// Calm on the left, busy on the right, and see-through at the top where it has alpha.
+    fn picture(has_alpha: bool) -> Arc<Picture> {
+        let mut data = Vec::new();
+        let mut noise = 1u32;
+        for y in 0..SIZE.height {
+            for x in 0..SIZE.width {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let busy = u8::try_from(noise >> 25).unwrap() * u8::from(x > SIZE.width / 2);
+                let slope = u8::try_from((x + y) / 4).unwrap();
+                data.extend([slope + busy, slope / 2 + busy, 200 - slope]);
+                if has_alpha {
+                    data.push(u8::try_from((y * 2).min(255)).unwrap());
+                }
+            }
+        }
+        Arc::new(Picture {
+            size: SIZE,
+            has_alpha,
+            space: Space::Srgb,
+            data,
+        })
+    }
+
+    /// Encoded as a picture of so many pixels would be.
+    fn sized_for(picture: &Arc<Picture>, pixels: u64) -> Vec<u8> {
+        let settings = Settings {
+            quality: 80,
+            chroma: Chroma::Halved,
+            loss: Loss::Usual,
+            effort: Effort::Usual,
+            sized_for: pixels,
+        };
+        encode(Arc::clone(picture), &settings).unwrap()
+    }
+
+    fn pixels(webp: &[u8]) -> Vec<u8> {
+        let mut decoder = image_webp::WebPDecoder::new(Cursor::new(webp)).unwrap();
+        let mut pixels = vec![0; decoder.output_buffer_size().unwrap()];
+        decoder.read_image(&mut pixels).unwrap();
+        pixels
+    }
+
+    fn error(one: &[u8], other: &[u8]) -> f64 {
+        assert_eq!(one.len(), other.len());
+        let squares = one
+            .iter()
+            .zip(other)
+            .map(|(one, other)| f64::from(one.abs_diff(*other)).powi(2));
+        squares.sum::<f64>() / one.len() as f64
+    }
+
+    /// Statistics and tokens say how pixels are written, never which.
+    #[test]
+    fn buffered_or_gone_over_twice_the_pixels_are_the_same() {
+        for has_alpha in [false, true] {
+            let picture = picture(has_alpha);
+            let buffered = sized_for(&picture, BUFFERED_PIXELS);
+            let twice = sized_for(&picture, BUFFERED_PIXELS + 1);
+            assert!(pixels(&buffered) == pixels(&twice));
+        }
+    }
+
+    #[test]
+    fn large_pictures_are_as_close_to_the_source_as_small_ones() {
+        for has_alpha in [false, true] {
+            let picture = picture(has_alpha);
+            let (small, large) = (sized_for(&picture, 1), sized_for(&picture, LARGE_PIXELS + 1));
+            let shown = |webp: &[u8]| error(&pixels(webp), &picture.data);
+            assert!(
+                shown(&large) < shown(&small) * 1.25,
+                "{} {}",
+                shown(&large),
+                shown(&small)
+            );
+            assert!(
+                large.len() < small.len() * 5 / 4,
+                "{} {}",
+                large.len(),
+                small.len()
+            );
+        }
     }
 }
