@@ -1,4 +1,4 @@
-//! When and with what a picture was taken, as its EXIF block says.
+//! When and with what a picture was taken, as its EXIF block says, or a TIFF, which is built as one.
 //!
 //! Read by [`Tiff`], which enters at most two directories and allocates nothing. General readers list every directory
 //! that the block names before they answer, and a block of 64 KiB can name its own bytes thousands of times.
@@ -6,7 +6,7 @@
 
 use tintype_model::{Capture, Location};
 
-use crate::exif::{Directory, Field, Tiff};
+use crate::exif::{self, Directory, Field, Tiff};
 
 const MAKE: u16 = 0x010F;
 const MODEL: u16 = 0x0110;
@@ -30,9 +30,9 @@ const MAX_CHARACTERS: usize = 100;
 /// Year of the oldest photograph there is.
 const FIRST_YEAR: u32 = 1826;
 
-/// What the block tells; `None` when that is nothing. Never the place.
-pub(crate) fn read(exif: &[u8]) -> Option<Capture> {
-    let main = Tiff::new(exif)?.first()?;
+/// What the structure tells; `None` when that is nothing. Never the place.
+pub(crate) fn read(tiff: Tiff<'_>) -> Option<Capture> {
+    let main = tiff.first()?;
     let details = main.directory(EXIF);
     let detail = |tag| details.and_then(|details| text(details, tag));
     let capture = Capture {
@@ -47,8 +47,8 @@ pub(crate) fn read(exif: &[u8]) -> Option<Capture> {
 }
 
 /// The place, to about a decimetre.
-pub(crate) fn location(exif: &[u8]) -> Option<Location> {
-    let gps = Tiff::new(exif)?.first()?.directory(GPS)?;
+pub(crate) fn location(tiff: Tiff<'_>) -> Option<Location> {
+    let gps = tiff.first()?.directory(GPS)?;
     Some(Location {
         latitude: coordinate(gps, LATITUDE, LATITUDE_REF, ["N", "S"], 90.0)?,
         longitude: coordinate(gps, LONGITUDE, LONGITUDE_REF, ["E", "W"], 180.0)?,
@@ -57,7 +57,8 @@ pub(crate) fn location(exif: &[u8]) -> Option<Location> {
 
 fn text(directory: Directory<'_>, tag: u16) -> Option<String> {
     let Field { kind, bytes, .. } = directory.field(tag)?;
-    if !matches!(kind, ASCII | UTF8) {
+    // A TIFF can call all of its pixels a text.
+    if !matches!(kind, ASCII | UTF8) || bytes.len() > exif::MAX_BYTES {
         return None;
     }
     let bytes = bytes.split(|&byte| byte == 0).next().unwrap_or_default();

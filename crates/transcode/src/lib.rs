@@ -49,7 +49,7 @@ pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+3");
 /// # Errors
 /// [`Error::Rejected`] only.
 pub fn probe(source: &[u8], limits: &Limits) -> Result<ImageInfo, Error> {
-    Ok(header::read(source, limits)?.info())
+    Ok(header::read(source, limits)?.info(source))
 }
 
 /// Where a picture was taken, as its EXIF block says.
@@ -57,7 +57,8 @@ pub fn probe(source: &[u8], limits: &Limits) -> Result<ImageInfo, Error> {
 /// Neither [`probe`] nor [`render()`] ever tells this: a caller has to ask.
 #[must_use]
 pub fn location(source: &[u8], limits: &Limits) -> Option<Location> {
-    capture::location(&header::read(source, limits).ok()?.exif?)
+    let header = header::read(source, limits).ok()?;
+    capture::location(header.exif(source)?)
 }
 
 /// Runs code that reads untrusted bytes: decoders are safe Rust and still panic on a hostile file now and then.

@@ -94,7 +94,7 @@ pub fn render_timed(
     Ok(Rendered {
         image: ImageInfo {
             appearance,
-            ..header.info()
+            ..header.info(source)
         },
         engine: ENGINE.to_owned(),
         files: files.into_iter().map(|(_, file)| file).collect(),

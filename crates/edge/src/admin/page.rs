@@ -206,6 +206,24 @@ fn pixels(image: &ImageInfo) -> String {
     format!("{} × {}", image.dimensions.width, image.dimensions.height)
 }
 
+/// What few pictures have: motion and a gain map.
+struct Extras<'a>(&'a ImageInfo);
+
+impl fmt::Display for Extras<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.frames > 1 {
+            write!(f, ", {} frames", self.0.frames)?;
+        }
+        if let Some(duration) = self.0.duration_ms {
+            write!(f, ", {duration} ms")?;
+        }
+        if self.0.has_gain_map {
+            write!(f, ", gain map")?;
+        }
+        Ok(())
+    }
+}
+
 /// The smallest variant, under its version, so that a picture that is replaced shows at once.
 fn thumbnail(key: &ObjectKey, version: &Version, renditions: &[Rendition]) -> String {
     let urls = Urls {
@@ -269,11 +287,12 @@ fn write_image(html: &mut String, record: &Record, picture: Option<&str>) -> fmt
             fact(
                 "Picture",
                 &format_args!(
-                    "{}, {}, {}-bit {}",
+                    "{}, {}, {}-bit {}{}",
                     image.format,
                     pixels(image),
                     image.bit_depth,
-                    image.color_space
+                    image.color_space,
+                    Extras(image)
                 ),
             )?;
             fact("Version", &version.0)?;
@@ -324,6 +343,7 @@ fn write_rendition(
         format,
         dimensions,
         size_bytes,
+        encoding,
         ..
     } = rendition;
     let url = urls.of(variant, Some(*format));
@@ -335,10 +355,14 @@ fn write_rendition(
         }
         Some(_) | None => String::new(),
     };
+    let frames = match encoding.frames {
+        Some(frames) => format!(", {frames} frames"),
+        None => String::new(),
+    };
     writeln!(
         html,
         "<figure><a href=\"{url}\"><img src=\"{url}\" width=\"{}\" height=\"{}\" alt=\"\" loading=\"lazy\"></a>\
-         <figcaption><a href=\"{url}\">{} {}</a>: {} × {}, {size_bytes} bytes{share}</figcaption></figure>",
+         <figcaption><a href=\"{url}\">{} {}</a>: {} × {}, {size_bytes} bytes{share}{frames}</figcaption></figure>",
         dimensions.width,
         dimensions.height,
         Escaped(variant),

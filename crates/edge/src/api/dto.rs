@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tintype_model::{Format, ImageInfo, ObjectKey, Recipe, Record, Rendition, Status, UnixMillis, Version};
+use tintype_model::{
+    Encoding, Format, ImageInfo, ObjectKey, Recipe, Record, Rendition, Status, UnixMillis, Version,
+};
 use utoipa::{IntoParams, ToSchema};
 
 use super::facts::{Capture, Placeholder, colors};
@@ -154,8 +156,12 @@ struct Picture {
     orientation: u8,
     /// Whether any pixel can be transparent.
     has_alpha: bool,
-    /// Number of frames.
+    /// Number of frames; 1 for a still picture.
     frames: u32,
+    /// How long an animation takes to play once, in milliseconds; absent for a still picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1200)]
+    duration_ms: Option<u64>,
     /// Bits per channel in the source.
     bit_depth: u8,
     /// What the pixels meant in the source.
@@ -163,6 +169,8 @@ struct Picture {
     /// Description of the embedded ICC profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     icc_description: Option<String>,
+    /// Whether the source carries a gain map that brightens it on HDR screens; no rendition has one.
+    has_gain_map: bool,
     /// When and with what it was taken; absent when the source does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<Capture>,
@@ -209,6 +217,10 @@ struct RenditionInfo {
     score: Option<f32>,
     /// Whether the pixels are exactly those that were encoded, by choice.
     is_lossless: bool,
+    /// Number of frames; absent where it is a still picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 24, minimum = 2)]
+    frames: Option<u32>,
     /// Why it is larger than the same variant in an older format; absent where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     larger_because: Option<String>,
@@ -298,18 +310,35 @@ pub(crate) fn timestamp(time: UnixMillis) -> String {
 
 impl Picture {
     fn new(image: &ImageInfo) -> Self {
-        let seen = image.appearance.as_ref();
+        // Without `..`: a fact that is new to records has to be told here too.
+        let ImageInfo {
+            format,
+            dimensions,
+            orientation,
+            has_alpha,
+            frames,
+            duration_ms,
+            bit_depth,
+            color_space,
+            icc_description,
+            has_gain_map,
+            capture,
+            appearance,
+        } = image;
+        let seen = appearance.as_ref();
         Self {
-            format: image.format.clone(),
-            width: image.dimensions.width,
-            height: image.dimensions.height,
-            orientation: image.orientation,
-            has_alpha: image.has_alpha,
-            frames: image.frames,
-            bit_depth: image.bit_depth,
-            color_space: image.color_space.clone(),
-            icc_description: image.icc_description.clone(),
-            capture: image.capture.as_ref().map(Capture::new),
+            format: format.clone(),
+            width: dimensions.width,
+            height: dimensions.height,
+            orientation: *orientation,
+            has_alpha: *has_alpha,
+            frames: *frames,
+            duration_ms: *duration_ms,
+            bit_depth: *bit_depth,
+            color_space: color_space.clone(),
+            icc_description: icc_description.clone(),
+            has_gain_map: *has_gain_map,
+            capture: capture.as_ref().map(Capture::new),
             placeholder: seen.map(Placeholder::new),
             palette: seen.map(|seen| colors(&seen.palette)),
             perceptual_hash: seen.map(|seen| seen.perceptual_hash.clone()),
@@ -319,6 +348,13 @@ impl Picture {
 
 impl RenditionInfo {
     fn new(rendition: &Rendition) -> Self {
+        let Encoding {
+            quality,
+            score,
+            is_lossless,
+            frames,
+            larger_because,
+        } = &rendition.encoding;
         Self {
             variant: rendition.variant.clone(),
             format: rendition.format.name(),
@@ -327,10 +363,11 @@ impl RenditionInfo {
             height: rendition.dimensions.height,
             size_bytes: rendition.size_bytes,
             etag: rendition.etag.clone(),
-            quality: rendition.encoding.quality,
-            score: rendition.encoding.score,
-            is_lossless: rendition.encoding.is_lossless,
-            larger_because: rendition.encoding.larger_because.clone(),
+            quality: *quality,
+            score: *score,
+            is_lossless: *is_lossless,
+            frames: *frames,
+            larger_because: larger_because.clone(),
         }
     }
 }

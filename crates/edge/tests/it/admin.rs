@@ -1,7 +1,8 @@
 use base64::Engine as _;
 use sha2::{Digest, Sha256};
+use tintype_model::testing::conformance;
 
-use crate::site::{Answer, Site};
+use crate::site::{Answer, Site, VERSION};
 
 const HOSTILE: &str = "<script>alert(1)</script>\"' onerror=x &amp;\n.jpg";
 
@@ -99,6 +100,20 @@ async fn a_page_shows_every_rendition_and_the_markup() {
     assert!(text.contains(
         "&lt;source type=&quot;image/avif&quot; srcset=&quot;http://localhost:8080/img/ready.jpg/"
     ));
+    assert!(
+        text.contains("<dd>jpeg, 4000 × 3000, 8-bit srgb</dd>"),
+        "a still says nothing of motion: {text}"
+    );
+    site.record("moving.gif", 1, conformance::ready(VERSION, "k"))
+        .await;
+    let moving = site.admin("GET", "/admin/image?key=moving.gif").await;
+    let moving = moving.text();
+    for told in [
+        "8-bit icc, 3 frames, 220 ms, gain map</dd>",
+        "% of the source, 3 frames</figcaption>",
+    ] {
+        assert!(moving.contains(told), "{told} is missing in\n{moving}");
+    }
     for (key, part) in [
         ("rejected.jpg", "corrupt_image"),
         ("failed.jpg", "tried 5 times"),

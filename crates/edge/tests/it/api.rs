@@ -1,5 +1,6 @@
 use http::StatusCode;
 use serde_json::json;
+use tintype_model::testing::conformance;
 use tintype_model::{
     Dimensions, Format, Job, ObjectKey, ObjectStore, Order, Precondition, Rendition, Sequencer, StoreError,
     Work,
@@ -335,6 +336,35 @@ async fn renditions_tell_how_they_were_encoded() {
     }
     assert_eq!(told(0, "larger_because"), "it scores 70.5 against 64.0");
     assert_eq!(told(2, "larger_because"), json!(null));
+}
+
+#[tokio::test]
+async fn motion_and_gain_maps_are_told_where_there_are_any() {
+    let site = Site::with_pictures().await;
+    site.record("moving.gif", 1, conformance::ready(VERSION, "k"))
+        .await;
+    let shown = async |key: &str| {
+        let answer = site.admin("GET", &format!("/api/v1/image?key={key}")).await;
+        answer.text().to_owned()
+    };
+    let moving = shown("moving.gif").await;
+    assert!(
+        moving.contains(r#""frames":3,"duration_ms":220,"#),
+        "of the picture: {moving}"
+    );
+    assert!(moving.contains(r#""has_gain_map":true"#), "{moving}");
+    assert!(
+        moving.contains(r#""is_lossless":true,"frames":3,"#),
+        "of the rendition: {moving}"
+    );
+    let still = shown("ready.jpg").await;
+    assert!(still.contains(r#""has_gain_map":false"#), "{still}");
+    assert!(!still.contains("duration_ms"), "{still}");
+    assert_eq!(
+        still.matches("\"frames\"").count(),
+        1,
+        "renditions that are still tell none: {still}"
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use tintype_model::testing::conformance;
 
 use crate::site::{Answer, Site, TOKEN};
 
@@ -128,6 +129,8 @@ async fn the_router_takes_the_methods_of_the_document_and_no_others() {
 #[tokio::test]
 async fn answers_are_as_the_document_describes_them() {
     let site = Site::with_pictures().await;
+    site.record("everything.gif", 1, conformance::ready("v", "k"))
+        .await;
     let document = document(&site).await;
     let mut seen: BTreeMap<(String, String), usize> = BTreeMap::new();
     let requests = [
@@ -137,6 +140,7 @@ async fn answers_are_as_the_document_describes_them() {
         ("GET", "/api/v1/images?limit=0"),
         ("GET", "/api/v1/images?sha256=0"),
         ("GET", "/api/v1/image?key=ready.jpg"),
+        ("GET", "/api/v1/image?key=everything.gif"),
         ("GET", "/api/v1/image?key=rejected.jpg"),
         ("GET", "/api/v1/image?key=failed.jpg"),
         ("GET", "/api/v1/image?key=unseen.jpg"),
@@ -185,6 +189,22 @@ async fn answers_are_as_the_document_describes_them() {
         );
     }
     assert!(seen.len() > 20, "{seen:?}");
+}
+
+#[tokio::test]
+async fn facts_that_not_every_picture_has_are_described_and_not_required() {
+    let document = document(&Site::new()).await;
+    for (schema, fact, kind, is_required) in [
+        ("Picture", "duration_ms", "integer", false),
+        ("Picture", "has_gain_map", "boolean", true),
+        ("RenditionInfo", "frames", "integer", false),
+    ] {
+        let schema = &document["components"]["schemas"][schema];
+        let described = schema["properties"][fact]["type"].to_string();
+        assert!(described.contains(kind), "{fact}: {described}");
+        let required = schema["required"].as_array().unwrap();
+        assert_eq!(required.contains(&fact.into()), is_required, "{fact}");
+    }
 }
 
 #[test]

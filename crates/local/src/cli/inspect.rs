@@ -132,8 +132,8 @@ fn facts(report: &Report) -> String {
         bit_depth,
         color_space,
         icc_description,
-        duration_ms: _,
-        has_gain_map: _,
+        duration_ms,
+        has_gain_map,
         capture,
         appearance,
     } = image;
@@ -152,11 +152,19 @@ fn facts(report: &Report) -> String {
         ),
         ("alpha", if *has_alpha { "yes" } else { "no" }.to_owned()),
         ("frames", frames.to_string()),
+    ];
+    if let Some(duration) = duration_ms {
+        rows.push(("duration", format!("{duration} ms")));
+    }
+    rows.extend([
         ("bit depth", bit_depth.to_string()),
         ("color space", color_space.clone()),
-    ];
+    ]);
     if let Some(description) = icc_description {
         rows.push(("ICC profile", description.clone()));
+    }
+    if *has_gain_map {
+        rows.push(("gain map", "yes (left out of renditions)".to_owned()));
     }
     if let Some(capture) = capture {
         rows.extend(taken(capture));

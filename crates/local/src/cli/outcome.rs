@@ -72,7 +72,8 @@ pub(crate) struct Written {
     /// CPU time of its encoder, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cpu_ms: Option<f64>,
-    /// How it was encoded: `quality`, `score`, `is_lossless`, `larger_because`, as far as there is something to tell.
+    /// How it was encoded: `quality`, `score`, `is_lossless`, `frames`, `larger_because`, as far as there is something
+    /// to tell.
     #[serde(flatten)]
     pub(crate) encoding: Encoding,
 }

@@ -42,7 +42,7 @@ pub(crate) fn renditions(image: &ImageInfo, source_bytes: u64, renditions: &[Wri
     text
 }
 
-/// ` q72 score 70.4`, ` lossless`, or nothing.
+/// ` q72 score 70.4`, ` lossless 24 frames`, or nothing.
 fn encoded(encoding: &Encoding) -> String {
     let mut text = String::new();
     if encoding.is_lossless {
@@ -53,6 +53,9 @@ fn encoded(encoding: &Encoding) -> String {
     }
     if let Some(score) = encoding.score {
         text.push_str(&format!(" score {score:.1}"));
+    }
+    if let Some(frames) = encoding.frames {
+        text.push_str(&format!(" {frames} frames"));
     }
     text
 }
@@ -127,6 +130,7 @@ mod tests {
         };
         let lossless = Encoding {
             is_lossless: true,
+            frames: Some(24),
             ..Encoding::default()
         };
         let text = renditions(
@@ -145,7 +149,7 @@ mod tests {
             ],
         );
         let expected = "jpeg 4000×3000, 1.00 MiB\n\
-            \x20 original  4000×3000  avif 512.00 KiB (50 %) q72 score 70.4  jpeg 1.00 MiB (100 %) lossless\n\
+            \x20 original  4000×3000  avif 512.00 KiB (50 %) q72 score 70.4  jpeg 1.00 MiB (100 %) lossless 24 frames\n\
             \x20 small     40×30                                             jpeg 1.95 KiB (0.2 %)\n";
         assert_eq!(text, expected);
     }

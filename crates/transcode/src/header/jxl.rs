@@ -10,11 +10,11 @@ use jxl::api::{
 use tintype_model::{Limits, RejectionCode};
 
 use super::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
-use crate::Error;
 use crate::cicp::Cicp;
 use crate::gamma::Gamma;
 use crate::picture::Layout;
 use crate::reader::Reader;
+use crate::{Error, exif};
 
 /// Channels that a picture of the largest size may have: colour, alpha and one more.
 const MAX_CHANNELS: u64 = 5;
@@ -54,7 +54,11 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
             Layout::Rgb | Layout::Rgba => Model::Rgb,
             Layout::InvertedCmyk => Model::Cmyk,
         },
-        has_gain_map: has_box(source, *b"jhgm"),
+        has_gain_map: boxes(source).any(|(kind, _)| kind == *b"jhgm"),
+        // The orientation in it does not count: the codestream has its own (ISO/IEC 18181-2).
+        exif: boxes(source)
+            .filter(|(kind, _)| kind == b"Exif")
+            .find_map(|(_, data)| exif::keep(exif::unboxed(data)?)),
         ..Found::default()
     };
     tell_colors(&mut found, decoder.output_color_profile().ok_or_else(no_header)?)?;
@@ -288,29 +292,21 @@ fn count_frames(
     Ok(())
 }
 
-/// Whether a container has a box of this type at its top level.
-fn has_box(source: &[u8], wanted: [u8; 4]) -> bool {
+/// Type and content of the boxes at the top level of a container.
+fn boxes(source: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     let mut reader = Reader::new(source);
-    while let (Some(size), Some(kind)) = (reader.be32(), reader.four()) {
-        if kind == wanted {
-            return true;
-        }
-        let skipped = match size {
-            0 => None,
-            1 => (|| {
-                let size = (u64::from(reader.be32()?) << 32) | u64::from(reader.be32()?);
-                reader.skip(usize::try_from(size).ok()?.checked_sub(16)?)
-            })(),
-            size => usize::try_from(size)
-                .ok()
-                .and_then(|size| size.checked_sub(8))
-                .and_then(|size| reader.skip(size)),
+    std::iter::from_fn(move || {
+        let (size, kind) = (reader.be32()?, reader.four()?);
+        let size = match size {
+            0 => u64::MAX,
+            1 => reader.be64()?.checked_sub(16)?,
+            size => u64::from(size).checked_sub(8)?,
         };
-        if skipped.is_none() {
-            return false;
-        }
-    }
-    false
+        // The last box may leave its size open, and a file may be cut off in it.
+        let left = reader.rest().len();
+        let size = usize::try_from(size).map_or(left, |size| size.min(left));
+        Some((kind, reader.take(size)?))
+    })
 }
 
 /// What the decoder's error says about the source.

@@ -28,6 +28,7 @@ use tintype_model::{Dimensions, ImageInfo, Limits, RejectionCode};
 use self::motion::Motion;
 use crate::cicp::Cicp;
 use crate::color::Profile;
+use crate::exif::Tiff;
 use crate::gamma::Gamma;
 use crate::orient::Orientation;
 use crate::sniff::{Kind, sniff};
@@ -57,7 +58,7 @@ pub(crate) struct Header {
     pub(crate) duration_ms: Option<u64>,
     pub(crate) has_gain_map: bool,
     /// The EXIF block from its TIFF header on, at most 1 MiB.
-    pub(crate) exif: Option<Vec<u8>>,
+    exif: Option<Vec<u8>>,
 }
 
 /// What the stored samples are.
@@ -162,7 +163,8 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
 }
 
 impl Header {
-    pub(crate) fn info(&self) -> ImageInfo {
+    /// `source` is what the header was read from.
+    pub(crate) fn info(&self, source: &[u8]) -> ImageInfo {
         let color_space = match (self.model, &self.profile) {
             (Model::Cmyk, _) => "cmyk",
             (Model::Grey, _) => "grey",
@@ -183,9 +185,17 @@ impl Header {
                 .profile
                 .as_ref()
                 .and_then(|profile| profile.description.clone()),
-            capture: self.exif.as_deref().and_then(capture::read),
+            capture: self.exif(source).and_then(capture::read),
             ..ImageInfo::default()
         }
+    }
+
+    /// The structure in which EXIF has its facts. A TIFF of any size is one itself, and not copied for their sake.
+    pub(crate) fn exif<'a>(&'a self, source: &'a [u8]) -> Option<Tiff<'a>> {
+        if self.kind == Kind::Tiff {
+            return Tiff::of_file(source);
+        }
+        Tiff::new(self.exif.as_deref()?)
     }
 }
 

@@ -1,14 +1,20 @@
 //! What the record tells of a picture besides its size: how it was taken, and what it looks like.
 
+use std::io::Cursor;
 use std::time::{Duration, Instant};
 
-use tintype_model::{Appearance, Format, Limits, Rgb};
-use tintype_transcode::location;
+use tiff::encoder::TiffEncoder;
+use tintype_model::{Appearance, Capture, Format, Limits, Rgb};
+use tintype_transcode::{location, probe};
 
-use crate::fixtures::{Jpeg, Tag, camera, directory, full_size, one, photo, png, rgb_png, rgba_png, webp};
+use crate::container::boxed;
+use crate::fixtures::{
+    Jpeg, Tag, camera, camera_tiff, directory, full_size, jxl, one, photo, png, rgb_png, rgba_png, tiff_with,
+    webp,
+};
 use crate::judge::{decoded, rendered, told};
 
-const CANARY: &[u8] = b"51.477811";
+const CANARY: &str = "51.477811";
 
 /// An EXIF block with a camera, a moment and the place of the Royal Observatory.
 fn greenwich() -> Vec<u8> {
@@ -17,7 +23,7 @@ fn greenwich() -> Vec<u8> {
         Tag::rational(2, &[(51, 1), (28, 1), (4012, 100)]),
         Tag::ascii(3, b"W"),
         Tag::rational(4, &[(0, 1), (0, 1), (531, 100)]),
-        Tag::ascii(29, CANARY),
+        Tag::ascii(29, CANARY.as_bytes()),
     ];
     camera(b"2026:11:25 18:27:58", b"+01:00", place)
 }
@@ -28,6 +34,41 @@ fn jpeg(exif: &[u8]) -> Vec<u8> {
         ..Jpeg::default()
     };
     jpeg.encode(&photo(64, 48), 64, 48)
+}
+
+/// [`greenwich`] in a TIFF's own directories.
+fn tiff_from_greenwich(size: (u32, u32)) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    camera_tiff(
+        TiffEncoder::new(&mut file).unwrap(),
+        size,
+        &photo(size.0, size.1),
+        CANARY,
+    );
+    file.into_inner()
+}
+
+fn big_tiff_from_greenwich(size: (u32, u32)) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    camera_tiff(
+        TiffEncoder::new_big(&mut file).unwrap(),
+        size,
+        &photo(size.0, size.1),
+        CANARY,
+    );
+    file.into_inner()
+}
+
+/// A JPEG XL of 64 by 48 pixels in a container with these boxes before its pixels and behind them.
+fn boxed_jxl(before: &[u8], behind: &[u8]) -> Vec<u8> {
+    let start = b"\0\0\0\x0CJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl ";
+    let pixels = boxed(b"jxlc", &jxl(64, 48, &photo(64, 48)));
+    [&start[..], before, &pixels, behind].concat()
+}
+
+/// A block as boxes carry it: its TIFF header comes right behind the four bytes that say so.
+fn exif_box(exif: &[u8]) -> Vec<u8> {
+    boxed(b"Exif", &[&[0; 4], exif].concat())
 }
 
 fn appearance(source: &[u8]) -> Appearance {
@@ -51,7 +92,17 @@ fn a_camera_and_its_clock_are_told_from_every_container() {
             info.exif_metadata = Some(exif.clone().into());
         },
     );
-    for source in [jpeg(&exif), in_png, webp(64, 48, &pixels, Some(&exif), None)] {
+    let config = jixel::EncodeConfig::default().with_exif(exif.clone());
+    for source in [
+        jpeg(&exif),
+        in_png,
+        webp(64, 48, &pixels, Some(&exif), None),
+        tiff_from_greenwich((64, 48)),
+        big_tiff_from_greenwich((64, 48)),
+        jixel::encode_image(&pixels, 64, 48, &config).unwrap(),
+        boxed_jxl(&exif_box(&exif), &[]),
+        boxed_jxl(&[], &exif_box(&exif)),
+    ] {
         let capture = told(&source).capture.unwrap();
         assert_eq!(capture.taken_at.as_deref(), Some("2026-11-25T18:27:58+01:00"));
         assert_eq!(capture.make.as_deref(), Some("Tintype"));
@@ -66,24 +117,33 @@ fn a_camera_and_its_clock_are_told_from_every_container() {
 
 #[test]
 fn the_place_is_told_only_to_who_asks_and_never_reaches_a_rendition() {
-    let source = jpeg(&greenwich());
-    let is_in = |bytes: &[u8]| bytes.windows(CANARY.len()).any(|window| window == CANARY);
-    assert!(is_in(&source));
-    assert_eq!(told(&source).capture.unwrap().location, None);
+    let is_in = |bytes: &[u8]| {
+        let canary = CANARY.as_bytes();
+        bytes.windows(canary.len()).any(|window| window == canary)
+    };
     let recipe = full_size(&[Format::Avif, Format::Webp, Format::Jpeg, Format::Png]);
-    let made = rendered(&source, &recipe);
-    assert_eq!(made.image.capture.unwrap().location, None);
-    assert_eq!(made.files.len(), 4);
-    for file in made.files {
-        assert!(!is_in(&file.bytes), "{:?}", file.format);
-        for name in [&b"Exif"[..], b"eXIf", b"EXIF", b"Petzval"] {
-            let carries = file.bytes.windows(name.len()).any(|window| window == name);
-            assert!(!carries, "{:?} carries metadata", file.format);
+    for source in [
+        jpeg(&greenwich()),
+        tiff_from_greenwich((64, 48)),
+        big_tiff_from_greenwich((64, 48)),
+        boxed_jxl(&exif_box(&greenwich()), &[]),
+    ] {
+        assert!(is_in(&source));
+        assert_eq!(told(&source).capture.unwrap().location, None);
+        let made = rendered(&source, &recipe);
+        assert_eq!(made.image.capture.unwrap().location, None);
+        assert_eq!(made.files.len(), 4);
+        for file in made.files {
+            assert!(!is_in(&file.bytes), "{:?}", file.format);
+            for name in [&b"Exif"[..], b"eXIf", b"EXIF", b"Petzval"] {
+                let carries = file.bytes.windows(name.len()).any(|window| window == name);
+                assert!(!carries, "{:?} carries metadata", file.format);
+            }
         }
+        let place = location(&source, &Limits::default()).unwrap();
+        assert!((place.latitude - 51.477_811).abs() < 1e-6, "{place:?}");
+        assert!((place.longitude + 0.001_475).abs() < 1e-6, "{place:?}");
     }
-    let place = location(&source, &Limits::default()).unwrap();
-    assert!((place.latitude - 51.477_811).abs() < 1e-6, "{place:?}");
-    assert!((place.longitude + 0.001_475).abs() < 1e-6, "{place:?}");
 }
 
 #[test]
@@ -130,6 +190,121 @@ fn broken_exif_harms_nothing() {
         }
     }
     assert!(told_something > exif.len());
+}
+
+/// Every prefix of a TIFF, and each of its bytes changed: it may be no picture any more, and nothing else happens.
+#[test]
+fn broken_directories_of_a_tiff_harm_nothing() {
+    let look = |source: &[u8]| {
+        if let Err(error) = probe(source, &Limits::default()) {
+            assert!(!error.to_string().contains("panicked"), "{error}");
+        }
+        let _ = location(source, &Limits::default());
+    };
+    for tiff in [tiff_from_greenwich((4, 3)), big_tiff_from_greenwich((4, 3))] {
+        for end in 0..tiff.len() {
+            look(&tiff[..end]);
+        }
+        for at in 0..tiff.len() {
+            for value in [0, 1, 0x7F, 0xFF] {
+                let mut broken = tiff.clone();
+                broken[at] = value;
+                look(&broken);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_tiff_says_of_its_texts_and_directories_is_not_believed() {
+    let size =
+        u32::try_from(tiff_with(4, 4, vec![Tag::ascii(0x010F, b"Tintype"), Tag::long(0, 0)]).len()).unwrap();
+    for tag in [
+        Tag::text_at(0x0110, u32::MAX, 0),
+        Tag::text_at(0x0110, u32::MAX, u32::MAX),
+        Tag::text_at(0x0110, 5, size - 4),
+        Tag::text_at(0x0110, 5, u32::MAX),
+        Tag::long(0x8769, 0),
+        Tag::long(0x8769, 8),
+        Tag::long(0x8769, size),
+        Tag::long(0x8769, u32::MAX),
+        Tag::long(0x8825, 8),
+        Tag::long(0x8825, u32::MAX),
+    ] {
+        let source = tiff_with(4, 4, vec![Tag::ascii(0x010F, b"Tintype"), tag]);
+        assert_eq!(source.len(), size as usize);
+        let make_alone = Capture {
+            make: Some("Tintype".to_owned()),
+            ..Capture::default()
+        };
+        assert_eq!(told(&source).capture, Some(make_alone));
+        assert_eq!(location(&source, &Limits::default()), None);
+    }
+    let empty = Tag::text_at(0x0110, 0, 0);
+    assert_eq!(told(&tiff_with(4, 4, vec![empty])).capture, None);
+}
+
+/// A block in another format has at most a megabyte; a TIFF can have a hundred, all of them one text.
+#[test]
+fn pixels_that_are_called_a_text_are_none() {
+    let text = |count| tiff_with(2000, 2000, vec![Tag::text_at(0x0110, count, 1000)]);
+    let model = |count| told(&text(count)).capture.and_then(|capture| capture.model);
+    assert_eq!(model(1 << 20), Some("x".repeat(100)));
+    assert_eq!(model((1 << 20) + 1), None);
+    assert_eq!(model(3_900_000), None);
+}
+
+#[test]
+fn a_box_of_exif_may_end_where_the_file_does_and_its_size_is_not_believed() {
+    let camera = |source: &[u8]| told(source).capture.and_then(|capture| capture.model);
+    let content = [&[0; 4], &greenwich()[..]].concat();
+    let with_size = |size: u32, more: &[u8]| [&size.to_be_bytes()[..], b"Exif", more, &content].concat();
+    let size = u64::try_from(content.len() + 16).unwrap();
+    for behind in [with_size(0, &[]), with_size(1, &size.to_be_bytes())] {
+        assert_eq!(
+            camera(&boxed_jxl(&[], &behind)).as_deref(),
+            Some("Model T"),
+            "{:?}",
+            &behind[..8]
+        );
+    }
+    for behind in [
+        with_size(1, &u64::MAX.to_be_bytes()),
+        with_size(1, &15u64.to_be_bytes()),
+        with_size(u32::MAX, &[]),
+        with_size(7, &[]),
+        with_size(8, &[]),
+        with_size(11, &[]),
+        b"\0\0\0\0Exif".to_vec(),
+        b"\0\0\0\x01Exif\0".to_vec(),
+    ] {
+        let source = boxed_jxl(&[], &behind);
+        // Whether such a file is whole is for the decoder to say.
+        if let Err(error) = probe(&source, &Limits::default()) {
+            assert!(!error.to_string().contains("panicked"), "{error}");
+        }
+        let _ = location(&source, &Limits::default());
+    }
+    for offset in [1, u32::MAX, u32::try_from(content.len()).unwrap()] {
+        let block = boxed(b"Exif", &[&offset.to_be_bytes(), &greenwich()[..]].concat());
+        assert_eq!(camera(&boxed_jxl(&block, &[])), None, "{offset}");
+    }
+    let gap = boxed(
+        b"Exif",
+        &[&6u32.to_be_bytes(), &b"Exif\0\0"[..], &greenwich()].concat(),
+    );
+    assert_eq!(camera(&boxed_jxl(&gap, &[])).as_deref(), Some("Model T"));
+}
+
+/// There is no Brotli decoder here; and the codestream says itself which side is up.
+#[test]
+fn a_packed_box_is_passed_over_and_an_orientation_in_a_box_does_not_count() {
+    let packed = boxed(b"brob", &[&b"Exif"[..], &[0x0B, 0x02, 0x80, 0x00, 0x03]].concat());
+    let info = told(&boxed_jxl(&packed, &[]));
+    assert_eq!((info.dimensions.width, info.capture), (64, None));
+    let turned = exif_box(&crate::fixtures::exif(6, b"turned"));
+    let info = told(&boxed_jxl(&turned, &[]));
+    assert_eq!((info.dimensions.width, info.orientation), (64, 1));
 }
 
 /// A reader that lists what a block names lists millions of fields here.

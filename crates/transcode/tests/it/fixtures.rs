@@ -1,5 +1,9 @@
 //! Sources made on the spot.
 
+use std::io::Cursor;
+
+use tiff::encoder::{DirectoryEncoder, TiffEncoder, TiffKind, TiffValue, colortype};
+use tiff::tags::Type;
 use tintype_model::{Format, Recipe, Variant};
 
 /// Deterministic noise: a linear congruential generator (Numerical Recipes).
@@ -123,6 +127,11 @@ impl Tag {
     pub(crate) fn ascii(tag: u16, text: &[u8]) -> Self {
         let text = [text, b"\0"].concat();
         Self(tag, 2, u32::try_from(text.len()).unwrap(), text)
+    }
+
+    /// A text that says to be `count` bytes long and to lie at `offset`.
+    pub(crate) fn text_at(tag: u16, count: u32, offset: u32) -> Self {
+        Self(tag, 2, count, offset.to_be_bytes().to_vec())
     }
 
     pub(crate) fn long(tag: u16, value: u32) -> Self {
@@ -368,13 +377,92 @@ pub(crate) fn icon(width: u32, height: u32, rgba: &[u8]) -> Vec<u8> {
 
 /// A TIFF in LZW, its directory at the end.
 pub(crate) fn tiff(width: u32, height: u32, rgb: &[u8]) -> Vec<u8> {
-    let mut file = std::io::Cursor::new(Vec::new());
-    tiff::encoder::TiffEncoder::new(&mut file)
+    let mut file = Cursor::new(Vec::new());
+    TiffEncoder::new(&mut file)
         .unwrap()
         .with_compression(tiff::encoder::Compression::Lzw)
-        .write_image::<tiff::encoder::colortype::RGB8>(width, height, rgb)
+        .write_image::<colortype::RGB8>(width, height, rgb)
         .unwrap();
     file.into_inner()
+}
+
+/// A grey TIFF whose directory has these fields besides those that it needs. Its pixels are at its end.
+pub(crate) fn tiff_with(width: u32, height: u32, mut tags: Vec<Tag>) -> Vec<u8> {
+    let pixels = vec![b'x'; (width * height) as usize];
+    let length = u32::try_from(pixels.len()).unwrap();
+    tags.extend([
+        Tag::long(256, width),
+        Tag::long(257, height),
+        Tag::long(258, 8),
+        Tag::long(262, 1),
+        Tag::long(278, height),
+        Tag::long(279, length),
+        Tag::long(273, 0),
+    ]);
+    let start = directory(0, &tags).len();
+    tags.pop();
+    tags.push(Tag::long(273, u32::try_from(start).unwrap()));
+    [directory(0, &tags), pixels].concat()
+}
+
+/// A TIFF or BigTIFF as another crate writes it, with what a camera tells and the place of the Royal Observatory.
+/// Offsets of directories have the type that libtiff gives them.
+pub(crate) fn camera_tiff<K: TiffKind>(
+    mut file: TiffEncoder<&mut Cursor<Vec<u8>>, K>,
+    (width, height): (u32, u32),
+    rgb: &[u8],
+    note: &str,
+) {
+    fn entries<K: TiffKind>(
+        directory: &mut DirectoryEncoder<'_, &mut Cursor<Vec<u8>>, K>,
+        values: &[(u16, Type, &[u8])],
+    ) {
+        let entries: Vec<_> = values
+            .iter()
+            .map(|&(tag, kind, value)| {
+                (
+                    tiff::tags::Tag::from_u16_exhaustive(tag),
+                    directory.write_entry_bytes(kind, value).unwrap(),
+                )
+            })
+            .collect();
+        directory.extend_from(&entries.into_iter().collect());
+    }
+    let rationals = |values: [u32; 6]| values.map(u32::to_ne_bytes).concat();
+    let mut details = file.extra_directory().unwrap();
+    entries(
+        &mut details,
+        &[
+            (0x9003, Type::ASCII, b"2026:11:25 18:27:58\0"),
+            (0x9011, Type::ASCII, b"+01:00\0"),
+            (0xA434, Type::ASCII, b"Petzval 85 mm\0"),
+        ],
+    );
+    let details = details.finish_with_offsets().unwrap().offset.data().into_owned();
+    let mut place = file.extra_directory().unwrap();
+    entries(
+        &mut place,
+        &[
+            (1, Type::ASCII, b"N\0"),
+            (2, Type::RATIONAL, &rationals([51, 1, 28, 1, 4012, 100])),
+            (3, Type::ASCII, b"W\0"),
+            (4, Type::RATIONAL, &rationals([0, 1, 0, 1, 531, 100])),
+            (29, Type::ASCII, &[note.as_bytes(), b"\0"].concat()),
+        ],
+    );
+    let place = place.finish_with_offsets().unwrap().offset.data().into_owned();
+    let pointer = if place.len() == 8 { Type::IFD8 } else { Type::IFD };
+    let mut image = file.new_image::<colortype::RGB8>(width, height).unwrap();
+    entries(
+        image.encoder(),
+        &[
+            (0x010F, Type::ASCII, b"Tintype\0"),
+            (0x0110, Type::ASCII, b"Model T\0"),
+            (0x8769, pointer, &details),
+            (0x8825, pointer, &place),
+        ],
+    );
+    image.write_data(rgb).unwrap();
 }
 
 /// A lossy JPEG XL.

@@ -138,10 +138,14 @@ impl Page {
             .cpu_ms
             .map(|ms| format!("{ms:.0} ms"))
             .unwrap_or_default();
+        let frames = match encoding.frames {
+            Some(frames) => format!(", {frames} frames"),
+            None => String::new(),
+        };
         let share = super::table::share(rendition.bytes, source_bytes);
         let row = format_args!(
             "<tr data-src=\"{src}\" data-name=\"{name}\"{class}><td>{variant}</td><td><button type=\"button\">{format}\
-             </button></td><td>{width}×{height}</td><td><a href=\"{src}\">{bytes}</a></td><td>{share}</td>\
+             </button></td><td>{width}×{height}{frames}</td><td><a href=\"{src}\">{bytes}</a></td><td>{share}</td>\
              <td>{quality}</td><td>{score}</td><td>{time}</td></tr>\n",
             src = Escaped(&self.link(&rendition.path)),
             name = Escaped(&name_of(rendition)),
@@ -238,6 +242,12 @@ fn facts(image: &ImageInfo) -> String {
     if image.frames > 1 {
         push(&mut facts, format_args!(", {} frames", image.frames));
     }
+    if let Some(duration) = image.duration_ms {
+        push(&mut facts, format_args!(", {duration} ms"));
+    }
+    if image.has_gain_map {
+        push(&mut facts, format_args!(", gain map"));
+    }
     if let Some(profile) = &image.icc_description {
         push(&mut facts, format_args!(", {profile}"));
     }
@@ -265,6 +275,7 @@ mod tests {
             cpu_ms: Some(12.4),
             encoding: Encoding {
                 score: Some(71.26),
+                frames: Some(3),
                 ..Encoding::default()
             },
         };
@@ -279,6 +290,9 @@ mod tests {
                 width: 400,
                 height: 400,
             },
+            frames: 3,
+            duration_ms: Some(220),
+            has_gain_map: true,
             ..ImageInfo::default()
         };
         Report {
@@ -312,6 +326,11 @@ mod tests {
         assert!(html.contains("src=\"./../%C3%A9%22%3Cb%3E.jpg\""), "{html}");
         assert!(!html.contains("<b>"), "{html}");
         assert!(html.contains("<td>71.3</td><td>12 ms</td>"), "{html}");
+        assert!(
+            html.contains("jpeg 400×400, 3 frames, 220 ms, gain map, "),
+            "{html}"
+        );
+        assert!(html.contains("<td>40×40, 3 frames</td>"), "{html}");
         assert!(html.contains(
             "1 pictures, 1.95 KiB; their largest variant in avif: 500 B (25 %); jpeg: 1000 B (50 %)"
         ));

@@ -5,8 +5,8 @@ mod object;
 mod queue;
 
 use crate::{
-    Appearance, Capture, Dimensions, Failure, Format, ImageInfo, Location, ObjectKey, Order, Record,
-    Rejection, RejectionCode, Rendition, Rgb, Sequencer, SourceInfo, Status, UnixMillis, Version,
+    Appearance, Capture, Dimensions, Encoding, Failure, Format, ImageInfo, Location, ObjectKey, Order,
+    Record, Rejection, RejectionCode, Rendition, Rgb, Sequencer, SourceInfo, Status, UnixMillis, Version,
 };
 
 pub use metadata::metadata_store;
@@ -120,7 +120,8 @@ pub fn record(key: &str, order: Order, status: Status) -> Record {
     }
 }
 
-/// A published status with one rendition that lies at `object_key`.
+/// A published status with one rendition that lies at `object_key`. It tells everything that there is to tell, and is
+/// written without defaults, so that what is new to records is new to every store's tests.
 #[must_use]
 pub fn ready(version: &str, object_key: &str) -> Status {
     Status::Ready {
@@ -134,19 +135,22 @@ pub fn ready(version: &str, object_key: &str) -> Status {
                 height: 3000,
             },
             orientation: 6,
-            has_alpha: false,
-            frames: 1,
+            has_alpha: true,
+            frames: 3,
+            duration_ms: Some(220),
             bit_depth: 8,
             color_space: "icc".to_owned(),
             icc_description: Some("Display P3".to_owned()),
+            has_gain_map: true,
             capture: Some(Capture {
                 taken_at: Some("2026-11-25T18:27:58+01:00".to_owned()),
                 make: Some("Tintype".to_owned()),
+                model: Some("Model T".to_owned()),
+                lens: Some("Petzval 85 mm".to_owned()),
                 location: Some(Location {
                     latitude: 51.477_811,
                     longitude: -0.001_475,
                 }),
-                ..Capture::default()
             }),
             appearance: Some(Appearance {
                 thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI".to_owned(),
@@ -155,7 +159,6 @@ pub fn ready(version: &str, object_key: &str) -> Status {
                 palette: vec![Rgb([1, 2, 3]), Rgb([250, 0, 9])],
                 perceptual_hash: "c3a51e70f08b2d96".to_owned(),
             }),
-            ..ImageInfo::default()
         },
         renditions: vec![Rendition {
             variant: "medium".to_owned(),
@@ -167,7 +170,13 @@ pub fn ready(version: &str, object_key: &str) -> Status {
             size_bytes: 5,
             etag: "0123456789abcdef".to_owned(),
             object_key: object_key.to_owned(),
-            encoding: crate::Encoding::default(),
+            encoding: Encoding {
+                quality: Some(61),
+                score: Some(70.42),
+                is_lossless: true,
+                frames: Some(3),
+                larger_because: Some("it scores 70.4 against 64.0".to_owned()),
+            },
         }],
     }
 }

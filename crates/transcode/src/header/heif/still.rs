@@ -9,6 +9,7 @@ use super::properties::Properties;
 use super::{Codec, Coded, Layer, Plan, Tile, av1, hevc};
 use crate::Error;
 use crate::cicp::Cicp;
+use crate::exif::unboxed;
 use crate::header::check_size;
 use crate::reader::Reader;
 
@@ -75,12 +76,9 @@ pub(super) fn exif<'a>(meta: &Meta<'a>) -> Option<Cow<'a, [u8]>> {
         .referring(*b"cdsc", primary.id)
         .find(|item| &item.kind == b"Exif")?;
     let data = joined(&meta.data(item.id).ok()?, MAX_EXIF_BYTES)?;
-    // Four bytes tell how far off the TIFF header is.
-    let offset = Reader::new(&data).be32()?;
-    let start = usize::try_from(offset).ok()?.checked_add(4)?;
     match data {
-        Cow::Borrowed(data) => data.get(start..).map(Cow::Borrowed),
-        Cow::Owned(data) => data.get(start..).map(|exif| Cow::Owned(exif.to_vec())),
+        Cow::Borrowed(data) => unboxed(data).map(Cow::Borrowed),
+        Cow::Owned(data) => unboxed(&data).map(|exif| Cow::Owned(exif.to_vec())),
     }
 }
 
