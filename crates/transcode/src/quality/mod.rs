@@ -91,9 +91,7 @@ impl Wanted {
             _ => quality,
         }
     }
-}
 
-impl Wanted {
     /// A file that shows every pixel as it is.
     pub(crate) fn exact(&self, bytes: Vec<u8>) -> Made {
         Made {
