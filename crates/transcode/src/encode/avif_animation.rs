@@ -5,13 +5,15 @@ use std::ffi::{c_int, c_uint};
 use libaom_sys as aom;
 use tintype_model::Dimensions;
 
-use super::avif::{Encoder, Frame, alpha_quantizer, quantizer};
+use super::aom::{Encoder, Frame};
+use super::avif::{alpha_quantizer, quantizer};
 use super::avif_sequence::{Sample, Sequence, Track};
 use super::obu::{SequenceHeader, without_delimiter};
 use super::planes::{Planes, Range};
 use super::sequence::Settings;
 use crate::error::EncodeError;
 use crate::picture::Picture;
+use crate::space::Space;
 
 /// Frames from one that can be decoded by itself to the next.
 const KEY_FRAME_DISTANCE: c_uint = 60;
@@ -133,7 +135,7 @@ impl Stream {
             config.kf_max_dist = KEY_FRAME_DISTANCE;
             config.monochrome = c_uint::from(is_monochrome);
         })?;
-        encoder.set_coding(effort.speed, quantizer, is_monochrome)?;
+        encoder.set_coding(effort.speed, quantizer, (!is_monochrome).then_some(Space::Srgb))?;
         Ok(Self {
             encoder,
             is_monochrome,

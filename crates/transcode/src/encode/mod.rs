@@ -1,6 +1,7 @@
 //! Pixels that we made to rendition bytes. Each encoder takes one picture and one quality, and gives one file that
 //! carries pixels only: no EXIF and no comment, and no profile where they are sRGB, which is what an untagged file means.
 
+mod aom;
 mod apng;
 mod avif;
 mod avif_animation;
