@@ -114,7 +114,7 @@ impl Animation {
                 writer.finish()?;
                 Ok((self.output.take(), true))
             }
-            (None, Some(first)) => Ok((super::png::encode(&first)?, false)),
+            (None, Some(first)) => Ok((super::png::encode(first)?, false)),
             (None, None) => Err(EncodeError::Pixels("there is no frame".to_owned())),
         }
     }

@@ -136,7 +136,7 @@ fn run(
             webp::encode(picture, settings).map(|file| bytes_only(head.with_profile(file)))
         }
         Format::Jpeg => jpeg::encode(&picture, settings, background).map(bytes_only),
-        Format::Png => png::encode(&picture).map(bytes_only),
+        Format::Png => png::encode(picture).map(bytes_only),
     };
     contain(encode)
 }

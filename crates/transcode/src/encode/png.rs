@@ -3,6 +3,8 @@
 //!
 //! It is given one thread and no deadline, so the same pixels give the same bytes.
 
+use std::sync::Arc;
+
 use oxipng::{BitDepth, ColorType, Deflater, FilterStrategy, Options, RawImage};
 
 use crate::error::EncodeError;
@@ -15,20 +17,25 @@ const SMALL_PIXELS: u64 = 300_000;
 /// larger drawings and text.
 const LARGE_PIXELS: u64 = 2_000_000;
 
-pub(super) fn encode(picture: &Picture) -> Result<Vec<u8>, EncodeError> {
-    let (width, height) = (picture.size.width, picture.size.height);
-    let color = if picture.has_alpha {
+pub(super) fn encode(picture: Arc<Picture>) -> Result<Vec<u8>, EncodeError> {
+    let Picture {
+        size,
+        has_alpha,
+        space,
+        data,
+    } = Arc::unwrap_or_clone(picture);
+    let color = if has_alpha {
         ColorType::RGBA
     } else {
         ColorType::RGB {
             transparent_color: None,
         }
     };
-    let mut image = RawImage::new(width, height, color, BitDepth::Eight, picture.data.clone())?;
-    if let Some(icc) = picture.space.icc() {
+    let mut image = RawImage::new(size.width, size.height, color, BitDepth::Eight, data)?;
+    if let Some(icc) = space.icc() {
         image.add_icc_profile(&icc);
     }
-    Ok(image.create_optimized_png(&options(picture.size.pixels()))?)
+    Ok(image.create_optimized_png(&options(size.pixels()))?)
 }
 
 fn options(pixels: u64) -> Options {
