@@ -4,6 +4,7 @@ mod animation;
 mod appearance;
 mod attention;
 mod bits;
+mod bmff;
 mod capture;
 mod cicp;
 mod color;

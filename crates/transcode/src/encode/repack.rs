@@ -4,6 +4,8 @@
 //! limits, but the encoder reads them again.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use crate::bmff;
+use crate::header::jpeg::{RST0, RST7, SOI, SOS, TEM, next_marker, segment};
 use crate::header::{Header, Model};
 use crate::orient::Orientation;
 use crate::reader::Reader;
@@ -44,20 +46,14 @@ impl<'a> Original<'a> {
         }
         let mut reader = Reader::at(self.jpeg, 2);
         loop {
-            let gap = reader.rest().iter().position(|&byte| byte == 0xFF)?;
-            reader.skip(gap)?;
-            while reader.rest().first() == Some(&0xFF) {
-                reader.skip(1)?;
-            }
-            let marker = reader.u8()?;
-            if matches!(marker, 0 | TEM | SOI | RST0..=RST7) {
+            let marker = next_marker(&mut reader)?;
+            if matches!(marker, SOI | TEM | RST0..=RST7) {
                 continue;
             }
             let rest = reader.rest();
-            let length = usize::from(reader.be16()?);
-            reader.skip(length.checked_sub(2)?)?;
-            let segment = rest.get(..length)?;
-            let content = segment.get(2..)?;
+            let content = segment(&mut reader).ok()?;
+            // With its length before it.
+            let whole = rest.get(..content.len().checked_add(2)?)?;
             let stays = match marker {
                 APP2 => self.has_profile && content.starts_with(b"ICC_PROFILE\0"),
                 // Says which colour model the components are in.
@@ -67,7 +63,7 @@ impl<'a> Original<'a> {
             };
             if stays {
                 bare.extend_from_slice(&[0xFF, marker]);
-                bare.extend_from_slice(segment);
+                bare.extend_from_slice(whole);
             }
             if marker == SOS {
                 bare.extend_from_slice(reader.rest());
@@ -93,11 +89,6 @@ fn pack(_: &[u8]) -> Option<Vec<u8>> {
     None
 }
 
-const TEM: u8 = 0x01;
-const RST0: u8 = 0xD0;
-const RST7: u8 = 0xD7;
-const SOI: u8 = 0xD8;
-const SOS: u8 = 0xDA;
 const APP2: u8 = 0xE2;
 const APP14: u8 = 0xEE;
 const COM: u8 = 0xFE;
@@ -114,21 +105,13 @@ fn codestream(file: Vec<u8>) -> Option<Vec<u8>> {
     if file.starts_with(&[0xFF, 0x0A]) {
         return Some(file);
     }
-    let mut reader = Reader::new(&file);
+    let mut rest = &file[..];
     loop {
-        let (short, name) = (reader.be32()?, reader.four()?);
-        let (length, header) = match short {
-            0 => (reader.rest().len().checked_add(8)?, 8),
-            1 => {
-                let (high, low) = (u64::from(reader.be32()?), u64::from(reader.be32()?));
-                (usize::try_from(high << 32 | low).ok()?, 16)
-            }
-            short => (usize::try_from(short).ok()?, 8),
-        };
-        let content = reader.take(length.checked_sub(header)?)?;
-        if &name == b"jxlc" {
-            return Some(content.to_vec());
+        let (kind, body, behind) = bmff::first(rest)?;
+        if &kind == b"jxlc" {
+            return Some(body.to_vec());
         }
+        rest = behind;
     }
 }
 

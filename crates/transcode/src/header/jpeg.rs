@@ -8,12 +8,12 @@ use super::{Found, MAX_PROFILE_BYTES, Model, check_size, gain_map};
 use crate::reader::Reader;
 use crate::{Error, exif};
 
-const SOI: u8 = 0xD8;
+pub(crate) const SOI: u8 = 0xD8;
 const EOI: u8 = 0xD9;
-const SOS: u8 = 0xDA;
-const TEM: u8 = 0x01;
-const RST0: u8 = 0xD0;
-const RST7: u8 = 0xD7;
+pub(crate) const SOS: u8 = 0xDA;
+pub(crate) const TEM: u8 = 0x01;
+pub(crate) const RST0: u8 = 0xD0;
+pub(crate) const RST7: u8 = 0xD7;
 
 struct Frame {
     size: Dimensions,
@@ -84,7 +84,7 @@ fn truncated(before: &str) -> Error {
 }
 
 /// The next marker code; bytes that belong to no segment are passed over, as every decoder does.
-fn next_marker(reader: &mut Reader<'_>) -> Option<u8> {
+pub(crate) fn next_marker(reader: &mut Reader<'_>) -> Option<u8> {
     loop {
         let gap = reader.rest().iter().position(|&byte| byte == 0xFF)?;
         reader.skip(gap)?;
@@ -98,7 +98,8 @@ fn next_marker(reader: &mut Reader<'_>) -> Option<u8> {
     }
 }
 
-fn segment<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
+/// What the segment holds whose marker has just been read.
+pub(crate) fn segment<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
     let length = reader.be16().ok_or_else(|| truncated("its first scan"))?;
     let length = length
         .checked_sub(2)

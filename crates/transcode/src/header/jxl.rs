@@ -13,8 +13,7 @@ use super::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
 use crate::cicp::Cicp;
 use crate::gamma::Gamma;
 use crate::picture::Layout;
-use crate::reader::Reader;
-use crate::{Error, exif};
+use crate::{Error, bmff, exif};
 
 /// Channels that a picture of the largest size may have: colour, alpha and one more.
 const MAX_CHANNELS: u64 = 5;
@@ -294,18 +293,12 @@ fn count_frames(
 
 /// Type and content of the boxes at the top level of a container.
 fn boxes(source: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
-    let mut reader = Reader::new(source);
+    let mut rest = source;
     std::iter::from_fn(move || {
-        let (size, kind) = (reader.be32()?, reader.four()?);
-        let size = match size {
-            0 => u64::MAX,
-            1 => reader.be64()?.checked_sub(16)?,
-            size => u64::from(size).checked_sub(8)?,
-        };
-        // The last box may leave its size open, and a file may be cut off in it.
-        let left = reader.rest().len();
-        let size = usize::try_from(size).map_or(left, |size| size.min(left));
-        Some((kind, reader.take(size)?))
+        // The last may leave its size open, and a file may be cut off in it.
+        let (kind, body, behind) = bmff::first_or_cut(rest)?;
+        rest = behind;
+        Some((kind, body))
     })
 }
 

@@ -11,7 +11,7 @@ mod gif;
 pub(crate) mod heif;
 #[cfg(feature = "ico")]
 pub(crate) mod ico;
-mod jpeg;
+pub(crate) mod jpeg;
 #[cfg(feature = "jxl")]
 pub(crate) mod jxl;
 pub(crate) mod motion;

@@ -1,7 +1,7 @@
 //! The boxes of the ISO base media file format (ISO/IEC 14496-12 section 4): a size, a type, a body.
 
-use crate::Error;
 use crate::reader::Reader;
+use crate::{Error, bmff};
 
 /// More boxes than this side by side are refused. A photo of 48 megapixels in tiles has some thirty properties.
 const MAX_SIBLINGS: usize = 16_384;
@@ -50,7 +50,7 @@ fn whole_boxes(data: &[u8]) -> Result<(Vec<Box<'_>>, &[u8]), Error> {
     let mut boxes = Vec::new();
     let mut rest = data;
     while !rest.is_empty() {
-        let Some((next, behind)) = first(rest) else {
+        let Some((kind, body, behind)) = bmff::first(rest) else {
             break;
         };
         if boxes.len() == MAX_SIBLINGS {
@@ -58,25 +58,10 @@ fn whole_boxes(data: &[u8]) -> Result<(Vec<Box<'_>>, &[u8]), Error> {
                 "there are more than {MAX_SIBLINGS} boxes side by side"
             )));
         }
-        boxes.push(next);
+        boxes.push(Box { kind, body });
         rest = behind;
     }
     Ok((boxes, rest))
-}
-
-/// The first box and what follows it; `None` when it does not end within `data`.
-fn first(data: &[u8]) -> Option<(Box<'_>, &[u8])> {
-    let mut reader = Reader::new(data);
-    let size = reader.be32()?;
-    let kind = reader.four()?;
-    let (head, size) = match size {
-        // To the end of the file.
-        0 => (8, data.len()),
-        1 => (16, usize::try_from(reader.be64()?).ok()?),
-        size => (8, usize::try_from(size).ok()?),
-    };
-    let body = data.get(head..size)?;
-    Some((Box { kind, body }, data.get(size..)?))
 }
 
 /// The only box of `kind` that is wanted: the first.
