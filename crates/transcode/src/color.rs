@@ -57,7 +57,7 @@ impl Profile {
             mapping: None,
         };
         // A profile that cannot be turned into a transform says nothing about the colours.
-        (fits && found.transform_8(found.layout(), Space::Srgb).is_some()).then_some(found)
+        (fits && found.is_usable()).then_some(found)
     }
 
     /// The profile that code points stand for; `None` where that is sRGB. `peak` is the brightest pixel in cd/m².
@@ -74,10 +74,7 @@ impl Profile {
             name: cicp.name(),
             mapping,
         };
-        found
-            .transform_8(found.layout(), Space::Srgb)
-            .is_some()
-            .then_some(found)
+        found.is_usable().then_some(found)
     }
 
     /// An RGB profile that was made, not embedded, and the word for it. `None` if its primaries are no colours.
@@ -97,7 +94,7 @@ impl Profile {
             name,
             mapping: None,
         };
-        (are_sane && found.transform_8(found.layout(), Space::Srgb).is_some()).then_some(found)
+        (are_sane && found.is_usable()).then_some(found)
     }
 
     fn is_grey(&self) -> bool {
@@ -111,6 +108,11 @@ impl Profile {
             DataColorSpace::Cmyk => moxcms::Layout::Rgba,
             _ => moxcms::Layout::Rgb,
         }
+    }
+
+    /// Whether colours can be converted through it.
+    fn is_usable(&self) -> bool {
+        self.transform_8(self.layout(), Space::Srgb).is_some()
     }
 
     /// Whether the profile has colours outside sRGB that can be kept: it is not of a high dynamic range.
