@@ -113,10 +113,10 @@ fn write(picture: &mut WebPPicture, config: &WebPConfig, encoder: Encoder) -> Re
     let mut output = Output::new();
     picture.writer = Some(WebPMemoryWrite);
     picture.custom_ptr = (&raw mut output.writer).cast::<c_void>();
-    // SAFETY: `encoder` is `WebPEncode` or a build of it. Both callers set buffers that hold as many rows and columns as the picture announces, and hold on to
-    // them for the whole call. `custom_ptr` is the memory writer that `WebPMemoryWrite` expects, and `output` outlives
-    // the call. The picture owns no memory (`memory_` is null) but what libwebp makes while encoding ARGB, and that
-    // is freed by `WebPPictureFree`, which leaves borrowed buffers alone.
+    // SAFETY: `encoder` is `WebPEncode` or a build of it. Both callers set buffers that hold as many rows and columns as
+    // the picture announces, and hold on to them for the whole call. `custom_ptr` is the memory writer that
+    // `WebPMemoryWrite` expects, and `output` outlives the call. The picture owns no memory (`memory_` is null) but what
+    // libwebp makes while encoding ARGB, and that is freed by `WebPPictureFree`, which leaves borrowed buffers alone.
     let done = unsafe {
         let done = encoder(config, &raw mut *picture);
         WebPPictureFree(&raw mut *picture);
@@ -216,7 +216,6 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use crate::encode::Chroma;
     use crate::space::Space;
 
     const SIZE: Dimensions = Dimensions {
@@ -249,13 +248,7 @@ mod tests {
 
     /// Encoded as a picture of so many pixels would be.
     fn sized_for(picture: &Arc<Picture>, pixels: u64) -> Vec<u8> {
-        let settings = Settings {
-            quality: 80,
-            chroma: Chroma::Halved,
-            loss: Loss::Usual,
-            effort: Effort::Usual,
-            sized_for: pixels,
-        };
+        let settings = Settings::usual(80, pixels);
         encode(Arc::clone(picture), &settings).unwrap()
     }
 
