@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -170,6 +171,25 @@ pub struct ImageInfo {
     /// What it looks like; `None` when only its header was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appearance: Option<Appearance>,
+}
+
+impl ImageInfo {
+    /// Motion and a gain map, which few pictures have, to go on with behind other facts: `, 3 frames, 220 ms, gain map`,
+    /// or nothing.
+    pub fn extras(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| {
+            if self.frames > 1 {
+                write!(f, ", {} frames", self.frames)?;
+            }
+            if let Some(duration) = self.duration_ms {
+                write!(f, ", {duration} ms")?;
+            }
+            if self.has_gain_map {
+                write!(f, ", gain map")?;
+            }
+            Ok(())
+        })
+    }
 }
 
 /// When and with what a picture was taken, as its EXIF block says. Strings are trimmed, without control characters,

@@ -206,24 +206,6 @@ fn pixels(image: &ImageInfo) -> String {
     format!("{} × {}", image.dimensions.width, image.dimensions.height)
 }
 
-/// What few pictures have: motion and a gain map.
-struct Extras<'a>(&'a ImageInfo);
-
-impl fmt::Display for Extras<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.frames > 1 {
-            write!(f, ", {} frames", self.0.frames)?;
-        }
-        if let Some(duration) = self.0.duration_ms {
-            write!(f, ", {duration} ms")?;
-        }
-        if self.0.has_gain_map {
-            write!(f, ", gain map")?;
-        }
-        Ok(())
-    }
-}
-
 /// The smallest variant, under its version, so that a picture that is replaced shows at once.
 fn thumbnail(key: &ObjectKey, version: &Version, renditions: &[Rendition]) -> String {
     let urls = Urls {
@@ -292,7 +274,7 @@ fn write_image(html: &mut String, record: &Record, picture: Option<&str>) -> fmt
                     pixels(image),
                     image.bit_depth,
                     image.color_space,
-                    Extras(image)
+                    image.extras()
                 ),
             )?;
             fact("Version", &version.0)?;

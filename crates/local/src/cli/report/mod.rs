@@ -236,18 +236,12 @@ fn name_of(rendition: &Written) -> String {
 
 fn facts(image: &ImageInfo) -> String {
     let mut facts = format!(
-        "{} {}×{}",
-        image.format, image.dimensions.width, image.dimensions.height
+        "{} {}×{}{}",
+        image.format,
+        image.dimensions.width,
+        image.dimensions.height,
+        image.extras()
     );
-    if image.frames > 1 {
-        push(&mut facts, format_args!(", {} frames", image.frames));
-    }
-    if let Some(duration) = image.duration_ms {
-        push(&mut facts, format_args!(", {duration} ms"));
-    }
-    if image.has_gain_map {
-        push(&mut facts, format_args!(", gain map"));
-    }
     if let Some(profile) = &image.icc_description {
         push(&mut facts, format_args!(", {profile}"));
     }
