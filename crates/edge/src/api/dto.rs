@@ -1,17 +1,13 @@
 //! The JSON that the API speaks. Independent of how records are stored, so that either can change alone.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tintype_model::{
-    Encoding, Format, ImageInfo, ObjectKey, Recipe, Record, Rendition, Status, UnixMillis, Version,
-};
+use tintype_model::{Encoding, ImageInfo, Record, Rendition, Status, UnixMillis};
 use utoipa::{IntoParams, ToSchema};
 
+use super::delivery::Delivery;
 use super::facts::{Capture, Placeholder, colors};
 use crate::cache::CacheStats;
-use crate::markup::{Urls, markup};
 use crate::port::QueueDepth;
 
 /// Which picture.
@@ -387,48 +383,6 @@ pub(crate) struct ImageDetail {
     pub duplicates: Vec<String>,
 }
 
-/// How to show a picture.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Delivery {
-    /// URL of each variant, in the best format that a browser accepts.
-    negotiated: BTreeMap<String, String>,
-    /// URL of each variant in each format.
-    urls: BTreeMap<String, BTreeMap<String, String>>,
-    /// `srcset` by format, of the variants that keep the aspect.
-    srcset: BTreeMap<String, String>,
-    /// A `<picture>` element; `alt` and `sizes` are the page's to fill in.
-    picture: String,
-}
-
-impl Delivery {
-    pub(crate) fn new(
-        base: &str,
-        key: &ObjectKey,
-        version: Option<&Version>,
-        renditions: &[Rendition],
-        recipe: &Recipe,
-    ) -> Self {
-        let urls = Urls { base, key, version };
-        let mut negotiated = BTreeMap::new();
-        let mut fixed: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        for Rendition { variant, format, .. } in renditions {
-            negotiated
-                .entry(variant.clone())
-                .or_insert_with(|| urls.of(variant, None));
-            let of_variant = fixed.entry(variant.clone()).or_default();
-            of_variant.insert(format.name().to_owned(), urls.of(variant, Some(*format)));
-        }
-        let markup = markup(urls, renditions, recipe);
-        let named = |(format, srcset): (Format, String)| (format.name().to_owned(), srcset);
-        Self {
-            negotiated,
-            urls: fixed,
-            srcset: markup.srcset.into_iter().map(named).collect(),
-            picture: markup.picture,
-        }
-    }
-}
-
 /// Work that was accepted and goes on.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Accepted {
@@ -498,12 +452,5 @@ impl From<CacheStats> for CacheInfo {
             hits,
             misses,
         }
-    }
-}
-
-impl Delivery {
-    /// The `<picture>` element alone.
-    pub(crate) fn into_picture(self) -> String {
-        self.picture
     }
 }

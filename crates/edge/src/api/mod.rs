@@ -1,5 +1,6 @@
 //! `/api/v1`: what programs ask for. Keys travel as a query parameter, because gateways rewrite paths.
 
+mod delivery;
 mod dto;
 mod extract;
 mod facts;
@@ -20,8 +21,9 @@ use utoipa::{Modify, OpenApi};
 use crate::error::{Error, Problem, Result};
 use crate::state::{Shared, State};
 
+pub(crate) use delivery::Delivery;
 use dto::{Accepted, Counts, Image, ImageDetail, KeyQuery, Source, Stats};
-pub(crate) use dto::{Delivery, StatusName, timestamp};
+pub(crate) use dto::{StatusName, timestamp};
 pub(crate) use extract::{Params, object_key};
 
 /// Media type of problem documents (RFC 9457).
