@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 
+import numpy
 import pytest
 from PIL import Image, features
 
@@ -83,3 +84,27 @@ def on(colour, image):
     ground = Image.new("RGBA", image.size, colour)
     ground.alpha_composite(image)
     return ground.convert("RGB")
+
+
+# Encoded in strips: two, four, and two in four columns of tiles. The last has a side that ends in the midst of a block.
+LARGE = [(3000, 2100), (2048, 3072), (4301, 1700)]
+
+
+@pytest.mark.parametrize("size", LARGE, ids=lambda size: f"{size[0]}x{size[1]}")
+def test_a_large_picture_of_ours_has_no_seams(tmp_path, size):
+    (tmp_path / "recipe.toml").write_text(RECIPE.replace('"png"', '"avif", "png"'))
+    source = tmp_path / "photo.jpg"
+    source.write_bytes(pictures.jpeg(pictures.photo(*size)))
+    command = [BINARY, "transcode", source, "--out", tmp_path / "out", "--config", tmp_path / "recipe.toml"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    seen, given = (
+        numpy.asarray(Image.open(next((tmp_path / "out").rglob(f"*.{format}"))).convert("RGB"), numpy.int16)
+        for format in ("avif", "png")
+    )
+    assert seen.shape == given.shape == (size[1], size[0], 3)
+    rows = numpy.abs(seen - given).mean(axis=(1, 2))
+    assert rows.mean() < 4
+    for seam in range(64, size[1] - 64, 64):
+        around = rows[seam - 64 : seam + 64].mean()
+        assert rows[seam - 2 : seam + 2].mean() < 1.5 * around + 0.5, f"row {seam}"

@@ -1,6 +1,9 @@
 //! Bits of a header, the most significant first.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+use std::iter;
+use std::ops::Range;
+
 pub(crate) struct Bits<'a> {
     data: &'a [u8],
     at: usize,
@@ -16,6 +19,11 @@ impl<'a> Bits<'a> {
         let shift = 7u32.checked_sub(u32::try_from(self.at & 7).ok()?)?;
         self.at = self.at.checked_add(1)?;
         Some((byte >> shift) & 1 != 0)
+    }
+
+    /// The number of bits that were taken.
+    pub(crate) const fn position(&self) -> usize {
+        self.at
     }
 
     /// An unsigned number of up to 32 bits.
@@ -48,6 +56,54 @@ impl<'a> Bits<'a> {
     }
 }
 
+/// The other direction, for headers: it holds each bit in a byte of its own.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Writer {
+    bits: Vec<bool>,
+}
+
+impl Writer {
+    pub(crate) fn put(&mut self, value: u32, count: u32) -> &mut Self {
+        let bits = (0..count).rev();
+        self.bits
+            .extend(bits.map(|bit| value.checked_shr(bit).unwrap_or(0) & 1 != 0));
+        self
+    }
+
+    /// The bits of `data` in that range; those past its end are left out.
+    pub(crate) fn copy(&mut self, data: &[u8], range: Range<usize>) -> &mut Self {
+        let mut bits = Bits {
+            data,
+            at: range.start,
+        };
+        self.bits.extend(range.map_while(|_| bits.flag()));
+        self
+    }
+
+    pub(crate) fn append(&mut self, other: &Self) -> &mut Self {
+        self.bits.extend(&other.bits);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn golomb(&mut self, values: &[u32]) -> &mut Self {
+        for value in values {
+            let length = 32 - (value + 1).leading_zeros();
+            self.put(0, length - 1).put(value + 1, length);
+        }
+        self
+    }
+
+    /// Filled up with zeros to whole bytes.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let byte = |bits: &[bool]| {
+            let padded = bits.iter().copied().chain(iter::repeat(false)).take(8);
+            padded.fold(0, |byte, bit| (byte << 1) | u8::from(bit))
+        };
+        self.bits.chunks(8).map(byte).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,37 +122,12 @@ mod tests {
         assert_eq!(Bits::new(&[0xA5, 0x3C]).take(12), Some(0xA53));
         assert_eq!(Bits::new(&[0xA5]).take(9), None);
     }
-}
 
-/// The other direction, for headers made by hand.
-#[cfg(test)]
-#[derive(Default)]
-pub(crate) struct Writer {
-    bits: Vec<bool>,
-}
-
-#[cfg(test)]
-impl Writer {
-    pub(crate) fn put(&mut self, value: u32, count: u32) -> &mut Self {
-        self.bits
-            .extend((0..count).rev().map(|bit| (value >> bit) & 1 != 0));
-        self
-    }
-
-    pub(crate) fn golomb(&mut self, values: &[u32]) -> &mut Self {
-        for value in values {
-            let length = 32 - (value + 1).leading_zeros();
-            self.put(0, length - 1).put(value + 1, length);
-        }
-        self
-    }
-
-    pub(crate) fn bytes(&self) -> Vec<u8> {
-        let byte = |bits: &[bool]| {
-            bits.iter()
-                .enumerate()
-                .fold(0, |sum, (at, &bit)| sum | u8::from(bit) << (7 - at))
-        };
-        self.bits.chunks(8).map(byte).collect()
+    #[test]
+    fn bits_are_copied_to_wherever_the_writer_is() {
+        let mut writer = Writer::default();
+        writer.put(0b11, 2).copy(&[0b0001_0110, 0b1100_0000], 3..10);
+        assert_eq!(writer.bytes(), [0b1110_1101, 0b1000_0000]);
+        assert_eq!(writer.copy(&[0xFF], 7..9).bytes(), [0b1110_1101, 0b1100_0000]);
     }
 }

@@ -53,6 +53,39 @@ impl<'a> Frame<'a> {
         }
     }
 
+    /// A copy of `rows` rows from row `first` on. Above it are rows without colour that have that luma, below it
+    /// `below` rows of grey. All numbers of rows but `rows` are even.
+    pub(super) fn copy_rows(&self, first: u32, rows: u32, luma_above: &[u8], below: u32) -> [Vec<u8>; 3] {
+        [0, 1, 2].map(|index| {
+            let (plane, stride) = self.planes[index];
+            let scale = if self.plane_size(index).1 == self.height {
+                1
+            } else {
+                2
+            };
+            let bytes = |rows: u32| rows.div_ceil(scale) as usize * stride as usize;
+            let above = u32::try_from(luma_above.len() / self.width as usize).unwrap_or(0);
+            let mut copy = match index {
+                0 => luma_above.to_vec(),
+                _ => vec![128; bytes(above)],
+            };
+            copy.extend(plane.iter().skip(bytes(first)).take(bytes(rows)));
+            copy.resize(copy.len() + bytes(below), 128);
+            copy
+        })
+    }
+
+    /// The same kind of frame with other rows.
+    pub(super) fn with_rows<'b>(&self, height: u32, planes: &'b [Vec<u8>; 3]) -> Frame<'b> {
+        Frame {
+            width: self.width,
+            height,
+            planes: [0, 1, 2].map(|index| (planes[index].as_slice(), self.planes[index].1)),
+            chroma: self.chroma,
+            is_monochrome: self.is_monochrome,
+        }
+    }
+
     /// A halved chroma plane without colour.
     pub(super) fn grey(planes: &Planes) -> Vec<u8> {
         vec![128; planes.width.div_ceil(2) as usize * planes.height.div_ceil(2) as usize]
@@ -147,6 +180,11 @@ impl Encoder {
             self.set_unsigned(aom::AV1E_SET_QM_MAX, *range.end())?;
         }
         Ok(())
+    }
+
+    /// Sets superblocks of 64 × 64 pixels, where libaom would choose by size.
+    pub(super) fn set_small_superblocks(&mut self) -> Result<(), EncodeError> {
+        self.set_unsigned(aom::AV1E_SET_SUPERBLOCK_SIZE, aom::AOM_SUPERBLOCK_SIZE_64X64)
     }
 
     /// Sets a control whose parameter libaom reads as `int`.

@@ -15,6 +15,7 @@ mod png;
 mod repack;
 mod riff;
 pub(crate) mod sequence;
+mod strips;
 mod webp;
 mod webp_animation;
 

@@ -42,6 +42,19 @@ pub(super) fn without_delimiter(unit: &[u8]) -> Vec<u8> {
     kept.flat_map(|obu| obu.whole).copied().collect()
 }
 
+/// A unit with its header and its size.
+pub(super) fn unit(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut unit = vec![(kind << 3) | 2];
+    let mut size = body.len();
+    while size > 0x7F {
+        unit.push(u8::try_from(size & 0x7F).unwrap_or(0) | 0x80);
+        size >>= 7;
+    }
+    unit.push(u8::try_from(size).unwrap_or(0));
+    unit.extend(body);
+    unit
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,6 +82,16 @@ mod tests {
         assert!(header.is_high_tier && header.is_monochrome);
         assert_eq!(SequenceHeader::find(&UNIT[..8], true), None);
         assert_eq!(SequenceHeader::find(&UNIT[9..], true), None);
+    }
+
+    #[test]
+    fn units_are_read_as_they_were_written() {
+        for size in [0, 1, 127, 128, 300, 16_384] {
+            let body = vec![7; size];
+            let written = unit(SEQUENCE_HEADER, &body);
+            let read: Vec<_> = units(&written).map(|unit| (unit.kind, unit.body)).collect();
+            assert_eq!(read, [(SEQUENCE_HEADER, &body[..])]);
+        }
     }
 
     #[test]

@@ -102,6 +102,36 @@ impl Planes {
         Ok(planes)
     }
 
+    /// Keeps `rows` rows from row `first` on, which is even.
+    pub(crate) fn keep_rows(&mut self, first: u32, rows: u32) {
+        let (luma, chroma) = (self.width, self.chroma_width());
+        let scale = match self.chroma {
+            Chroma::Halved => 2,
+            Chroma::Full => 1,
+        };
+        for (plane, stride, scale) in [
+            (&mut self.y, luma, 1),
+            (&mut self.u, chroma, scale),
+            (&mut self.v, chroma, scale),
+        ] {
+            let bytes = |rows: u32| rows.div_ceil(scale) as usize * stride as usize;
+            plane.truncate(bytes(first + rows));
+            plane.drain(..bytes(first).min(plane.len()));
+        }
+        self.height = rows;
+    }
+
+    /// Adds the rows of planes of the same width below; those above have an even number of rows.
+    pub(crate) fn append(&mut self, below: Self) {
+        self.height += below.height;
+        self.y.extend(below.y);
+        self.u.extend(below.u);
+        self.v.extend(below.v);
+        if let (Some(alpha), Some(more)) = (&mut self.alpha, below.alpha) {
+            alpha.extend(more);
+        }
+    }
+
     /// The pixels that browsers make of planes of full range: halved colours are interpolated.
     pub(crate) fn to_picture(&self) -> Result<Picture, EncodeError> {
         let mut rgb = vec![0; self.y.len() * 3];
