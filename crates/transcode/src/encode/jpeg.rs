@@ -4,7 +4,7 @@ use mozjpeg::qtable::NRobidoux;
 use mozjpeg::{ColorSpace, Compress, Marker};
 use tintype_model::Rgb;
 
-use super::{Chroma, Effort, Settings};
+use super::{Chroma, Effort, Settings, huffman};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -41,7 +41,9 @@ pub(super) fn encode(
             }
         }
     }
-    jpeg.set_optimize_coding(true);
+    // libjpeg would hold 6 bytes a pixel for its own optimal tables.
+    let is_rewritten = settings.effort == Effort::Usual && settings.sized_for > LARGE_PIXELS;
+    jpeg.set_optimize_coding(!is_rewritten);
     let chroma = match settings.chroma {
         Chroma::Halved => (2, 2),
         Chroma::Full => (1, 1),
@@ -53,7 +55,11 @@ pub(super) fn encode(
         started.write_marker(Marker::APP(2), &[b"ICC_PROFILE\0\x01\x01", &icc[..]].concat());
     }
     started.write_scanlines(&pixels)?;
-    Ok(started.finish()?)
+    let file = started.finish()?;
+    if is_rewritten {
+        return huffman::with_optimal_tables(&file).ok_or(EncodeError::Panicked);
+    }
+    Ok(file)
 }
 
 /// RGB pixels: transparency shows the background.

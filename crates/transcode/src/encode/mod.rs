@@ -7,6 +7,7 @@ mod avif;
 mod avif_animation;
 mod avif_sequence;
 mod boxes;
+mod huffman;
 mod jpeg;
 mod jxl;
 mod obu;
