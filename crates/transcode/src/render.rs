@@ -332,8 +332,8 @@ struct Job<'a> {
     yardstick: LazyYardstick,
 }
 
-/// Pictures of more pixels are encoded one after the other: the encoders of the default recipe need up to fifteen bytes
-/// for each pixel.
+/// Pictures of more pixels are encoded one after the other: the encoders of the default recipe need up to six bytes for
+/// each pixel, beside three of the picture.
 const ONE_AT_A_TIME_PIXELS: u64 = 16_000_000;
 
 /// What the threads take in turn: all encodes of large pictures as one batch, every other encode by itself.

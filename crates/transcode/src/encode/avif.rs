@@ -121,11 +121,14 @@ pub(super) fn canonical(quality: u8) -> u8 {
     (1..=quality).find(same).unwrap_or(quality)
 }
 
+/// A picture as AV1 units, and what decoders see where that was asked for.
+type Still = (Vec<u8>, Option<Planes>);
+
 /// One still picture, as the OBUs that AVIF carries.
 ///
 /// What is shown of a picture in strips is what decoders see but for the few rows on both sides of where two strips meet,
 /// which the loop filters change once more.
-fn encode_frame(frame: &Frame<'_>, settings: &Settings) -> Result<(Vec<u8>, Option<Planes>), EncodeError> {
+fn encode_frame(frame: &Frame<'_>, settings: &Settings) -> Result<Still, EncodeError> {
     if let Some(stack) = Stack::new(frame.width, frame.height, frame.is_monochrome, LEAST_STRIP)
         && let Some(done) = encode_strips(frame, settings, stack)?
     {
@@ -139,7 +142,7 @@ fn encode_strips(
     frame: &Frame<'_>,
     settings: &Settings,
     mut stack: Stack,
-) -> Result<Option<(Vec<u8>, Option<Planes>)>, EncodeError> {
+) -> Result<Option<Still>, EncodeError> {
     let mut shown: BTreeMap<usize, Planes> = BTreeMap::new();
     while let Some(strip) = stack.next() {
         let (above, below) = strip.extra_rows();
@@ -362,7 +365,7 @@ mod tests {
                     data: pixels.collect(),
                 };
                 for quality in [5, 40, 65, 90] {
-                    let chroma = if (number + height as usize) % 3 == 0 {
+                    let chroma = if (number + height as usize).is_multiple_of(3) {
                         Chroma::Full
                     } else {
                         Chroma::Halved

@@ -283,7 +283,7 @@ impl Table {
     fn decoder(&self) -> Vec<u16> {
         let mut decoder = vec![0; 1 << LONGEST];
         for (symbol, code, length) in self.assigned() {
-            let rest = LONGEST as u32 - length;
+            let rest = u16::BITS - length;
             let first = usize::from(code) << rest;
             let entry = u16::try_from(length << 8).unwrap_or(0) | u16::from(symbol);
             if let Some(entries) = decoder.get_mut(first..first + (1 << rest)) {
@@ -440,7 +440,7 @@ mod tests {
     #[test]
     fn files_are_those_that_libjpeg_makes_with_all_coefficients_at_hand() {
         let noise = |x: usize, y: usize| {
-            let mixed = (x * 2_654_435_761 ^ y * 40_503).wrapping_mul(2_246_822_519);
+            let mixed = ((x * 2_654_435_761) ^ (y * 40_503)).wrapping_mul(2_246_822_519);
             [
                 mixed.to_le_bytes()[1],
                 mixed.to_le_bytes()[2],

@@ -164,8 +164,7 @@ pub(crate) fn canonical(format: Format, quality: u8) -> u8 {
 /// Roughly what an encode costs, in nanoseconds: only the order matters, so that the longest work starts first.
 ///
 /// Large JPEG is said to cost more than it does. Like PNG and JPEG XL it reads the picture itself, and the others a form
-/// of their own: once the former are done the picture can be let go, which is 3 of the 20 bytes a pixel of all large
-/// encodes of the default recipe.
+/// of their own: once the former are done the picture can be let go, which is 3 bytes a pixel.
 pub(crate) const fn cost(format: Format, pixels: u64) -> u64 {
     let is_large = pixels > 1_000_000;
     let per_pixel = match (format, is_large) {
@@ -183,13 +182,13 @@ pub(crate) const fn cost(format: Format, pixels: u64) -> u64 {
     pixels * per_pixel
 }
 
-/// What an encode needs beside the picture, in bytes per pixel of a large opaque one.
+/// Roughly what an encode needs beside the picture, in bytes per pixel of an opaque one of 20 megapixels.
 pub(crate) const fn working_bytes(format: Format) -> u64 {
     match format {
-        Format::Jpeg => 4,
-        Format::Webp => 6,
+        Format::Jpeg => 1,
+        Format::Webp => 4,
+        Format::Avif => 6,
         Format::Png => 10,
-        Format::Avif => 15,
         Format::Jxl => 40,
     }
 }

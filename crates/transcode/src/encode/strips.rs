@@ -34,74 +34,67 @@ const LEVEL: u32 = 31;
 /// Bytes that tell the length of a tile.
 const LENGTH_BYTES: u32 = 4;
 
-/// The tiles of a picture in equal parts, but for the last column and row.
+/// The tiles of a picture: widths of the columns and heights of the rows, in superblocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Grid {
-    columns_log2: u32,
-    rows_log2: u32,
-    /// Widths and heights, in superblocks.
     columns: Vec<u32>,
     rows: Vec<u32>,
 }
 
 impl Grid {
-    /// As many rows as there can be of `least` superblocks, and as few columns as the limits allow for the whole and
-    /// for each strip; `None` where no number of columns is enough.
+    /// As many rows as there can be of at least `least` superblocks, where the last may lack one, and as few columns as the
+    /// limits allow for the whole and for each strip; `None` where no number of columns is enough.
     fn new(width: u32, height: u32, least: u32) -> Option<Self> {
-        let limits = Limits::of(width, height);
-        let most_rows = limits.most_rows_log2();
-        let tall = (0..=most_rows)
-            .rev()
-            .find(|&log2| parts(limits.down, log2)[0] >= least);
-        let tall = tall.unwrap_or(0);
-        (limits.columns_log2..=limits.most_columns_log2()).find_map(|columns_log2| {
-            let rows_log2 = tall.max(limits.rows_log2(columns_log2));
-            let grid = Self {
-                columns_log2,
-                rows_log2,
-                columns: parts(limits.across, columns_log2),
-                rows: parts(limits.down, rows_log2),
-            };
-            // With the extra rows that it may have.
-            let strip = Limits::of(width, (1 + grid.rows[0].max(least)) * SUPERBLOCK);
-            let fits = strip.tallest_row(&grid.columns) >= grid.rows[0];
-            (fits && rows_log2 <= most_rows).then_some(grid)
-        })
+        let whole = Limits::of(width, height);
+        let rows = parts(
+            whole.down,
+            ((whole.down + 1) / least).clamp(1, whole.down.min(MAX_TILES)),
+        );
+        let tallest = rows[0];
+        // With the extra rows that it may have.
+        let strip = Limits::of(width, (1 + tallest.max(least)) * SUPERBLOCK);
+        (0..=MAX_TILES.ilog2())
+            .map(|log2| parts(whole.across, (1 << log2).min(whole.across)))
+            .find(|columns| {
+                columns[0] <= MAX_TILE_COLUMNS
+                    && whole.tallest_row(columns) >= tallest
+                    && strip.tallest_row(columns) >= tallest
+            })
+            .map(|columns| Self { columns, rows })
     }
 
     /// `tile_info` (section 5.9.15) of the whole.
     fn write(&self, width: u32, height: u32, bits: &mut Writer) {
         let limits = Limits::of(width, height);
-        // In equal parts.
-        bits.put(1, 1);
-        for (log2, least, most) in [
-            (self.columns_log2, limits.columns_log2, limits.most_columns_log2()),
-            (
-                self.rows_log2,
-                limits.rows_log2(self.columns_log2),
-                limits.most_rows_log2(),
-            ),
+        // Not in equal parts with a rest.
+        bits.put(0, 1);
+        for (parts, whole, largest) in [
+            (&self.columns, limits.across, MAX_TILE_COLUMNS),
+            (&self.rows, limits.down, limits.tallest_row(&self.columns)),
         ] {
-            for _ in least..log2 {
-                bits.put(1, 1);
-            }
-            if log2 < most {
-                bits.put(0, 1);
+            let mut rest = whole;
+            for &part in parts {
+                put_below(part - 1, rest.min(largest), bits);
+                rest -= part;
             }
         }
         // `context_update_tile_id`, which nothing follows: a still has no next frame.
-        bits.put(0, self.columns_log2 + self.rows_log2);
+        bits.put(0, count_log2(&self.columns) + count_log2(&self.rows));
         bits.put(LENGTH_BYTES - 1, 2);
     }
 }
 
-/// Parts of a whole that are equal but for the last: `log2` is the logarithm of how many there are at most.
-fn parts(whole: u32, log2: u32) -> Vec<u32> {
-    let part = whole.div_ceil(1 << log2).max(1);
-    (0..whole)
-        .step_by(part as usize)
-        .map(|start| part.min(whole - start))
+/// So many parts of a whole, of which the first are larger by one where they do not come out even.
+fn parts(whole: u32, count: u32) -> Vec<u32> {
+    let larger = whole % count;
+    (0..count)
+        .map(|number| whole / count + u32::from(number < larger))
         .collect()
+}
+
+/// The least power of two, as its logarithm, that is not below the number of parts.
+fn count_log2(parts: &[u32]) -> u32 {
+    (0..31).find(|&log2| 1 << log2 >= parts.len()).unwrap_or(31)
 }
 
 /// What the standard says about the tiles of a picture (section 5.9.15).
@@ -109,8 +102,7 @@ struct Limits {
     /// Superblocks in a row and in a column.
     across: u32,
     down: u32,
-    /// Logarithms of how many columns of tiles, and tiles, there are at least.
-    columns_log2: u32,
+    /// The logarithm of how many tiles there are at least.
     tiles_log2: u32,
 }
 
@@ -121,24 +113,11 @@ impl Limits {
         Self {
             across,
             down,
-            columns_log2,
             tiles_log2: log2_of_parts(across * down, MAX_TILE_AREA).max(columns_log2),
         }
     }
 
-    const fn rows_log2(&self, columns_log2: u32) -> u32 {
-        self.tiles_log2.saturating_sub(columns_log2)
-    }
-
-    fn most_columns_log2(&self) -> u32 {
-        log2_of_parts(self.across.min(MAX_TILES), 1)
-    }
-
-    fn most_rows_log2(&self) -> u32 {
-        log2_of_parts(self.down.min(MAX_TILES), 1)
-    }
-
-    /// How tall a row may be that is not one of equal parts.
+    /// How tall a row of tiles may be.
     fn tallest_row(&self, columns: &[u32]) -> u32 {
         let area = self.across * self.down;
         let largest = if self.tiles_log2 > 0 {
@@ -166,10 +145,9 @@ impl Limits {
         };
         let columns = parts(self.across, MAX_TILE_COLUMNS, bits)?;
         let rows = parts(self.down, self.tallest_row(&columns), bits)?;
-        let log2 = |parts: &[u32]| (0..32).find(|&log2| parts.len() <= 1 << log2);
         let mut length_bytes = 0;
         if columns.len() * rows.len() > 1 {
-            bits.skip(log2(&columns)? + log2(&rows)?)?;
+            bits.skip(count_log2(&columns) + count_log2(&rows))?;
             length_bytes = usize::try_from(bits.take(2)? + 1).ok()?;
         }
         Some((columns, rows, length_bytes))
@@ -177,6 +155,17 @@ impl Limits {
 }
 
 /// A number below `limit` (`ns`, section 4.10.7).
+fn put_below(value: u32, limit: u32, bits: &mut Writer) {
+    let count = limit.ilog2() + 1;
+    let short = (1 << count) - limit;
+    if value < short {
+        bits.put(value, count - 1);
+    } else {
+        bits.put(value + short, count);
+    }
+}
+
+/// The other direction.
 fn take_below(limit: u32, bits: &mut Bits<'_>) -> Option<u32> {
     let count = limit.checked_ilog2()? + 1;
     let short = (1 << count) - limit;
@@ -303,9 +292,9 @@ impl Stack {
             None => lowest,
             Some(_) => self.tiles.iter().position(Vec::is_empty)?,
         };
-        let rows = self.grid.rows[0] * SUPERBLOCK;
-        let first = u32::try_from(number).ok()? * rows;
-        let rows = rows.min(self.height - first);
+        let superblocks = |rows: &[u32]| rows.iter().sum::<u32>() * SUPERBLOCK;
+        let first = superblocks(&self.grid.rows[..number]);
+        let rows = superblocks(&self.grid.rows[number..=number]).min(self.height - first);
         // Pictures are coded in units of 8 pixels.
         let ends_in_a_square = !self.width.next_multiple_of(8).is_multiple_of(32);
         let extra = match &self.common {
@@ -561,74 +550,45 @@ mod tests {
     fn no_tile_is_larger_than_the_standard_allows_and_strips_cover_the_picture_once() {
         for (width, height) in SIZES {
             for least in [1, 3, 12] {
-                let grid = Grid::new(width, height, least).unwrap();
-                let widest = *grid.columns.iter().max().unwrap();
-                let tallest = *grid.rows.iter().max().unwrap();
+                let Grid { columns, rows } = Grid::new(width, height, least).unwrap();
+                let told = format!("{width}×{height}: {columns:?}, {rows:?}");
                 assert!(
-                    widest <= MAX_TILE_COLUMNS && widest * tallest <= MAX_TILE_AREA,
-                    "{width}×{height}: {grid:?}"
+                    columns[0] <= MAX_TILE_COLUMNS && columns[0] * rows[0] <= MAX_TILE_AREA,
+                    "{told}"
                 );
-                assert!(grid.rows.len() <= 64 && grid.columns.len() <= 64, "{grid:?}");
-                assert_eq!(grid.columns.iter().sum::<u32>(), width.div_ceil(64));
-                let Some(stack) = Stack::new(width, height, false, least) else {
-                    continue;
-                };
-                let mut covered = 0;
-                for (number, rows) in stack.grid.rows.iter().enumerate() {
-                    assert_eq!(covered, number as u32 * stack.grid.rows[0]);
-                    covered += rows;
-                }
-                assert_eq!(covered, height.div_ceil(64));
+                assert!(rows.len() <= 64 && columns.len() <= 64, "{told}");
+                assert_eq!(columns.iter().sum::<u32>(), width.div_ceil(64), "{told}");
+                assert_eq!(rows.iter().sum::<u32>(), height.div_ceil(64), "{told}");
+                assert!(rows.len() == 1 || *rows.last().unwrap() + 1 >= least, "{told}");
             }
         }
     }
 
     #[test]
-    fn strips_are_as_tall_as_they_have_to_be_and_less_than_twice_that() {
+    fn strips_are_hardly_taller_than_they_have_to_be() {
         let rows = |height| Grid::new(4000, height, 12).unwrap().rows;
-        assert_eq!(rows(1400), [22]);
+        assert_eq!(rows(1408), [22]);
+        assert_eq!(rows(1409), [12, 11]);
+        assert_eq!(rows(2448), [13, 13, 13]);
         assert_eq!(rows(3000), [12, 12, 12, 11]);
-        assert_eq!(rows(4000), [16, 16, 16, 15]);
-        assert_eq!(rows(23 * 64), [12, 11]);
-    }
-
-    /// `tile_info` as section 5.9.15 has it, for equal parts.
-    fn read(width: u32, height: u32, bits: &mut Bits<'_>) -> Option<Grid> {
-        let log2 = |block: u32, target: u32| (0u32..).find(|&log2| block << log2 >= target).unwrap();
-        let (across, down) = (width.div_ceil(64), height.div_ceil(64));
-        let mut columns_log2 = log2(64, across);
-        let least_tiles = columns_log2.max(log2(2304, across * down));
-        assert!(bits.flag()?);
-        while columns_log2 < log2(1, across.min(64)) && bits.flag()? {
-            columns_log2 += 1;
-        }
-        let mut rows_log2 = least_tiles.saturating_sub(columns_log2);
-        while rows_log2 < log2(1, down.min(64)) && bits.flag()? {
-            rows_log2 += 1;
-        }
-        assert_eq!(bits.take(columns_log2 + rows_log2)?, 0);
-        assert_eq!(bits.take(2)?, 3);
-        Some(Grid {
-            columns_log2,
-            rows_log2,
-            columns: parts(across, columns_log2),
-            rows: parts(down, rows_log2),
-        })
+        assert_eq!(rows(4000), [13, 13, 13, 12, 12]);
     }
 
     #[test]
-    fn tiles_are_told_as_the_standard_reads_them() {
+    fn tiles_are_told_as_libaom_tells_them() {
         for (width, height) in SIZES {
             for least in [1, 3, 12] {
-                let Some(stack) = Stack::new(width, height, false, least) else {
+                let grid = Grid::new(width, height, least).unwrap();
+                if grid.columns.len() * grid.rows.len() == 1 {
                     continue;
-                };
+                }
                 let mut bits = Writer::default();
-                stack.grid.write(width, height, &mut bits);
+                grid.write(width, height, &mut bits);
                 bits.put(0b101, 3);
                 let bytes = bits.bytes();
                 let mut bits = Bits::new(&bytes);
-                assert_eq!(read(width, height, &mut bits), Some(stack.grid));
+                let read = Limits::of(width, height).read_parts(&mut bits);
+                assert_eq!(read, Some((grid.columns, grid.rows, LENGTH_BYTES as usize)));
                 assert_eq!(bits.take(3), Some(0b101));
             }
         }
