@@ -127,7 +127,7 @@ function targets(results) {
     const of = results.map((result) => ({ upload: result.upload, ...result.nine[`original.${format}`] }));
     const score = mean(of.map(({ lanczos }) => lanczos));
     return { format, score, smaller: 1 - mean(of.map(({ bytes, upload }) => bytes / upload)) };
-  }).filter(({ score }) => score >= 70);
+  }).filter(({ score }) => Number(score.toFixed(1)) >= 70);
   const top = best.sort((a, b) => b.smaller - a.smaller)[0];
   const text = top ? `${percent(top.smaller)} (${top.format}, score ${top.score.toFixed(1)})` : 'no format scores 70';
   target('`original` in the best format: 75 % smaller than the upload at a score of 70', text, top?.smaller >= 0.75);

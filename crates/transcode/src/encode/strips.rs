@@ -11,10 +11,9 @@
 //!
 //! * The loop filters have to be the same. At libaom's speeds from 7 on they follow from the quantizer alone.
 //! * Whether blocks say how large their transforms are (`tx_mode`) libaom decides when it has encoded a frame: at these
-//!   speeds they do if there is a block that is not a square, and there only is one where the picture ends in the midst of
-//!   a square. So the lowest strip, where that can be in two directions, comes first, and where it can be on the right it
-//!   is made certain; if blocks say it there, it is made certain in the others too. That is done by [`Extra`] rows, which
-//!   are a row of tiles of their own and left out of the whole; they also fill up a lowest strip of few rows.
+//!   speeds they do if there is a block that is not a square, and there hardly is one but where the picture ends in the
+//!   midst of a square. [`Extra`] rows make sure of one; they are a row of tiles of their own and left out of the whole. In
+//!   the lowest strip, with which it begins, that is not always possible. The others do as it does.
 
 use std::ops::Range;
 
@@ -298,6 +297,7 @@ impl Stack {
         // Pictures are coded in units of 8 pixels.
         let ends_in_a_square = !self.width.next_multiple_of(8).is_multiple_of(32);
         let extra = match &self.common {
+            None if self.height.is_multiple_of(SUPERBLOCK) => Extra::Below,
             None => {
                 let missing = self.least.saturating_sub(rows / SUPERBLOCK);
                 match missing.max(ends_in_a_square.into()) {
