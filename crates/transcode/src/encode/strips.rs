@@ -321,8 +321,9 @@ impl Stack {
         &self.grid.columns
     }
 
-    /// Takes what libaom wrote for the strip that comes next. `None` when it cannot be a part of the whole: it differs from the strips before, or uses what is not understood here (tools for screen content, segments,
-    /// lossless coding, loop restoration), and then the whole has to be encoded at once.
+    /// Takes what libaom wrote for the strip that comes next. `None` when it cannot be a part of the whole: it differs
+    /// from the strips before, or uses what is not understood here (tools for screen content, segments, lossless coding,
+    /// loop restoration), and then the whole has to be encoded at once.
     pub(super) fn push(&mut self, strip: Strip, units_of_strip: &[u8]) -> Option<()> {
         let body = |kind| {
             units(units_of_strip)
