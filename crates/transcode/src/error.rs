@@ -45,6 +45,9 @@ pub enum EncodeError {
     /// The container or the stream could not be written.
     #[error("the file could not be written")]
     Io(#[from] std::io::Error),
+    /// libjpeg wrote a file that is not what its settings say.
+    #[error("the JPEG cannot be given optimal Huffman tables")]
+    HuffmanTables,
     /// The PNG encoder refused the picture.
     #[error("the PNG encoder refused the picture")]
     Png(#[from] oxipng::PngError),

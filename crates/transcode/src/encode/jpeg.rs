@@ -57,7 +57,7 @@ pub(super) fn encode(
     started.write_scanlines(&pixels)?;
     let file = started.finish()?;
     if is_rewritten {
-        return huffman::with_optimal_tables(&file).ok_or(EncodeError::Panicked);
+        return huffman::with_optimal_tables(&file).ok_or(EncodeError::HuffmanTables);
     }
     Ok(file)
 }

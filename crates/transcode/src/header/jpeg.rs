@@ -9,7 +9,7 @@ use crate::reader::Reader;
 use crate::{Error, exif};
 
 pub(crate) const SOI: u8 = 0xD8;
-const EOI: u8 = 0xD9;
+pub(crate) const EOI: u8 = 0xD9;
 pub(crate) const SOS: u8 = 0xDA;
 pub(crate) const TEM: u8 = 0x01;
 pub(crate) const RST0: u8 = 0xD0;
