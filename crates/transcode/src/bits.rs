@@ -11,7 +11,12 @@ pub(crate) struct Bits<'a> {
 
 impl<'a> Bits<'a> {
     pub(crate) const fn new(data: &'a [u8]) -> Self {
-        Self { data, at: 0 }
+        Self::from(data, 0)
+    }
+
+    /// From that bit on.
+    pub(crate) const fn from(data: &'a [u8], at: usize) -> Self {
+        Self { data, at }
     }
 
     pub(crate) fn flag(&mut self) -> Option<bool> {
@@ -63,20 +68,18 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// The bits of `data` in that range; those past its end are left out.
+    pub(crate) fn of(data: &[u8], range: Range<usize>) -> Self {
+        let mut bits = Bits::from(data, range.start);
+        Self {
+            bits: range.map_while(|_| bits.flag()).collect(),
+        }
+    }
+
     pub(crate) fn put(&mut self, value: u32, count: u32) -> &mut Self {
         let bits = (0..count).rev();
         self.bits
             .extend(bits.map(|bit| value.checked_shr(bit).unwrap_or(0) & 1 != 0));
-        self
-    }
-
-    /// The bits of `data` in that range; those past its end are left out.
-    pub(crate) fn copy(&mut self, data: &[u8], range: Range<usize>) -> &mut Self {
-        let mut bits = Bits {
-            data,
-            at: range.start,
-        };
-        self.bits.extend(range.map_while(|_| bits.flag()));
         self
     }
 
@@ -126,8 +129,11 @@ mod tests {
     #[test]
     fn bits_are_copied_to_wherever_the_writer_is() {
         let mut writer = Writer::default();
-        writer.put(0b11, 2).copy(&[0b0001_0110, 0b1100_0000], 3..10);
+        writer
+            .put(0b11, 2)
+            .append(&Writer::of(&[0b0001_0110, 0b1100_0000], 3..10));
         assert_eq!(writer.bytes(), [0b1110_1101, 0b1000_0000]);
-        assert_eq!(writer.copy(&[0xFF], 7..9).bytes(), [0b1110_1101, 0b1100_0000]);
+        writer.append(&Writer::of(&[0xFF], 7..9));
+        assert_eq!(writer.bytes(), [0b1110_1101, 0b1100_0000]);
     }
 }

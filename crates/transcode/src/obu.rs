@@ -25,6 +25,11 @@ pub(crate) fn units(data: &[u8]) -> impl Iterator<Item = Obu<'_>> {
     })
 }
 
+/// What the first unit of that kind holds.
+pub(crate) fn find(data: &[u8], kind: u8) -> Option<&[u8]> {
+    units(data).find(|unit| unit.kind == kind).map(|unit| unit.body)
+}
+
 fn unit(data: &[u8]) -> Option<(Obu<'_>, &[u8])> {
     let mut reader = Reader::new(data);
     let header = reader.u8()?;

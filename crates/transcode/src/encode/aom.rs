@@ -43,7 +43,7 @@ impl<'a> Frame<'a> {
 
     /// Alpha is a picture of its own, with luma only; libaom still wants to be shown chroma planes: [`Frame::grey`].
     pub(super) fn of_alpha(planes: &Planes, alpha: &'a [u8], grey: &'a [u8]) -> Self {
-        let chroma = planes.width.div_ceil(2);
+        let chroma = Chroma::Halved.of(planes.width);
         Self {
             width: planes.width,
             height: planes.height,
@@ -58,18 +58,13 @@ impl<'a> Frame<'a> {
     pub(super) fn copy_rows(&self, first: u32, rows: u32, luma_above: &[u8], below: u32) -> [Vec<u8>; 3] {
         [0, 1, 2].map(|index| {
             let (plane, stride) = self.planes[index];
-            let scale = if self.plane_size(index).1 == self.height {
-                1
-            } else {
-                2
-            };
-            let bytes = |rows: u32| rows.div_ceil(scale) as usize * stride as usize;
+            let bytes = |rows: u32| self.resolution(index).of(rows) as usize * stride as usize;
             let above = u32::try_from(luma_above.len() / self.width as usize).unwrap_or(0);
             let mut copy = match index {
                 0 => luma_above.to_vec(),
                 _ => vec![128; bytes(above)],
             };
-            copy.extend(plane.iter().skip(bytes(first)).take(bytes(rows)));
+            copy.extend_from_slice(&plane[bytes(first)..][..bytes(rows)]);
             copy.resize(copy.len() + bytes(below), 128);
             copy
         })
@@ -88,15 +83,22 @@ impl<'a> Frame<'a> {
 
     /// A halved chroma plane without colour.
     pub(super) fn grey(planes: &Planes) -> Vec<u8> {
-        vec![128; planes.width.div_ceil(2) as usize * planes.height.div_ceil(2) as usize]
+        let [columns, rows] = [planes.width, planes.height].map(|side| Chroma::Halved.of(side) as usize);
+        vec![128; columns * rows]
+    }
+
+    /// That of one of the planes.
+    const fn resolution(&self, index: usize) -> Chroma {
+        match index {
+            0 => Chroma::Full,
+            _ => self.chroma,
+        }
     }
 
     /// Columns and rows of one of the planes.
     const fn plane_size(&self, index: usize) -> (u32, u32) {
-        match (index, self.chroma) {
-            (0, _) | (_, Chroma::Full) => (self.width, self.height),
-            (_, Chroma::Halved) => (self.width.div_ceil(2), self.height.div_ceil(2)),
-        }
+        let resolution = self.resolution(index);
+        (resolution.of(self.width), resolution.of(self.height))
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use avif_serialize::constants::ColorPrimaries;
 use libaom_sys::{AOM_USAGE_ALL_INTRA, aom_codec_enc_cfg_t};
+use tintype_model::Dimensions;
 
 use super::aom::{Encoder, Frame};
 use super::planes::{Planes, Range};
@@ -68,23 +69,34 @@ pub(super) fn encode(
         }
         None => None,
     };
-    let mut file = Vec::with_capacity(color.len() + alpha.as_ref().map_or(0, Vec::len) + 512);
-    let is_halved = settings.chroma == Chroma::Halved;
+    Ok(Encoded {
+        bytes: container(size, settings.chroma, space, &color, alpha.as_deref())?,
+        shown: shown.map(|planes| planes.to_picture()).transpose()?,
+    })
+}
+
+/// The file around a picture's colours and alpha.
+fn container(
+    size: Dimensions,
+    chroma: Chroma,
+    space: Space,
+    color: &[u8],
+    alpha: Option<&[u8]>,
+) -> Result<Vec<u8>, EncodeError> {
+    let mut file = Vec::with_capacity(color.len() + alpha.map_or(0, <[u8]>::len) + 512);
+    let is_halved = chroma == Chroma::Halved;
     avif_serialize::Aviffy::new()
         .set_width(size.width)
         .set_height(size.height)
         .set_bit_depth(8)
-        .set_seq_profile(profile(settings.chroma))
+        .set_seq_profile(profile(chroma))
         .set_chroma_subsampling((is_halved, is_halved))
         .set_color_primaries(match space {
             Space::Srgb => ColorPrimaries::Bt709,
             Space::DisplayP3 => ColorPrimaries::DisplayP3,
         })
-        .write_slice(&mut file, &color, alpha.as_deref())?;
-    Ok(Encoded {
-        bytes: file,
-        shown: shown.map(|planes| planes.to_picture()).transpose()?,
-    })
+        .write_slice(&mut file, color, alpha)?;
+    Ok(file)
 }
 
 struct Settings {
@@ -148,7 +160,7 @@ fn encode_strips(
         let (above, below) = strip.extra_rows();
         let luma_above = strip.luma_above(frame.width);
         let planes = frame.copy_rows(strip.first, strip.rows, &luma_above, below);
-        let frame = frame.with_rows(above + strip.rows + below, &planes);
+        let frame = frame.with_rows(strip.height(), &planes);
         let mut encoder = encoder(&frame, settings, |config| {
             (config.tile_width_count, config.tile_widths) = sizes(stack.columns());
             (config.tile_height_count, config.tile_heights) = sizes(&strip.tile_rows());
@@ -203,8 +215,6 @@ fn encoder(
 
 #[cfg(test)]
 mod tests {
-    use tintype_model::Dimensions;
-
     use super::*;
 
     /// Soft shades with some texture, and alpha that is 255 in one half and falls in the other.
@@ -219,12 +229,26 @@ mod tests {
                 .into_iter()
                 .take(channels)
         });
-        Arc::new(Picture {
+        Arc::new(picture_of(width, height, channels, pixels.collect()))
+    }
+
+    fn picture_of(width: u32, height: u32, channels: usize, data: Vec<u8>) -> Picture {
+        Picture {
             size: Dimensions { width, height },
             has_alpha: channels == 4,
             space: Space::Srgb,
-            data: pixels.collect(),
-        })
+            data,
+        }
+    }
+
+    /// Those of the colours, showing what comes out.
+    fn of_color(quality: u8) -> Settings {
+        Settings {
+            speed: SPEED,
+            quantizer: quantizer(quality),
+            space: Some(Space::Srgb),
+            show: true,
+        }
     }
 
     fn decoded(file: &[u8]) -> Vec<u8> {
@@ -266,22 +290,12 @@ mod tests {
     /// Encodes in strips of at least `least` superblocks, and wraps it up.
     fn in_strips(picture: &Picture, quality: u8, chroma: Chroma, least: u32) -> (Vec<u8>, Picture) {
         let planes = Planes::with_chroma(picture, Range::Full, chroma).unwrap();
-        let settings = Settings {
-            speed: SPEED,
-            quantizer: quantizer(quality),
-            space: Some(Space::Srgb),
-            show: true,
-        };
-        let (width, height) = (picture.size.width, picture.size.height);
+        let Dimensions { width, height } = picture.size;
         let stack = Stack::new(width, height, false, least).expect("more than one strip");
-        let (color, shown) = encode_strips(&Frame::of_color(&planes), &settings, stack)
+        let (color, shown) = encode_strips(&Frame::of_color(&planes), &of_color(quality), stack)
             .unwrap()
             .unwrap_or_else(|| panic!("{width}×{height}, quality {quality}: strips do not fit"));
-        let is_halved = chroma == Chroma::Halved;
-        let file = avif_serialize::Aviffy::new()
-            .set_seq_profile(profile(chroma))
-            .set_chroma_subsampling((is_halved, is_halved))
-            .to_vec(&color, None, width, height, 8);
+        let file = container(picture.size, chroma, Space::Srgb, &color, None).unwrap();
         (file, shown.unwrap().to_picture().unwrap())
     }
 
@@ -295,12 +309,7 @@ mod tests {
                 let texture = (x * 7 + y * 13) % 9;
                 [wave(x + texture), wave(y + texture), wave(x / 2 + y + texture)]
             });
-            Picture {
-                size: Dimensions { width, height },
-                has_alpha: false,
-                space: Space::Srgb,
-                data: pixels.collect(),
-            }
+            picture_of(width, height, 3, pixels.collect())
         };
         // Strips of one superblock and of several, a last one of a single row, and several columns of tiles.
         for (width, height, chroma, least) in [
@@ -358,12 +367,7 @@ mod tests {
                     };
                     [u8::try_from(value).unwrap(); 3]
                 });
-                let picture = Picture {
-                    size: Dimensions { width, height },
-                    has_alpha: false,
-                    space: Space::Srgb,
-                    data: pixels.collect(),
-                };
+                let picture = picture_of(width, height, 3, pixels.collect());
                 for quality in [5, 40, 65, 90] {
                     let chroma = if (number + height as usize).is_multiple_of(3) {
                         Chroma::Full
@@ -386,26 +390,16 @@ mod tests {
         let picture = picture(161, 200, 4);
         let planes = Planes::new(&picture, Range::Full).unwrap();
         let (alpha, grey) = (planes.alpha.as_ref().unwrap(), Frame::grey(&planes));
-        let settings = Settings {
-            speed: SPEED,
+        let of_alpha = Settings {
             quantizer: alpha_quantizer(60),
             space: None,
-            show: true,
+            ..of_color(60)
         };
         let frame = Frame::of_alpha(&planes, alpha, &grey);
         let stack = Stack::new(161, 200, true, 1).unwrap();
-        let (strips, shown) = encode_strips(&frame, &settings, stack).unwrap().unwrap();
-        let (color, _) = encode_frame(
-            &Frame::of_color(&planes),
-            &Settings {
-                space: Some(Space::Srgb),
-                ..settings
-            },
-        )
-        .unwrap();
-        let file = avif_serialize::Aviffy::new()
-            .set_chroma_subsampling((true, true))
-            .to_vec(&color, Some(&strips), 161, 200, 8);
+        let (strips, shown) = encode_strips(&frame, &of_alpha, stack).unwrap().unwrap();
+        let (color, _) = encode_frame(&Frame::of_color(&planes), &of_color(ALPHA_QUALITY)).unwrap();
+        let file = container(picture.size, Chroma::Halved, Space::Srgb, &color, Some(&strips)).unwrap();
         let avif_decode::Image::Rgba8(image) = avif_decode::Decoder::from_avif(&file)
             .unwrap()
             .to_image()

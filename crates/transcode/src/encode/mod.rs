@@ -62,6 +62,16 @@ pub(crate) enum Chroma {
     Full,
 }
 
+impl Chroma {
+    /// How many columns or rows of colour differences there are beside so many of luma; odd numbers round up.
+    pub(crate) const fn of(self, luma: u32) -> u32 {
+        match self {
+            Self::Halved => luma.div_ceil(2),
+            Self::Full => luma,
+        }
+    }
+}
+
 /// How much time an encoder takes to save bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effort {

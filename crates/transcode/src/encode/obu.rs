@@ -2,7 +2,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use crate::bits::Bits;
-use crate::obu::{SEQUENCE_HEADER, TEMPORAL_DELIMITER, units};
+use crate::obu::{SEQUENCE_HEADER, TEMPORAL_DELIMITER, find, units};
 
 /// The parts of a sequence header that a container repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +16,7 @@ pub(super) struct SequenceHeader {
 impl SequenceHeader {
     /// Finds it in a temporal unit; `None` when there is none, or one with what libaom does not write.
     pub(super) fn find(unit: &[u8], is_monochrome: bool) -> Option<Self> {
-        let header = units(unit).find(|obu| obu.kind == SEQUENCE_HEADER)?;
-        let mut bits = Bits::new(header.body);
+        let mut bits = Bits::new(find(unit, SEQUENCE_HEADER)?);
         let profile = bits.take(3)?;
         let is_still_or_reduced = bits.take(2)?;
         let timing_and_delay = bits.take(2)?;

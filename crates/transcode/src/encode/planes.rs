@@ -36,10 +36,7 @@ pub(crate) enum Range {
 
 impl Planes {
     pub(crate) const fn chroma_width(&self) -> u32 {
-        match self.chroma {
-            Chroma::Halved => self.width.div_ceil(2),
-            Chroma::Full => self.width,
-        }
+        self.chroma.of(self.width)
     }
 
     pub(crate) fn new(picture: &Picture, range: Range) -> Result<Self, EncodeError> {
@@ -53,10 +50,7 @@ impl Planes {
     ) -> Result<Self, EncodeError> {
         let (width, height) = (picture.size.width, picture.size.height);
         let luma = picture.width() * picture.height();
-        let chroma = match resolution {
-            Chroma::Halved => picture.width().div_ceil(2) * picture.height().div_ceil(2),
-            Chroma::Full => luma,
-        };
+        let chroma = resolution.of(width) as usize * resolution.of(height) as usize;
         let mut planes = Self {
             width,
             height,
@@ -102,34 +96,26 @@ impl Planes {
         Ok(planes)
     }
 
-    /// Keeps `rows` rows from row `first` on, which is even.
+    /// Keeps `rows` rows from row `first` on, which is even; there is no alpha.
     pub(crate) fn keep_rows(&mut self, first: u32, rows: u32) {
-        let (luma, chroma) = (self.width, self.chroma_width());
-        let scale = match self.chroma {
-            Chroma::Halved => 2,
-            Chroma::Full => 1,
-        };
-        for (plane, stride, scale) in [
-            (&mut self.y, luma, 1),
-            (&mut self.u, chroma, scale),
-            (&mut self.v, chroma, scale),
+        for (plane, resolution) in [
+            (&mut self.y, Chroma::Full),
+            (&mut self.u, self.chroma),
+            (&mut self.v, self.chroma),
         ] {
-            let bytes = |rows: u32| rows.div_ceil(scale) as usize * stride as usize;
+            let bytes = |rows: u32| resolution.of(rows) as usize * resolution.of(self.width) as usize;
             plane.truncate(bytes(first + rows));
             plane.drain(..bytes(first).min(plane.len()));
         }
         self.height = rows;
     }
 
-    /// Adds the rows of planes of the same width below; those above have an even number of rows.
+    /// Adds the rows of planes of the same width below; those above have an even number of rows, and there is no alpha.
     pub(crate) fn append(&mut self, below: Self) {
         self.height += below.height;
         self.y.extend(below.y);
         self.u.extend(below.u);
         self.v.extend(below.v);
-        if let (Some(alpha), Some(more)) = (&mut self.alpha, below.alpha) {
-            alpha.extend(more);
-        }
     }
 
     /// The pixels that browsers make of planes of full range: halved colours are interpolated.

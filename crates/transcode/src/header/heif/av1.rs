@@ -7,16 +7,15 @@ use super::{Chroma, Coded};
 use crate::Error;
 use crate::bits::Bits;
 use crate::cicp::Cicp;
-use crate::obu::{SEQUENCE_HEADER, units};
+use crate::obu::{SEQUENCE_HEADER, find};
 
 /// What the first sequence header in the parts of a stream says.
 pub(super) fn coded(parts: &[&[u8]]) -> Result<Coded, Error> {
     let header = parts
         .iter()
-        .flat_map(|part| units(part))
-        .find(|unit| unit.kind == SEQUENCE_HEADER)
+        .find_map(|part| find(part, SEQUENCE_HEADER))
         .ok_or_else(|| Error::corrupt("the AV1 stream has no sequence header"))?;
-    parse(&mut Bits::new(header.body)).ok_or_else(|| Error::corrupt("the AV1 sequence header is cut off"))
+    parse(&mut Bits::new(header)).ok_or_else(|| Error::corrupt("the AV1 sequence header is cut off"))
 }
 
 fn parse(bits: &mut Bits<'_>) -> Option<Coded> {
