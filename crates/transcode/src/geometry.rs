@@ -16,6 +16,15 @@ pub(crate) struct Plan {
     pub(crate) canvas: Dimensions,
 }
 
+/// A rectangle of whole pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Area {
+    pub(crate) left: u32,
+    pub(crate) top: u32,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+}
+
 /// A rectangle in source pixels; its edges may lie between pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Crop {

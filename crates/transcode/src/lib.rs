@@ -26,6 +26,7 @@ mod quality;
 mod reader;
 mod render;
 mod resize;
+mod schedule;
 mod sniff;
 mod space;
 #[doc(hidden)]
@@ -41,7 +42,7 @@ use tintype_model::{ImageInfo, Limits, Location};
 /// Name and version of the engine, part of every published version.
 ///
 /// The number after `+` rises whenever the same source and recipe may give other bytes than before.
-pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+4");
+pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+5");
 
 /// Tells what a source is from its headers, and checks every limit. Allocates nothing that grows with the picture.
 ///

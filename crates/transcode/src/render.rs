@@ -15,10 +15,10 @@ use crate::geometry::Plan;
 use crate::header::Header;
 use crate::miniature::Miniature;
 use crate::picture::Picture;
-use crate::quality::{self, Content, LazyYardstick, Made, Wanted};
+use crate::quality::{self, Content, Wanted};
 use crate::space::Space;
 use crate::{
-    ENGINE, Error, animation, appearance, attention, color, decode, encode, header, parallel, quietly, resize,
+    ENGINE, Error, animation, appearance, attention, color, decode, encode, header, quietly, resize, schedule,
 };
 
 /// Tells the CPU time of the calling thread; this crate reads no clock of its own.
@@ -61,7 +61,7 @@ pub fn render_timed(
     let scaled = scale(opened.picture, opened.wide, recipe, &works, threads)?;
     let kept = kept(&works, &scaled);
     let original = Original::of(source, &header).map(|original| (original, size));
-    let stills = encode_all(recipe, content, &works, scaled, original, threads, clock)?;
+    let stills = schedule::encode_all(recipe, content, &works, scaled, original, threads, clock)?;
     let (places, mut files): (Vec<_>, Vec<_>) = stills.into_iter().unzip();
     for (index, variant) in recipe.variants.iter().enumerate() {
         // One frame and many of them say nothing of each other's size.
@@ -175,7 +175,7 @@ fn of_variant<'a>(files: &'a mut [RenderedFile], name: &str) -> Option<&'a mut [
     files.get_mut(first..first + count)
 }
 
-fn wanted(recipe: &Recipe, content: Content, format: Format, quality: Quality) -> Wanted {
+pub(crate) fn wanted(recipe: &Recipe, content: Content, format: Format, quality: Quality) -> Wanted {
     Wanted {
         format,
         quality,
@@ -188,7 +188,7 @@ fn wanted(recipe: &Recipe, content: Content, format: Format, quality: Quality) -
 /// One file to encode, and the renditions that it serves: variants that come out alike are encoded once.
 pub(crate) struct Work {
     pub(crate) plan: Plan,
-    space: Space,
+    pub(crate) space: Space,
     pub(crate) format: Format,
     pub(crate) quality: Quality,
     /// Whether it is animated.
@@ -203,7 +203,7 @@ impl Work {
     }
 
     /// Whether the coefficients of a JPEG source of that size can serve instead of its pixels.
-    fn takes_coefficients(&self, source: Dimensions) -> bool {
+    pub(crate) fn takes_coefficients(&self, source: Dimensions) -> bool {
         self.format == Format::Jxl && self.quality == Quality::Lossless && self.plan.is_whole_source(source)
     }
 
@@ -213,7 +213,7 @@ impl Work {
     }
 
     /// The renditions that it serves, each with its place in the result.
-    fn files(
+    pub(crate) fn files(
         &self,
         recipe: &Recipe,
         dimensions: Dimensions,
@@ -322,82 +322,4 @@ pub(crate) fn failure(recipe: &Recipe, work: &Work, source: EncodeError) -> Erro
         format: work.format,
         source,
     }
-}
-
-/// One work and the pixels that it encodes.
-struct Job<'a> {
-    number: usize,
-    work: &'a Work,
-    picture: Arc<Picture>,
-    yardstick: LazyYardstick,
-}
-
-/// Pictures of more pixels are encoded one after the other: the encoders of the default recipe need up to six bytes for
-/// each pixel, beside three of the picture.
-const ONE_AT_A_TIME_PIXELS: u64 = 16_000_000;
-
-/// What the threads take in turn: all encodes of large pictures as one batch, every other encode by itself.
-///
-/// In the batch the encoder that needs most memory comes last, when nobody else holds the picture any more.
-fn batches(works: &[Work], pictures: Vec<Arc<Picture>>) -> Vec<Vec<Job<'_>>> {
-    let mut yardsticks: Vec<((Plan, Space), LazyYardstick)> = Vec::new();
-    let mut yardstick = |key: (Plan, Space)| match yardsticks.iter().find(|(of, _)| *of == key) {
-        Some((_, yardstick)) => yardstick.clone(),
-        None => {
-            let new = LazyYardstick::default();
-            yardsticks.push((key, new.clone()));
-            new
-        }
-    };
-    let jobs = works.iter().zip(pictures).enumerate();
-    let jobs = jobs.map(|(number, (work, picture))| Job {
-        number,
-        work,
-        picture,
-        yardstick: yardstick((work.plan, work.space)),
-    });
-    let (mut large, small): (Vec<_>, Vec<_>) =
-        jobs.partition(|job| job.picture.size.pixels() > ONE_AT_A_TIME_PIXELS);
-    large.sort_by_key(|job| job.picture.size.pixels() * encode::working_bytes(job.work.format));
-    let mut batches = vec![large];
-    batches.extend(small.into_iter().map(|job| vec![job]));
-    batches
-}
-
-fn encode_all(
-    recipe: &Recipe,
-    content: Content,
-    works: &[Work],
-    pictures: Vec<Arc<Picture>>,
-    original: Option<(Original<'_>, Dimensions)>,
-    threads: usize,
-    clock: &Clock<'_>,
-) -> Result<Vec<(usize, RenderedFile)>, Error> {
-    let encode = |job: Job<'_>| {
-        let (work, size) = (job.work, job.picture.size);
-        let began = clock();
-        let wanted = wanted(recipe, content, work.format, work.quality);
-        let repacked = original
-            .filter(|&(_, size)| work.takes_coefficients(size))
-            .and_then(|(original, _)| original.repack());
-        let encoded = match repacked {
-            Some(bytes) => Ok(wanted.exact(bytes)),
-            None => quality::make(&wanted, job.picture, &job.yardstick),
-        };
-        let cpu = clock().zip(began).map(|(now, began)| now.saturating_sub(began));
-        (job.number, size, encoded, cpu)
-    };
-    let results = parallel::map(threads, batches(works, pictures), |batch| {
-        batch.into_iter().map(&encode).collect::<Vec<_>>()
-    });
-    let mut results: Vec<_> = results.into_iter().flatten().collect();
-    results.sort_by_key(|(number, ..)| *number);
-    let mut files = Vec::new();
-    for (number, dimensions, encoded, cpu) in results {
-        let work = &works[number];
-        let Made { bytes, encoding } = encoded.map_err(|error| failure(recipe, work, error))?;
-        files.extend(work.files(recipe, dimensions, &bytes.into(), &encoding, cpu));
-    }
-    files.sort_by_key(|(place, _)| *place);
-    Ok(files)
 }

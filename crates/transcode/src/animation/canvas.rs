@@ -2,6 +2,7 @@
 
 use tintype_model::Dimensions;
 
+use crate::geometry::Area;
 use crate::picture::Picture;
 use crate::space::Space;
 
@@ -48,15 +49,6 @@ enum Undo {
     Restore(Vec<[u8; 4]>),
 }
 
-/// A rectangle within the canvas.
-#[derive(Clone, Copy)]
-struct Area {
-    left: usize,
-    top: usize,
-    width: usize,
-    height: usize,
-}
-
 impl Canvas {
     pub(super) fn new(size: Dimensions) -> Self {
         Self {
@@ -71,7 +63,7 @@ impl Canvas {
         match self.pending.take() {
             Some((area, Undo::Clear)) => self.rows(area).for_each(|row| row.fill([0; 4])),
             Some((area, Undo::Restore(before))) => {
-                for (row, before) in self.rows(area).zip(before.chunks_exact(area.width)) {
+                for (row, before) in self.rows(area).zip(before.chunks_exact(area.width as usize)) {
                     row.copy_from_slice(before);
                 }
             }
@@ -106,11 +98,11 @@ impl Canvas {
 
     /// The part of the canvas that a frame covers, `None` where it covers nothing.
     fn area(&self, frame: Dimensions, left: u32, top: u32) -> Option<Area> {
-        let width = frame.width.min(self.size.width.checked_sub(left)?) as usize;
-        let height = frame.height.min(self.size.height.checked_sub(top)?) as usize;
+        let width = frame.width.min(self.size.width.checked_sub(left)?);
+        let height = frame.height.min(self.size.height.checked_sub(top)?);
         (width > 0 && height > 0).then_some(Area {
-            left: left as usize,
-            top: top as usize,
+            left,
+            top,
             width,
             height,
         })
@@ -119,9 +111,9 @@ impl Canvas {
     fn rows(&mut self, area: Area) -> impl Iterator<Item = &mut [[u8; 4]]> {
         self.pixels
             .chunks_exact_mut(self.size.width as usize)
-            .skip(area.top)
-            .take(area.height)
-            .map(move |row| &mut row[area.left..][..area.width])
+            .skip(area.top as usize)
+            .take(area.height as usize)
+            .map(move |row| &mut row[area.left as usize..][..area.width as usize])
     }
 }
 

@@ -41,50 +41,12 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// Alpha is a picture of its own, with luma only; libaom still wants to be shown chroma planes: [`Frame::grey`].
-    pub(super) fn of_alpha(planes: &Planes, alpha: &'a [u8], grey: &'a [u8]) -> Self {
-        let chroma = Chroma::Halved.of(planes.width);
+    /// Luma only, as alpha is coded; libaom still wants to be shown the chroma planes.
+    pub(super) fn of_luma(planes: &'a Planes) -> Self {
         Self {
-            width: planes.width,
-            height: planes.height,
-            planes: [(alpha, planes.width), (grey, chroma), (grey, chroma)],
-            chroma: Chroma::Halved,
             is_monochrome: true,
+            ..Self::of_color(planes)
         }
-    }
-
-    /// A copy of `rows` rows from row `first` on. Above it are rows without colour that have that luma, below it
-    /// `below` rows of grey. All numbers of rows but `rows` are even.
-    pub(super) fn copy_rows(&self, first: u32, rows: u32, luma_above: &[u8], below: u32) -> [Vec<u8>; 3] {
-        [0, 1, 2].map(|index| {
-            let (plane, stride) = self.planes[index];
-            let bytes = |rows: u32| self.resolution(index).of(rows) as usize * stride as usize;
-            let above = u32::try_from(luma_above.len() / self.width as usize).unwrap_or(0);
-            let mut copy = match index {
-                0 => luma_above.to_vec(),
-                _ => vec![128; bytes(above)],
-            };
-            copy.extend_from_slice(&plane[bytes(first)..][..bytes(rows)]);
-            copy.resize(copy.len() + bytes(below), 128);
-            copy
-        })
-    }
-
-    /// The same kind of frame with other rows.
-    pub(super) fn with_rows<'b>(&self, height: u32, planes: &'b [Vec<u8>; 3]) -> Frame<'b> {
-        Frame {
-            width: self.width,
-            height,
-            planes: [0, 1, 2].map(|index| (planes[index].as_slice(), self.planes[index].1)),
-            chroma: self.chroma,
-            is_monochrome: self.is_monochrome,
-        }
-    }
-
-    /// A halved chroma plane without colour.
-    pub(super) fn grey(planes: &Planes) -> Vec<u8> {
-        let [columns, rows] = [planes.width, planes.height].map(|side| Chroma::Halved.of(side) as usize);
-        vec![128; columns * rows]
     }
 
     /// That of one of the planes.
@@ -267,10 +229,11 @@ impl Encoder {
         }
         let plane = |index: usize| -> Result<Vec<u8>, EncodeError> {
             let (columns, rows) = frame.plane_size(index);
-            let mut copy = Vec::with_capacity(columns as usize * rows as usize);
+            let samples = columns as usize * rows as usize;
             if frame.is_monochrome && index > 0 {
-                return Ok(copy);
+                return Ok(vec![128; samples]);
             }
+            let mut copy = Vec::with_capacity(samples);
             let stride = usize::try_from(image.stride[index]).map_err(|_| refused("stride"))?;
             if image.planes[index].is_null() || stride < columns as usize {
                 return Err(refused("plane is too small"));

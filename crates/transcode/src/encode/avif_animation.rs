@@ -5,6 +5,7 @@ use std::ffi::{c_int, c_uint};
 use libaom_sys as aom;
 use tintype_model::Dimensions;
 
+use super::Chroma;
 use super::aom::{Encoder, Frame};
 use super::avif::{alpha_quantizer, quantizer};
 use super::avif_sequence::{Sample, Sequence, Track};
@@ -72,22 +73,23 @@ impl Animation {
         if picture.size != self.size {
             return Err(EncodeError::Pixels("a frame has another size".to_owned()));
         }
-        let planes = Planes::new(picture, Range::Full)?;
+        let mut planes = Planes::of_shared(picture, Range::Full, Chroma::Halved)?;
         self.color.add(&Frame::of_color(&planes))?;
-        if self.alpha.is_some() || planes.alpha.is_some() {
-            let grey = Frame::grey(&planes);
-            let opaque = vec![255; planes.y.len()];
-            let frame = |alpha| Frame::of_alpha(&planes, alpha, &grey);
+        let alpha = planes.alpha.take();
+        if self.alpha.is_some() || alpha.is_some() {
+            let of_alpha = |alpha| Planes::of_alpha(alpha, planes.width, planes.height);
+            let opaque = of_alpha(vec![255; planes.y.len()]);
             if self.alpha.is_none() {
                 let quantizer = alpha_quantizer(self.quality);
                 let mut stream = Stream::new(self.size, self.effort, quantizer, true)?;
                 for _ in &self.durations_ms {
-                    stream.add(&frame(&opaque))?;
+                    stream.add(&Frame::of_luma(&opaque))?;
                 }
                 self.alpha = Some(stream);
             }
             if let Some(stream) = &mut self.alpha {
-                stream.add(&frame(planes.alpha.as_deref().unwrap_or(&opaque)))?;
+                let shown = alpha.map_or(opaque, of_alpha);
+                stream.add(&Frame::of_luma(&shown))?;
             }
         }
         self.durations_ms.push(duration_ms);

@@ -11,12 +11,13 @@ mod huffman;
 mod jpeg;
 mod jxl;
 mod obu;
+mod pieces;
 mod planes;
 mod png;
 mod repack;
 mod riff;
 pub(crate) mod sequence;
-mod strips;
+mod tiles;
 mod webp;
 mod webp_animation;
 
@@ -29,6 +30,7 @@ use tintype_model::{Format, Rgb};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
+pub(crate) use pieces::Pieces;
 pub(crate) use repack::Original;
 
 /// How one file is encoded, beside its format.
@@ -196,8 +198,8 @@ pub(crate) const fn cost(format: Format, pixels: u64) -> u64 {
 pub(crate) const fn working_bytes(format: Format) -> u64 {
     match format {
         Format::Jpeg => 1,
+        Format::Avif => 4,
         Format::Webp => 4,
-        Format::Avif => 6,
         Format::Png => 10,
         Format::Jxl => 40,
     }

@@ -17,7 +17,7 @@ use libwebp_sys::{
 use tintype_model::Dimensions;
 
 use super::planes::{Planes, Range};
-use super::{Effort, Loss, Settings};
+use super::{Chroma, Effort, Loss, Settings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -49,8 +49,7 @@ pub(super) fn encode(picture: Arc<Picture>, settings: &Settings) -> Result<Vec<u
     if settings.loss != Loss::Usual {
         return encode_lossless(&picture, settings);
     }
-    let mut planes = Planes::new(&picture, Range::Limited)?;
-    drop(picture);
+    let mut planes = Planes::new(picture, Range::Limited, Chroma::Halved)?;
     let mut config = config(settings.quality)?;
     let mut encoder: Encoder = WebPEncode;
     match settings.effort {

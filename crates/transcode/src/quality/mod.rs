@@ -17,7 +17,7 @@ pub(crate) use content::{Content, Features, classify};
 pub(crate) use larger::settle;
 pub(crate) use score::Yardstick;
 
-use crate::encode::{self, Chroma, Encoded, Loss, Settings};
+use crate::encode::{self, Chroma, Encoded, Loss, Pieces, Settings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -92,6 +92,16 @@ impl Wanted {
         }
     }
 
+    /// What a file of that fixed quality is encoded with, and what its record says.
+    fn fixed_settings(&self, asked: u8, pixels: u64) -> (Settings, Encoding) {
+        let quality = self.fixed(asked);
+        let encoding = Encoding {
+            quality: (quality != asked).then_some(quality),
+            ..Encoding::default()
+        };
+        (self.settings(quality, pixels), encoding)
+    }
+
     /// A file that shows every pixel as it is.
     pub(crate) fn exact(&self, bytes: Vec<u8>) -> Made {
         Made {
@@ -104,6 +114,15 @@ impl Wanted {
             },
         }
     }
+}
+
+/// What [`make`] would make, in pieces, and what the record says of it; `None` where it has to be made at once.
+pub(crate) fn in_pieces(wanted: &Wanted, picture: &Arc<Picture>) -> Option<(Pieces, Encoding)> {
+    let (Quality::Fixed(asked), false) = (wanted.quality, wanted.scores) else {
+        return None;
+    };
+    let (settings, encoding) = wanted.fixed_settings(asked, picture.size.pixels());
+    Pieces::new(picture, wanted.format, &settings).map(|pieces| (pieces, encoding))
 }
 
 /// Encodes one rendition. `yardstick` is that of the picture's size.
@@ -166,19 +185,14 @@ fn fixed(
     picture: Arc<Picture>,
     yardstick: &LazyYardstick,
 ) -> Result<Made, EncodeError> {
-    let quality = wanted.fixed(asked);
-    let settings = wanted.settings(quality, picture.size.pixels());
-    let mut encoding = Encoding {
-        quality: (quality != asked).then_some(quality),
-        ..Encoding::default()
-    };
+    let (settings, mut encoding) = wanted.fixed_settings(asked, picture.size.pixels());
     if !wanted.scores {
         let bytes = encode::encode_with(picture, wanted.format, &settings, wanted.background)?;
         return Ok(Made { bytes, encoding });
     }
     let yardstick = yardstick.get(&picture, wanted.background);
     let encoded = encode::encode_and_show(picture, wanted.format, &settings, wanted.background)?;
-    encoding.quality = Some(quality);
+    encoding.quality = Some(settings.quality);
     encoding.score = Some(told(yardstick.score_whole(wanted.format, &encoded)?));
     Ok(Made {
         bytes: encoded.bytes,

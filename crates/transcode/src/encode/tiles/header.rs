@@ -65,8 +65,8 @@ impl Sequence {
 }
 
 /// What a frame header has between `tile_info` and the tiles (section 5.9.2), for a key frame without tools for screen
-/// content. What it says of `tx_mode_select`.
-pub(super) fn skip_to_tiles(bits: &mut Bits<'_>, sequence: &Sequence, is_monochrome: bool) -> Option<bool> {
+/// content.
+pub(super) fn skip_to_tiles(bits: &mut Bits<'_>, sequence: &Sequence, is_monochrome: bool) -> Option<()> {
     // Quantizers: the first is that of luma; 0 could mean lossless coding, which has no filters.
     if bits.take(8)? == 0 {
         return None;
@@ -105,10 +105,8 @@ pub(super) fn skip_to_tiles(bits: &mut Bits<'_>, sequence: &Sequence, is_monochr
     if sequence.has_restoration {
         none(bits, if is_monochrome { 2 } else { 6 })?;
     }
-    let blocks_tell_transforms = bits.flag()?;
-    // Whether there are fewer kinds of transforms.
-    bits.skip(1)?;
-    Some(blocks_tell_transforms)
+    // Whether blocks tell the size of their transforms; whether there are fewer kinds of these.
+    bits.skip(2)
 }
 
 /// Passes over bits that are all zero.

@@ -1,10 +1,12 @@
 //! How a picture is divided into tiles, and how its frame header says so (AV1 bitstream and decoding process
 //! specification, section 5.9.15).
 
+use std::cmp::Reverse;
+
 use crate::bits::{Bits, Writer};
 
 /// Superblocks of 64 × 64 pixels, whatever the size: libaom would take 128 for some.
-pub(in crate::encode) const SUPERBLOCK: u32 = 64;
+pub(super) const SUPERBLOCK: u32 = 64;
 /// The largest tile: 4096 pixels wide, 4096 × 2304 pixels in all (section 3), in superblocks.
 const MAX_TILE_COLUMNS: u32 = 4096 / SUPERBLOCK;
 const MAX_TILE_AREA: u32 = 4096 * 2304 / (SUPERBLOCK * SUPERBLOCK);
@@ -20,26 +22,40 @@ pub(super) struct Grid {
     pub(super) rows: Vec<u32>,
 }
 
+/// How small the frames may be that become tiles.
+#[derive(Clone, Copy)]
+pub(in crate::encode) struct Least {
+    /// Pixels of either side, but where the picture has less.
+    pub(in crate::encode) side: u32,
+    /// Pixels in all. Tiles may lack an eighth, which their margins make up for.
+    pub(in crate::encode) area: u32,
+}
+
 impl Grid {
-    /// As many rows as there can be of at least `least` superblocks, where the last may lack one, and as few columns as the
-    /// limits allow for the whole and for each strip; `None` where no number of columns is enough.
-    pub(super) fn new(width: u32, height: u32, least: u32) -> Option<Self> {
-        let whole = Limits::of(width, height);
-        let rows = parts(
-            whole.down,
-            ((whole.down + 1) / least).clamp(1, whole.down.min(MAX_TILES)),
-        );
-        let tallest = rows[0];
-        // With the extra rows that it may have.
-        let strip = Limits::of(width, (1 + tallest.max(least)) * SUPERBLOCK);
-        (0..=MAX_TILES.ilog2())
-            .map(|log2| parts(whole.across, (1 << log2).min(whole.across)))
-            .find(|columns| {
-                columns[0] <= MAX_TILE_COLUMNS
-                    && whole.tallest_row(columns) >= tallest
-                    && strip.tallest_row(columns) >= tallest
-            })
-            .map(|columns| Self { columns, rows })
+    /// As many tiles as there can be, and of all ways to that the one with the squarest tiles; `None` where they would be
+    /// larger than tiles may be.
+    pub(super) fn new(width: u32, height: u32, least: Least) -> Option<Self> {
+        let limits = Limits::of(width, height);
+        let usual = |parts: &[u32], side: u32| (parts[parts.len() - 1] * SUPERBLOCK).min(side);
+        let mut best = None;
+        for columns in divisions(width, least.side) {
+            for rows in divisions(height, least.side) {
+                let (across, down) = (usual(&columns, width), usual(&rows, height));
+                let lacks = u64::from(across) * u64::from(down) < u64::from(least.area) * 7 / 8;
+                let is_whole = columns.len() * rows.len() == 1;
+                let is_too_large = columns[0] > MAX_TILE_COLUMNS || rows[0] > limits.tallest_row(&columns);
+                if lacks && !is_whole || is_too_large {
+                    continue;
+                }
+                let rank = (columns.len() * rows.len(), Reverse(across.abs_diff(down)));
+                if best.as_ref().is_none_or(|(highest, _)| rank > *highest) {
+                    let rows = rows.clone();
+                    let columns = columns.clone();
+                    best = Some((rank, Self { columns, rows }));
+                }
+            }
+        }
+        best.map(|(_, grid)| grid)
     }
 
     /// `tile_info` (section 5.9.15) of the whole.
@@ -86,11 +102,21 @@ impl Grid {
     }
 }
 
-/// So many parts of a whole, of which the first are larger by one where they do not come out even.
-fn parts(whole: u32, count: u32) -> Vec<u32> {
-    let larger = whole % count;
-    (0..count)
-        .map(|number| whole / count + u32::from(number < larger))
+/// The ways to divide a side into parts of at least so many pixels, or not at all, in superblocks; the larger parts of a
+/// side come first.
+fn divisions(side: u32, least: u32) -> Vec<Vec<u32>> {
+    let whole = side.div_ceil(SUPERBLOCK);
+    let division = |count: u32| -> Vec<u32> {
+        let larger = whole % count;
+        (0..count)
+            .map(|number| whole / count + u32::from(number < larger))
+            .collect()
+    };
+    // The last superblock may be in the picture in part.
+    let last = |count: u32| side - (whole - whole / count) * SUPERBLOCK;
+    (1..=whole.min(MAX_TILES))
+        .filter(|&count| count == 1 || last(count) >= least)
+        .map(division)
         .collect()
 }
 
@@ -181,16 +207,30 @@ mod tests {
         (4096, 2304),
         (4097, 2304),
         (8192, 6144),
-        (16_384, 300),
-        (300, 16_384),
+        (16_384, 900),
+        (900, 16_384),
         (12_000, 9_000),
     ];
 
+    const LEAST: [Least; 3] = [
+        Least { side: 1, area: 1 },
+        Least {
+            side: 180,
+            area: 50_000,
+        },
+        Least {
+            side: 720,
+            area: 1280 * 720,
+        },
+    ];
+
     #[test]
-    fn no_tile_is_larger_than_the_standard_allows_and_strips_cover_the_picture_once() {
+    fn no_tile_is_larger_than_the_standard_allows_and_they_cover_the_picture_once() {
         for (width, height) in SIZES {
-            for least in [1, 3, 12] {
-                let Grid { columns, rows } = Grid::new(width, height, least).unwrap();
+            for least in LEAST {
+                let Some(Grid { columns, rows }) = Grid::new(width, height, least) else {
+                    panic!("{width}×{height} from {} pixels", least.side);
+                };
                 let told = format!("{width}×{height}: {columns:?}, {rows:?}");
                 assert!(
                     columns[0] <= MAX_TILE_COLUMNS && columns[0] * rows[0] <= MAX_TILE_AREA,
@@ -199,25 +239,30 @@ mod tests {
                 assert!(rows.len() <= 64 && columns.len() <= 64, "{told}");
                 assert_eq!(columns.iter().sum::<u32>(), width.div_ceil(64), "{told}");
                 assert_eq!(rows.iter().sum::<u32>(), height.div_ceil(64), "{told}");
-                assert!(rows.len() == 1 || *rows.last().unwrap() + 1 >= least, "{told}");
             }
         }
     }
 
     #[test]
-    fn strips_are_hardly_taller_than_they_have_to_be() {
-        let rows = |height| Grid::new(4000, height, 12).unwrap().rows;
-        assert_eq!(rows(1408), [22]);
-        assert_eq!(rows(1409), [12, 11]);
-        assert_eq!(rows(2448), [13, 13, 13]);
-        assert_eq!(rows(3000), [12, 12, 12, 11]);
-        assert_eq!(rows(4000), [13, 13, 13, 12, 12]);
+    fn tiles_are_hardly_larger_than_they_have_to_be() {
+        let [.., least] = LEAST;
+        for (size, columns, rows) in [
+            ((1439, 1439), vec![23], vec![23]),
+            ((1600, 1200), vec![13, 12], vec![19]),
+            ((3264, 2448), vec![17, 17, 17], vec![13, 13, 13]),
+            // The last of four rows would have 696 pixels.
+            ((4000, 3000), vec![16, 16, 16, 15], vec![16, 16, 15]),
+            ((700, 4000), vec![11], vec![21, 21, 21]),
+        ] {
+            let grid = Grid::new(size.0, size.1, least);
+            assert_eq!(grid, Some(Grid { columns, rows }), "{size:?}");
+        }
     }
 
     #[test]
     fn tiles_are_told_as_libaom_tells_them() {
         for (width, height) in SIZES {
-            for least in [1, 3, 12] {
+            for least in LEAST {
                 let grid = Grid::new(width, height, least).unwrap();
                 if grid.count() == 1 {
                     continue;

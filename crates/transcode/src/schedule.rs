@@ -1,0 +1,193 @@
+//! Which thread encodes what, and when.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tintype_model::{Dimensions, Encoding, Recipe, RenderedFile};
+
+use crate::encode::{Original, Pieces};
+use crate::error::EncodeError;
+use crate::geometry::Plan;
+use crate::picture::Picture;
+use crate::quality::{self, Content, LazyYardstick, Made};
+use crate::render::{Clock, Work, failure, wanted};
+use crate::space::Space;
+use crate::{Error, encode, parallel};
+
+/// One work and the pixels that it encodes.
+struct Job<'a> {
+    number: usize,
+    work: &'a Work,
+    picture: Arc<Picture>,
+    yardstick: LazyYardstick,
+}
+
+/// A file that threads make together.
+struct Shared {
+    number: usize,
+    size: Dimensions,
+    pieces: Pieces,
+    encoding: Encoding,
+    /// What its pieces took so far, or the first error.
+    made: Mutex<Result<Option<Duration>, EncodeError>>,
+}
+
+impl Shared {
+    fn make(&self, step: Step, clock: &Clock<'_>) {
+        let sum = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if sum().is_err() {
+            return;
+        }
+        let (made, cpu) = timed(clock, || match step {
+            Step::Prepare => self.pieces.prepare(),
+            Step::Piece(number) => self.pieces.make(number),
+        });
+        let mut sum = sum();
+        match (&mut *sum, made) {
+            (Ok(sum), Ok(())) => *sum = sum.unwrap_or_default().checked_add(cpu.unwrap_or_default()),
+            (Ok(_), Err(error)) => *sum = Err(error),
+            (Err(_), _) => {}
+        }
+    }
+
+    fn finish(self, clock: &Clock<'_>) -> Encoded {
+        let (encoded, cpu) = timed(clock, || {
+            let cpu = self.made.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+            let bytes = self.pieces.finish()?;
+            let encoding = self.encoding;
+            Ok((Made { bytes, encoding }, cpu))
+        });
+        let (made, of_pieces) = match encoded {
+            Ok((made, cpu)) => (Ok(made), cpu),
+            Err(error) => (Err(error), None),
+        };
+        let cpu = cpu.zip(of_pieces).map(|(rest, pieces)| rest + pieces);
+        (self.number, self.size, made, cpu)
+    }
+}
+
+/// The number of a work, the size of its files, the file, and its CPU time.
+type Encoded = (usize, Dimensions, Result<Made, EncodeError>, Option<Duration>);
+
+fn timed<T>(clock: &Clock<'_>, work: impl FnOnce() -> T) -> (T, Option<Duration>) {
+    let began = clock();
+    let result = work();
+    let cpu = clock().zip(began).map(|(now, began)| now.saturating_sub(began));
+    (result, cpu)
+}
+
+/// What a thread does before it looks for something else to do.
+enum Task<'a> {
+    Files(Vec<Job<'a>>),
+    Step(&'a Shared, Step),
+}
+
+/// Of a file that threads make together.
+#[derive(Clone, Copy)]
+enum Step {
+    Prepare,
+    Piece(usize),
+}
+
+/// The works with their pixels, in the order of the works.
+fn jobs(works: &[Work], pictures: Vec<Arc<Picture>>) -> Vec<Job<'_>> {
+    let mut yardsticks: Vec<((Plan, Space), LazyYardstick)> = Vec::new();
+    let mut yardstick = |key: (Plan, Space)| match yardsticks.iter().find(|(of, _)| *of == key) {
+        Some((_, yardstick)) => yardstick.clone(),
+        None => {
+            let new = LazyYardstick::default();
+            yardsticks.push((key, new.clone()));
+            new
+        }
+    };
+    let jobs = works.iter().zip(pictures).enumerate();
+    jobs.map(|(number, (work, picture))| Job {
+        number,
+        work,
+        picture,
+        yardstick: yardstick((work.plan, work.space)),
+    })
+    .collect()
+}
+
+/// Encodes that need more bytes, beside the picture, are made one after the other.
+const MOST_BYTES: u64 = 200_000_000;
+
+/// Pictures of more pixels are let go of as soon as possible.
+const LARGE_PIXELS: u64 = 1_000_000;
+
+/// What the threads take in turn. What is made of large pictures themselves comes first; then they are let go of.
+fn tasks<'a>(jobs: Vec<Job<'a>>, shared: &'a [Shared]) -> Vec<Task<'a>> {
+    let bytes = |job: &Job<'_>| job.picture.size.pixels() * encode::working_bytes(job.work.format);
+    let (mut heavy, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| bytes(job) > MOST_BYTES);
+    heavy.sort_by_key(bytes);
+    let (large, small): (Vec<_>, Vec<_>) = others
+        .into_iter()
+        .partition(|job| job.picture.size.pixels() > LARGE_PIXELS);
+    let alone = |job| Task::Files(vec![job]);
+    let pieces =
+        |shared: &'a Shared| (0..shared.pieces.count()).map(|number| Task::Step(shared, Step::Piece(number)));
+    let mut tasks = vec![Task::Files(heavy)];
+    tasks.extend(large.into_iter().map(alone));
+    tasks.extend(shared.iter().map(|shared| Task::Step(shared, Step::Prepare)));
+    tasks.extend(small.into_iter().map(alone));
+    tasks.extend(shared.iter().flat_map(pieces));
+    tasks
+}
+
+/// The stills of a recipe, each with its place in the result. `pictures` are those of the works.
+pub(crate) fn encode_all(
+    recipe: &Recipe,
+    content: Content,
+    works: &[Work],
+    pictures: Vec<Arc<Picture>>,
+    original: Option<(Original<'_>, Dimensions)>,
+    threads: usize,
+    clock: &Clock<'_>,
+) -> Result<Vec<(usize, RenderedFile)>, Error> {
+    let wanted = |work: &Work| wanted(recipe, content, work.format, work.quality);
+    let encode = |job: Job<'_>| -> Encoded {
+        let (work, size) = (job.work, job.picture.size);
+        let (encoded, cpu) = timed(clock, || {
+            let repacked = original
+                .filter(|&(_, size)| work.takes_coefficients(size))
+                .and_then(|(original, _)| original.repack());
+            match repacked {
+                Some(bytes) => Ok(wanted(work).exact(bytes)),
+                None => quality::make(&wanted(work), job.picture, &job.yardstick),
+            }
+        });
+        (job.number, size, encoded, cpu)
+    };
+    let (mut shared, mut whole) = (Vec::new(), Vec::new());
+    for job in jobs(works, pictures) {
+        match quality::in_pieces(&wanted(job.work), &job.picture) {
+            Some((pieces, encoding)) => shared.push(Shared {
+                number: job.number,
+                size: job.picture.size,
+                pieces,
+                encoding,
+                made: Mutex::new(Ok(None)),
+            }),
+            None => whole.push(job),
+        }
+    }
+    let results = parallel::map(threads, tasks(whole, &shared), |task| match task {
+        Task::Files(jobs) => jobs.into_iter().map(&encode).collect(),
+        Task::Step(shared, step) => {
+            shared.make(step, clock);
+            Vec::new()
+        }
+    });
+    let mut results: Vec<Encoded> = results.into_iter().flatten().collect();
+    results.extend(shared.into_iter().map(|shared| shared.finish(clock)));
+    results.sort_by_key(|(number, ..)| *number);
+    let mut files = Vec::new();
+    for (number, dimensions, encoded, cpu) in results {
+        let work = &works[number];
+        let Made { bytes, encoding } = encoded.map_err(|error| failure(recipe, work, error))?;
+        files.extend(work.files(recipe, dimensions, &bytes.into(), &encoding, cpu));
+    }
+    files.sort_by_key(|(place, _)| *place);
+    Ok(files)
+}
