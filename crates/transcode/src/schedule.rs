@@ -1,5 +1,6 @@
 //! Which thread encodes what, and when.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,15 +34,12 @@ struct Shared {
 }
 
 impl Shared {
-    fn make(&self, step: Step, clock: &Clock<'_>) {
+    fn add(&self, clock: &Clock<'_>, work: impl FnOnce() -> Result<(), EncodeError>) {
         let sum = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if sum().is_err() {
             return;
         }
-        let (made, cpu) = timed(clock, || match step {
-            Step::Prepare => self.pieces.prepare(),
-            Step::Piece(number) => self.pieces.make(number),
-        });
+        let (made, cpu) = timed(clock, work);
         let mut sum = sum();
         match (&mut *sum, made) {
             (Ok(sum), Ok(())) => *sum = sum.unwrap_or_default().checked_add(cpu.unwrap_or_default()),
@@ -79,14 +77,33 @@ fn timed<T>(clock: &Clock<'_>, work: impl FnOnce() -> T) -> (T, Option<Duration>
 /// What a thread does before it looks for something else to do.
 enum Task<'a> {
     Files(Vec<Job<'a>>),
-    Step(&'a Shared, Step),
+    /// Makes what the pieces of a file are made from.
+    Prepare(&'a Shared),
+    /// Makes pieces as long as there are any.
+    Pieces(&'a Pile<'a>),
 }
 
-/// Of a file that threads make together.
-#[derive(Clone, Copy)]
-enum Step {
-    Prepare,
-    Piece(usize),
+/// All pieces that are to be made.
+struct Pile<'a> {
+    pieces: Vec<(&'a Shared, usize)>,
+    /// How many of them somebody has begun.
+    begun: AtomicUsize,
+}
+
+impl<'a> Pile<'a> {
+    fn new(shared: &'a [Shared]) -> Self {
+        let pieces = |shared: &'a Shared| (0..shared.pieces.count()).map(move |number| (shared, number));
+        Self {
+            pieces: shared.iter().flat_map(pieces).collect(),
+            begun: AtomicUsize::new(0),
+        }
+    }
+
+    fn make(&self, clock: &Clock<'_>) {
+        while let Some((shared, number)) = self.pieces.get(self.begun.fetch_add(1, Ordering::Relaxed)) {
+            shared.add(clock, || shared.pieces.make(*number));
+        }
+    }
 }
 
 /// The works with their pixels, in the order of the works.
@@ -113,11 +130,14 @@ fn jobs(works: &[Work], pictures: Vec<Arc<Picture>>) -> Vec<Job<'_>> {
 /// Encodes that need more bytes, beside the picture, are made one after the other.
 const MOST_BYTES: u64 = 200_000_000;
 
+/// How many pieces are made at the same time: each takes some 20 MB.
+const MOST_PIECES: usize = 8;
+
 /// Pictures of more pixels are let go of as soon as possible.
 const LARGE_PIXELS: u64 = 1_000_000;
 
 /// What the threads take in turn. What is made of large pictures themselves comes first; then they are let go of.
-fn tasks<'a>(jobs: Vec<Job<'a>>, shared: &'a [Shared]) -> Vec<Task<'a>> {
+fn tasks<'a>(jobs: Vec<Job<'a>>, shared: &'a [Shared], pile: &'a Pile<'a>) -> Vec<Task<'a>> {
     let bytes = |job: &Job<'_>| job.picture.size.pixels() * encode::working_bytes(job.work.format);
     let (mut heavy, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| bytes(job) > MOST_BYTES);
     heavy.sort_by_key(bytes);
@@ -125,13 +145,12 @@ fn tasks<'a>(jobs: Vec<Job<'a>>, shared: &'a [Shared]) -> Vec<Task<'a>> {
         .into_iter()
         .partition(|job| job.picture.size.pixels() > LARGE_PIXELS);
     let alone = |job| Task::Files(vec![job]);
-    let pieces =
-        |shared: &'a Shared| (0..shared.pieces.count()).map(|number| Task::Step(shared, Step::Piece(number)));
     let mut tasks = vec![Task::Files(heavy)];
     tasks.extend(large.into_iter().map(alone));
-    tasks.extend(shared.iter().map(|shared| Task::Step(shared, Step::Prepare)));
+    tasks.extend(shared.iter().map(Task::Prepare));
     tasks.extend(small.into_iter().map(alone));
-    tasks.extend(shared.iter().flat_map(pieces));
+    let at_once = pile.pieces.len().min(MOST_PIECES);
+    tasks.extend((0..at_once).map(|_| Task::Pieces(pile)));
     tasks
 }
 
@@ -172,12 +191,14 @@ pub(crate) fn encode_all(
             None => whole.push(job),
         }
     }
-    let results = parallel::map(threads, tasks(whole, &shared), |task| match task {
-        Task::Files(jobs) => jobs.into_iter().map(&encode).collect(),
-        Task::Step(shared, step) => {
-            shared.make(step, clock);
-            Vec::new()
+    let pile = Pile::new(&shared);
+    let results = parallel::map(threads, tasks(whole, &shared, &pile), |task| {
+        match task {
+            Task::Files(jobs) => return jobs.into_iter().map(&encode).collect(),
+            Task::Prepare(shared) => shared.add(clock, || shared.pieces.prepare()),
+            Task::Pieces(pile) => pile.make(clock),
         }
+        Vec::new()
     });
     let mut results: Vec<Encoded> = results.into_iter().flatten().collect();
     results.extend(shared.into_iter().map(|shared| shared.finish(clock)));
