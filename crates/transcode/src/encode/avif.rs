@@ -384,10 +384,13 @@ mod tests {
         }
     }
 
-    /// Encodes in tiles of at least `least` pixels a side.
-    fn in_tiles(planes: Planes, settings: Settings, least: u32) -> Piece {
+    /// Tiles of at least so many pixels a side.
+    fn sides(side: u32) -> Least {
+        Least { side, area: 1 }
+    }
+
+    fn in_tiles(planes: Planes, settings: Settings, least: Least) -> Piece {
         let size = planes.size();
-        let least = Least { side: least, area: 1 };
         let layer = Layer {
             planes,
             settings,
@@ -410,7 +413,7 @@ mod tests {
     }
 
     /// The file with those colours, and what of it is shown.
-    fn colored(picture: &Picture, quality: u8, chroma: Chroma, least: u32) -> (Vec<u8>, Picture) {
+    fn colored(picture: &Picture, quality: u8, chroma: Chroma, least: Least) -> (Vec<u8>, Picture) {
         let planes = Planes::of_shared(picture, Range::Full, chroma).unwrap();
         let made = in_tiles(planes, of_color(quality), least);
         let file = container(picture.size, chroma, Space::Srgb, &made.units, None).unwrap();
@@ -438,7 +441,7 @@ mod tests {
             (150, 1000, Chroma::Halved, 100),
         ] {
             let picture = soft(width, height);
-            let (file, shown) = colored(&picture, 60, chroma, least);
+            let (file, shown) = colored(&picture, 60, chroma, sides(least));
             let seen = decoded(&file);
             assert_eq!(seen.len(), shown.data.len(), "{width}×{height}");
             // The mean error of each row and column: where tiles meet and end it is what it is elsewhere.
@@ -464,29 +467,33 @@ mod tests {
         }
     }
 
+    /// From the top: nothing, noise, soft shades, more noise on the right.
+    fn mixed(width: u32, height: u32) -> Picture {
+        let mut random = width * height;
+        let pixels = (0..width * height).flat_map(|at| {
+            let (x, y) = (at % width, at / width);
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let noise = random >> 24;
+            let value = match y / 64 {
+                0 => 200,
+                1 => noise,
+                2 => 40 + x / 2,
+                _ => (x + noise * x / width / 2).min(255),
+            };
+            [u8::try_from(value.min(255)).unwrap(); 3]
+        });
+        picture_of(width, height, 3, pixels.collect())
+    }
+
     #[test]
     fn tiles_fit_together_whatever_is_in_them() {
-        // From the top: nothing, noise, soft shades, more noise on the right. Sides end everywhere in a square of 64.
+        // Sides end everywhere in a square of 64.
         let ends = [1u32, 8, 16, 23, 24, 32, 40, 48, 56, 57, 64];
         for (across, down) in ends
             .into_iter()
             .flat_map(|across| ends.map(|down| (across, down)))
         {
-            let (width, height) = (128 + across, 192 + down);
-            let mut random = width * height;
-            let pixels = (0..width * height).flat_map(|at| {
-                let (x, y) = (at % width, at / width);
-                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                let noise = random >> 24;
-                let value = match y / 64 {
-                    0 => 200,
-                    1 => noise,
-                    2 => 40 + x / 2,
-                    _ => (x + noise * x / width / 2).min(255),
-                };
-                [u8::try_from(value).unwrap(); 3]
-            });
-            let picture = picture_of(width, height, 3, pixels.collect());
+            let picture = mixed(128 + across, 192 + down);
             for quality in [5, 40, 65, 90] {
                 let chroma = if (across + down).is_multiple_of(3) {
                     Chroma::Full
@@ -494,12 +501,33 @@ mod tests {
                     Chroma::Halved
                 };
                 // Tiles with a side of 16 pixels do not fit: libaom treats them otherwise.
-                let (file, _) = colored(&picture, quality, chroma, 17);
+                let (file, _) = colored(&picture, quality, chroma, sides(17));
                 assert_eq!(
                     decoded(&file).len(),
                     picture.data.len(),
-                    "{width}×{height} {quality}"
+                    "{across}, {down}, {quality}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_with_wide_margins_fit_together_too() {
+        // Tiles of two and more superblocks a side, of which the last ones lack a good deal of the area.
+        let least = Least {
+            side: 100,
+            area: 18_700,
+        };
+        let ends = [40u32, 48, 56, 60, 64, 96];
+        for (across, down) in ends
+            .into_iter()
+            .flat_map(|across| ends.map(|down| (across, down)))
+        {
+            let picture = mixed(320 + across, 320 + down);
+            for quality in [30, 65] {
+                let (file, _) = colored(&picture, quality, Chroma::Halved, least);
+                let pixels = decoded(&file).len();
+                assert_eq!(pixels, picture.data.len(), "{across}, {down}, {quality}");
             }
         }
     }
@@ -514,8 +542,8 @@ mod tests {
         };
         let mut planes = Planes::of_shared(&picture, Range::Full, Chroma::Halved).unwrap();
         let alpha = planes.alpha.take().unwrap();
-        let made = in_tiles(Planes::of_alpha(alpha.clone(), 161, 200), of_alpha, 1);
-        let color = in_tiles(planes, of_color(ALPHA_QUALITY), 1);
+        let made = in_tiles(Planes::of_alpha(alpha.clone(), 161, 200), of_alpha, sides(1));
+        let color = in_tiles(planes, of_color(ALPHA_QUALITY), sides(1));
         let (color, tiles) = (&color.units, Some(made.units.as_slice()));
         let file = container(picture.size, Chroma::Halved, Space::Srgb, color, tiles).unwrap();
         let avif_decode::Image::Rgba8(image) = avif_decode::Decoder::from_avif(&file)
