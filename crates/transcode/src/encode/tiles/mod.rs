@@ -1,7 +1,7 @@
-//! One AV1 picture out of tiles that were encoded one after the other.
+//! One AV1 picture out of tiles that were encoded by themselves.
 //!
-//! libaom holds fifteen bytes for each pixel of what it encodes, so a large picture is encoded in parts, and only one is
-//! held at a time. The file has no seams: AV1 divides a frame into tiles that know nothing of each other before the loop
+//! libaom holds fifteen to twenty bytes for each pixel of what it encodes, so a large picture is encoded in parts, of which
+//! each thread holds one at a time. The file has no seams: AV1 divides a frame into tiles that know nothing of each other before the loop
 //! filters (AV1 bitstream and decoding process specification, section 5.9.15; prediction in 7.11, contexts in 8.3), and
 //! those filters run over the whole frame. So what libaom writes for a part is, byte for byte, a tile of the whole
 //! picture, if both headers say the same about how tiles are read. Only a new header is written, with the size of the
@@ -12,8 +12,8 @@
 //! * The loop filters have to be the same. At libaom's speeds from 7 on they follow from the quantizer alone.
 //! * Whether blocks say how large their transforms are (`tx_mode`) libaom decides when it has encoded a frame: at these
 //!   speeds they do if there is a block that is not a square, and there hardly is one but where the picture ends in the
-//!   midst of a square. A [`Margin`] makes sure of one; it is a tile of its own and left out of the whole. Where a part ends
-//!   in the middle of its last superblock both ways no margin can have such a block, and so none has.
+//!   midst of a square. A [`Margin`] makes sure of one; it is a tile of its own and left out of the whole. Where the whole
+//!   ends in the middle of its last superblock both ways its last part can have no such margin, and so none has.
 
 mod grid;
 mod header;
