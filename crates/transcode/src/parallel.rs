@@ -45,7 +45,8 @@ pub(crate) fn map<T: Send, R: Send>(threads: usize, items: Vec<T>, work: impl Fn
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn next<I: Iterator>(items: &Mutex<I>) -> Option<I::Item> {
+/// The next item, for one of the threads that share them.
+pub(crate) fn next<I: Iterator>(items: &Mutex<I>) -> Option<I::Item> {
     items.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 

@@ -138,7 +138,7 @@ const fn space(variant: &Variant, is_wide: bool) -> Space {
 
 /// Up to this many pixels, scaled pictures are held on to until all files of a source are done; larger ones are
 /// made again in the rare case that a file turns out larger than it should be.
-const KEPT_PIXELS: u64 = 1_000_000;
+pub(crate) const KEPT_PIXELS: u64 = 1_000_000;
 
 fn kept(works: &[Work], pictures: &[Arc<Picture>]) -> Vec<(Plan, Arc<Picture>)> {
     let all = works.iter().zip(pictures);

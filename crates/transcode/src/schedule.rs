@@ -1,6 +1,5 @@
 //! Which thread encodes what, and when.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use crate::error::EncodeError;
 use crate::geometry::Plan;
 use crate::picture::Picture;
 use crate::quality::{self, Content, LazyYardstick, Made};
-use crate::render::{Clock, Work, failure, wanted};
+use crate::render::{Clock, KEPT_PIXELS, Work, failure, wanted};
 use crate::space::Space;
 use crate::{Error, encode, parallel};
 
@@ -80,30 +79,7 @@ enum Task<'a> {
     /// Makes what the pieces of a file are made from.
     Prepare(&'a Shared),
     /// Makes pieces as long as there are any.
-    Pieces(&'a Pile<'a>),
-}
-
-/// All pieces that are to be made.
-struct Pile<'a> {
-    pieces: Vec<(&'a Shared, usize)>,
-    /// How many of them somebody has begun.
-    begun: AtomicUsize,
-}
-
-impl<'a> Pile<'a> {
-    fn new(shared: &'a [Shared]) -> Self {
-        let pieces = |shared: &'a Shared| (0..shared.pieces.count()).map(move |number| (shared, number));
-        Self {
-            pieces: shared.iter().flat_map(pieces).collect(),
-            begun: AtomicUsize::new(0),
-        }
-    }
-
-    fn make(&self, clock: &Clock<'_>) {
-        while let Some((shared, number)) = self.pieces.get(self.begun.fetch_add(1, Ordering::Relaxed)) {
-            shared.add(clock, || shared.pieces.make(*number));
-        }
-    }
+    Pieces,
 }
 
 /// The works with their pixels, in the order of the works.
@@ -133,24 +109,21 @@ const MOST_BYTES: u64 = 200_000_000;
 /// How many pieces are made at the same time: each takes some 20 MB.
 const MOST_PIECES: usize = 8;
 
-/// Pictures of more pixels are let go of as soon as possible.
-const LARGE_PIXELS: u64 = 1_000_000;
-
-/// What the threads take in turn. What is made of large pictures themselves comes first; then they are let go of.
-fn tasks<'a>(jobs: Vec<Job<'a>>, shared: &'a [Shared], pile: &'a Pile<'a>) -> Vec<Task<'a>> {
+/// What the threads take in turn. What is made of pictures that are not [kept](KEPT_PIXELS) comes first; then they are let
+/// go of.
+fn tasks<'a>(jobs: Vec<Job<'a>>, shared: &'a [Shared], pieces: usize) -> Vec<Task<'a>> {
     let bytes = |job: &Job<'_>| job.picture.size.pixels() * encode::working_bytes(job.work.format);
     let (mut heavy, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| bytes(job) > MOST_BYTES);
     heavy.sort_by_key(bytes);
     let (large, small): (Vec<_>, Vec<_>) = others
         .into_iter()
-        .partition(|job| job.picture.size.pixels() > LARGE_PIXELS);
+        .partition(|job| job.picture.size.pixels() > KEPT_PIXELS);
     let alone = |job| Task::Files(vec![job]);
     let mut tasks = vec![Task::Files(heavy)];
     tasks.extend(large.into_iter().map(alone));
     tasks.extend(shared.iter().map(Task::Prepare));
     tasks.extend(small.into_iter().map(alone));
-    let at_once = pile.pieces.len().min(MOST_PIECES);
-    tasks.extend((0..at_once).map(|_| Task::Pieces(pile)));
+    tasks.extend((0..pieces.min(MOST_PIECES)).map(|_| Task::Pieces));
     tasks
 }
 
@@ -191,12 +164,21 @@ pub(crate) fn encode_all(
             None => whole.push(job),
         }
     }
-    let pile = Pile::new(&shared);
-    let results = parallel::map(threads, tasks(whole, &shared, &pile), |task| {
+    let pieces: Vec<(&Shared, usize)> = shared
+        .iter()
+        .flat_map(|shared| (0..shared.pieces.count()).map(move |number| (shared, number)))
+        .collect();
+    let tasks = tasks(whole, &shared, pieces.len());
+    let pieces = Mutex::new(pieces.into_iter());
+    let results = parallel::map(threads, tasks, |task| {
         match task {
             Task::Files(jobs) => return jobs.into_iter().map(&encode).collect(),
             Task::Prepare(shared) => shared.add(clock, || shared.pieces.prepare()),
-            Task::Pieces(pile) => pile.make(clock),
+            Task::Pieces => {
+                while let Some((shared, number)) = parallel::next(&pieces) {
+                    shared.add(clock, || shared.pieces.make(number));
+                }
+            }
         }
         Vec::new()
     });
