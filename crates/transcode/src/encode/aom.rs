@@ -49,17 +49,12 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// That of one of the planes.
-    const fn resolution(&self, index: usize) -> Chroma {
-        match index {
-            0 => Chroma::Full,
-            _ => self.chroma,
-        }
-    }
-
     /// Columns and rows of one of the planes.
     const fn plane_size(&self, index: usize) -> (u32, u32) {
-        let resolution = self.resolution(index);
+        let resolution = match index {
+            0 => Chroma::Full,
+            _ => self.chroma,
+        };
         (resolution.of(self.width), resolution.of(self.height))
     }
 }

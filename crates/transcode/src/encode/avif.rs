@@ -96,7 +96,7 @@ impl Still {
         };
         let mut layers = vec![layer(planes, of_color)];
         if let Some(alpha) = alpha {
-            let planes = Planes::of_alpha(alpha, size.width, size.height);
+            let planes = Planes::of_luma(alpha, size.width, size.height, Chroma::Halved);
             layers.push(layer(planes, of_alpha));
         }
         Ok(Self {
@@ -542,7 +542,11 @@ mod tests {
         };
         let mut planes = Planes::of_shared(&picture, Range::Full, Chroma::Halved).unwrap();
         let alpha = planes.alpha.take().unwrap();
-        let made = in_tiles(Planes::of_alpha(alpha.clone(), 161, 200), of_alpha, sides(1));
+        let made = in_tiles(
+            Planes::of_luma(alpha.clone(), 161, 200, Chroma::Halved),
+            of_alpha,
+            sides(1),
+        );
         let color = in_tiles(planes, of_color(ALPHA_QUALITY), sides(1));
         let (color, tiles) = (&color.units, Some(made.units.as_slice()));
         let file = container(picture.size, Chroma::Halved, Space::Srgb, color, tiles).unwrap();

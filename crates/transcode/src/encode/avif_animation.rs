@@ -77,7 +77,7 @@ impl Animation {
         self.color.add(&Frame::of_color(&planes))?;
         let alpha = planes.alpha.take();
         if self.alpha.is_some() || alpha.is_some() {
-            let of_alpha = |alpha| Planes::of_alpha(alpha, planes.width, planes.height);
+            let of_alpha = |alpha| Planes::of_luma(alpha, planes.width, planes.height, Chroma::Halved);
             let opaque = of_alpha(vec![255; planes.y.len()]);
             if self.alpha.is_none() {
                 let quantizer = alpha_quantizer(self.quality);

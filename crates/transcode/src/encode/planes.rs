@@ -65,15 +65,9 @@ impl Planes {
     fn in_place(picture: Picture, range: Range, chroma: Chroma) -> Result<Self, EncodeError> {
         const BAND: u32 = 64;
         let Dimensions { width, height } = picture.size;
-        let mut planes = Self {
-            y: picture.data,
-            ..Self::grey(width, 0, chroma)
-        };
+        let mut planes = Self::of_luma(picture.data, width, height, chroma);
         let row = width as usize;
         let samples = |rows: u32| chroma.of(width) as usize * chroma.of(rows) as usize;
-        planes.height = height;
-        planes.u = vec![128; samples(height)];
-        planes.v = vec![128; samples(height)];
         let mut luma = vec![0; row * BAND as usize];
         for first in (0..height).step_by(BAND as usize) {
             let rows = BAND.min(height - first);
@@ -94,23 +88,20 @@ impl Planes {
 
     /// The middle of all ranges.
     pub(crate) fn grey(width: u32, height: u32, chroma: Chroma) -> Self {
+        Self::of_luma(vec![128; width as usize * height as usize], width, height, chroma)
+    }
+
+    /// Luma without colours.
+    pub(crate) fn of_luma(y: Vec<u8>, width: u32, height: u32, chroma: Chroma) -> Self {
         let colors = chroma.of(width) as usize * chroma.of(height) as usize;
         Self {
             width,
             height,
             chroma,
-            y: vec![128; width as usize * height as usize],
+            y,
             u: vec![128; colors],
             v: vec![128; colors],
             alpha: None,
-        }
-    }
-
-    /// Alpha as luma, without colours.
-    pub(crate) fn of_alpha(alpha: Vec<u8>, width: u32, height: u32) -> Self {
-        Self {
-            y: alpha,
-            ..Self::grey(width, height, Chroma::Halved)
         }
     }
 
