@@ -10,7 +10,7 @@ use tintype_model::Dimensions;
 
 use super::aom::{Encoder, Frame};
 use super::planes::{Planes, Range};
-use super::tiles::{Least, Mosaic, Part};
+use super::tiles::{Grid, Least, Mosaic};
 use super::{Chroma, Effort, Encoded};
 use crate::error::EncodeError;
 use crate::picture::Picture;
@@ -40,20 +40,19 @@ pub(super) fn encode(
     settings: &super::Settings,
     show: bool,
 ) -> Result<Encoded, EncodeError> {
-    let pieces = count(&picture);
     let still = Still::new(picture, settings, show)?;
-    let pieces: Result<_, _> = (0..pieces).map(|number| still.encode(number)).collect();
+    let pieces: Result<_, _> = (0..still.count()).map(|number| still.encode(number)).collect();
     still.finish(pieces?)
 }
 
 /// How many pieces a picture is encoded in: a large one is divided, and alpha is encoded by itself.
 pub(super) fn count(picture: &Picture) -> usize {
     let layers = if picture.has_alpha { 2 } else { 1 };
-    layers * mosaic(picture.size).map_or(1, |mosaic| mosaic.parts().len())
+    layers * pieces(Mosaic::new(picture.size, LEAST).as_ref())
 }
 
-fn mosaic(size: Dimensions) -> Option<Mosaic> {
-    Mosaic::new(size, LEAST)
+fn pieces(mosaic: Option<&Mosaic>) -> usize {
+    mosaic.map_or(1, |mosaic| mosaic.parts().len())
 }
 
 /// A picture on its way into a file.
@@ -61,8 +60,8 @@ pub(super) struct Still {
     size: Dimensions,
     space: Space,
     chroma: Chroma,
-    /// The colours, and alpha if there is any.
-    layers: Vec<Layer>,
+    color: Layer,
+    alpha: Option<Layer>,
 }
 
 impl Still {
@@ -89,47 +88,52 @@ impl Still {
             space: None,
             ..of_color
         };
-        let layer = |planes, settings| Layer {
+        let mosaic = Mosaic::new(size, LEAST);
+        let alpha = alpha.map(|alpha| Layer {
+            planes: Planes::of_luma(alpha, size.width, size.height, Chroma::Halved),
+            settings: of_alpha,
+            mosaic: mosaic.clone(),
+        });
+        let color = Layer {
             planes,
-            settings,
-            mosaic: mosaic(size),
+            settings: of_color,
+            mosaic,
         };
-        let mut layers = vec![layer(planes, of_color)];
-        if let Some(alpha) = alpha {
-            let planes = Planes::of_luma(alpha, size.width, size.height, Chroma::Halved);
-            layers.push(layer(planes, of_alpha));
-        }
         Ok(Self {
             size,
             space,
             chroma,
-            layers,
+            color,
+            alpha,
         })
+    }
+
+    fn count(&self) -> usize {
+        self.color.count() + self.alpha.as_ref().map_or(0, Layer::count)
     }
 
     /// Encodes one of the pieces: those of the colours come first.
     pub(super) fn encode(&self, number: usize) -> Result<Piece, EncodeError> {
-        let in_layer = self.layers[0].count();
-        self.layers[number / in_layer].encode(number % in_layer)
+        match (number.checked_sub(self.color.count()), &self.alpha) {
+            (Some(number), Some(alpha)) => alpha.encode(number),
+            _ => self.color.encode(number),
+        }
     }
 
     /// The file, of all pieces.
-    pub(super) fn finish(self, pieces: Vec<Piece>) -> Result<Encoded, EncodeError> {
-        let mut pieces = pieces.into_iter();
-        let mut layers = self.layers.into_iter().map(|layer| {
-            let of_layer = pieces.by_ref().take(layer.count()).collect();
-            layer.finish(of_layer)
+    pub(super) fn finish(self, mut pieces: Vec<Piece>) -> Result<Encoded, EncodeError> {
+        let of_alpha = pieces.split_off(self.color.count().min(pieces.len()));
+        let color = self.color.finish(pieces)?;
+        let alpha = self.alpha.map(|alpha| alpha.finish(of_alpha)).transpose()?;
+        let (alpha, shown_alpha) = alpha.map_or((None, None), |alpha| (Some(alpha.units), alpha.shown));
+        let bytes = container(self.size, self.chroma, self.space, &color.units, alpha.as_deref())?;
+        let shown = color.shown.map(|planes| Planes {
+            alpha: shown_alpha.map(|planes| planes.y),
+            ..planes
         });
-        let missing = || EncodeError::Pixels("a picture without colours".to_owned());
-        let mut color = layers.next().ok_or_else(missing)??;
-        let alpha = layers.next().transpose()?;
-        if let Some((shown, shown_alpha)) = color.shown.as_mut().zip(alpha.as_ref()) {
-            shown.alpha = shown_alpha.shown.as_ref().map(|planes| planes.y.clone());
-        }
-        let alpha = alpha.map(|alpha| alpha.units);
         Ok(Encoded {
-            bytes: container(self.size, self.chroma, self.space, &color.units, alpha.as_deref())?,
-            shown: color.shown.map(|planes| planes.to_picture()).transpose()?,
+            bytes,
+            shown: shown.map(|planes| planes.to_picture()).transpose()?,
         })
     }
 }
@@ -150,36 +154,32 @@ pub(super) struct Piece {
 
 impl Layer {
     fn count(&self) -> usize {
-        self.mosaic.as_ref().map_or(1, |mosaic| mosaic.parts().len())
+        pieces(self.mosaic.as_ref())
     }
 
     fn encode(&self, number: usize) -> Result<Piece, EncodeError> {
-        let parts = self.mosaic.as_ref().map(Mosaic::parts).unwrap_or_default();
-        match parts.get(number) {
-            Some(part) => self.encode_part(*part),
-            None => self.encode_whole(),
-        }
-    }
-
-    fn encode_whole(&self) -> Result<Piece, EncodeError> {
-        let frame = self.settings.frame(&self.planes);
-        let mut encoder = encoder(&frame, &self.settings, |_| ())?;
-        let (units, shown) = encoder.encode_still(&frame, self.settings.show)?;
-        Ok(Piece { units, shown })
-    }
-
-    fn encode_part(&self, part: Part) -> Result<Piece, EncodeError> {
+        let parts = self.mosaic.as_ref().map_or(&[][..], Mosaic::parts);
+        let Some(part) = parts.get(number) else {
+            return self.encode_whole();
+        };
         let mut planes = self.planes.framed(part.area, part.frame(), part.place());
         for (area, luma) in part.marks() {
             planes.fill(area, luma);
         }
         let frame = self.settings.frame(&planes);
-        let (columns, rows) = part.tiles();
+        let Grid { columns, rows } = part.tiles();
         let mut encoder = encoder(&frame, &self.settings, |config| {
             (config.tile_width_count, config.tile_widths) = sizes(&columns);
             (config.tile_height_count, config.tile_heights) = sizes(&rows);
         })?;
         encoder.set_small_superblocks()?;
+        let (units, shown) = encoder.encode_still(&frame, self.settings.show)?;
+        Ok(Piece { units, shown })
+    }
+
+    fn encode_whole(&self) -> Result<Piece, EncodeError> {
+        let frame = self.settings.frame(&self.planes);
+        let mut encoder = encoder(&frame, &self.settings, |_| ())?;
         let (units, shown) = encoder.encode_still(&frame, self.settings.show)?;
         Ok(Piece { units, shown })
     }
@@ -194,20 +194,14 @@ impl Layer {
         let Some(units) = mosaic.join(&written, self.settings.space.is_none()) else {
             return self.encode_whole();
         };
-        let mut shown = None;
-        for (part, piece) in mosaic.parts().iter().zip(&pieces) {
-            if let Some(piece) = &piece.shown {
-                let Planes {
-                    width,
-                    height,
-                    chroma,
-                    ..
-                } = self.planes;
-                shown
-                    .get_or_insert_with(|| Planes::grey(width, height, chroma))
-                    .copy(part.area, piece, part.place());
+        let shown = self.settings.show.then(|| {
+            let mut shown = Planes::grey(self.planes.width, self.planes.height, self.planes.chroma);
+            let parts = mosaic.parts().iter().zip(&pieces);
+            for (part, planes) in parts.filter_map(|(part, piece)| Some((part, piece.shown.as_ref()?))) {
+                shown.copy(part.area, planes, part.place());
             }
-        }
+            shown
+        });
         Ok(Piece { units, shown })
     }
 }

@@ -17,9 +17,9 @@ const LENGTH_BYTES: u32 = 4;
 
 /// The tiles of a picture: widths of the columns and heights of the rows, in superblocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Grid {
-    pub(super) columns: Vec<u32>,
-    pub(super) rows: Vec<u32>,
+pub(in crate::encode) struct Grid {
+    pub(in crate::encode) columns: Vec<u32>,
+    pub(in crate::encode) rows: Vec<u32>,
 }
 
 /// How small the frames may be that become tiles.
@@ -37,25 +37,27 @@ impl Grid {
     pub(super) fn new(width: u32, height: u32, least: Least) -> Option<Self> {
         let limits = Limits::of(width, height);
         let usual = |parts: &[u32], side: u32| (parts[parts.len() - 1] * SUPERBLOCK).min(side);
+        let (all_columns, all_rows) = (divisions(width, least.side), divisions(height, least.side));
         let mut best = None;
-        for columns in divisions(width, least.side) {
-            for rows in divisions(height, least.side) {
-                let (across, down) = (usual(&columns, width), usual(&rows, height));
+        for columns in &all_columns {
+            for rows in &all_rows {
+                let (across, down) = (usual(columns, width), usual(rows, height));
                 let lacks = u64::from(across) * u64::from(down) < u64::from(least.area) * 7 / 8;
                 let is_whole = columns.len() * rows.len() == 1;
-                let is_too_large = columns[0] > MAX_TILE_COLUMNS || rows[0] > limits.tallest_row(&columns);
+                let is_too_large = columns[0] > MAX_TILE_COLUMNS || rows[0] > limits.tallest_row(columns);
                 if lacks && !is_whole || is_too_large {
                     continue;
                 }
                 let rank = (columns.len() * rows.len(), Reverse(across.abs_diff(down)));
                 if best.as_ref().is_none_or(|(highest, _)| rank > *highest) {
-                    let rows = rows.clone();
-                    let columns = columns.clone();
-                    best = Some((rank, Self { columns, rows }));
+                    best = Some((rank, (columns, rows)));
                 }
             }
         }
-        best.map(|(_, grid)| grid)
+        best.map(|(_, (columns, rows))| Self {
+            columns: columns.clone(),
+            rows: rows.clone(),
+        })
     }
 
     /// `tile_info` (section 5.9.15) of the whole.

@@ -115,7 +115,7 @@ pub(super) fn none(bits: &mut Bits<'_>, count: u32) -> Option<()> {
 }
 
 /// The tiles of a frame, behind its header: lengths of so many bytes come before all but the last.
-pub(super) fn tiles(mut rest: &[u8], count: usize, length_bytes: usize) -> Option<Vec<Vec<u8>>> {
+pub(super) fn tiles(mut rest: &[u8], count: usize, length_bytes: usize) -> Option<Vec<&[u8]>> {
     if count > 1 {
         // All tiles are in this group, says its header.
         rest = rest.strip_prefix(&[0])?;
@@ -130,7 +130,7 @@ pub(super) fn tiles(mut rest: &[u8], count: usize, length_bytes: usize) -> Optio
             rest = behind;
         }
         let (tile, behind) = rest.split_at_checked(length)?;
-        tiles.push(tile.to_vec());
+        tiles.push(tile);
         rest = behind;
     }
     Some(tiles)

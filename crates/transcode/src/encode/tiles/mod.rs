@@ -18,8 +18,8 @@
 mod grid;
 mod header;
 
-pub(super) use grid::Least;
-use grid::{Grid, SUPERBLOCK};
+use grid::SUPERBLOCK;
+pub(super) use grid::{Grid, Least};
 use header::{Sequence, none, skip_to_tiles};
 use tintype_model::Dimensions;
 
@@ -29,11 +29,12 @@ use crate::geometry::Area;
 use crate::obu::{FRAME, SEQUENCE_HEADER, find};
 
 /// A picture that is put together from tiles.
+#[derive(Clone)]
 pub(super) struct Mosaic {
     size: Dimensions,
     grid: Grid,
-    /// Of the frames that become tiles.
-    least_area: u32,
+    /// Row by row.
+    parts: Vec<Part>,
 }
 
 /// A tile of the picture, and the frame as which it is encoded.
@@ -44,37 +45,61 @@ pub(super) struct Part {
     margin: Margin,
 }
 
-/// What is encoded beside a tile, as a tile of its own, and is not of the picture: so many columns or rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Margin {
-    /// Grey, of whole superblocks or none.
-    Plain(u32),
-    /// Grey, whole superblocks and half a square of 32 pixels: libaom makes one block of it that is not a square.
-    Below(u32),
-    Right(u32),
-    /// Whole superblocks with [`Part::marks`].
-    Above(u32),
-    Left(u32),
+/// What is encoded beside a tile, as a tile of its own, and is not of the picture: columns or rows of grey on one side, or
+/// nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Margin {
+    left: u32,
+    above: u32,
+    right: u32,
+    below: u32,
+    /// Whether it has [`Part::marks`].
+    is_marked: bool,
 }
 
 impl Margin {
     /// That of a tile of so many columns and rows, in a frame of at least so many pixels. `has_halves` asks for a block that
-    /// is not a square.
-    const fn of(width: u32, height: u32, least_area: u32, has_halves: bool) -> Self {
+    /// is not a square: libaom makes one of half a square of 32 pixels on the right or below, and of what is marked.
+    fn of(width: u32, height: u32, least_area: u32, has_halves: bool) -> Self {
         let missing = least_area.saturating_sub(width * height);
-        let (rows, columns) = (missing.div_ceil(width), missing.div_ceil(height));
+        // So many and whole superblocks, as far as they are needed.
+        let columns = |least: u32| least + superblocks(missing.div_ceil(height).saturating_sub(least));
+        let rows = |least: u32| least + superblocks(missing.div_ceil(width).saturating_sub(least));
+        let none = Self::default();
         if !has_halves {
-            Self::Plain(rows.next_multiple_of(SUPERBLOCK))
+            Self {
+                above: rows(0),
+                ..none
+            }
         } else if height.is_multiple_of(SUPERBLOCK) {
-            Self::Below(16 + rows.saturating_sub(16).next_multiple_of(SUPERBLOCK))
+            Self {
+                below: rows(16),
+                ..none
+            }
         } else if width.is_multiple_of(SUPERBLOCK) {
-            Self::Right(16 + columns.saturating_sub(16).next_multiple_of(SUPERBLOCK))
+            Self {
+                right: columns(16),
+                ..none
+            }
         } else if !width.is_multiple_of(32) {
-            Self::Above(SUPERBLOCK + rows.saturating_sub(SUPERBLOCK).next_multiple_of(SUPERBLOCK))
+            Self {
+                above: rows(SUPERBLOCK),
+                is_marked: true,
+                ..none
+            }
         } else {
-            Self::Left(SUPERBLOCK + columns.saturating_sub(SUPERBLOCK).next_multiple_of(SUPERBLOCK))
+            Self {
+                left: columns(SUPERBLOCK),
+                is_marked: true,
+                ..none
+            }
         }
     }
+}
+
+/// Rounded up to whole ones, in pixels.
+const fn superblocks(side: u32) -> u32 {
+    side.next_multiple_of(SUPERBLOCK)
 }
 
 /// Columns or rows as they are coded: in units of 8 pixels.
@@ -91,19 +116,19 @@ impl Part {
     /// Columns and rows of the frame.
     pub(super) const fn frame(self) -> (u32, u32) {
         let (width, height) = self.tile();
-        match self.margin {
-            Margin::Plain(rows) | Margin::Below(rows) | Margin::Above(rows) => (width, height + rows),
-            Margin::Right(columns) | Margin::Left(columns) => (width + columns, height),
-        }
+        let Margin {
+            left,
+            above,
+            right,
+            below,
+            ..
+        } = self.margin;
+        (left + width + right, above + height + below)
     }
 
     /// Where the tile begins in the frame.
     pub(super) const fn place(self) -> (u32, u32) {
-        match self.margin {
-            Margin::Below(_) | Margin::Right(_) => (0, 0),
-            Margin::Plain(rows) | Margin::Above(rows) => (0, rows),
-            Margin::Left(columns) => (columns, 0),
-        }
+        (self.margin.left, self.margin.above)
     }
 
     /// What of the margin is not grey: parts of the frame and their luma. They are above or on the left, in the last square
@@ -111,61 +136,56 @@ impl Part {
     /// in the picture libaom halves the grey one before. Where 24 are it would not, but it takes this one, which is not
     /// plain, apart, and halves what is behind.
     pub(super) fn marks(self) -> Vec<(Area, u8)> {
+        if !self.margin.is_marked {
+            return Vec::new();
+        }
         let (width, height) = self.tile();
         let last = |side: u32| (side / 32 * 32, (side % 32).min(16));
-        let place = |across: u32| match self.margin {
-            Margin::Plain(_) | Margin::Below(_) | Margin::Right(_) => None,
-            Margin::Above(_) => {
-                let (left, width) = last(width);
-                Some(Area {
-                    left,
-                    top: across,
-                    width,
-                    height: 16,
-                })
-            }
-            Margin::Left(_) => {
-                let (top, height) = last(height);
-                Some(Area {
-                    left: across,
-                    top,
-                    width: 16,
-                    height,
-                })
+        let mark = |begin: u32| {
+            let across = (begin, 16);
+            let ((left, width), (top, height)) = if self.margin.above > 0 {
+                (last(width), across)
+            } else {
+                (across, last(height))
+            };
+            Area {
+                left,
+                top,
+                width,
+                height,
             }
         };
-        let marks = [(32, 8), (48, 248)];
-        marks
-            .into_iter()
-            .filter_map(|(across, luma)| Some((place(across)?, luma)))
-            .collect()
+        vec![(mark(32), 8), (mark(48), 248)]
     }
 
-    /// Widths of the columns and heights of the rows of tiles of the frame, in superblocks.
-    pub(super) fn tiles(self) -> (Vec<u32>, Vec<u32>) {
-        let superblocks = |side: u32| side.div_ceil(SUPERBLOCK);
+    /// The tiles of the frame.
+    pub(super) fn tiles(self) -> Grid {
         let (width, height) = self.tile();
-        let (width, height) = (superblocks(width), superblocks(height));
-        match self.margin {
-            Margin::Plain(0) => (vec![width], vec![height]),
-            Margin::Below(rows) => (vec![width], vec![height, superblocks(rows)]),
-            Margin::Right(columns) => (vec![width, superblocks(columns)], vec![height]),
-            Margin::Plain(rows) | Margin::Above(rows) => (vec![width], vec![superblocks(rows), height]),
-            Margin::Left(columns) => (vec![superblocks(columns), width], vec![height]),
+        let Margin {
+            left,
+            above,
+            right,
+            below,
+            ..
+        } = self.margin;
+        let sides = |sides: [u32; 3]| {
+            let superblocks = sides.map(|side| side.div_ceil(SUPERBLOCK));
+            superblocks.into_iter().filter(|&side| side > 0).collect()
+        };
+        Grid {
+            columns: sides([left, width, right]),
+            rows: sides([above, height, below]),
         }
     }
 
     /// Which of those tiles is that of the picture.
-    const fn number(self) -> usize {
-        match self.margin {
-            Margin::Plain(0) | Margin::Below(_) | Margin::Right(_) => 0,
-            Margin::Plain(_) | Margin::Above(_) | Margin::Left(_) => 1,
-        }
+    fn number(self) -> usize {
+        usize::from(self.place() != (0, 0))
     }
 
     /// Reads what libaom wrote for the frame. `None` when it uses what is not understood here (tools for screen content,
     /// segments, lossless coding, loop restoration).
-    fn read(self, units: &[u8], is_monochrome: bool) -> Option<(Common, Vec<u8>)> {
+    fn read(self, units: &[u8], is_monochrome: bool) -> Option<(Common, &[u8])> {
         let sequence = Sequence::read(find(units, SEQUENCE_HEADER)?, is_monochrome)?;
         let (width, height) = self.frame();
         if (sequence.width, sequence.height) != (width, height) {
@@ -179,8 +199,7 @@ impl Part {
         none(&mut bits, 2)?;
         let before = bits.position();
         let (grid, length_bytes) = Grid::read(width, height, &mut bits)?;
-        let (columns, rows) = self.tiles();
-        if grid != (Grid { columns, rows }) {
+        if grid != self.tiles() {
             return None;
         }
         let start = bits.position();
@@ -208,23 +227,17 @@ impl Mosaic {
     /// A picture in as many tiles as it has room for; `None` for one that is too small for two.
     pub(super) fn new(size: Dimensions, least: Least) -> Option<Self> {
         let grid = Grid::new(size.width, size.height, least)?;
-        (grid.count() > 1).then_some(Self {
-            size,
-            grid,
-            least_area: least.area,
-        })
-    }
-
-    /// All parts, row by row.
-    pub(super) fn parts(&self) -> Vec<Part> {
-        let [across, down] = [self.size.width, self.size.height].map(|side| coded(side) % SUPERBLOCK);
-        let has_halves = (across, down) != (SUPERBLOCK / 2, SUPERBLOCK / 2);
-        let columns = extents(&self.grid.columns, self.size.width);
-        let rows = extents(&self.grid.rows, self.size.height);
+        if grid.count() < 2 {
+            return None;
+        }
+        let ends_in_the_middle = |side: u32| coded(side) % SUPERBLOCK == SUPERBLOCK / 2;
+        let has_halves = !(ends_in_the_middle(size.width) && ends_in_the_middle(size.height));
+        let columns = extents(&grid.columns, size.width);
+        let rows = extents(&grid.rows, size.height);
         let places = rows
             .iter()
             .flat_map(|&row| columns.iter().map(move |&column| (column, row)));
-        places
+        let parts = places
             .map(|((left, width), (top, height))| Part {
                 area: Area {
                     left,
@@ -232,17 +245,23 @@ impl Mosaic {
                     width,
                     height,
                 },
-                margin: Margin::of(coded(width), coded(height), self.least_area, has_halves),
+                margin: Margin::of(coded(width), coded(height), least.area, has_halves),
             })
-            .collect()
+            .collect();
+        Some(Self { size, grid, parts })
+    }
+
+    /// All parts, row by row.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// The whole, as units of a still picture, of what libaom wrote for each of the parts. `None` when that does not make a
     /// picture: one differs from the others, or [uses](Part::read) what is not understood here. Then the whole has to be
     /// encoded at once.
     pub(super) fn join(&self, written: &[&[u8]], is_monochrome: bool) -> Option<Vec<u8>> {
-        let parts = self.parts();
-        let mut read = parts
+        let mut read = self
+            .parts
             .iter()
             .zip(written)
             .map(|(part, units)| part.read(units, is_monochrome));
