@@ -8,6 +8,7 @@ mod avif_animation;
 mod avif_sequence;
 mod boxes;
 mod huffman;
+mod invisible;
 mod jpeg;
 mod jxl;
 mod obu;

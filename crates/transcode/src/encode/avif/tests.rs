@@ -1,0 +1,262 @@
+use super::*;
+
+/// Soft shades with some texture, and alpha that is 255 in one half and falls in the other.
+fn picture(width: u32, height: u32, channels: usize) -> Picture {
+    let byte = |value: u32| u8::try_from(value % 256).unwrap();
+    let pixels = (0..width * height).flat_map(|at| {
+        let (x, y) = (at % width, at / width);
+        let texture = (x * 7 + y * 13) % 9;
+        let color = [x + texture, y + 60 + texture, (x + y) / 2 + texture];
+        let alpha = if x < width / 2 { 255 } else { 255 - y };
+        [byte(color[0]), byte(color[1]), byte(color[2]), byte(alpha)]
+            .into_iter()
+            .take(channels)
+    });
+    picture_of(width, height, channels, pixels.collect())
+}
+
+fn picture_of(width: u32, height: u32, channels: usize, data: Vec<u8>) -> Picture {
+    Picture {
+        size: Dimensions { width, height },
+        has_alpha: channels == 4,
+        space: Space::Srgb,
+        data,
+    }
+}
+
+/// Those of the colours, showing what comes out.
+fn of_color(quality: u8) -> Settings {
+    Settings {
+        speed: SPEED,
+        quantizer: quantizer(quality),
+        space: Some(Space::Srgb),
+        show: true,
+    }
+}
+
+fn decoded(file: &[u8]) -> Vec<u8> {
+    let image = avif_decode::Decoder::from_avif(file).unwrap().to_image().unwrap();
+    match image {
+        avif_decode::Image::Rgb8(image) => image.pixels().flat_map(|p| [p.r, p.g, p.b]).collect(),
+        avif_decode::Image::Rgba8(image) => image.pixels().flat_map(|p| [p.r, p.g, p.b, p.a]).collect(),
+        _ => panic!("neither RGB nor RGBA"),
+    }
+}
+
+#[test]
+fn what_is_shown_is_what_another_decoder_sees() {
+    for (channels, chroma) in [
+        (3, Chroma::Halved),
+        (3, Chroma::Full),
+        (4, Chroma::Halved),
+        (4, Chroma::Full),
+    ] {
+        // Odd sides, so that the last colours stand for less than four pixels.
+        let picture = Arc::new(picture(161, 121, channels));
+        let usual = super::super::Settings::usual(40, picture.size.pixels());
+        let settings = super::super::Settings { chroma, ..usual };
+        let made = encode(Arc::clone(&picture), &settings, true).unwrap();
+        let shown = made.shown.unwrap();
+        let seen = decoded(&made.bytes);
+        assert_eq!(seen.len(), shown.data.len());
+        let squares: f64 = seen
+            .iter()
+            .zip(&shown.data)
+            .map(|(&one, &other)| (f64::from(one) - f64::from(other)).powi(2))
+            .sum();
+        let psnr = 10.0 * (255.0 * 255.0 * seen.len() as f64 / squares.max(1e-9)).log10();
+        // The other decoder repeats halved colours instead of interpolating them.
+        assert!(psnr > 46.0, "{channels} channels, {chroma:?}: {psnr} dB");
+    }
+}
+
+/// Tiles of at least so many pixels a side.
+fn sides(side: u32) -> Least {
+    Least { side, area: 1 }
+}
+
+fn in_tiles(planes: Planes, settings: Settings, least: Least) -> Piece {
+    let size = planes.size();
+    let layer = Layer {
+        planes,
+        settings,
+        mosaic: Some(Mosaic::new(size, least).expect("more than one tile")),
+    };
+    let pieces = (0..layer.count()).map(|number| layer.encode(number).unwrap());
+    let pieces: Vec<_> = pieces.collect();
+    let written: Vec<&[u8]> = pieces.iter().map(|piece| piece.units.as_slice()).collect();
+    let joined = layer
+        .mosaic
+        .as_ref()
+        .unwrap()
+        .join(&written, layer.settings.space.is_none());
+    assert!(
+        joined.is_some(),
+        "{size:?}, quantizer {}: tiles do not fit",
+        layer.settings.quantizer
+    );
+    layer.finish(pieces).unwrap()
+}
+
+/// The file with those colours, and what of it is shown.
+fn colored(picture: &Picture, quality: u8, chroma: Chroma, least: Least) -> (Vec<u8>, Picture) {
+    let planes = Planes::of_shared(picture, Range::Full, chroma).unwrap();
+    let made = in_tiles(planes, of_color(quality), least);
+    let file = container(picture.size, chroma, Space::Srgb, &made.units, None).unwrap();
+    (file, made.shown.unwrap().to_picture().unwrap())
+}
+
+#[test]
+fn tiles_make_one_picture_without_seams() {
+    // Soft everywhere, so that the error depends on the place alone.
+    let soft = |width: u32, height: u32| {
+        let wave = |at: u32| u8::try_from((at % 400).abs_diff(200)).unwrap();
+        let pixels = (0..width * height).flat_map(|at| {
+            let (x, y) = (at % width, at / width);
+            let texture = (x * 7 + y * 13) % 9;
+            [wave(x + texture), wave(y + texture), wave(x / 2 + y + texture)]
+        });
+        picture_of(width, height, 3, pixels.collect())
+    };
+    // Tiles of one superblock and of several, last ones of a single row or column, and many in a row.
+    for (width, height, chroma, least) in [
+        (161, 200, Chroma::Halved, 1),
+        (193, 193, Chroma::Full, 1),
+        (640, 481, Chroma::Halved, 180),
+        (4000, 150, Chroma::Halved, 1),
+        (150, 1000, Chroma::Halved, 100),
+    ] {
+        let picture = soft(width, height);
+        let (file, shown) = colored(&picture, 60, chroma, sides(least));
+        let seen = decoded(&file);
+        assert_eq!(seen.len(), shown.data.len(), "{width}×{height}");
+        // The mean error of each row and column: where tiles meet and end it is what it is elsewhere.
+        let (columns, rows) = (width as usize, height as usize);
+        let mut of_columns = vec![0.0; columns];
+        let mut of_rows = vec![0.0; rows];
+        let pixels = seen.chunks(3).zip(picture.data.chunks(3));
+        for (at, (seen, given)) in pixels.enumerate() {
+            let pairs = seen.iter().zip(given);
+            let sum: f64 = pairs.map(|(&one, &other)| f64::from(one.abs_diff(other))).sum();
+            of_columns[at % columns] += sum / rows as f64;
+            of_rows[at / columns] += sum / columns as f64;
+        }
+        for (errors, what) in [(of_columns, "column"), (of_rows, "row")] {
+            let mean = errors.iter().sum::<f64>() / errors.len() as f64;
+            for (at, error) in errors.iter().enumerate() {
+                assert!(
+                    *error < 3.0 * mean + 1.0,
+                    "{width}×{height} {what} {at}: {error}, {mean} elsewhere"
+                );
+            }
+        }
+    }
+}
+
+/// From the top: nothing, noise, soft shades, more noise on the right.
+fn mixed(width: u32, height: u32) -> Picture {
+    let mut random = width * height;
+    let pixels = (0..width * height).flat_map(|at| {
+        let (x, y) = (at % width, at / width);
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let noise = random >> 24;
+        let value = match y / 64 {
+            0 => 200,
+            1 => noise,
+            2 => 40 + x / 2,
+            _ => (x + noise * x / width / 2).min(255),
+        };
+        [u8::try_from(value.min(255)).unwrap(); 3]
+    });
+    picture_of(width, height, 3, pixels.collect())
+}
+
+#[test]
+fn tiles_fit_together_whatever_is_in_them() {
+    // Sides end everywhere in a square of 64.
+    let ends = [1u32, 8, 16, 23, 24, 32, 40, 48, 56, 57, 64];
+    for (across, down) in ends
+        .into_iter()
+        .flat_map(|across| ends.map(|down| (across, down)))
+    {
+        let picture = mixed(128 + across, 192 + down);
+        for quality in [5, 40, 65, 90] {
+            let chroma = if (across + down).is_multiple_of(3) {
+                Chroma::Full
+            } else {
+                Chroma::Halved
+            };
+            // Tiles with a side of 16 pixels do not fit: libaom treats them otherwise.
+            let (file, _) = colored(&picture, quality, chroma, sides(17));
+            assert_eq!(
+                decoded(&file).len(),
+                picture.data.len(),
+                "{across}, {down}, {quality}"
+            );
+        }
+    }
+}
+
+#[test]
+fn tiles_with_wide_margins_fit_together_too() {
+    // Tiles of two and more superblocks a side, of which the last ones lack a good deal of the area.
+    let least = Least {
+        side: 100,
+        area: 18_700,
+    };
+    let ends = [40u32, 48, 56, 60, 64, 96];
+    for (across, down) in ends
+        .into_iter()
+        .flat_map(|across| ends.map(|down| (across, down)))
+    {
+        let picture = mixed(320 + across, 320 + down);
+        for quality in [30, 65] {
+            let (file, _) = colored(&picture, quality, Chroma::Halved, least);
+            let pixels = decoded(&file).len();
+            assert_eq!(pixels, picture.data.len(), "{across}, {down}, {quality}");
+        }
+    }
+}
+
+#[test]
+fn alpha_is_put_together_from_tiles_too() {
+    let picture = picture(161, 200, 4);
+    let of_alpha = Settings {
+        quantizer: alpha_quantizer(60),
+        space: None,
+        ..of_color(60)
+    };
+    let mut planes = Planes::of_shared(&picture, Range::Full, Chroma::Halved).unwrap();
+    let alpha = planes.alpha.take().unwrap();
+    let made = in_tiles(
+        Planes::of_luma(alpha.clone(), 161, 200, Chroma::Halved),
+        of_alpha,
+        sides(1),
+    );
+    let color = in_tiles(planes, of_color(ALPHA_QUALITY), sides(1));
+    let (color, tiles) = (&color.units, Some(made.units.as_slice()));
+    let file = container(picture.size, Chroma::Halved, Space::Srgb, color, tiles).unwrap();
+    let avif_decode::Image::Rgba8(image) = avif_decode::Decoder::from_avif(&file)
+        .unwrap()
+        .to_image()
+        .unwrap()
+    else {
+        panic!("no alpha");
+    };
+    for ((seen, shown), given) in image.pixels().zip(&made.shown.unwrap().y).zip(alpha) {
+        assert!(
+            seen.a.abs_diff(*shown) < 8 && seen.a.abs_diff(given) < 16,
+            "{} {shown} {given}",
+            seen.a
+        );
+    }
+}
+
+#[test]
+fn qualities_with_the_same_quantizer_are_one() {
+    for quality in 1..=100 {
+        let lowest = canonical(quality);
+        assert_eq!(quantizer(lowest), quantizer(quality));
+        assert!(lowest <= quality && (lowest == 1 || quantizer(lowest - 1) != quantizer(quality)));
+    }
+}
