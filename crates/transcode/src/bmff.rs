@@ -15,7 +15,6 @@ pub(crate) fn first(data: &[u8]) -> Option<Split<'_>> {
 }
 
 /// The first box, or as much of it as there is.
-#[cfg(feature = "jxl")]
 pub(crate) fn first_or_cut(data: &[u8]) -> Option<Split<'_>> {
     let (kind, Range { start, end }) = place(data)?;
     let end = end.min(data.len());

@@ -22,7 +22,6 @@ pub(crate) fn keep(exif: &[u8]) -> Option<Vec<u8>> {
 
 /// The block in a box or an item, where four bytes tell how far behind them its TIFF header is (ISO/IEC 23008-12
 /// annex A.2.1, ISO/IEC 18181-2).
-#[cfg(any(feature = "avif", feature = "heic", feature = "jxl"))]
 pub(crate) fn unboxed(data: &[u8]) -> Option<&[u8]> {
     let (offset, data) = data.split_first_chunk()?;
     data.get(usize::try_from(u32::from_be_bytes(*offset)).ok()?..)

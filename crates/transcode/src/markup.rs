@@ -19,7 +19,6 @@ pub(crate) fn is_svg(source: &[u8]) -> bool {
     first_element(&text).is_some_and(|name| local(name) == "svg")
 }
 
-#[cfg(feature = "svg")]
 fn unpack_head(source: &[u8]) -> Vec<u8> {
     use std::io::Read as _;
     let mut head = Vec::new();
@@ -28,11 +27,6 @@ fn unpack_head(source: &[u8]) -> Vec<u8> {
         .take(u64::try_from(MAX_PROLOGUE).unwrap_or(u64::MAX))
         .read_to_end(&mut head);
     head
-}
-
-#[cfg(not(feature = "svg"))]
-fn unpack_head(_: &[u8]) -> Vec<u8> {
-    Vec::new()
 }
 
 /// Text in UTF-8, or in UTF-16 with a byte order mark; of what is cut off in the middle of a character, the part before

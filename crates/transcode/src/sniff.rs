@@ -35,20 +35,9 @@ impl Kind {
         Self::Svg,
     ];
 
-    /// Whether this build reads it: each format but two can be left out.
+    /// Whether this build reads it: HEIC, whose codec is patented, can be left out.
     const fn is_read(self) -> bool {
-        match self {
-            Self::Jpeg | Self::Png => true,
-            Self::Gif => cfg!(feature = "gif"),
-            Self::Webp => cfg!(feature = "webp"),
-            Self::Bmp => cfg!(feature = "bmp"),
-            Self::Avif => cfg!(feature = "avif"),
-            Self::Heic => cfg!(feature = "heic"),
-            Self::Ico => cfg!(feature = "ico"),
-            Self::Tiff => cfg!(feature = "tiff"),
-            Self::Jxl => cfg!(feature = "jxl"),
-            Self::Svg => cfg!(feature = "svg"),
-        }
+        cfg!(feature = "heic") || !matches!(self, Self::Heic)
     }
 
     /// The name for people.
@@ -252,6 +241,20 @@ fn contains_ignoring_case(haystack: &[u8], needle: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn heic_is_read_or_rejected_by_name_as_the_build_has_it() {
+        let found = sniff(b"\0\0\0\x10ftypheic\0\0\0\0");
+        if cfg!(feature = "heic") {
+            assert_eq!(found.ok(), Some(Kind::Heic));
+        } else {
+            let message = found.unwrap_err().to_string();
+            assert!(
+                message.starts_with("unsupported_format: this build does not read HEIC; JPEG, "),
+                "{message}"
+            );
+        }
+    }
 
     #[test]
     fn content_decides_and_the_rejection_names_what_was_found() {

@@ -1,11 +1,9 @@
 //! Animated sources: their frames one at a time, composed, and the renditions made of them.
 
 mod canvas;
-#[cfg(feature = "gif")]
 mod gif;
 mod png;
 mod render;
-#[cfg(feature = "webp")]
 mod webp;
 
 pub(crate) use render::{encode_all, moves};
@@ -47,10 +45,8 @@ struct Player<'a> {
 }
 
 enum Decoder<'a> {
-    #[cfg(feature = "gif")]
     Gif(Box<gif::Frames<'a>>),
     Png(Box<png::Frames<'a>>),
-    #[cfg(feature = "webp")]
     Webp(webp::Frames<'a>),
 }
 
@@ -61,10 +57,8 @@ impl<'a> Player<'a> {
             return Err(Error::corrupt("the animation is cut off"));
         }
         let decoder = contain(|| match header.kind {
-            #[cfg(feature = "gif")]
             Kind::Gif => gif::Frames::new(source).map(Box::new).map(Decoder::Gif),
             Kind::Png => png::Frames::new(source, header).map(Box::new).map(Decoder::Png),
-            #[cfg(feature = "webp")]
             Kind::Webp => Ok(Decoder::Webp(webp::Frames::new(source, header.size))),
             other => Err(other.not_read()),
         })?;
@@ -85,10 +79,8 @@ impl<'a> Player<'a> {
         };
         self.left = left;
         let part = contain(|| match &mut self.decoder {
-            #[cfg(feature = "gif")]
             Decoder::Gif(frames) => frames.next(),
             Decoder::Png(frames) => frames.next(),
-            #[cfg(feature = "webp")]
             Decoder::Webp(frames) => frames.next(),
         })?;
         let frame = color::to_srgb(part.samples, self.header.profile.as_ref(), threads);

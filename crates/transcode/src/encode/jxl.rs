@@ -1,27 +1,16 @@
 //! JPEG XL by jixel, which is written in Rust.
 
-#[cfg(feature = "jxl-output")]
 use jixel::{ColorEncoding, EncodeConfig, Speed};
 
 use super::Settings;
-#[cfg(feature = "jxl-output")]
 use super::{Effort, Loss};
 use crate::error::EncodeError;
 use crate::picture::Picture;
-#[cfg(feature = "jxl-output")]
 use crate::{quietly, space::Space};
-
-#[cfg(not(feature = "jxl-output"))]
-pub(super) fn encode(_: &Picture, _: &Settings) -> Result<Vec<u8>, EncodeError> {
-    Err(EncodeError::Jxl(
-        "this build has none (cargo feature jxl-output)".to_owned(),
-    ))
-}
 
 /// Up to this many pixels jixel's speed `Fast` is used: on photos at 800 pixels a side it needs as many bytes as our AVIF
 /// at equal SSIMULACRA2, in as much time; the next slower speed takes twice the time for 1 to 2 %. Larger ones are encoded
 /// at `Fastest`: 19 % fewer bytes than our AVIF of a photo of 8 megapixels, in 3.4 times the time; `Fast` takes 9 times.
-#[cfg(feature = "jxl-output")]
 const LARGE_PIXELS: u64 = 1_000_000;
 
 /// Lossy, or lossless where the settings say so.
@@ -29,7 +18,6 @@ const LARGE_PIXELS: u64 = 1_000_000;
 /// jixel is young: 0.5.3 panics on some pictures of a few pixels with alpha. What it cannot do in one way it is given to
 /// do in another, in an order that does not change. A photo of 12 megapixels takes 14 bytes a pixel beside the picture,
 /// lossless 42.
-#[cfg(feature = "jxl-output")]
 pub(super) fn encode(picture: &Picture, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
     let config = EncodeConfig::default()
         .with_color_encoding(match picture.space {
@@ -61,7 +49,6 @@ pub(super) fn encode(picture: &Picture, settings: &Settings) -> Result<Vec<u8>, 
     Err(EncodeError::Panicked)
 }
 
-#[cfg(feature = "jxl-output")]
 fn encode_as(picture: &Picture, config: &EncodeConfig) -> Result<Vec<u8>, EncodeError> {
     let (width, height) = (picture.width(), picture.height());
     let encoded = if picture.has_alpha {
@@ -73,7 +60,6 @@ fn encode_as(picture: &Picture, config: &EncodeConfig) -> Result<Vec<u8>, Encode
 }
 
 /// The butteraugli distance that libjxl's cjxl takes for a quality (`JxlEncoderDistanceFromQuality`).
-#[cfg(feature = "jxl-output")]
 fn distance(quality: u8) -> f32 {
     let quality = f32::from(quality.min(100));
     if quality >= 30.0 {

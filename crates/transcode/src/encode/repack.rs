@@ -73,7 +73,6 @@ impl<'a> Original<'a> {
     }
 }
 
-#[cfg(feature = "jxl-output")]
 fn pack(jpeg: &[u8]) -> Option<Vec<u8>> {
     let config = jixel::JpegTranscodeConfig {
         jpeg_reconstruction: false,
@@ -82,11 +81,6 @@ fn pack(jpeg: &[u8]) -> Option<Vec<u8>> {
         speed: jixel::Speed::Fastest,
     };
     crate::quietly(|| jixel::encode_jpeg_lossless_with_config(jpeg, &config))?.ok()
-}
-
-#[cfg(not(feature = "jxl-output"))]
-fn pack(_: &[u8]) -> Option<Vec<u8>> {
-    None
 }
 
 const APP2: u8 = 0xE2;

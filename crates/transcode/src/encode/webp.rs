@@ -21,7 +21,7 @@ use super::{Chroma, Effort, Loss, Settings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
-/// Above this many pixels method 2 is used, in one pass: a quarter to a third of the time of method 4.
+/// Above this many pixels method 2 is used: four tenths of the time of method 4.
 const LARGE_PIXELS: u64 = 1_000_000;
 
 /// At method 2, more bits for calm parts than by default (50): 3 % fewer bytes at equal SSIMULACRA2.
@@ -30,16 +30,6 @@ const LARGE_NOISE_SHAPING: i32 = 80;
 /// Method 2 so shaped scores no worse at one step less than method 4 at the number asked for, as a mean over
 /// photographs, and a number should not mean more bytes in a large picture than in a small one.
 const LARGE_QUALITY_STEP: f32 = 1.0;
-
-/// Up to this many pixels, what is to be written is buffered: up to 4 bytes a pixel. Larger pictures are gone over twice.
-const BUFFERED_PIXELS: u64 = 16_000_000;
-
-type Encoder = unsafe extern "C" fn(*const WebPConfig, *mut WebPPicture) -> c_int;
-
-unsafe extern "C" {
-    /// `WebPEncode` as build.rs changes it, with the same contract.
-    fn tintype_WebPEncode(config: *const WebPConfig, picture: *mut WebPPicture) -> c_int;
-}
 
 /// How much of the mode detail may be given up so that it fits the 512 KiB that the format has for it; tried in
 /// turn, because only very large and busy pictures need more than none.
@@ -51,12 +41,9 @@ pub(super) fn encode(picture: Arc<Picture>, settings: &Settings) -> Result<Vec<u
     }
     let mut planes = Planes::new(picture, Range::Limited, Chroma::Halved)?;
     let mut config = config(settings.quality)?;
-    let mut encoder: Encoder = WebPEncode;
     match settings.effort {
         Effort::High => config.method = 6,
         Effort::Usual if settings.sized_for > LARGE_PIXELS => {
-            encoder = tintype_WebPEncode;
-            config.low_memory = c_int::from(settings.sized_for > BUFFERED_PIXELS);
             config.method = 2;
             config.sns_strength = LARGE_NOISE_SHAPING;
             config.quality = (config.quality - LARGE_QUALITY_STEP).max(0.0);
@@ -66,7 +53,7 @@ pub(super) fn encode(picture: Arc<Picture>, settings: &Settings) -> Result<Vec<u
     let mut result = Err(failed("no attempt", 0));
     for limit in PARTITION_LIMITS {
         config.partition_limit = limit;
-        result = write(&mut picture_of(&mut planes)?, &config, encoder);
+        result = write(&mut picture_of(&mut planes)?, &config);
         if !matches!(&result, Err(EncodeError::Webp { code, .. }) if *code == PARTITION0_OVERFLOW) {
             break;
         }
@@ -93,7 +80,7 @@ fn encode_lossless(picture: &Picture, settings: &Settings) -> Result<Vec<u8>, En
     let mut words = argb(picture);
     let mut described = picture_of_argb(&mut words, picture.size)?;
     // The words are borrowed until the call is over.
-    write(&mut described, &config, WebPEncode)
+    write(&mut described, &config)
 }
 
 const PARTITION0_OVERFLOW: u32 = WebPEncodingError::VP8_ENC_ERROR_PARTITION0_OVERFLOW as u32;
@@ -104,7 +91,7 @@ const fn failed(step: &'static str, code: u32) -> EncodeError {
 
 /// Encodes a picture whose planes, or whose ARGB pixels, hold as many rows and columns as it announces and outlive
 /// the call.
-fn write(picture: &mut WebPPicture, config: &WebPConfig, encoder: Encoder) -> Result<Vec<u8>, EncodeError> {
+fn write(picture: &mut WebPPicture, config: &WebPConfig) -> Result<Vec<u8>, EncodeError> {
     // SAFETY: `config` is initialized and only read.
     if unsafe { WebPValidateConfig(config) } == 0 {
         return Err(failed("WebPValidateConfig", 0));
@@ -112,12 +99,12 @@ fn write(picture: &mut WebPPicture, config: &WebPConfig, encoder: Encoder) -> Re
     let mut output = Output::new();
     picture.writer = Some(WebPMemoryWrite);
     picture.custom_ptr = (&raw mut output.writer).cast::<c_void>();
-    // SAFETY: `encoder` is `WebPEncode` or a build of it. Both callers set buffers that hold as many rows and columns as
-    // the picture announces, and hold on to them for the whole call. `custom_ptr` is the memory writer that
-    // `WebPMemoryWrite` expects, and `output` outlives the call. The picture owns no memory (`memory_` is null) but what
-    // libwebp makes while encoding ARGB, and that is freed by `WebPPictureFree`, which leaves borrowed buffers alone.
+    // SAFETY: both callers set buffers that hold as many rows and columns as the picture announces, and hold on to them
+    // for the whole call. `custom_ptr` is the memory writer that `WebPMemoryWrite` expects, and `output` outlives the
+    // call. The picture owns no memory (`memory_` is null) but what libwebp makes while encoding ARGB, and that is freed
+    // by `WebPPictureFree`, which leaves borrowed buffers alone.
     let done = unsafe {
-        let done = encoder(config, &raw mut *picture);
+        let done = WebPEncode(config, &raw mut *picture);
         WebPPictureFree(&raw mut *picture);
         done
     };
@@ -265,17 +252,6 @@ mod tests {
             .zip(other)
             .map(|(one, other)| f64::from(one.abs_diff(*other)).powi(2));
         squares.sum::<f64>() / one.len() as f64
-    }
-
-    /// Statistics and tokens say how pixels are written, never which.
-    #[test]
-    fn buffered_or_gone_over_twice_the_pixels_are_the_same() {
-        for has_alpha in [false, true] {
-            let picture = picture(has_alpha);
-            let buffered = sized_for(&picture, BUFFERED_PIXELS);
-            let twice = sized_for(&picture, BUFFERED_PIXELS + 1);
-            assert!(pixels(&buffered) == pixels(&twice));
-        }
     }
 
     #[test]

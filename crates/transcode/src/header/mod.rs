@@ -2,25 +2,17 @@
 //! picture that is too large.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-#[cfg(feature = "bmp")]
 pub(crate) mod bmp;
 mod gain_map;
-#[cfg(feature = "gif")]
 mod gif;
-#[cfg(any(feature = "avif", feature = "heic"))]
 pub(crate) mod heif;
-#[cfg(feature = "ico")]
 pub(crate) mod ico;
 pub(crate) mod jpeg;
-#[cfg(feature = "jxl")]
 pub(crate) mod jxl;
 pub(crate) mod motion;
 pub(crate) mod png;
-#[cfg(feature = "svg")]
 pub(crate) mod svg;
-#[cfg(feature = "tiff")]
 pub(crate) mod tiff;
-#[cfg(feature = "webp")]
 pub(crate) mod webp;
 
 use tintype_model::{Dimensions, ImageInfo, Limits, RejectionCode};
@@ -109,36 +101,14 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
     let found = contain(|| match kind {
         Kind::Jpeg => jpeg::parse(source, limits),
         Kind::Png => png::parse(source, limits),
-        #[cfg(feature = "gif")]
         Kind::Gif => gif::parse(source, limits),
-        #[cfg(feature = "webp")]
         Kind::Webp => webp::parse(source, limits),
-        #[cfg(feature = "bmp")]
         Kind::Bmp => bmp::parse(source, limits),
-        #[cfg(feature = "avif")]
-        Kind::Avif => heif::parse(source, limits),
-        #[cfg(feature = "heic")]
-        Kind::Heic => heif::parse(source, limits),
-        #[cfg(feature = "ico")]
+        Kind::Avif | Kind::Heic => heif::parse(source, limits),
         Kind::Ico => ico::parse(source, limits),
-        #[cfg(feature = "tiff")]
         Kind::Tiff => tiff::parse(source, limits),
-        #[cfg(feature = "jxl")]
         Kind::Jxl => jxl::parse(source, limits),
-        #[cfg(feature = "svg")]
         Kind::Svg => svg::parse(source, limits),
-        #[cfg(not(all(
-            feature = "avif",
-            feature = "heic",
-            feature = "gif",
-            feature = "webp",
-            feature = "bmp",
-            feature = "ico",
-            feature = "tiff",
-            feature = "jxl",
-            feature = "svg"
-        )))]
-        left_out => Err(left_out.not_read()),
     })?;
     if animation::is_played(kind) {
         found.motion.check(found.size, found.frames, limits)?;

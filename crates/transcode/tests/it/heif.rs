@@ -1,5 +1,4 @@
 //! AVIF and HEIC as sources: what their containers say is done to the pixels.
-#![cfg(feature = "avif")]
 
 use crate::container::{self, Heif, Item, boxed, full, streams};
 use crate::fixtures::{self, photo};

@@ -37,7 +37,6 @@ fn sources() -> Vec<(&'static str, Vec<u8>)> {
             .to_vec()
     };
     let lossy = |data: &[u8]| made(data, Format::Webp);
-    #[cfg(feature = "avif")]
     let avif = |data: &[u8]| made(data, Format::Avif);
     let indices: Vec<u8> = (0..48 * 40).map(|at| u8::try_from(at % 4).unwrap()).collect();
     let png = fixtures::with_chunk(&rgba_png(48, 40, &rgba), b"eXIf", &exif);
@@ -58,9 +57,7 @@ fn sources() -> Vec<(&'static str, Vec<u8>)> {
             fixtures::animated_webp((50, 44), (0, 2), (48, 40), &still, 2),
         ),
         ("BMP", fixtures::bmp(48, 40, &rgb)),
-        #[cfg(feature = "avif")]
         ("AVIF", avif(&opaque)),
-        #[cfg(feature = "avif")]
         ("AVIF with alpha", avif(&rgba)),
         ("ICO", fixtures::icon(48, 40, &rgba)),
         ("TIFF", fixtures::tiff(48, 40, &rgb)),

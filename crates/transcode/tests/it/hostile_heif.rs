@@ -1,5 +1,4 @@
 //! AVIF and HEIC files that are meant to hurt, or that ask for what is not there.
-#![cfg(feature = "avif")]
 
 use std::time::{Duration, Instant};
 

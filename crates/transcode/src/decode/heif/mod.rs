@@ -1,6 +1,5 @@
 //! AVIF and HEIC: tiles to planes, planes to samples.
 
-#[cfg(feature = "avif")]
 mod av1;
 #[cfg(feature = "heic")]
 mod hevc;
@@ -41,11 +40,10 @@ fn layer(layer: &Layer<'_>) -> Result<Planes, Error> {
 
 fn put(planes: &mut Planes, layer: &Layer<'_>, place: (usize, usize), tile: &Tile<'_>) -> Result<(), Error> {
     match tile.codec {
-        #[cfg(feature = "avif")]
         Codec::Av1 => planes.put(layer, place, &av1::decode(tile, layer.tile)?),
         #[cfg(feature = "heic")]
         Codec::Hevc => planes.put(layer, place, &hevc::decode(tile)?),
-        #[cfg(not(all(feature = "avif", feature = "heic")))]
-        _ => Err(Error::unsupported("this build does not read the picture")),
+        #[cfg(not(feature = "heic"))]
+        Codec::Hevc => Err(Error::unsupported("this build does not read HEIC")),
     }
 }

@@ -21,10 +21,8 @@ pub(super) enum Samples {
 
 /// A row as a decoder has it.
 pub(super) enum Row<'a> {
-    #[cfg_attr(not(feature = "avif"), expect(dead_code, reason = "only AV1 needs it"))]
     Bytes(&'a [u8]),
     /// 16 bits per sample in the order of the machine.
-    #[cfg_attr(not(feature = "avif"), expect(dead_code, reason = "only AV1 needs it"))]
     WordBytes(&'a [u8]),
     #[cfg_attr(not(feature = "heic"), expect(dead_code, reason = "only HEVC needs it"))]
     Words(&'a [u16]),

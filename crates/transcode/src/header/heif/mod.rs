@@ -65,7 +65,6 @@ pub(crate) struct Tile<'a> {
     /// The decoder configuration: the body of `av1C` or `hvcC`.
     pub(crate) config: &'a [u8],
     /// Which operating point of a layered AV1 stream to decode.
-    #[cfg_attr(not(feature = "avif"), expect(dead_code, reason = "only AV1 needs it"))]
     pub(crate) operating_point: u8,
 }
 

@@ -182,9 +182,8 @@ fn tile<'a>(
 
 fn codec(kind: [u8; 4]) -> Result<Codec, Error> {
     match &kind {
-        b"av01" if cfg!(feature = "avif") => Ok(Codec::Av1),
+        b"av01" => Ok(Codec::Av1),
         b"hvc1" if cfg!(feature = "heic") => Ok(Codec::Hevc),
-        b"av01" => Err(Error::unsupported("this build does not read AVIF")),
         b"hvc1" => Err(Error::unsupported("this build does not read HEIC")),
         _ => Err(Error::corrupt("a tile of the picture is not a coded picture")),
     }

@@ -163,7 +163,7 @@ fn sample_table<'a>(parts: &[Box<'a>]) -> Result<Option<Table<'a>>, Error> {
     let (_, _, mut reader) = stsd.full()?;
     reader.skip(4).ok_or_else(|| stsd.cut())?;
     let entries = boxes::children(reader.rest())?;
-    let Some(entry) = boxes::find(&entries, b"av01").filter(|_| cfg!(feature = "avif")) else {
+    let Some(entry) = boxes::find(&entries, b"av01") else {
         return Ok(None);
     };
     let mut fields = Reader::new(entry.body);
