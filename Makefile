@@ -1,7 +1,7 @@
 # Every target sets up what it needs on a fresh Debian 12 machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench bench-sharp package image aws-demo aws-measure aws-test deploy undeploy aws-smoke
+.PHONY: help demo test check fresh bench bench-sharp package image aws-demo aws-measure aws-test deploy undeploy aws-smoke
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -14,6 +14,9 @@ test: ## every test: Rust, then real clients against the real binary (PYTEST_ARG
 
 check: ## format, lints, docs, licences and dependency arrows
 	@scripts/check
+
+fresh: ## demo, test and check in a throw-away Debian root with nothing but Rust, as .ci/run does (needs root; STEPS narrows)
+	@scripts/fresh-machine
 
 package: ## the Lambda functions and the template to deploy, in target/package (ARCH, CONFIG, HOLD_BACK; see scripts/package)
 	@scripts/package
