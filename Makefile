@@ -1,7 +1,7 @@
 # Every target sets up what it needs on a fresh Debian 12 machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fresh bench bench-sharp package image aws-demo aws-measure aws-test deploy undeploy aws-smoke
+.PHONY: help demo test check fresh bench bench-serve bench-sharp package image aws-demo aws-measure aws-test deploy undeploy aws-smoke
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -48,3 +48,6 @@ bench: ## how long each step of the engine takes, on a generated 12 MP picture (
 
 bench-sharp: ## Tintype against the reference sharp handler on the same files (PHOTOS=dir ROUNDS=5 WRITE=docs/performance.md)
 	@scripts/bench-sharp
+
+bench-serve: ## a running server: upload to ready, cached delivery idle and busy, durable puts (ROUNDS, DATA, WRITE, TINTYPE)
+	@scripts/bench-serve

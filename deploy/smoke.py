@@ -2,7 +2,7 @@
 
 Each check settles the line of docs/aws-unproved.md that names it. STACK, AWS credentials and region come from the
 environment; PUBLIC_URL and API_URL replace the stack's outputs (an emulator serves them elsewhere); TOKEN is for an API
-that takes JWTs; ONLY names the checks to run.
+that takes JWTs; ONLY names the checks to run; PATIENCE multiplies the seconds that checks wait for something.
 """
 
 import contextlib
@@ -58,9 +58,9 @@ def send(url, method="GET", body=None, headers=None, context=None):
     # RFC 6761: names under localhost are loopback, whatever the resolver knows.
     host = "127.0.0.1" if parts.hostname.endswith(".localhost") else parts.hostname
     if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(host, parts.port, timeout=60, context=context)
+        connection = http.client.HTTPSConnection(host, parts.port, timeout=300, context=context)
     else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=60)
+        connection = http.client.HTTPConnection(host, parts.port, timeout=300)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     with contextlib.closing(connection):
         connection.request(method, path or "/", body, {"Host": parts.netloc, **(headers or {})})
@@ -69,6 +69,7 @@ def send(url, method="GET", body=None, headers=None, context=None):
 
 
 def wait(condition, what, seconds):
+    seconds *= float(os.environ.get("PATIENCE", "1"))
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"

@@ -14,7 +14,7 @@ import threading
 import time
 
 RUNS = 5
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 300
 
 # What the template gives the functions.
 ENVIRONMENT = {

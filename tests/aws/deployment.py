@@ -20,7 +20,7 @@ import processes
 import strip
 from calls import Service
 from emulator import Keys
-from processes import ROOT, wait_until
+from processes import HANG, ROOT, wait_until
 
 PACKAGE = ROOT / "target/package"
 
@@ -50,14 +50,14 @@ def encode_key(key):
     return urllib.parse.quote(key.encode(), safe="/-._~")
 
 
-def request(url, method, path, headers=None, body=None, ca=None, timeout=60):
+def request(url, method, path, headers=None, body=None, ca=None):
     """Sends exactly this path, without any client's idea of normalising it."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme == "https":
         context = ssl.create_default_context(cafile=ca)
-        connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
+        connection = http.client.HTTPSConnection(parts.hostname, parts.port, timeout=HANG, context=context)
     else:
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=HANG)
     try:
         connection.request(method, path, body=body, headers=headers or {})
         response = connection.getresponse()
@@ -115,7 +115,7 @@ class Deployment:
             env=self.emulator.environment(keys or self.deployer),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANG,
         )
         assert done.returncode == 0 or not check, f"aws {' '.join(command)}\n{done.stdout}{done.stderr}"
         return done
@@ -220,7 +220,7 @@ class Deployment:
         assert answer.status == 200, (key, answer.status, answer.body)
         return answer.json()["image"]
 
-    def wait(self, key, condition, what, seconds=60):
+    def wait(self, key, condition, what):
         """The image once the condition holds for it (None when the API knows nothing)."""
         seen = [None]
 
@@ -228,10 +228,10 @@ class Deployment:
             seen[0] = self.image(key)
             return condition(seen[0])
 
-        wait_until(holds, f"{key!r} {what}", seconds, explain=lambda: f"{seen[0]}\n{self.emulator.server.log()}")
+        wait_until(holds, f"{key!r} {what}", explain=lambda: f"{seen[0]}\n{self.emulator.server.log()}")
         return seen[0]
 
-    def wait_ready(self, key, etag=None, seconds=60):
+    def wait_ready(self, key, etag=None):
         """The image once it is published, from the source with this ETag if one is given."""
 
         def ready(image):
@@ -242,10 +242,10 @@ class Deployment:
             assert image["status"] == "ready", (image, self.emulator.server.log())
             return True
 
-        return self.wait(key, ready, "is ready", seconds)
+        return self.wait(key, ready, "is ready")
 
-    def wait_status(self, key, status, seconds=60):
-        return self.wait(key, lambda image: image is not None and image["status"] == status, f"is {status}", seconds)
+    def wait_status(self, key, status):
+        return self.wait(key, lambda image: image is not None and image["status"] == status, f"is {status}")
 
     def record(self, key):
         """The item of a key in the table, its record parsed; None when there is none."""
@@ -254,22 +254,21 @@ class Deployment:
         ).get("Item")
         return item and {name: next(iter(value.values())) for name, value in item.items()}
 
-    def wait_deleted(self, key, seconds=60):
+    def wait_deleted(self, key):
         """Waits for the tombstone; to the API it is as if the picture had never been."""
         wait_until(
             lambda: (self.record(key) or {}).get("status_shard", "").startswith("deleted#"),
             f"{key!r} is deleted",
-            seconds,
             explain=lambda: f"{self.record(key)}\n{self.emulator.server.log()}",
         )
-        self.wait_idle(seconds)
+        self.wait_idle()
         assert self.image(key) is None
 
-    def wait_settled(self, keys, seconds=120):
+    def wait_settled(self, keys):
         """Waits until nothing is unknown or pending and the queue is empty."""
         for key in keys:
-            self.wait(key, lambda image: image is not None and image["status"] != "pending", "is settled", seconds)
-        self.wait_idle(seconds)
+            self.wait(key, lambda image: image is not None and image["status"] != "pending", "is settled")
+        self.wait_idle()
 
     def get(self, path, accept=None, method="GET", **headers):
         """A browser's request to CloudFront."""
@@ -291,12 +290,11 @@ class Deployment:
         answer = self.client("sqs").get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)
         return tuple(int(answer["Attributes"][name]) for name in names)
 
-    def wait_idle(self, seconds=60):
+    def wait_idle(self):
         """Waits until the queue is empty and nobody works on anything."""
         wait_until(
             lambda: self.depth("QueueUrl") == (0, 0),
             "the queue is empty",
-            seconds,
             explain=lambda: f"{self.depth('QueueUrl')}\n{self.emulator.server.log()}",
         )
 

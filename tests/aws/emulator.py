@@ -67,7 +67,7 @@ class Emulator:
 
         def healthy():
             try:
-                with urllib.request.urlopen(f"{upstream}/_ministack/health", timeout=2, context=verify) as answer:
+                with urllib.request.urlopen(f"{upstream}/_ministack/health", timeout=30, context=verify) as answer:
                     return answer.status == 200
             except OSError:
                 return False
@@ -106,6 +106,7 @@ class Emulator:
     def client(self, service, keys, url=None, **config):
         """A boto3 client that does not hide failures behind retries."""
         config.setdefault("retries", {"total_max_attempts": 1})
+        config.setdefault("read_timeout", processes.HANG)
         if service == "s3":
             config |= {"signature_version": "s3v4", "s3": {"addressing_style": "path"}}
         return boto3.client(

@@ -96,7 +96,7 @@ def simulate(questions):
         input=json.dumps(questions),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=processes.HANG,
         cwd=FOLDER,
     )
     assert done.returncode == 0, done.stderr

@@ -86,7 +86,7 @@ class Meter:
         """One upload, and what the worker used for it."""
         since, mark = time.time(), len(self.stack.emulator.proxy.record)
         etag = self.stack.put(key, source)
-        self.stack.wait_ready(key, etag, seconds=120)
+        self.stack.wait_ready(key, etag)
         self.stack.wait_idle()
 
         def reported():

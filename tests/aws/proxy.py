@@ -15,6 +15,7 @@ from aiohttp import web
 
 import calls
 import faults
+import processes
 
 # Belong to one connection, or are written anew for the next one.
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "expect", "content-length", "te", "upgrade"}
@@ -55,13 +56,13 @@ class Proxy:
         self._wait(self._open_session())
 
     def _wait(self, coroutine):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(processes.HANG)
 
     async def _open_session(self):
         verify = ssl.create_default_context(cafile=self.ca) if self.ca else None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=verify if verify else True),
-            timeout=aiohttp.ClientTimeout(total=120),
+            timeout=aiohttp.ClientTimeout(total=processes.HANG),
             auto_decompress=False,
             skip_auto_headers=("Accept", "Accept-Encoding", "User-Agent", "Content-Type"),
         )

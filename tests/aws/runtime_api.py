@@ -112,7 +112,7 @@ class Function:
             assert self.process.poll() is None, f"ended with {self.process.returncode}\n{self.log()}"
             return request_id in self.runtime.answers
 
-        wait_until(answered, "the function answers", 30, explain=self.log)
+        wait_until(answered, "the function answers", explain=self.log)
         return (*self.runtime.answers[request_id], request_id)
 
     def log(self):

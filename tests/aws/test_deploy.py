@@ -13,7 +13,7 @@ import pytest
 
 from cloudformation import load
 from parameter_sets import EVERYTHING
-from processes import ROOT, VENV
+from processes import HANG, ROOT, VENV
 from strip import strip
 
 FUNCTION = "function handler(event) { return event.request || event.response; }"
@@ -44,7 +44,7 @@ class Operator:
         own["PATH"] = f"{VENV}:{os.environ['PATH']}"
         own |= {"ENVIRONMENT": environment, "PACKAGE": str(self.folder), **variables}
         done = subprocess.run(
-            [ROOT / "scripts" / script], env=own, capture_output=True, text=True, timeout=300, check=False
+            [ROOT / "scripts" / script], env=own, capture_output=True, text=True, timeout=HANG, check=False
         )
         assert done.returncode == 0 or not check, done.stdout + done.stderr
         return done

@@ -19,7 +19,6 @@ from botocore.config import Config
 from tintype import wait_until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 60
 
 
 def blob(image, digest):
@@ -90,7 +89,13 @@ def server(image):
     chroot = ["chroot", f"--userspec={config['User']}", str(root)]
     log = (root.parent / "log").open("w+")
     process = subprocess.Popen(
-        [*launcher, *chroot, *command], stdout=subprocess.PIPE, stderr=log, env={"RUST_LOG": "info"}, text=True
+        [*launcher, *chroot, *command],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        env={"RUST_LOG": "info"},
+        text=True,
+        # What runs in this session would leave nothing to rendering processes, which yield.
+        start_new_session=True,
     )
     try:
         ready = process.stdout.readline()
@@ -134,7 +139,7 @@ def fetch(url, accept):
             assert response.status in (200, 202)
             return response.status == 200 and (response.headers["Content-Type"], response.read())
 
-    return wait_until(ready, f"{url} is ready", PATIENCE_SECONDS)
+    return wait_until(ready, f"{url} is ready")
 
 
 def test_a_picture_that_is_uploaded_to_the_container_comes_back(server):

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from processes import ROOT
+from processes import HANG, ROOT
 
 SMOKE = ROOT / "deploy" / "smoke.py"
 # The others look at what MiniStack does not have: caches, TLS of its own, 404s of CloudFront, Lambda's reports.
@@ -23,9 +23,9 @@ def listed():
 
 def run(tintype, **variables):
     environment = tintype.emulator.environment(tintype.deployer) | {
-        "STACK": tintype.name, "PUBLIC_URL": tintype.cdn, **variables,
+        "STACK": tintype.name, "PUBLIC_URL": tintype.cdn, "PATIENCE": "10", **variables,
     }
-    return subprocess.run([sys.executable, SMOKE], env=environment, capture_output=True, text=True, timeout=280, check=False)
+    return subprocess.run([sys.executable, SMOKE], env=environment, capture_output=True, text=True, timeout=2 * HANG, check=False)
 
 
 def test_every_check_is_in_the_list_of_what_is_unproved_and_the_other_way_round():

@@ -111,11 +111,11 @@ def storm(tintype, seed):
             for _ in range(40):
                 site.act()
             sender.join()
-            tintype.wait_idle(240)
+            tintype.wait_idle()
             injected = dict(faults.injected)
             faults.calm()
             redriven = redrive(tintype)
-            tintype.wait_idle(120)
+            tintype.wait_idle()
             delays = list(impatience.delays)
     finally:
         faults.calm()

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, features
 
 import pictures
-from tintype import BINARY
+from tintype import BINARY, HANG
 
 pytestmark = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 
@@ -55,7 +55,7 @@ def rendered(tmp_path_factory):
         [BINARY, "transcode", sources, "--out", folder / "out", "--config", folder / "recipe.toml", "--json"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
     )
     reports = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(reports) == len(KINDS) and all(report["status"] == "processed" for report in reports), done.stdout
@@ -97,7 +97,7 @@ def test_a_large_picture_of_ours_has_no_seams(tmp_path, size):
     source = tmp_path / "photo.jpg"
     source.write_bytes(pictures.jpeg(pictures.photo(*size)))
     command = [BINARY, "transcode", source, "--out", tmp_path / "out", "--config", tmp_path / "recipe.toml"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stderr
     seen, given = (
         numpy.asarray(Image.open(next((tmp_path / "out").rglob(f"*.{format}"))).convert("RGB"), numpy.int16)

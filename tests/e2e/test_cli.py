@@ -6,11 +6,11 @@ import subprocess
 import pytest
 
 import pictures
-from tintype import BINARY
+from tintype import BINARY, HANG
 
 
 def run(*arguments, **options):
-    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options)
+    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=HANG, **options)
 
 
 @pytest.mark.parametrize("command", [[], ["serve"], ["transcode"], ["inspect"]])

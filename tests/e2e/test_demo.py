@@ -9,7 +9,7 @@ import subprocess
 import requests
 
 import pictures
-from tintype import ROOT
+from tintype import HANG, ROOT
 
 
 def demo(tmp_path, **environment):
@@ -29,7 +29,7 @@ def test_the_demo_shows_each_format_and_cleans_up(tmp_path):
     photo = tmp_path / "my photo & ü.jpg"
     photo.write_bytes(pictures.phone_jpeg(pictures.cornered(600, 800)))
     process = demo(tmp_path, DEMO_ONCE="1", PHOTO=str(photo))
-    output, _ = process.communicate(timeout=500)
+    output, _ = process.communicate(timeout=3 * HANG)
     assert process.returncode == 0, output
     assert output.count("uploaded and ready in") == 5, output
     for client, media_type in [("Chrome", "image/avif"), ("Safari 15", "image/webp"), ("curl", "image/jpeg")]:
@@ -49,16 +49,16 @@ def test_the_demo_serves_until_it_is_interrupted(tmp_path):
     pictures_to_open = [url for url in urls if url.endswith("/medium")]
     assert len(pictures_to_open) == 4, output
     for url in pictures_to_open:
-        answer = requests.get(url, timeout=30)
+        answer = requests.get(url, timeout=HANG)
         assert answer.status_code == 200
         assert answer.headers["Content-Type"] == "image/jpeg"
     sign_in = [url for url in urls if "/admin/login?token=" in url]
-    page = requests.get(sign_in[0], timeout=30)
+    page = requests.get(sign_in[0], timeout=HANG)
     assert page.status_code == 200 and "text/html" in page.headers["Content-Type"]
     assert "phone-upright.jpg" in page.text
     server = re.search(r"source (\S+)/data/env", output)[1]
     # What a terminal does on Ctrl-C: everybody in the foreground is told.
     os.killpg(process.pid, signal.SIGINT)
     process.stdout.read()
-    process.wait(60)
+    process.wait(HANG)
     assert not pathlib.Path(server).exists()

@@ -3,17 +3,18 @@
 import os
 import random
 import threading
-import time
 
 import botocore.exceptions
 
 import pictures
-from tintype import QUICK_RECIPE, Server, encode_key, wait_until
+from tintype import HANG, QUICK_RECIPE, Server, encode_key, wait_until
 
 KILLS = int(os.environ.get("TINTYPE_KILLS", "50"))
 STARTUP_KILLS = 10
 UPLOADERS = 3
 KEYS_EACH = 8
+# Acknowledged writes in one life of a server, at most: about half a second on an idle machine.
+MOST_WRITES = 40
 RENDITIONS = [("small", "webp"), ("small", "jpg"), ("tiny", "webp"), ("tiny", "jpg")]
 
 
@@ -108,7 +109,7 @@ def test_kill_9_at_any_moment_loses_nothing_and_publishes_nothing_partial(new_se
     for life in range(KILLS):
         context = f"TINTYPE_SEED={seed}, life {life}"
         server.start()
-        client = server.s3(read_timeout=30)
+        client = server.s3()
         for uploader in uploaders:
             uploader.check(client, context)
         for image in server.api("GET", "/images?status=ready&limit=1000").json()["items"]:
@@ -120,21 +121,29 @@ def test_kill_9_at_any_moment_loses_nothing_and_publishes_nothing_partial(new_se
                     if answer.status == 200:
                         pictures.decode(answer.body)
         stop = threading.Event()
-        clients = [server.s3(read_timeout=30) for _ in uploaders]
+        clients = [server.s3() for _ in uploaders]
         threads = [
             threading.Thread(target=uploader.run, args=(client, stop)) for uploader, client in zip(uploaders, clients)
         ]
         for thread in threads:
             thread.start()
-        time.sleep(chance.uniform(0.0, 0.5))
+        # A life lasts for some acknowledged writes, however long they take here. The last of them is no moment that the
+        # server prefers: the other uploaders are anywhere in theirs.
+        enough = sum(uploader.writes for uploader in uploaders) + chance.randrange(MOST_WRITES)
+
+        def is_enough(threads=threads, enough=enough, context=context):
+            assert all(thread.is_alive() for thread in threads), f"an upload failed before the kill ({context})"
+            return sum(uploader.writes for uploader in uploaders) >= enough
+
+        wait_until(is_enough, f"writes are acknowledged ({context})", server.log)
         session = server.process.pid
         server.kill()
         stop.set()
         for thread in threads:
-            thread.join(60)
+            thread.join(HANG)
             assert not thread.is_alive()
         assert not any(uploader.refusals for uploader in uploaders), [uploader.refusals for uploader in uploaders]
-        wait_until(lambda: not processes_of_session(session), f"workers ended with their server ({context})", 10)
+        wait_until(lambda: not processes_of_session(session), f"workers ended with their server ({context})")
         # Some servers die while they start, which is when they recover.
         if life % (KILLS // STARTUP_KILLS or 1) == 0:
             dying = Server(server.data, QUICK_RECIPE)
@@ -153,11 +162,10 @@ def test_kill_9_at_any_moment_loses_nothing_and_publishes_nothing_partial(new_se
     client = server.s3()
     for uploader in uploaders:
         uploader.check(client, context)
-    wait_until(lambda: server.queue()[0] == 0, "the queue is empty", 60, server.log)
+    wait_until(lambda: server.queue()[0] == 0, "the queue is empty", server.log)
     assert server.queue()[1] == 0, f"dead letters: {server.log()}"
     writes = sum(uploader.writes for uploader in uploaders)
     print(f"{KILLS} kills, {writes} acknowledged writes")
-    assert writes > KILLS
     for uploader in uploaders:
         for key, source in uploader.acknowledged.items():
             if source is None:
@@ -180,26 +188,23 @@ def test_sigterm_finishes_or_returns_work(new_server):
     for key in keys:
         server.put(key, photo)
     session = server.process.pid
-    began = time.monotonic()
-    assert server.stop(30) == 0, server.log()
-    took = time.monotonic() - began
-    print(f"stopped {took:.2f} s after SIGTERM, with {len(keys)} pictures in hand")
-    assert took < 25
+    assert server.stop() == 0, server.log()
     assert processes_of_session(session) == []
     server.start()
     for key in keys:
         server.wait_ready(key)
-    assert server.queue() == (0, 0)
+    # A record is ready a moment before its job is done.
+    wait_until(lambda: server.queue()[0] == 0, "the queue is empty", server.log)
+    assert server.queue()[1] == 0
 
 
-def test_sigterm_while_idle_is_quick(new_server):
+def test_sigterm_while_idle_waits_for_nobody(new_server):
     server = new_server(config=QUICK_RECIPE).start()
-    # A client that keeps its connection open must not hold the server up.
+    # A client that keeps its connection open is not waited for until its time is over.
     connection = server.connect()
     assert server.request("GET", "/healthz", connection=connection).status == 200
-    began = time.monotonic()
-    assert server.stop(30) == 0
-    assert time.monotonic() - began < 5
+    assert server.stop() == 0
+    assert "cut connections" not in server.log()
     connection.close()
 
 
@@ -212,5 +217,5 @@ def test_a_data_folder_belongs_to_one_server(new_server):
         assert "data" in str(error)
     else:
         raise AssertionError("a second server took the same data folder")
-    assert second.process.wait(10) != 0
+    assert second.process.wait(HANG) != 0
     assert server.get("/healthz").status == 200

@@ -78,11 +78,11 @@ def answers(traced):
 def traced_put(new_server, trace, key, send):
     """Starts a traced server, has `send` upload to it, and returns its calls from then on and its data folder."""
     command, out = trace
-    server = new_server(config=QUICK_RECIPE, wrapper=command).start(120)
-    client = server.s3(read_timeout=60)
+    server = new_server(config=QUICK_RECIPE, wrapper=command).start()
+    client = server.s3()
     before = len(out.read_text(errors="replace").splitlines())
     send(client)
-    wait_until(lambda: answers(calls(out.read_text(errors="replace"))), "the answer is in the trace", 10)
+    wait_until(lambda: answers(calls(out.read_text(errors="replace"))), "the answer is in the trace")
     # The trace may lag behind the answer, never the other way round.
     server.stop()
     traced = [call for call in calls(out.read_text(errors="replace")) if call.began >= before]

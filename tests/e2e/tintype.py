@@ -25,6 +25,10 @@ BINARY = pathlib.Path(
 )
 CORPUS = pathlib.Path(os.environ.get("TINTYPE_CORPUS", ROOT.parent / "shared/corpus"))
 
+# Seconds after which a test is taken for hung. It is a watchdog and nothing else: no test asserts a time, and what takes
+# milliseconds on an idle machine must not come near this on a busy one.
+HANG = 600
+
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 SAFARI_15 = "image/webp,image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5"
 CURL = "*/*"
@@ -55,15 +59,15 @@ class Answer:
         return json.loads(self.body)
 
 
-def wait_until(condition, what, seconds=30.0, log=lambda: ""):
+def wait_until(condition, what, log=lambda: ""):
     """Asks until the answer is true; what it was is returned."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + HANG
     while True:
         answer = condition()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what}\n{log()}")
+            raise AssertionError(f"hangs, not even within {HANG} s: {what}\n{log()}")
         time.sleep(0.01)
 
 
@@ -85,7 +89,7 @@ class Server:
         self.process = None
         self.log_path = self.data.with_name(self.data.name + ".log")
 
-    def start(self, seconds=60):
+    def start(self):
         command = [*self.wrapper, str(BINARY), "serve", "--data", str(self.data), "--listen", "127.0.0.1:0"]
         if self.config is not None:
             command += ["--config", str(self.config)]
@@ -94,7 +98,8 @@ class Server:
                 command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
             )
         # A server that never says a word must not hang the test.
-        watchdog = threading.Timer(seconds, self.process.kill)
+        watchdog = threading.Timer(HANG, self.process.kill)
+        watchdog.daemon = True
         watchdog.start()
         line = self.process.stdout.readline()
         watchdog.cancel()
@@ -116,10 +121,10 @@ class Server:
             return ""
         return "server log:\n" + "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
 
-    def stop(self, seconds=30):
+    def stop(self):
         """SIGTERM; the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(seconds)
+        status = self.process.wait(HANG)
         self.process.stdout.close()
         return status
 
@@ -129,16 +134,23 @@ class Server:
         self.process.wait()
         self.process.stdout.close()
 
+    def renderers(self):
+        """The processes that render: the children of the server's threads."""
+        found = []
+        for thread in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            found += [int(pid) for pid in (thread / "children").read_text().split()]
+        return found
+
     def is_running(self):
         return self.process is not None and self.process.poll() is None
 
-    def connect(self, timeout=60):
-        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+    def connect(self):
+        return http.client.HTTPConnection(self.host, self.port, timeout=HANG)
 
-    def request(self, method, path, headers=None, body=None, connection=None, timeout=60):
+    def request(self, method, path, headers=None, body=None, connection=None):
         """Sends exactly this path, without any client's idea of normalising it."""
         own = connection is None
-        connection = connection or self.connect(timeout)
+        connection = connection or self.connect()
         try:
             connection.request(method, path, body=body, headers=headers or {})
             response = connection.getresponse()
@@ -167,7 +179,7 @@ class Server:
         assert answer.status == 200, (key, answer.status, answer.body)
         return answer.json()["image"]
 
-    def wait_settled(self, key, etag=None, seconds=60):
+    def wait_settled(self, key, etag=None):
         """The image once it is neither pending nor unknown, made from the source with this ETag if one is given."""
 
         def settled():
@@ -178,10 +190,10 @@ class Server:
                 return None
             return image
 
-        return wait_until(settled, f"{key!r} settled", seconds, self.log)
+        return wait_until(settled, f"{key!r} settled", self.log)
 
-    def wait_ready(self, key, etag=None, seconds=60):
-        image = self.wait_settled(key, etag, seconds)
+    def wait_ready(self, key, etag=None):
+        image = self.wait_settled(key, etag)
         assert image["status"] == "ready", (image, self.log())
         return image
 
@@ -194,6 +206,7 @@ class Server:
 
     def s3(self, **config):
         config.setdefault("retries", {"total_max_attempts": 1})
+        config.setdefault("read_timeout", HANG)
         # What DATA/config says; by itself boto3 signs URLs with Signature Version 2.
         config.setdefault("signature_version", "s3v4")
         return boto3.client(

@@ -158,7 +158,7 @@ pub(crate) async fn with_table(clients: &Clients, test: impl AsyncFnOnce(String)
         .dynamodb
         .wait_until_table_exists()
         .table_name(&table)
-        .wait(Duration::from_secs(60))
+        .wait(Duration::from_secs(600))
         .await
         .unwrap();
     test(table.clone()).await;

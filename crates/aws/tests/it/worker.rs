@@ -1,6 +1,6 @@
 //! The worker function's real binary.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine;
 use serde_json::{Value, json};
@@ -11,7 +11,11 @@ use crate::lambda::{Function, in_time, signal, state};
 const WORKER: &str = env!("CARGO_BIN_EXE_tintype-lambda-worker");
 
 /// Time that is never used up.
-const PLENTY: Duration = Duration::from_secs(120);
+const PLENTY: Duration = Duration::from_secs(600);
+
+/// Times that are used up by what never ends. Two seconds of each are kept to finish; where a machine is too busy to
+/// come to the point in what remains of the first, the next one is tried.
+const SHORT: [Duration; 4] = [4, 16, 64, 256].map(Duration::from_secs);
 
 /// One pixel.
 const PNG: &str =
@@ -155,20 +159,20 @@ async fn test_events_are_done_and_garbage_is_not() {
 async fn a_deadline_is_kept() {
     let mut function = with_picture().await;
     function.aws.put("raw/stalls.png", Vec::new());
-    let started = Instant::now();
-    let time = Duration::from_secs(4);
-    assert_eq!(
-        function.invoke(uploaded("stalls.png", 1), time).await,
-        answer(&["m-1"])
-    );
-    assert!(
-        started.elapsed() < time,
-        "answered before Lambda would have ended it: {:?}",
-        started.elapsed()
-    );
-    assert_eq!(*function.aws.hidden.lock().unwrap(), [15]);
-    let line = function.line(|line| line["outcome"] == "failed").await;
-    assert_eq!(line["error"], "the invocation's time was over");
+    let mut error = Value::Null;
+    for time in SHORT {
+        // S3 never answers for this key: the function answers because it keeps to its own deadline, before Lambda's.
+        assert_eq!(
+            function.invoke(uploaded("stalls.png", 1), time).await,
+            answer(&["m-1"])
+        );
+        assert_eq!(function.aws.hidden.lock().unwrap().pop(), Some(15));
+        error = function.line(|line| line["outcome"] == "failed").await["error"].take();
+        if error != "there was not enough time left to start" {
+            break;
+        }
+    }
+    assert_eq!(error, "the invocation's time was over");
     assert_eq!(function.invoke(uploaded("a.png", 1), PLENTY).await, answer(&[]));
 }
 
@@ -179,12 +183,19 @@ async fn a_render_that_outlasts_the_invocation_is_killed_with_its_process() {
     let child = function.child().unwrap();
     signal("-STOP", child).await;
     state(child, 'T').await;
-    let time = Duration::from_secs(4);
+    let mut answers = Vec::new();
+    for time in SHORT {
+        answers.push(function.invoke(uploaded("a.png", 1), time).await);
+        if answers.last() == Some(&answer(&[])) {
+            break;
+        }
+    }
     assert_eq!(
-        function.invoke(uploaded("a.png", 1), time).await,
-        answer(&["m-1"])
+        answers[0],
+        answer(&["m-1"]),
+        "a process that is stopped makes nothing"
     );
-    assert_eq!(function.invoke(uploaded("a.png", 1), PLENTY).await, answer(&[]));
+    assert_eq!(answers.last(), Some(&answer(&[])));
     assert_ne!(function.child(), Some(child), "another process did it");
 }
 

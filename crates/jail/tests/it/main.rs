@@ -19,8 +19,8 @@ use rustix::{
 use tintype_jail::{Config, Jail, Priority, WorkerStatus};
 use tintype_model::{Format, Recipe, RejectionCode, RenderError, Variant};
 
-/// How long anything here may take before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// After this time a test is taken for hung. No busy machine comes near it.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 fn config() -> Config {
     let mut config = Config::new(
@@ -28,7 +28,8 @@ fn config() -> Config {
         vec!["worker".into()],
     );
     config.threads = 1;
-    config.deadline = Duration::from_secs(40);
+    // Far more than any source here needs, and less than half of the test's own patience.
+    config.deadline = Duration::from_secs(240);
     // Tests run beside each other, and one that yields to all of them would prove nothing about time.
     config.priority = Priority::Normal;
     config
@@ -87,12 +88,16 @@ async fn in_time<T>(what: impl Future<Output = T>) -> T {
         .expect("it ends in time")
 }
 
-/// Waits for a worker that is working on its `jobs`-th source.
-async fn busy_worker(jail: &Jail, jobs: u32) -> WorkerStatus {
+/// Waits for a worker that has its first source, other than `before`.
+async fn busy_worker(jail: &Jail, before: Option<WorkerStatus>) -> WorkerStatus {
     in_time(async {
         loop {
             let workers = jail.workers();
-            let found = workers.iter().find(|worker| worker.busy && worker.jobs == jobs);
+            let is_new = |worker: &&WorkerStatus| before.is_none_or(|before| before.pid != worker.pid);
+            let found = workers
+                .iter()
+                .filter(is_new)
+                .find(|worker| worker.busy && worker.jobs == 1);
             if let Some(worker) = found {
                 return *worker;
             }
@@ -100,6 +105,17 @@ async fn busy_worker(jail: &Jail, jobs: u32) -> WorkerStatus {
         }
     })
     .await
+}
+
+/// Waits until the process is stopped (`T` in proc_pid_stat(5)).
+async fn stopped(pid: u32) {
+    in_time(async {
+        let status = || std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        while !status().contains("State:\tT") {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 /// A process, whatever its number is given to later.

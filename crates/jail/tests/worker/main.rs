@@ -37,7 +37,8 @@ fn misbehave(source: &[u8]) {
         "spin" => loop {
             black_box(());
         },
-        "pause" => thread::sleep(Duration::from_millis(number() as u64)),
+        "stop" => stop(),
+        "burn" => burn(number()),
         "allocate" => drop(black_box(vec![1_u8; number()])),
         "keep" => std::mem::forget(black_box(vec![1_u8; number()])),
         "panic" => panic!("as\ntold"),
@@ -71,6 +72,20 @@ fn overflow(last: &[u8; 1000]) -> u64 {
     next[0] = next[0].wrapping_add(1);
     black_box(&next);
     overflow(&next) + u64::from(next[0])
+}
+
+/// Stops this process until somebody sends it SIGCONT.
+fn stop() {
+    let this = rustix::process::getpid();
+    rustix::process::kill_process(this, rustix::process::Signal::STOP).expect("a process may stop itself");
+}
+
+/// Computes until this process has used so many seconds of CPU time.
+fn burn(seconds: usize) {
+    let used = || rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime).tv_sec;
+    while usize::try_from(used()).is_ok_and(|used| used < seconds) {
+        black_box(());
+    }
 }
 
 /// Closes the pipe to the parent and stays alive.

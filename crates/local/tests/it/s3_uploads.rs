@@ -147,7 +147,7 @@ async fn a_form_ends() {
     );
     assert!(!client.server.has("k").await);
     client
-        .send_form(&client.uploads.form(&terms, ago(500)), b"x")
+        .send_form(&client.uploads.form(&terms, ago(200)), b"x")
         .await
         .ok();
 }

@@ -1,16 +1,12 @@
 //! The shared corpus of real, odd and hostile files, when it lies beside the checkout.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use tintype_model::{Format, Limits, Recipe, RejectionCode};
 use tintype_transcode::{Error, probe, render};
 
 use crate::fixtures::full_size;
 use crate::judge::{decoded, jpeg, psnr, rendered, same_facts};
-
-/// No file of the corpus may take longer than this on a busy machine, decoded or refused.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 struct Row {
     path: String,
@@ -47,13 +43,8 @@ fn recipe() -> Recipe {
 
 fn check(row: &Row, corpus: &Path) -> Result<(), String> {
     let source = std::fs::read(corpus.join(&row.path)).map_err(|error| error.to_string())?;
-    let start = Instant::now();
     let probed = probe(&source, &Limits::default());
     let rendered = render(&source, &recipe(), &Limits::default(), 2);
-    let took = start.elapsed();
-    if took > TIME_LIMIT {
-        return Err(format!("took {took:?}"));
-    }
     match (&probed, &rendered) {
         (Ok(probed), Ok(rendered)) => same_facts(probed, &rendered.image)?,
         (Err(_), Ok(_)) => return Err(format!("probe refuses what render takes: {probed:?}")),

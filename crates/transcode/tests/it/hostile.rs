@@ -1,12 +1,11 @@
-//! Files that are meant to hurt: every one ends in renditions or a rejection, soon.
-
-use std::time::{Duration, Instant};
+//! Files that are meant to hurt: every one ends in renditions or a rejection.
 
 use tintype_model::{Format, Limits, Recipe};
 use tintype_transcode::{Error, probe, render};
 
 use crate::fixtures::{self, Jpeg, Random, one, photo, rgb_png, rgba_png};
 use crate::judge::rejection;
+use crate::memory::asked_for;
 
 fn sources() -> Vec<(&'static str, Vec<u8>)> {
     let rgb = photo(48, 40);
@@ -72,10 +71,7 @@ fn small() -> Recipe {
 
 /// Renders, and fails on anything but renditions or a rejection.
 fn try_source(source: &[u8], message: &dyn Fn() -> String) -> bool {
-    let start = Instant::now();
-    let result = render(source, &small(), &Limits::default(), 1);
-    assert!(start.elapsed() < Duration::from_secs(5), "{}", message());
-    match result {
+    match render(source, &small(), &Limits::default(), 1) {
         Ok(_) => {
             assert!(probe(source, &Limits::default()).is_ok(), "{}", message());
             true
@@ -155,10 +151,9 @@ fn sizes_are_refused_from_the_header_before_anything_is_allocated() {
     let mut bmp = fixtures::bmp(8, 8, &photo(8, 8));
     bmp[18..26].fill(0x7F);
     for source in [jpeg, png, gif, lossless, bmp] {
-        let start = Instant::now();
-        let (code, detail) = rejection(&source);
+        let ((code, detail), bytes) = asked_for(|| rejection(&source));
         assert_eq!(code, "too_many_pixels", "{detail}");
-        assert!(start.elapsed() < Duration::from_millis(100));
+        assert!(bytes < 64 << 10, "{bytes} bytes were asked for: {detail}");
     }
 }
 
@@ -221,10 +216,9 @@ fn metadata_that_inflates_without_end_is_left_alone() {
         },
     );
     assert!(source.len() < 1 << 20, "{}", source.len());
-    let start = Instant::now();
-    let told = probe(&source, &Limits::default()).unwrap();
+    let (told, bytes) = asked_for(|| probe(&source, &Limits::default()).unwrap());
     assert_eq!((told.color_space.as_str(), told.icc_description), ("srgb", None));
-    assert!(start.elapsed() < Duration::from_secs(2));
+    assert!(bytes < 16 << 20, "{bytes} bytes were asked for");
 }
 
 #[test]
@@ -244,10 +238,10 @@ fn scans_without_end_are_refused() {
     // The last scan refines; a thousand copies of it are legal and cost a pass each.
     let last = &source[scans[scans.len() - 1]..source.len() - 2];
     let bomb = [&source[..source.len() - 2], &last.repeat(1000), &[0xFF, 0xD9]].concat();
-    let start = Instant::now();
     let (code, detail) = rejection(&bomb);
     assert_eq!(code, "corrupt_image", "{detail}");
-    assert!(start.elapsed() < Duration::from_secs(10));
+    // The decoder stopped counting at its limit: the scans behind it were not decoded.
+    assert!(detail.contains("scans"), "{detail}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod ico;
 mod judge;
 mod jxl;
 mod jxl_output;
+mod memory;
 mod moving;
 mod numbers;
 mod png_output;

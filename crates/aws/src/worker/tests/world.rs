@@ -20,8 +20,8 @@ use tokio::sync::Notify;
 use crate::event::{BatchResponse, SqsEvent, SqsMessage};
 use crate::worker::{Caches, Forgotten, Parts, RemoteError, Rendering, Visibility, Worker, WorkerSettings};
 
-/// How long anything here may take before the test gives up.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// After this time a test is taken for hung. No busy machine comes near it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// `ETag` that the memory store gives that content.
 pub(super) fn etag_of(content: &str) -> String {
@@ -274,7 +274,10 @@ impl World {
         context.deadline = u64::try_from(deadline.as_millis()).unwrap();
         context.request_id = "request".to_owned();
         let event = SqsEvent { records: messages };
-        self.worker.handle(LambdaEvent::new(event, context)).await
+        let handled = self.worker.handle(LambdaEvent::new(event, context));
+        tokio::time::timeout(PATIENCE, handled)
+            .await
+            .expect("the invocation ends by itself")
     }
 
     pub(super) async fn put(&self, key: &str, content: &str) {
