@@ -1,7 +1,7 @@
 # Every target sets up what it needs on a fresh Debian 12 machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fresh bench bench-serve bench-sharp package image aws-demo aws-measure aws-test deploy undeploy aws-smoke
+.PHONY: help demo test check fresh bench bench-serve bench-sharp package image release aws-demo aws-measure aws-test deploy undeploy aws-smoke
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,9 @@ package: ## the Lambda functions and the template to deploy, in target/package (
 
 image: ## an OCI image of the one-machine shape: target/package/tintype-oci.tar
 	@scripts/oci-image
+
+release: ## the files of a release for this machine's processor, in target/release-files (ARCH, TAG; see scripts/release)
+	@scripts/release
 
 deploy: ## deploy target/package to AWS, or update it (ENVIRONMENT=prod, PARAMS="Name=value ..."; deploy/README.md)
 	@scripts/aws-deploy

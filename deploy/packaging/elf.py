@@ -1,10 +1,19 @@
-"""Whether a binary runs on Amazon Linux 2023: what it asks of the dynamic linker."""
+"""Whether a binary runs on a Linux system: what it asks of the dynamic linker."""
 
 import re
 import subprocess
+import typing
 
-# AL2023 is built on glibc 2.34; its `provided` image has what belongs to glibc, and libgcc_s.
-GLIBC = (2, 34)
+
+class System(typing.NamedTuple):
+    """A system with a glibc of this version and, of what binaries here could need, `LIBRARIES`."""
+
+    name: str
+    glibc: tuple[int, int]
+
+
+# Its `provided` image has what belongs to glibc, and libgcc_s.
+AL2023 = System("Lambda's AL2023", (2, 34))
 LIBRARIES = {
     "libc.so.6",
     "libm.so.6",
@@ -37,18 +46,16 @@ def newest_glibc(binary):
     return max(((int(major), int(minor)) for major, minor in versions), default=(0, 0))
 
 
-def check(binary, arch):
-    """Refuses a binary that AL2023 cannot start. The answer is its newest glibc version, for the report."""
+def check(binary, arch, system=AL2023):
+    """Refuses a binary that `system` cannot start. The answer is its newest glibc version, for the report."""
     machine = re.search(r"Machine:\s*(.+)", readelf(binary, "--file-header"))[1]
     if machine != MACHINES[arch]:
         raise Unsuitable(f"{binary} is for {machine}, not for {arch}")
     foreign = needed_libraries(binary) - LIBRARIES
     if foreign:
-        raise Unsuitable(f"{binary} needs {', '.join(sorted(foreign))}, which Lambda's AL2023 does not have")
+        raise Unsuitable(f"{binary} needs {', '.join(sorted(foreign))}, which {system.name} does not have")
     newest = newest_glibc(binary)
-    if newest > GLIBC:
-        wanted = "{}.{}".format(*newest)
-        raise Unsuitable(
-            f"{binary} needs glibc {wanted}, AL2023 has {'{}.{}'.format(*GLIBC)}: build on Debian 12 or older"
-        )
+    if newest > system.glibc:
+        wanted, there = ("{}.{}".format(*version) for version in (newest, system.glibc))
+        raise Unsuitable(f"{binary} needs glibc {wanted}, {system.name} has {there}: build on Debian 12 or older")
     return "{}.{}".format(*newest)

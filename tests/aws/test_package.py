@@ -165,7 +165,7 @@ def test_binaries_that_amazon_linux_could_not_start_are_refused(tmp_path):
         elf.check(plain, "arm64" if host == "x86_64" else "x86_64")
     # arc4random came with glibc 2.36.
     newer = compile_c(tmp_path, "#include <stdlib.h>\nint main(void) { return arc4random() & 1; }")
-    with pytest.raises(elf.Unsuitable, match=r"glibc 2\.36, AL2023 has 2\.34"):
+    with pytest.raises(elf.Unsuitable, match=r"glibc 2\.36, Lambda's AL2023 has 2\.34"):
         elf.check(newer, host)
     library = tmp_path / "libown.so"
     subprocess.run(["cc", "-shared", "-x", "c", "/dev/null", "-o", library, "-Wl,-soname,libown.so"], check=True)

@@ -23,4 +23,5 @@ pub use config::{Config, Priority};
 pub use confine::{Level, Step};
 pub use error::Error;
 pub use jail::{Jail, WorkerStatus};
+pub use tintype_transcode::codecs;
 pub use worker::{worker_main, worker_main_with};

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{RENDER_WORKER, cli, serve};
+use crate::{RENDER_WORKER, cli, serve, version};
 
 /// Put an image in a bucket; moments later every size and format a web page needs is there.
 #[derive(Debug, Parser)]
-#[command(name = "tintype", version, propagate_version = true)]
+#[command(name = "tintype", version, long_version = version::long(), propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

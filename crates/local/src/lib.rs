@@ -11,6 +11,7 @@ mod serve;
 mod stall;
 pub mod store;
 pub mod uploads;
+mod version;
 mod worker;
 
 pub use command::main;

@@ -7,6 +7,7 @@ mod bits;
 mod bmff;
 mod capture;
 mod cicp;
+pub mod codecs;
 mod color;
 mod decode;
 mod encode;

@@ -121,6 +121,45 @@ fn folder_with_config() -> (tempfile::TempDir, PathBuf) {
 }
 
 #[test]
+fn the_version_comes_with_commit_and_codecs() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = format!("tintype {}", env!("CARGO_PKG_VERSION"));
+    let short = tintype(folder.path(), &["-V"]);
+    assert_eq!((code(&short), stdout(&short)), (0, format!("{first}\n")));
+
+    let long = tintype(folder.path(), &["--version"]);
+    assert_eq!(code(&long), 0);
+    let text = stdout(&long);
+    let lines: Vec<&str> = text.lines().collect();
+    let [version, commit, reads, writes] = lines[..] else {
+        panic!("four lines are expected:\n{text}");
+    };
+    assert_eq!(version, first);
+    let is_hash = |hash: &str| hash.len() >= 7 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(
+        commit == "unknown commit" || commit.strip_prefix("commit ").is_some_and(is_hash),
+        "{commit}"
+    );
+    let reads = reads.strip_prefix("reads ").unwrap();
+    assert!(reads.starts_with("jpeg (zune-jpeg), png (png), "), "{reads}");
+    let writes: Vec<&str> = writes.strip_prefix("writes ").unwrap().split(", ").collect();
+    assert_eq!(writes.len(), 5, "{writes:?}");
+    for library in ["avif (libaom ", "webp (libwebp "] {
+        // A version that the library reports itself: three numbers.
+        let version = writes
+            .iter()
+            .find_map(|codec| codec.strip_prefix(library))
+            .unwrap();
+        let numbers = version.strip_suffix(')').unwrap().split('.');
+        assert_eq!(
+            numbers.filter(|number| number.parse::<u32>().is_ok()).count(),
+            3,
+            "{version}"
+        );
+    }
+}
+
+#[test]
 fn the_default_recipe_gives_nine_files_of_the_right_sizes() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
