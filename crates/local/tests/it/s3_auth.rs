@@ -56,6 +56,39 @@ async fn signatures_must_be_right() {
 }
 
 #[tokio::test]
+async fn signatures_for_any_region_are_taken() {
+    let server = Server::start().await;
+    server.put("k", b"body").await.ok();
+    for region in ["us-east-1", "eu-central-1", "auto", "local"] {
+        let mut call = server.object("GET", "k");
+        call.region = region;
+        let target = call.clone().presign(60);
+        assert_eq!(call.send(b"").await.ok().body, b"body", "{region}");
+        let answer = fetch(&server, "GET", &target, &[], b"").await;
+        assert_eq!(answer.ok().body, b"body", "{region}");
+        // It is signed like everything else.
+        let moved = target.replace(&format!("%2F{region}%2F"), "%2Fus-west-2%2F");
+        let answer = fetch(&server, "GET", &moved, &[], b"").await;
+        assert_eq!(answer.error(), (403, "SignatureDoesNotMatch".into()), "{region}");
+    }
+    for region in ["", "-", "us_east_1", "a.b"] {
+        let mut call = server.object("GET", "k");
+        call.region = region;
+        let target = call.clone().presign(60);
+        assert_eq!(
+            call.send(b"").await.error(),
+            (400, "AuthorizationHeaderMalformed".into()),
+            "{region:?}"
+        );
+        assert_eq!(
+            fetch(&server, "GET", &target, &[], b"").await.error(),
+            (400, "AuthorizationQueryParametersError".into()),
+            "{region:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn clocks_may_differ_by_15_minutes() {
     let server = Server::start().await;
     server.put("k", b"").await.ok();
