@@ -154,6 +154,32 @@ async fn forms_for_any_region_are_taken() {
 }
 
 #[tokio::test]
+async fn what_says_nothing_is_taken_in_forms_and_what_is_not_offered_is_not() {
+    let server = Server::start().await;
+    let fields = signed(&json!([
+        {"key": "k"},
+        ["starts-with", "$x-amz-server-side-encryption", ""],
+        ["starts-with", "$x-amz-storage-class", ""]
+    ]));
+    let send = async |encryption: &'static str, class: &'static str| {
+        let more = [
+            ("key", "k"),
+            ("x-amz-server-side-encryption", encryption),
+            ("x-amz-storage-class", class),
+        ];
+        post(&server, &fields, &more, b"x").await.error()
+    };
+    assert_eq!(send("aws:kms", "STANDARD").await, (501, "NotImplemented".into()));
+    assert_eq!(
+        send("AES256", "GLACIER").await,
+        (400, "InvalidStorageClass".into())
+    );
+    assert!(!server.has("k").await);
+    assert_eq!(send("AES256", "REDUCED_REDUNDANCY").await.0, 204);
+    assert_eq!(send("AES256", "STANDARD").await.0, 204);
+}
+
+#[tokio::test]
 async fn unsigned_and_late_forms_are_denied() {
     let server = Server::start().await;
     let denied = (403, "AccessDenied".to_owned());
