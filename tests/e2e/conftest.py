@@ -2,6 +2,7 @@ import pathlib
 
 import pytest
 
+import bucket
 import tintype
 from tintype import BINARY, Server
 
@@ -53,3 +54,16 @@ def new_server(tmp_path):
     for server in servers:
         if server.is_running():
             server.kill()
+
+
+@pytest.fixture
+def client(quick_server):
+    return quick_server.s3()
+
+
+@pytest.fixture
+def prefix(request, client):
+    """A prefix of the test's own; what is left under it is deleted."""
+    prefix = request.node.name.split("[")[0] + "/"
+    yield prefix
+    bucket.delete_all(client, prefix)

@@ -1,513 +1,214 @@
-"""The S3 endpoint with the clients that people use, as they come."""
+"""The S3 endpoint with the clients that people use, as they come: what docs/s3.md says, and presigned URLs."""
 
-import base64
-import hashlib
 import os
-import pathlib
-import re
 import subprocess
-import sys
 import urllib.parse
-import zlib
 
-import boto3.s3.transfer
-import botocore
 import pytest
 import requests
 
+import clients
 import pictures
+from bucket import MIB, keys, noise
+from clients import RCLONE, S3CMD
 
-AWS = pathlib.Path(sys.executable).with_name("aws")
-MIB = 1 << 20
-
-
-@pytest.fixture
-def client(quick_server):
-    return quick_server.s3()
-
-
-@pytest.fixture
-def prefix(request, client):
-    """A prefix of the test's own; what is left under it is deleted."""
-    prefix = request.node.name.split("[")[0] + "/"
-    yield prefix
-    delete_all(client, prefix)
-
-
-def delete_all(client, prefix):
-    listed = client.list_objects_v2(Bucket="raw", Prefix=prefix).get("Contents", [])
-    if listed:
-        answer = client.delete_objects(Bucket="raw", Delete={"Objects": [{"Key": entry["Key"]} for entry in listed]})
-        assert not answer.get("Errors"), answer
+# What each client's block of docs/s3.md is run with.
+LANGUAGES = {
+    "sh": lambda server, text, folder, aws: clients.output(server, text, aws=aws, cwd=folder),
+    "python": lambda server, text, folder, aws: clients.python(server, text, folder),
+    "js": lambda server, text, folder, aws: clients.javascript(server, text, folder),
+}
+DOCUMENTED = [
+    ("AWS CLI", "aws-cli-1"),
+    ("AWS CLI", "aws-cli-2"),
+    ("boto3", None),
+    ("AWS SDK for JavaScript", None),
+    ("rclone", None),
+    ("s3cmd", None),
+    ("curl", None),
+]
 
 
-def keys(client, prefix):
-    return [entry["Key"] for entry in client.list_objects_v2(Bucket="raw", Prefix=prefix).get("Contents", [])]
-
-
-def noise(size, seed=0):
-    """Bytes that do not compress and are the same every time."""
-    return hashlib.shake_256(seed.to_bytes(4, "big")).digest(size)
-
-
-def refused(call, code, status=None):
-    """The call fails with this code of S3."""
-    with pytest.raises(botocore.exceptions.ClientError) as error:
-        call()
-    assert error.value.response["Error"]["Code"] == code, error.value.response
-    if status is not None:
-        assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
-
-
-# The AWS CLI
-
-
-@pytest.fixture
-def aws(quick_server):
-    def run(*arguments, check=True, input=None):
-        script = 'set -e; . "$1/env"; shift; exec "$@"'
-        environment = {"PATH": os.environ["PATH"], "HOME": str(quick_server.data)}
-        done = subprocess.run(
-            ["sh", "-c", script, "sh", str(quick_server.data), str(AWS), *map(str, arguments)],
-            env=environment,
-            input=input,
-            capture_output=True,
-            timeout=120,
-        )
-        assert not check or done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode() if check else done
-
-    return run
-
-
-def test_aws_cli_copies_lists_moves_and_removes(aws, tmp_path, prefix):
-    photo = tmp_path / "my photo.jpg"
-    photo.write_bytes(pictures.small_jpeg(1))
-    aws("s3", "cp", photo, f"s3://raw/{prefix}a b+c.jpg")
-    listed = aws("s3", "ls", f"s3://raw/{prefix}")
-    assert re.search(rf" {photo.stat().st_size} a b\+c\.jpg$", listed, re.M), listed
-    aws("s3", "cp", f"s3://raw/{prefix}a b+c.jpg", tmp_path / "back.jpg")
+@pytest.mark.parametrize(("client_name", "aws"), DOCUMENTED)
+def test_what_the_page_says_uploads_lists_downloads_and_deletes(quick_server, client, tmp_path, client_name, aws):
+    """Each block of docs/s3.md uploads photo.jpg, lists it, downloads it as back.jpg and deletes it."""
+    [(_, language, text)] = [block for block in clients.blocks("docs/s3.md") if block[0] == client_name]
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(pictures.small_jpeg(3))
+    said = LANGUAGES[language](quick_server, text, tmp_path, aws or "aws-cli-1")
+    assert "photo.jpg" in said, said
     assert (tmp_path / "back.jpg").read_bytes() == photo.read_bytes()
-    aws("s3", "cp", f"s3://raw/{prefix}a b+c.jpg", f"s3://raw/{prefix}copy.jpg")
-    aws("s3", "mv", f"s3://raw/{prefix}copy.jpg", f"s3://raw/{prefix}deep/moved.jpg")
-    listed = aws("s3", "ls", "--recursive", f"s3://raw/{prefix}")
-    assert [line[31:] for line in listed.splitlines()] == [f"{prefix}a b+c.jpg", f"{prefix}deep/moved.jpg"]
-    assert "PRE deep/" in aws("s3", "ls", f"s3://raw/{prefix}")
-    aws("s3", "rm", "--recursive", f"s3://raw/{prefix}")
-    assert aws("s3", "ls", f"s3://raw/{prefix}", check=False).returncode == 1
-    assert "raw" in aws("s3", "ls")
+    assert keys(client, "some/") == []
 
 
-def test_aws_cli_streams_and_large_files_go_up_in_parts(aws, client, tmp_path, prefix):
-    aws("s3", "cp", "-", f"s3://raw/{prefix}piped.bin", input=noise(100_000))
-    assert client.get_object(Bucket="raw", Key=f"{prefix}piped.bin")["Body"].read() == noise(100_000)
-    large = tmp_path / "large.bin"
-    large.write_bytes(noise(20 * MIB + 12_345))
-    aws("s3", "cp", large, f"s3://raw/{prefix}large.bin")
-    assert client.head_object(Bucket="raw", Key=f"{prefix}large.bin")["ETag"].endswith('-3"')
-    aws("s3", "cp", f"s3://raw/{prefix}large.bin", tmp_path / "back.bin")
-    assert (tmp_path / "back.bin").read_bytes() == large.read_bytes()
-    aws("s3", "cp", f"s3://raw/{prefix}large.bin", f"s3://raw/{prefix}large copy.bin")
-    assert client.get_object(Bucket="raw", Key=f"{prefix}large copy.bin")["Body"].read() == large.read_bytes()
+def test_the_page_has_a_block_of_each_client():
+    documented = {heading for heading, language, _ in clients.blocks("docs/s3.md") if language in LANGUAGES}
+    assert documented == {name for name, _ in DOCUMENTED}
 
 
-def test_aws_cli_syncs_both_ways(aws, tmp_path, client, prefix):
-    source = tmp_path / "source"
-    (source / "sub folder").mkdir(parents=True)
-    names = ["one.jpg", "two.jpg", "sub folder/three + four.jpg"]
-    for seed, name in enumerate(names):
-        (source / name).write_bytes(pictures.small_jpeg(seed))
-    aws("s3", "sync", source, f"s3://raw/{prefix}")
-    assert keys(client, prefix) == sorted(prefix + name for name in names)
-    assert aws("s3", "sync", source, f"s3://raw/{prefix}").strip() == "", "nothing is left to do"
-    (source / "two.jpg").unlink()
-    aws("s3", "sync", "--delete", source, f"s3://raw/{prefix}")
-    assert prefix + "two.jpg" not in keys(client, prefix)
-    back = tmp_path / "back"
-    aws("s3", "sync", f"s3://raw/{prefix}", back)
-    for name in ["one.jpg", "sub folder/three + four.jpg"]:
-        assert (back / name).read_bytes() == (source / name).read_bytes()
+# Presigned URLs: GET and PUT, by each client that makes them
 
 
-def test_aws_cli_api_commands(aws, tmp_path, prefix):
-    body = tmp_path / "body.bin"
-    body.write_bytes(noise(5000))
-    key = prefix + "object"
-    put = aws("s3api", "put-object", "--bucket", "raw", "--key", key, "--body", body, "--metadata", "author=me",
-              "--content-type", "image/x-test")  # fmt: skip
-    assert hashlib.md5(noise(5000)).hexdigest() in put
-    head = aws("s3api", "head-object", "--bucket", "raw", "--key", key)
-    assert '"author": "me"' in head and '"image/x-test"' in head and '"ContentLength": 5000' in head
-    aws("s3api", "get-object", "--bucket", "raw", "--key", key, "--range", "bytes=10-19", tmp_path / "part")
-    assert (tmp_path / "part").read_bytes() == noise(5000)[10:20]
-    for list_objects in ["list-objects", "list-objects-v2"]:
-        assert key in aws("s3api", list_objects, "--bucket", "raw", "--prefix", prefix)
-    assert "raw" in aws("s3api", "list-buckets")
-    aws("s3api", "head-bucket", "--bucket", "raw")
-    aws("s3api", "get-bucket-location", "--bucket", "raw")
-    again = aws("s3api", "create-bucket", "--bucket", "raw", check=False)
-    assert b"BucketAlreadyOwnedByYou" in again.stderr or again.returncode == 0
-    missing = aws("s3api", "head-bucket", "--bucket", "other", check=False)
-    assert missing.returncode != 0 and b"404" in missing.stderr
-    url = aws("s3", "presign", f"s3://raw/{key}", "--expires-in", "60").strip()
-    assert requests.get(url, timeout=30).content == noise(5000)
-
-
-def test_aws_cli_with_the_wrong_secret_is_refused(aws, quick_server, tmp_path):
-    wrong = tmp_path / "credentials"
-    wrong.write_text(f"[tintype]\naws_access_key_id={quick_server.access_key}\naws_secret_access_key=wrong\n")
-    done = subprocess.run(
-        [AWS, "--endpoint-url", quick_server.url, "--region", "us-east-1", "s3", "ls", "s3://raw/"],
-        env={"PATH": os.environ["PATH"], "AWS_SHARED_CREDENTIALS_FILE": wrong, "AWS_PROFILE": "tintype"},
-        capture_output=True,
-        timeout=60,
-    )
-    assert done.returncode != 0
-    assert b"SignatureDoesNotMatch" in done.stderr
-
-
-# boto3
-
-
-def test_boto3_uploads_files_in_parts_with_trailers(client, tmp_path, prefix):
-    large = tmp_path / "large.bin"
-    large.write_bytes(noise(12 * MIB + 7))
-    config = boto3.s3.transfer.TransferConfig(multipart_threshold=5 * MIB, multipart_chunksize=5 * MIB)
-    client.upload_file(str(large), "raw", f"{prefix}large.bin", Config=config)
-    head = client.head_object(Bucket="raw", Key=f"{prefix}large.bin", ChecksumMode="ENABLED")
-    assert head["ContentLength"] == large.stat().st_size
-    assert head["ETag"].endswith('-3"')
-    client.download_file("raw", f"{prefix}large.bin", str(tmp_path / "back.bin"), Config=config)
-    assert (tmp_path / "back.bin").read_bytes() == large.read_bytes()
-
-
-ALGORITHMS = ["CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME"]
-
-
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_boto3_sends_and_verifies_checksums(client, prefix, algorithm):
-    body = noise(70_000, 3)
-    put = client.put_object(Bucket="raw", Key=prefix + algorithm, Body=body, ChecksumAlgorithm=algorithm)
-    stored = put[f"Checksum{algorithm}"]
-    got = client.get_object(Bucket="raw", Key=prefix + algorithm, ChecksumMode="ENABLED")
-    assert got["Body"].read() == body
-    assert got[f"Checksum{algorithm}"] == stored
-    if algorithm == "SHA256":
-        assert stored == base64.b64encode(hashlib.sha256(body).digest()).decode()
-    if algorithm == "CRC32":
-        assert stored == base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
-
-
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_boto3_multipart_checksums(client, prefix, algorithm):
-    key = prefix + algorithm
-    upload = client.create_multipart_upload(Bucket="raw", Key=key, ChecksumAlgorithm=algorithm)["UploadId"]
-    parts = []
-    for number in (1, 2):
-        part = client.upload_part(
-            Bucket="raw",
-            Key=key,
-            UploadId=upload,
-            PartNumber=number,
-            Body=noise(5 * MIB, number),
-            ChecksumAlgorithm=algorithm,
-        )
-        checksum = f"Checksum{algorithm}"
-        parts.append({"PartNumber": number, "ETag": part["ETag"], checksum: part[checksum]})
-    client.complete_multipart_upload(Bucket="raw", Key=key, UploadId=upload, MultipartUpload={"Parts": parts})
-    got = client.get_object(Bucket="raw", Key=key)["Body"].read()
-    assert got == noise(5 * MIB, 1) + noise(5 * MIB, 2)
-
-
-def test_corrupted_bodies_are_refused_and_leave_nothing(client, prefix):
-    key = prefix + "corrupt"
-    for header in [
-        {"ChecksumCRC32": base64.b64encode(b"\0\0\0\1").decode()},
-        {"ChecksumSHA256": base64.b64encode(b"\1" * 32).decode()},
-        {"ContentMD5": base64.b64encode(b"\1" * 16).decode()},
-    ]:
-        with pytest.raises(botocore.exceptions.ClientError) as error:
-            client.put_object(Bucket="raw", Key=key, Body=b"the body", **header)
-        assert error.value.response["Error"]["Code"] in ("BadDigest", "XAmzContentChecksumMismatch"), header
-        assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
-    refused(lambda: client.head_object(Bucket="raw", Key=key), "404", 404)
-
-
-def test_a_corrupted_trailer_is_refused(quick_server, prefix):
-    """The client computes the trailer itself; on the wire one digit of it is changed."""
-    client = quick_server.s3()
-
-    def corrupt(request, **_):
-        read = request.body.read
-
-        def changed(*size):
-            data = read(*size)
-            return re.sub(rb"(x-amz-checksum-crc32:).", rb"\1!", data) if data else data
-
-        request.body.read = changed
-
-    client.meta.events.register("before-send.s3.PutObject", corrupt)
-    with pytest.raises(botocore.exceptions.ClientError) as error:
-        client.put_object(Bucket="raw", Key=prefix + "object", Body=pathlib.Path(__file__).open("rb"))
-    assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
-    refused(lambda: client.head_object(Bucket="raw", Key=prefix + "object"), "404", 404)
-
-
-def test_conditional_requests(client, prefix):
-    key = prefix + "object"
-    first = client.put_object(Bucket="raw", Key=key, Body=b"one", IfNoneMatch="*")["ETag"]
-    refused(lambda: client.put_object(Bucket="raw", Key=key, Body=b"two", IfNoneMatch="*"), "PreconditionFailed", 412)
-    refused(
-        lambda: client.put_object(Bucket="raw", Key=key, Body=b"two", IfMatch='"' + "0" * 32 + '"'),
-        "PreconditionFailed",
-        412,
-    )
-    second = client.put_object(Bucket="raw", Key=key, Body=b"two", IfMatch=first)["ETag"]
-    assert client.get_object(Bucket="raw", Key=key, IfMatch=second)["Body"].read() == b"two"
-    refused(lambda: client.get_object(Bucket="raw", Key=key, IfMatch=first), "PreconditionFailed", 412)
-    refused(lambda: client.get_object(Bucket="raw", Key=key, IfNoneMatch=second), "304", 304)
-    head = client.head_object(Bucket="raw", Key=key)
-    refused(lambda: client.get_object(Bucket="raw", Key=key, IfModifiedSince=head["LastModified"]), "304", 304)
-
-
-def test_ranges_and_metadata(client, prefix):
-    key = prefix + "object"
-    client.put_object(
-        Bucket="raw", Key=key, Body=noise(1000), ContentType="image/x-a", Metadata={"one": "1", "two-words": "zwei"},
-        CacheControl="max-age=5",
-    )  # fmt: skip
-    got = client.get_object(Bucket="raw", Key=key, Range="bytes=990-")
-    assert got["Body"].read() == noise(1000)[990:]
-    assert got["ContentRange"] == "bytes 990-999/1000"
-    assert got["Metadata"] == {"one": "1", "two-words": "zwei"}
-    assert (got["ContentType"], got["CacheControl"]) == ("image/x-a", "max-age=5")
-    refused(lambda: client.get_object(Bucket="raw", Key=key, Range="bytes=1000-"), "InvalidRange", 416)
-
-
-def test_copies_keep_or_replace_metadata(client, prefix):
-    source = prefix + "a source+with%signs ä.jpg"
-    client.put_object(Bucket="raw", Key=source, Body=noise(5000), ContentType="image/x-a", Metadata={"a": "1"})
-    client.copy_object(Bucket="raw", Key=prefix + "copy", CopySource={"Bucket": "raw", "Key": source})
-    copy = client.get_object(Bucket="raw", Key=prefix + "copy")
-    assert (copy["Body"].read(), copy["ContentType"], copy["Metadata"]) == (noise(5000), "image/x-a", {"a": "1"})
-    client.copy_object(
-        Bucket="raw", Key=prefix + "replaced", CopySource={"Bucket": "raw", "Key": source}, MetadataDirective="REPLACE",
-        ContentType="image/x-b", Metadata={"b": "2"},
-    )  # fmt: skip
-    replaced = client.head_object(Bucket="raw", Key=prefix + "replaced")
-    assert (replaced["ContentType"], replaced["Metadata"]) == ("image/x-b", {"b": "2"})
-    missing = {"Bucket": "raw", "Key": prefix + "nothing"}
-    refused(lambda: client.copy_object(Bucket="raw", Key=prefix + "x", CopySource=missing), "NoSuchKey", 404)
-
-
-def test_many_objects_are_deleted_at_once(client, prefix):
-    names = [f"{prefix}{number} & <{number}>" for number in range(20)]
-    for name in names:
-        client.put_object(Bucket="raw", Key=name, Body=b"x")
-    answer = client.delete_objects(
-        Bucket="raw", Delete={"Objects": [{"Key": name} for name in [*names[:15], prefix + "never there"]]}
-    )
-    assert {deleted["Key"] for deleted in answer["Deleted"]} == {*names[:15], prefix + "never there"}
-    assert keys(client, prefix) == sorted(names[15:], key=str.encode)
-
-
-def test_listings_page_and_fold(client, prefix):
-    names = [f"{prefix}{letter}/{number}" for letter in "abc" for number in range(4)] + [f"{prefix}top"]
-    for name in names:
-        client.put_object(Bucket="raw", Key=name, Body=b"x")
-    for operation in ["list_objects", "list_objects_v2"]:
-        pages = list(
-            client.get_paginator(operation).paginate(
-                Bucket="raw", Prefix=prefix, Delimiter="/", PaginationConfig={"PageSize": 2}
-            )
-        )
-        folded = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
-        assert folded == [f"{prefix}{letter}/" for letter in "abc"], operation
-        assert [entry["Key"] for page in pages for entry in page.get("Contents", [])] == [f"{prefix}top"]
-        assert len(pages) == 2
-    after = client.list_objects_v2(Bucket="raw", Prefix=prefix, StartAfter=f"{prefix}b/2")
-    assert after["Contents"][0]["Key"] == f"{prefix}b/3"
-    assert client.list_objects_v2(Bucket="raw", Prefix=prefix, MaxKeys=0)["KeyCount"] == 0
-
-
-def test_multipart_uploads_list_copy_and_abort(client, prefix):
-    key, source = prefix + "parts", prefix + "source"
-    client.put_object(Bucket="raw", Key=source, Body=noise(6 * MIB, 9))
-    upload = client.create_multipart_upload(
-        Bucket="raw", Key=key, ContentType="image/x-parts", Metadata={"kept": "yes"}
-    )["UploadId"]
-    first = client.upload_part(Bucket="raw", Key=key, UploadId=upload, PartNumber=1, Body=noise(5 * MIB, 1))
-    second = client.upload_part_copy(
-        Bucket="raw", Key=key, UploadId=upload, PartNumber=2, CopySource={"Bucket": "raw", "Key": source},
-        CopySourceRange=f"bytes=0-{5 * MIB - 1}",
-    )  # fmt: skip
-    third = client.upload_part(Bucket="raw", Key=key, UploadId=upload, PartNumber=7, Body=b"the end")
-    listed = client.list_parts(Bucket="raw", Key=key, UploadId=upload)
-    assert [(part["PartNumber"], part["Size"]) for part in listed["Parts"]] == [(1, 5 * MIB), (2, 5 * MIB), (7, 7)]
-    refused(lambda: client.head_object(Bucket="raw", Key=key), "404", 404)
-    etags = [(1, first["ETag"]), (2, second["CopyPartResult"]["ETag"]), (7, third["ETag"])]
-    parts = [{"PartNumber": number, "ETag": etag} for number, etag in etags]
-
-    def complete(parts):
-        return client.complete_multipart_upload(
-            Bucket="raw", Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
-        )
-
-    refused(lambda: complete([parts[0], {"PartNumber": 2, "ETag": '"' + "0" * 32 + '"'}]), "InvalidPart", 400)
-    refused(lambda: complete([parts[2], parts[0]]), "InvalidPartOrder", 400)
-    assert complete(parts)["ETag"].endswith('-3"')
-    got = client.get_object(Bucket="raw", Key=key)
-    assert got["Body"].read() == noise(5 * MIB, 1) + noise(6 * MIB, 9)[: 5 * MIB] + b"the end"
-    assert (got["ContentType"], got["Metadata"]) == ("image/x-parts", {"kept": "yes"})
-
-    other = client.create_multipart_upload(Bucket="raw", Key=key)["UploadId"]
-    client.upload_part(Bucket="raw", Key=key, UploadId=other, PartNumber=1, Body=b"thrown away")
-    client.abort_multipart_upload(Bucket="raw", Key=key, UploadId=other)
-    refused(lambda: client.list_parts(Bucket="raw", Key=key, UploadId=other), "NoSuchUpload", 404)
-    small = client.create_multipart_upload(Bucket="raw", Key=key)["UploadId"]
-    tiny = [
-        {"PartNumber": number, "ETag": client.upload_part(
-            Bucket="raw", Key=key, UploadId=small, PartNumber=number, Body=b"x")["ETag"]}
-        for number in (1, 2)
-    ]  # fmt: skip
-    refused(
-        lambda: client.complete_multipart_upload(
-            Bucket="raw", Key=key, UploadId=small, MultipartUpload={"Parts": tiny}
-        ),
-        "EntityTooSmall",
-        400,
-    )
-    client.abort_multipart_upload(Bucket="raw", Key=key, UploadId=small)
-
-
-def test_presigned_urls_get_and_put(client, prefix):
-    key = prefix + "signed + ü.bin"
-    put = client.generate_presigned_url("put_object", Params={"Bucket": "raw", "Key": key}, ExpiresIn=60)
-    assert requests.put(put, data=noise(3000), timeout=30).status_code == 200
-    get = client.generate_presigned_url("get_object", Params={"Bucket": "raw", "Key": key}, ExpiresIn=60)
-    assert requests.get(get, timeout=30).content == noise(3000)
-    assert requests.put(get, data=b"other", timeout=30).status_code == 403, "signed for GET only"
-    other = get.replace("signed", "forged")
-    assert requests.get(other, timeout=30).status_code == 403, "signed for one key only"
-    unsigned = get.split("?")[0]
-    assert requests.get(unsigned, timeout=30).status_code == 403
-
-
-def test_boto3_needs_nothing_but_the_exported_environment(quick_server):
-    """As it comes, boto3 would sign URLs with Signature Version 2; DATA/env tells it not to."""
-    script = """
+def presigned_by_boto3(server, method, key, folder):
+    operation = {"GET": "get_object", "PUT": "put_object"}[method]
+    return clients.python(
+        server,
+        f"""
 import boto3
 client = boto3.client("s3")
-client.put_object(Bucket="raw", Key="from env", Body=b"hello")
-print(client.generate_presigned_url("get_object", Params={"Bucket": "raw", "Key": "from env"}))
-"""
-    done = subprocess.run(
-        ["sh", "-c", '. "$1/env"; exec "$2" -c "$3"', "sh", quick_server.data, sys.executable, script],
-        env={"PATH": os.environ["PATH"], "HOME": str(quick_server.data)},
-        capture_output=True,
-        text=True,
-        timeout=60,
+print(client.generate_presigned_url({operation!r}, Params={{"Bucket": "raw", "Key": {key!r}}}))
+""",
+        folder,
     )
-    assert done.returncode == 0, done.stderr
-    assert requests.get(done.stdout.strip(), timeout=30).content == b"hello"
-    quick_server.s3().delete_object(Bucket="raw", Key="from env")
 
 
-def test_urls_signed_the_old_way_are_refused_with_a_hint(quick_server):
-    old = quick_server.s3(signature_version="s3")
-    url = old.generate_presigned_url("get_object", Params={"Bucket": "raw", "Key": "any"})
+def presigned_by_javascript(server, method, key, folder):
+    command = {"GET": "GetObjectCommand", "PUT": "PutObjectCommand"}[method]
+    return clients.javascript(
+        server,
+        f"""
+import {{ S3Client, {command} }} from "@aws-sdk/client-s3";
+import {{ getSignedUrl }} from "@aws-sdk/s3-request-presigner";
+const object = new {command}({{ Bucket: "raw", Key: {key!r} }});
+console.log(await getSignedUrl(new S3Client({{ forcePathStyle: true }}), object));
+""",
+        folder,
+    )
+
+
+def presigned_by_aws_cli(aws):
+    def presign(server, method, key, folder):
+        assert method == "GET", "the AWS CLI signs nothing else"
+        return clients.output(server, 'aws --endpoint-url "$AWS_ENDPOINT_URL" s3 presign "s3://raw/$1"', key, aws=aws)
+
+    return presign
+
+
+def presigned_by_rclone(server, method, key, folder):
+    assert method == "GET", "rclone signs nothing else"
+    return clients.output(server, f'{RCLONE}; rclone link --expire 1h ":s3:raw/$1"', key)
+
+
+@pytest.mark.parametrize(
+    ("presign", "method"),
+    [
+        pytest.param(presigned_by_boto3, "GET", id="boto3-GET"),
+        pytest.param(presigned_by_boto3, "PUT", id="boto3-PUT"),
+        pytest.param(presigned_by_javascript, "GET", id="javascript-GET"),
+        pytest.param(presigned_by_javascript, "PUT", id="javascript-PUT"),
+        pytest.param(presigned_by_aws_cli("aws-cli-1"), "GET", id="aws-cli-1-GET"),
+        pytest.param(presigned_by_aws_cli("aws-cli-2"), "GET", id="aws-cli-2-GET"),
+        pytest.param(presigned_by_rclone, "GET", id="rclone-GET"),
+    ],
+)
+def test_presigned_urls_work_as_they_come(quick_server, client, tmp_path, prefix, presign, method):
+    key, body = prefix + "a b+c ü.jpg", pictures.small_jpeg(4)
+    if method == "GET":
+        client.put_object(Bucket="raw", Key=key, Body=body)
+    url = presign(quick_server, method, key, tmp_path).strip()
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
+    answer = requests.request(method, url, data=body if method == "PUT" else None, timeout=30)
+    assert answer.status_code == 200, answer.text
+    if method == "GET":
+        assert answer.content == body
+    assert client.get_object(Bucket="raw", Key=key)["Body"].read() == body
+    # It is for this method and this key only.
+    assert requests.delete(url, timeout=30).status_code == 403
+    assert requests.request(method, url.replace("a%20b", "other"), timeout=30).status_code == 403
+
+
+def test_urls_of_s3cmd_are_signed_the_old_way_and_refused_with_a_hint(quick_server):
+    """s3cmd (up to 2.4.0) signs requests with version 4 and URLs with version 2, in every region."""
+    url = clients.output(quick_server, f"{S3CMD}; s3 signurl s3://raw/any +60").strip()
     answer = requests.get(url, timeout=30)
     assert answer.status_code == 400
-    assert "<Code>InvalidRequest</Code>" in answer.text
     assert "AWS4-HMAC-SHA256" in answer.text
 
 
-def test_presigned_posts_keep_to_their_policy(client, prefix):
-    post = client.generate_presigned_post(
-        "raw",
-        prefix + "${filename}",
-        Fields={"Content-Type": "image/jpeg"},
-        Conditions=[
-            ["content-length-range", 1, 10_000],
-            {"Content-Type": "image/jpeg"},
-            ["starts-with", "$key", prefix],
-        ],
-        ExpiresIn=60,
+# The AWS SDK for JavaScript
+
+
+def test_javascript_streams_parts_and_checksums(quick_server, client, tmp_path, prefix):
+    """Bodies of unknown kinds come in chunks with a checksum behind them, large ones in parts."""
+    (tmp_path / "large.bin").write_bytes(noise(12 * MIB + 7))
+    said = clients.javascript(
+        quick_server,
+        f"""
+import {{ createReadStream }} from "node:fs";
+import {{ S3Client, PutObjectCommand, GetObjectCommand, CopyObjectCommand, DeleteObjectsCommand,
+  paginateListObjectsV2 }} from "@aws-sdk/client-s3";
+import {{ Upload }} from "@aws-sdk/lib-storage";
+const s3 = new S3Client({{ forcePathStyle: true }});
+const at = (name) => ({{ Bucket: "raw", Key: {prefix!r} + name }});
+await new Upload({{ client: s3, params: {{ ...at("parts"), Body: createReadStream("large.bin") }} }}).done();
+for (const ChecksumAlgorithm of ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"]) {{
+  await s3.send(new PutObjectCommand({{ ...at(ChecksumAlgorithm), Body: "text", ChecksumAlgorithm }}));
+  const got = await s3.send(new GetObjectCommand(at(ChecksumAlgorithm)));
+  if ((await got.Body.transformToString()) !== "text") throw new Error(ChecksumAlgorithm);
+}}
+await s3.send(new CopyObjectCommand({{ ...at("copy"), CopySource: "raw/" + {prefix!r} + "SHA256" }}));
+const listed = [];
+for await (const page of paginateListObjectsV2({{ client: s3, pageSize: 2 }}, {{ Bucket: "raw", Prefix: {prefix!r} }}))
+  listed.push(...page.Contents.map(({{ Key }}) => Key));
+console.log(listed.length);
+const Objects = listed.filter((Key) => !Key.endsWith("parts")).map((Key) => ({{ Key }}));
+await s3.send(new DeleteObjectsCommand({{ Bucket: "raw", Delete: {{ Objects }} }}));
+""",
+        tmp_path,
     )
-
-    def send(body, **fields):
-        answer = requests.post(
-            post["url"], data={**post["fields"], **fields}, files={"file": ("ä photo.jpg", body)}, timeout=30
-        )
-        code = re.search("<Code>(.*?)</Code>", answer.text)
-        return answer.status_code, code and code[1]
-
-    body = pictures.small_jpeg(1)
-    assert send(body) == (204, None)
-    got = client.get_object(Bucket="raw", Key=prefix + "ä photo.jpg")
-    assert (got["Body"].read(), got["ContentType"]) == (body, "image/jpeg")
-    assert send(noise(10_001)) == (400, "EntityTooLarge")
-    assert send(b"") == (400, "EntityTooSmall")
-    assert send(body, key="elsewhere.jpg")[0] == 403
-    assert send(body, **{"Content-Type": "text/html"})[0] == 403
-    assert send(body, policy=base64.b64encode(b'{"expiration": "2099-01-01T00:00:00Z"}').decode())[0] == 403
-    assert keys(client, prefix) == [prefix + "ä photo.jpg"]
+    assert said.strip() == "7"
+    assert keys(client, prefix) == [prefix + "parts"]
+    parts = client.get_object(Bucket="raw", Key=prefix + "parts")
+    assert parts["ETag"].endswith('-3"') and parts["Body"].read() == noise(12 * MIB + 7)
 
 
-def test_the_api_signs_forms(quick_server, client, prefix):
-    key = prefix + "from the api é $.jpg"
-    answer = quick_server.api("POST", "/uploads", {"key": key, "content_type": "image/jpeg"})
-    assert answer.status == 200, answer.body
-    upload = answer.json()
-    assert (upload["method"], upload["headers"]) == ("POST", {})
-
-    def send(body, **fields):
-        fields = {**upload["fields"], **fields}
-        return requests.post(upload["url"], data=fields, files={"file": ("x", body)}, timeout=30).status_code
-
-    body = pictures.small_jpeg(2)
-    assert send(body, key=prefix + "another.jpg") == 403
-    assert send(body, **{"Content-Type": "text/html"}) == 403
-    assert send(body, acl="public-read") == 403
-    assert send(b"") == 400
+def test_javascript_signs_urls_whose_body_is_checked(quick_server, client, tmp_path, prefix):
+    """Checksums in the query are those of no body; one that is a signed header holds."""
+    url = clients.javascript(
+        quick_server,
+        f"""
+import {{ S3Client, PutObjectCommand }} from "@aws-sdk/client-s3";
+import {{ getSignedUrl }} from "@aws-sdk/s3-request-presigner";
+const put = new PutObjectCommand({{ Bucket: "raw", Key: {prefix + "k"!r}, ChecksumCRC32: "NSRBwg==" }});
+const unhoistableHeaders = new Set(["x-amz-checksum-crc32"]);
+console.log(await getSignedUrl(new S3Client({{ forcePathStyle: true }}), put, {{ unhoistableHeaders }}));
+""",
+        tmp_path,
+    ).strip()
+    checksum = {"x-amz-checksum-crc32": "NSRBwg=="}
+    assert requests.put(url, data=b"abc", timeout=30).status_code == 403, "it must be sent"
+    assert requests.put(url, data=b"abd", headers=checksum, timeout=30).status_code == 400
     assert keys(client, prefix) == []
-    assert send(body) == 204
-    quick_server.wait_ready(key)
+    assert requests.put(url, data=b"abc", headers=checksum, timeout=30).status_code == 200
 
 
-def test_the_api_signs_puts(quick_server, prefix):
-    order = {"key": prefix + "from the api.jpg", "method": "PUT", "content_type": "image/jpeg"}
-    answer = quick_server.api("POST", "/uploads", order)
-    assert answer.status == 200, answer.body
-    upload = answer.json()
-    body = pictures.small_jpeg(2)
-    send = requests.request(upload["method"], upload["url"], headers=upload["headers"], data=body, timeout=30)
-    assert send.status_code == 200, send.text
-    quick_server.wait_ready(prefix + "from the api.jpg")
-    wrong_type = requests.request(
-        upload["method"],
-        upload["url"],
-        headers={**upload["headers"], "content-type": "text/html"},
-        data=body,
-        timeout=30,
-    )
-    assert wrong_type.status_code == 403
+# s3cmd
 
 
-def test_requests_that_nobody_signed_are_refused(quick_server):
-    for method, path in [
-        ("GET", "/raw"),
-        ("GET", "/raw/x"),
-        ("PUT", "/raw/x"),
-        ("DELETE", "/raw/x"),
-        ("POST", "/raw?delete"),
-    ]:
-        answer = quick_server.request(method, path, {"Content-Length": "0"})
-        assert answer.status == 403, (method, path, answer.status, answer.body)
+def test_s3cmd_copies_lists_syncs_and_removes(quick_server, client, tmp_path, prefix):
+    def s3(*arguments):
+        return clients.output(quick_server, f'{S3CMD}; s3 --no-progress "$@"', *arguments)
 
-
-def test_deleting_what_is_not_there_succeeds(client):
-    assert client.delete_object(Bucket="raw", Key="never there")["ResponseMetadata"]["HTTPStatusCode"] == 204
+    source, back = tmp_path / "source", tmp_path / "back"
+    (source / "sub dir").mkdir(parents=True)
+    back.mkdir()
+    names = ["a+b c.jpg", "big.bin", "sub dir/ü 100%.jpg"]
+    for seed, name in enumerate(names):
+        (source / name).write_bytes(noise(11 * MIB) if name == "big.bin" else pictures.small_jpeg(seed))
+    remote = f"s3://raw/{prefix}"
+    s3("--multipart-chunk-size-mb=5", "sync", f"{source}/", remote)
+    assert keys(client, prefix) == [prefix + name for name in names]
+    assert client.head_object(Bucket="raw", Key=prefix + "big.bin")["ETag"].endswith('-3"')
+    assert all(name in s3("ls", "--recursive", remote) for name in names)
+    s3("sync", remote, f"{back}/")
+    assert all((back / name).read_bytes() == (source / name).read_bytes() for name in names)
+    s3("cp", f"{remote}a+b c.jpg", f"{remote}copy.jpg")
+    s3("mv", f"{remote}copy.jpg", f"{remote}moved.jpg")
+    for usual in [["--server-side-encryption"], ["--reduced-redundancy"], ["--storage-class=STANDARD"]]:
+        s3(*usual, "put", source / "a+b c.jpg", f"{remote}usual.jpg")
+    assert "local" in s3("info", "s3://raw")
+    s3("del", "--recursive", "--force", remote)
+    assert keys(client, prefix) == []
 
 
 # rclone
@@ -562,16 +263,20 @@ def test_rclone_copies_lists_syncs_and_checks(rclone, client, tmp_path, prefix, 
     assert keys(client, prefix) == []
 
 
-def test_uploads_of_every_client_become_pictures(quick_server, client, aws, tmp_path, prefix):
+def test_uploads_of_every_client_become_pictures(quick_server, client, tmp_path, prefix):
     """Whatever way the bytes took, the event that follows them is the same."""
     body = pictures.small_jpeg(5)
-    photo = tmp_path / "photo.jpg"
-    photo.write_bytes(body)
-    aws("s3", "cp", photo, f"s3://raw/{prefix}cli.jpg")
+    (tmp_path / "photo.jpg").write_bytes(body)
+    for aws in clients.AWS_CLIS:
+        copy = 'aws --endpoint-url "$AWS_ENDPOINT_URL" s3 cp photo.jpg "s3://raw/$1"'
+        clients.output(quick_server, copy, f"{prefix}{aws}.jpg", aws=aws, cwd=tmp_path)
+    clients.output(quick_server, f'{S3CMD}; s3 put photo.jpg "s3://raw/$1"', f"{prefix}s3cmd.jpg", cwd=tmp_path)
+    clients.output(quick_server, f'{RCLONE}; rclone copyto photo.jpg ":s3:raw/$1"', f"{prefix}rclone.jpg", cwd=tmp_path)
     client.put_object(Bucket="raw", Key=f"{prefix}boto3.jpg", Body=body)
-    client.copy_object(Bucket="raw", Key=f"{prefix}copied.jpg", CopySource=f"raw/{prefix}cli.jpg")
-    url = client.generate_presigned_url("put_object", Params={"Bucket": "raw", "Key": f"{prefix}put.jpg"})
-    assert requests.put(url, data=body, timeout=30).ok
+    client.copy_object(Bucket="raw", Key=f"{prefix}copied.jpg", CopySource=f"raw/{prefix}boto3.jpg")
+    for name, presign in [("boto3-url", presigned_by_boto3), ("javascript-url", presigned_by_javascript)]:
+        url = presign(quick_server, "PUT", f"{prefix}{name}.jpg", tmp_path).strip()
+        assert requests.put(url, data=body, timeout=30).ok
     post = client.generate_presigned_post("raw", f"{prefix}post.jpg")
     assert requests.post(post["url"], data=post["fields"], files={"file": body}, timeout=30).ok
     upload = client.create_multipart_upload(Bucket="raw", Key=f"{prefix}parts.jpg")["UploadId"]
@@ -580,9 +285,10 @@ def test_uploads_of_every_client_become_pictures(quick_server, client, aws, tmp_
         Bucket="raw", Key=f"{prefix}parts.jpg", UploadId=upload,
         MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
     )  # fmt: skip
+    uploaded = keys(client, prefix)
+    assert len(uploaded) == 10
     delivered = set()
-    for name in ["cli", "boto3", "copied", "put", "post", "parts"]:
-        key = f"{prefix}{name}.jpg"
+    for key in uploaded:
         quick_server.wait_ready(key)
         delivered.add(quick_server.get("/img/" + urllib.parse.quote(key) + "/small.webp").body)
     assert len(delivered) == 1, "the same bytes make the same renditions"

@@ -204,15 +204,13 @@ class Server:
         queue = stats.json()["queue"]
         return queue["ready"] + queue["leased"], queue["dead"]
 
-    def s3(self, **config):
+    def s3(self, region="local", **config):
         config.setdefault("retries", {"total_max_attempts": 1})
         config.setdefault("read_timeout", HANG)
-        # What DATA/config says; by itself boto3 signs URLs with Signature Version 2.
-        config.setdefault("signature_version", "s3v4")
         return boto3.client(
             "s3",
             endpoint_url=self.url,
-            region_name="us-east-1",
+            region_name=region,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             config=botocore.config.Config(s3={"addressing_style": "path"}, **config),

@@ -108,6 +108,9 @@ impl S3Route for Bridge {
 
 /// Takes the signature out of the query, and the headers that SDKs moved into it. The query is signed as a whole, and
 /// a header that is there as well wins, as the client that was given the URL sees it.
+///
+/// Checksums in the query are left out: SDKs sign URLs before there is a body, and some put the checksum of none into
+/// the query. A checksum that the sender of the body must keep to is a signed header.
 fn take_presigned(uri: &Uri, headers: &mut HeaderMap) -> S3Result<Uri> {
     headers.remove(header::AUTHORIZATION);
     let Some(query) = uri.query() else {
@@ -131,7 +134,8 @@ fn take_presigned(uri: &Uri, headers: &mut HeaderMap) -> S3Result<Uri> {
                 | "x-amz-signature"
                 | "x-amz-signedheaders"
                 | "x-amz-content-sha256"
-        ) {
+        ) || checksum::is_value(&name)
+        {
             continue;
         }
         let value = value.replace('+', " ");
@@ -154,10 +158,23 @@ fn take_presigned(uri: &Uri, headers: &mut HeaderMap) -> S3Result<Uri> {
     target.parse().map_err(|_| S3Error::new(S3ErrorCode::InvalidURI))
 }
 
-/// Features whose silent absence would surprise: refused as S3 refuses what it does not implement.
+/// Features whose silent absence would surprise: refused as S3 refuses what it does not implement. Values that only
+/// repeat what is usual, and that many scripts send, pass.
 pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
+    let is_other = |name: &str, usual: &[&str]| {
+        headers
+            .get_all(name)
+            .iter()
+            .any(|value| !usual.iter().any(|usual| value == usual))
+    };
+    // Encryption with keys of the store's own, of which clients see nothing.
+    if is_other("x-amz-server-side-encryption", &["AES256"]) {
+        return Err(not_implemented(
+            "x-amz-server-side-encryption with another value than AES256",
+        ));
+    }
     for name in headers.keys().map(HeaderName::as_str) {
-        let unsupported = name.starts_with("x-amz-server-side-encryption")
+        let unsupported = name.starts_with("x-amz-server-side-encryption-")
             || name.starts_with("x-amz-copy-source-server-side-encryption")
             || name.starts_with("x-amz-object-lock-")
             || name.starts_with("x-amz-grant-")
@@ -169,21 +186,16 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
             return Err(not_implemented(name));
         }
     }
-    let is_other = |name: &str, usual: &[&str]| {
-        headers
-            .get(name)
-            .is_some_and(|value| !usual.iter().any(|usual| value == usual))
-    };
     if is_other("x-amz-acl", &["private", "bucket-owner-full-control"]) {
         return Err(fail(
             S3ErrorCode::AccessControlListNotSupported,
             "The bucket does not allow ACLs.",
         ));
     }
-    if is_other("x-amz-storage-class", &["STANDARD"]) {
+    if is_other("x-amz-storage-class", &["STANDARD", "REDUCED_REDUNDANCY"]) {
         return Err(fail(
             S3ErrorCode::InvalidStorageClass,
-            "The storage class you specified is not valid.",
+            "The storage class you specified is not valid: there is only STANDARD.",
         ));
     }
     Ok(())
@@ -347,8 +359,8 @@ mod tests {
 
     #[test]
     fn signatures_leave_the_query_and_moved_headers_become_headers() {
-        let uri =
-            "/raw/a%2Fb+c?X-Amz-Signature=1&partNumber=2&x-amz-meta-a=b%20c+d&X-Amz-Expires=9&uploadId=x%2B";
+        let uri = "/raw/a%2Fb+c?X-Amz-Signature=1&partNumber=2&x-amz-meta-a=b%20c+d&X-Amz-Expires=9&uploadId=x%2B\
+             &X-Amz-Checksum-Crc32=AAAAAA%3D%3D";
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::from_static("x"));
         let uri = take_presigned(&uri.parse().unwrap(), &mut headers).unwrap();
@@ -376,29 +388,59 @@ mod tests {
         }
     }
 
+    /// Whether a header is taken, or the code that it is refused with.
+    fn verdict(name: &'static str, values: &[&'static str]) -> String {
+        let name = HeaderName::from_static(name);
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(&name, HeaderValue::from_static(value));
+        }
+        refuse_unsupported(&headers)
+            .map_or_else(|error| error.code().as_str().to_owned(), |()| "ok".to_owned())
+    }
+
     #[test]
     fn features_that_are_missing_are_not_ignored() {
         for name in [
             "x-amz-tagging",
             "x-amz-server-side-encryption",
+            "x-amz-server-side-encryption-customer-key",
+            "x-amz-server-side-encryption-bucket-key-enabled",
+            "x-amz-copy-source-server-side-encryption-customer-key",
             "x-amz-object-lock-mode",
             "x-amz-grant-read",
         ] {
-            let headers =
-                HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static("x"))]);
-            assert_eq!(
-                *refuse_unsupported(&headers).unwrap_err().code(),
-                S3ErrorCode::NotImplemented
-            );
+            assert_eq!(verdict(name, &["x"]), "NotImplemented", "{name}");
         }
-        let acl = |value| {
-            refuse_unsupported(&HeaderMap::from_iter([(
-                HeaderName::from_static("x-amz-acl"),
-                value,
-            )]))
-            .is_ok()
-        };
-        assert!(acl(HeaderValue::from_static("private")));
-        assert!(!acl(HeaderValue::from_static("public-read")));
+        assert_eq!(
+            verdict("x-amz-acl", &["public-read"]),
+            "AccessControlListNotSupported"
+        );
+        assert_eq!(
+            verdict("x-amz-storage-class", &["DEEP_ARCHIVE"]),
+            "InvalidStorageClass"
+        );
+    }
+
+    #[test]
+    fn values_that_say_nothing_pass() {
+        let encryption = "x-amz-server-side-encryption";
+        for (name, value) in [
+            ("x-amz-acl", "private"),
+            (encryption, "AES256"),
+            ("x-amz-storage-class", "STANDARD"),
+            ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
+        ] {
+            assert_eq!(verdict(name, &[value]), "ok", "{name}: {value}");
+        }
+        for value in ["aws:kms", "aws:kms:dsse", "aes256", ""] {
+            assert_eq!(verdict(encryption, &[value]), "NotImplemented", "{value}");
+        }
+        // Every value counts, not only the first.
+        assert_eq!(verdict(encryption, &["AES256", "aws:kms"]), "NotImplemented");
+        assert_eq!(
+            verdict("x-amz-storage-class", &["STANDARD", "GLACIER"]),
+            "InvalidStorageClass"
+        );
     }
 }

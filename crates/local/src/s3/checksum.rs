@@ -154,6 +154,11 @@ pub(crate) enum ClaimError {
     Invalid(Algorithm),
 }
 
+/// Whether the header of this name, in lower case, carries a checksum.
+pub(crate) fn is_value(name: &str) -> bool {
+    Algorithm::ALL.iter().any(|algorithm| algorithm.header() == name)
+}
+
 /// The one checksum in these headers.
 pub(crate) fn claim(headers: &HeaderMap) -> Result<Option<Claim>, ClaimError> {
     let mut found = None;

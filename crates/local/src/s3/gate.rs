@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use s3s::{S3Error, S3ErrorCode};
 
 use super::error::fail;
-use super::sigv4::{ALGORITHM, MAX_EXPIRES};
+use super::sigv4::{ALGORITHM, Credential, MAX_EXPIRES};
 
 /// Whether a request is a form, whose policy is signed instead of the request.
 ///
@@ -117,18 +117,13 @@ fn version_2() -> S3Error {
     fail(S3ErrorCode::InvalidRequest, message)
 }
 
-/// `KEY/DATE/REGION/s3/aws4_request`; the key and the date are for `s3s` to check.
+/// The form of the credential; the key and the date are for `s3s` to check, and the region may be any.
 fn check_scope(credential: &str, code: S3ErrorCode) -> Result<(), S3Error> {
-    let mut parts = credential.rsplit('/');
-    let (end, service) = (parts.next(), parts.next());
-    if end == Some("aws4_request") && service == Some("s3") {
-        Ok(())
-    } else {
-        Err(fail(
-            code,
-            "The credential must have the form KEY/DATE/REGION/s3/aws4_request.",
-        ))
-    }
+    let message = "The credential must have the form KEY/DATE/REGION/s3/aws4_request. REGION may be any name of letters, \
+                   digits and hyphens.";
+    Credential::parse(credential)
+        .map(|_| ())
+        .ok_or_else(|| fail(code, message))
 }
 
 /// The host and every `x-amz-*` header must be signed, or somebody on the way could add some. The digest of the body
@@ -202,6 +197,27 @@ mod tests {
             code("/raw/k", &[("authorization", &sts)]),
             "AuthorizationHeaderMalformed"
         );
+    }
+
+    #[test]
+    fn any_region_passes_that_can_be_one() {
+        let signed = |region| {
+            let value = SIGNED.replace("us-east-1", region);
+            code("/raw/k", &[("authorization", &value), ("x-amz-date", "x")])
+        };
+        let presigned = |region| code(&query("60", "host").replace("us-east-1", region), &[]);
+        for region in ["eu-central-1", "local", "auto"] {
+            assert_eq!(signed(region), "ok");
+            assert_eq!(presigned(region), "ok");
+        }
+        for region in ["", "a.b", "a%20b"] {
+            assert_eq!(signed(region), "AuthorizationHeaderMalformed", "{region:?}");
+            assert_eq!(
+                presigned(region),
+                "AuthorizationQueryParametersError",
+                "{region:?}"
+            );
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 
 use super::error::fail;
-use super::sigv4::{ALGORITHM, MAX_EXPIRES, hmac_sha256, signing_key};
+use super::sigv4::{ALGORITHM, Credential, MAX_EXPIRES, hmac_sha256, signing_key};
 use super::{BUCKET, S3Config};
 
 /// How far ahead of ours a client's clock may be.
@@ -109,24 +109,19 @@ fn check_signature(config: &S3Config, fields: &Fields) -> S3Result<Timestamp> {
             )
         })?
         .timestamp();
-    let malformed = || {
-        fail(
-            S3ErrorCode::AccessDenied,
-            "Access Denied: x-amz-credential is not KEY/DATE/REGION/s3/aws4_request.",
-        )
-    };
-    let credential: Vec<&str> = field(fields, "x-amz-credential")?.rsplitn(5, '/').collect();
-    let [end, service, region, day, access_key] = credential[..] else {
-        return Err(malformed());
-    };
-    if end != "aws4_request" || service != "s3" || !date.starts_with(day) || day.len() != 8 {
-        return Err(malformed());
-    }
-    if access_key.is_empty() || access_key != config.access_key {
+    let credential = Credential::parse(field(fields, "x-amz-credential")?)
+        .filter(|credential| date.starts_with(credential.day))
+        .ok_or_else(|| {
+            fail(
+                S3ErrorCode::AccessDenied,
+                "Access Denied: x-amz-credential is not KEY/DATE/REGION/s3/aws4_request of the day of x-amz-date.",
+            )
+        })?;
+    if credential.access_key.is_empty() || credential.access_key != config.access_key {
         let message = "The AWS Access Key Id you provided does not exist in our records.";
         return Err(fail(S3ErrorCode::InvalidAccessKeyId, message));
     }
-    let key = signing_key(&config.secret_key, day, region, service);
+    let key = signing_key(&config.secret_key, credential.day, credential.region, "s3");
     let expected = hex::encode(hmac_sha256(&key, policy.as_bytes()));
     if bool::from(expected.as_bytes().ct_eq(signature.as_bytes())) {
         Ok(signed_at)

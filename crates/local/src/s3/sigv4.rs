@@ -1,5 +1,5 @@
 //! Signature Version 4 as far as this side makes signatures: presigned URLs and POST policies. Checking the
-//! signatures of requests is left to `s3s`.
+//! signatures of requests is left to `s3s`; here is what their credentials must look like.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>
 
@@ -43,6 +43,43 @@ pub enum PresignError {
     /// The base is not `http://HOST` or `https://HOST`.
     #[error("base URL {0:?} is not an http or https origin")]
     Base(String),
+}
+
+/// The credential of a signature: `KEY/DATE/REGION/s3/aws4_request`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Credential<'a> {
+    pub(crate) access_key: &'a str,
+    /// The day of the signature, as `20261123`.
+    pub(crate) day: &'a str,
+    /// The region that the client signed for. Any will do: the signing key is derived from it.
+    pub(crate) region: &'a str,
+}
+
+impl<'a> Credential<'a> {
+    /// Reads a credential for S3; `None` when it has another form.
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
+        let parts: Vec<&str> = text.rsplitn(5, '/').collect();
+        let [end, service, region, day, access_key] = parts[..] else {
+            return None;
+        };
+        let is_day = day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit());
+        let is_valid = end == "aws4_request" && service == "s3" && is_region(region) && is_day;
+        is_valid.then_some(Self {
+            access_key,
+            day,
+            region,
+        })
+    }
+}
+
+/// Whether a text can name a region: SDKs make a label of a host name of it (RFC 1123 section 2.1).
+fn is_region(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 /// A time in the form `20261123T052500Z`.
@@ -178,6 +215,37 @@ mod tests {
             secret_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".into(),
             region: "us-east-1".into(),
             allowed_origins: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn credentials_may_name_any_region_that_can_be_one() {
+        let long = "a".repeat(63);
+        for region in ["us-east-1", "eu-central-1", "local", "auto", "A", &long] {
+            let text = format!("K/20261123/{region}/s3/aws4_request");
+            let credential = Credential::parse(&text).unwrap();
+            assert_eq!(
+                (credential.access_key, credential.day, credential.region),
+                ("K", "20261123", region)
+            );
+        }
+        let too_long = "a".repeat(64);
+        for region in [
+            "", "-", "-a", "a-", "a b", "a.b", "a_b", "\u{e9}", "a\n", &too_long,
+        ] {
+            let text = format!("K/20261123/{region}/s3/aws4_request");
+            assert!(Credential::parse(&text).is_none(), "{region:?}");
+        }
+        for text in [
+            "",
+            "K/20261123/local/s3",
+            "20261123/local/s3/aws4_request",
+            "K/2026112/local/s3/aws4_request",
+            "K/2026112x/local/s3/aws4_request",
+            "K/20261123/local/sts/aws4_request",
+            "K/20261123/local/s3/aws4_request/",
+        ] {
+            assert!(Credential::parse(text).is_none(), "{text:?}");
         }
     }
 

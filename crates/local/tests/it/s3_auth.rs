@@ -56,6 +56,39 @@ async fn signatures_must_be_right() {
 }
 
 #[tokio::test]
+async fn signatures_for_any_region_are_taken() {
+    let server = Server::start().await;
+    server.put("k", b"body").await.ok();
+    for region in ["us-east-1", "eu-central-1", "auto", "local"] {
+        let mut call = server.object("GET", "k");
+        call.region = region;
+        let target = call.clone().presign(60);
+        assert_eq!(call.send(b"").await.ok().body, b"body", "{region}");
+        let answer = fetch(&server, "GET", &target, &[], b"").await;
+        assert_eq!(answer.ok().body, b"body", "{region}");
+        // It is signed like everything else.
+        let moved = target.replace(&format!("%2F{region}%2F"), "%2Fus-west-2%2F");
+        let answer = fetch(&server, "GET", &moved, &[], b"").await;
+        assert_eq!(answer.error(), (403, "SignatureDoesNotMatch".into()), "{region}");
+    }
+    for region in ["", "-", "us_east_1", "a.b"] {
+        let mut call = server.object("GET", "k");
+        call.region = region;
+        let target = call.clone().presign(60);
+        assert_eq!(
+            call.send(b"").await.error(),
+            (400, "AuthorizationHeaderMalformed".into()),
+            "{region:?}"
+        );
+        assert_eq!(
+            fetch(&server, "GET", &target, &[], b"").await.error(),
+            (400, "AuthorizationQueryParametersError".into()),
+            "{region:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn clocks_may_differ_by_15_minutes() {
     let server = Server::start().await;
     server.put("k", b"").await.ok();
@@ -200,6 +233,36 @@ async fn our_own_presigned_uploads_work() {
 }
 
 #[tokio::test]
+async fn checksums_count_only_as_signed_headers() {
+    let server = Server::start().await;
+    // The SDK for JavaScript presigns without a body, and puts the checksum of none into the query.
+    let target = server
+        .object("PUT", "k")
+        .query("x-amz-checksum-crc32", "AAAAAA==")
+        .query("x-amz-sdk-checksum-algorithm", "CRC32")
+        .presign(60);
+    let answer = fetch(&server, "PUT", &target, &[], b"abc").await.ok();
+    assert_eq!(answer.header("x-amz-checksum-crc32"), "NSRBwg==");
+    assert_eq!(server.get("k").await.ok().body, b"abc");
+
+    let target = server
+        .object("PUT", "signed")
+        .header("x-amz-checksum-crc32", "NSRBwg==")
+        .presign(60);
+    let sum = [("x-amz-checksum-crc32", "NSRBwg==")];
+    assert_eq!(
+        fetch(&server, "PUT", &target, &sum, b"abd").await.error(),
+        (400, "BadDigest".into())
+    );
+    for headers in [&[][..], &[("x-amz-checksum-crc32", "AAAAAA==")]] {
+        let answer = fetch(&server, "PUT", &target, headers, b"").await;
+        assert_eq!(answer.error(), (403, "SignatureDoesNotMatch".into()));
+    }
+    assert!(!server.has("signed").await);
+    fetch(&server, "PUT", &target, &sum, b"abc").await.ok();
+}
+
+#[tokio::test]
 async fn what_a_presigned_url_says_in_its_query_counts_as_headers() {
     let server = Server::start().await;
     let target = server
@@ -212,13 +275,14 @@ async fn what_a_presigned_url_says_in_its_query_counts_as_headers() {
         "from the query"
     );
     let target = server
-        .object("PUT", "bad")
-        .query("x-amz-checksum-crc32", "AAAAAA==")
+        .object("PUT", "refused")
+        .query("x-amz-server-side-encryption", "aws:kms")
         .presign(60);
     assert_eq!(
         fetch(&server, "PUT", &target, &[], b"abc").await.error(),
-        (400, "BadDigest".into())
+        (501, "NotImplemented".into())
     );
+    assert!(!server.has("refused").await);
 }
 
 #[tokio::test]

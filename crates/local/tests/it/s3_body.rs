@@ -56,8 +56,8 @@ fn chunked(call: Call, kind: &'static str, decoded: usize) -> Call {
 /// A signed aws-chunked body, as the Java SDK sends it.
 fn signed_chunks(call: &Call, seed: &str, chunks: &[&[u8]], trailer: Option<(&str, &str)>) -> Vec<u8> {
     let date = amz_date(call.at);
-    let key = signing_key(SECRET_KEY, &date[..8]);
-    let scope = format!("{}/us-east-1/s3/aws4_request", &date[..8]);
+    let key = signing_key(SECRET_KEY, &date[..8], call.region);
+    let scope = call.scope();
     let mut previous = seed.to_owned();
     let mut body = Vec::new();
     for chunk in chunks.iter().copied().chain([&b""[..]]) {
@@ -253,12 +253,15 @@ async fn signed_chunks_and_their_trailers_are_verified() {
     let large = vec![7_u8; 70_000];
     let chunks: [&[u8]; 3] = [&large, b"second", b"third"];
     let whole = chunks.concat();
-    let call = chunked(server.object("PUT", "plain"), SIGNED, whole.len());
-    let signer = call.clone();
-    call.send_with(|seed| signed_chunks(&signer, seed, &chunks, None))
-        .await
-        .ok();
-    assert_eq!(server.get("plain").await.ok().body, whole);
+    for region in ["local", "us-east-1", "eu-central-1"] {
+        let mut call = chunked(server.object("PUT", region), SIGNED, whole.len());
+        call.region = region;
+        let signer = call.clone();
+        call.send_with(|seed| signed_chunks(&signer, seed, &chunks, None))
+            .await
+            .ok();
+        assert_eq!(server.get(region).await.ok().body, whole);
+    }
 
     let sum = &checksums(&whole)[1].1;
     let call = chunked(server.object("PUT", "trailer"), SIGNED_TRAILER, whole.len())

@@ -21,6 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) const ACCESS_KEY: &str = "TESTKEY";
 pub(crate) const SECRET_KEY: &str = "test/secret+key";
 pub(crate) const ORIGIN: &str = "https://app.example";
+/// The region that the server says it is in and that requests are signed for.
+pub(crate) const REGION: &str = "local";
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -40,7 +42,7 @@ impl Server {
         let config = S3Config {
             access_key: ACCESS_KEY.into(),
             secret_key: SECRET_KEY.into(),
-            region: "us-east-1".into(),
+            region: REGION.into(),
             allowed_origins: vec![ORIGIN.into()],
         };
         let folder = tempfile::tempdir().unwrap();
@@ -99,6 +101,7 @@ impl Server {
             unsigned_headers: Vec::new(),
             payload: Payload::Digest,
             at: Timestamp::now(),
+            region: REGION,
             access_key: ACCESS_KEY,
             secret_key: SECRET_KEY,
         }
@@ -139,6 +142,7 @@ pub(crate) struct Call {
     unsigned_headers: Vec<(String, String)>,
     pub(crate) payload: Payload,
     pub(crate) at: Timestamp,
+    pub(crate) region: &'static str,
     pub(crate) access_key: &'static str,
     pub(crate) secret_key: &'static str,
 }
@@ -153,10 +157,10 @@ pub(crate) fn amz_date(at: Timestamp) -> String {
     at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// What is signed with, for requests, chunks, trailers and policies of one day.
-pub(crate) fn signing_key(secret_key: &str, date: &str) -> Vec<u8> {
+/// What is signed with, for requests, chunks, trailers and policies of one day and region.
+pub(crate) fn signing_key(secret_key: &str, date: &str, region: &str) -> Vec<u8> {
     let key = hmac(format!("AWS4{secret_key}").as_bytes(), date);
-    hmac(&hmac(&hmac(&key, "us-east-1"), "s3"), "aws4_request")
+    hmac(&hmac(&hmac(&key, region), "s3"), "aws4_request")
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
@@ -201,8 +205,8 @@ impl Call {
             .join("&")
     }
 
-    fn scope(&self) -> String {
-        format!("{}/us-east-1/s3/aws4_request", &amz_date(self.at)[..8])
+    pub(crate) fn scope(&self) -> String {
+        format!("{}/{}/s3/aws4_request", &amz_date(self.at)[..8], self.region)
     }
 
     /// The signature over these headers, and their names.
@@ -230,7 +234,7 @@ impl Call {
             self.scope(),
             sha256(request.as_bytes())
         );
-        let key = signing_key(self.secret_key, &date[..8]);
+        let key = signing_key(self.secret_key, &date[..8], self.region);
         (hex::encode(hmac(&key, &text)), names)
     }
 

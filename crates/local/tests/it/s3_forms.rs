@@ -5,22 +5,22 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::s3_client::{
-    ACCESS_KEY, Answer, ORIGIN, SECRET_KEY, Server, amz_date, exchange, hmac, signing_key,
+    ACCESS_KEY, Answer, ORIGIN, REGION, SECRET_KEY, Server, amz_date, exchange, hmac, signing_key,
 };
 
 /// The fields of a form whose policy has these conditions and holds for ten minutes.
 fn signed(conditions: &Value) -> Vec<(String, String)> {
-    signed_until(conditions, SignedDuration::from_mins(10))
+    signed_until(conditions, SignedDuration::from_mins(10), REGION)
 }
 
-fn signed_until(conditions: &Value, validity: SignedDuration) -> Vec<(String, String)> {
+fn signed_until(conditions: &Value, validity: SignedDuration, region: &str) -> Vec<(String, String)> {
     let now = Timestamp::now();
     let date = amz_date(now);
     let mut fields = vec![
         ("x-amz-algorithm".to_owned(), "AWS4-HMAC-SHA256".to_owned()),
         (
             "x-amz-credential".to_owned(),
-            format!("{ACCESS_KEY}/{}/us-east-1/s3/aws4_request", &date[..8]),
+            format!("{ACCESS_KEY}/{}/{region}/s3/aws4_request", &date[..8]),
         ),
         ("x-amz-date".to_owned(), date.clone()),
     ];
@@ -28,7 +28,7 @@ fn signed_until(conditions: &Value, validity: SignedDuration) -> Vec<(String, St
     all.extend(fields.iter().map(|(name, value)| json!({ name.as_str(): value })));
     let policy = json!({ "expiration": (now + validity).to_string(), "conditions": all }).to_string();
     let policy = STANDARD.encode(policy);
-    let signature = hex::encode(hmac(&signing_key(SECRET_KEY, &date[..8]), &policy));
+    let signature = hex::encode(hmac(&signing_key(SECRET_KEY, &date[..8], region), &policy));
     fields.push(("policy".into(), policy));
     fields.push(("x-amz-signature".into(), signature));
     fields
@@ -138,6 +138,48 @@ async fn forms_upload_what_their_policy_allows() {
 }
 
 #[tokio::test]
+async fn forms_for_any_region_are_taken() {
+    let server = Server::start().await;
+    let conditions = json!([{"key": "k"}]);
+    let validity = SignedDuration::from_mins(10);
+    for region in ["us-east-1", "eu-central-1", "local"] {
+        let fields = signed_until(&conditions, validity, region);
+        post(&server, &fields, &[("key", "k")], b"x").await.ok();
+    }
+    for region in ["", "us_east_1"] {
+        let fields = signed_until(&conditions, validity, region);
+        let answer = post(&server, &fields, &[("key", "k")], b"x").await;
+        assert_eq!(answer.error(), (403, "AccessDenied".into()), "{region:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_says_nothing_is_taken_in_forms_and_what_is_not_offered_is_not() {
+    let server = Server::start().await;
+    let fields = signed(&json!([
+        {"key": "k"},
+        ["starts-with", "$x-amz-server-side-encryption", ""],
+        ["starts-with", "$x-amz-storage-class", ""]
+    ]));
+    let send = async |encryption: &'static str, class: &'static str| {
+        let more = [
+            ("key", "k"),
+            ("x-amz-server-side-encryption", encryption),
+            ("x-amz-storage-class", class),
+        ];
+        post(&server, &fields, &more, b"x").await.error()
+    };
+    assert_eq!(send("aws:kms", "STANDARD").await, (501, "NotImplemented".into()));
+    assert_eq!(
+        send("AES256", "GLACIER").await,
+        (400, "InvalidStorageClass".into())
+    );
+    assert!(!server.has("k").await);
+    assert_eq!(send("AES256", "REDUCED_REDUNDANCY").await.0, 204);
+    assert_eq!(send("AES256", "STANDARD").await.0, 204);
+}
+
+#[tokio::test]
 async fn unsigned_and_late_forms_are_denied() {
     let server = Server::start().await;
     let denied = (403, "AccessDenied".to_owned());
@@ -150,9 +192,9 @@ async fn unsigned_and_late_forms_are_denied() {
         post(&server, &forged, &[("key", "k")], b"x").await.error(),
         (403, "SignatureDoesNotMatch".into())
     );
-    let late = signed_until(&conditions(), SignedDuration::from_secs(-1));
+    let late = signed_until(&conditions(), SignedDuration::from_secs(-1), REGION);
     assert_eq!(post(&server, &late, &[("key", "k")], b"x").await.error(), denied);
-    let long = signed_until(&conditions(), SignedDuration::from_hours(24 * 7 + 1));
+    let long = signed_until(&conditions(), SignedDuration::from_hours(24 * 7 + 1), REGION);
     assert_eq!(post(&server, &long, &[("key", "k")], b"x").await.error(), denied);
     assert!(!server.has("k").await);
     post(&server, &fields, &[("key", "k")], b"x").await.ok();

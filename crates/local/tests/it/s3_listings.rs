@@ -171,10 +171,12 @@ async fn there_is_one_bucket() {
         .await
         .ok();
     assert!(
-        location.text().contains("<LocationConstraint"),
+        location.text().contains("<LocationConstraint") && location.text().contains(">local<"),
         "{}",
         location.text()
     );
+    let head = server.call("HEAD", "/raw").send(b"").await.ok();
+    assert_eq!(head.header("x-amz-bucket-region"), "local");
     let versioning = server
         .call("GET", "/raw")
         .query("versioning", "")

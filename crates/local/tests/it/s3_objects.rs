@@ -1,6 +1,6 @@
 //! Objects one by one: attributes, conditions, ranges and copies.
 
-use crate::s3_client::Server;
+use crate::s3_client::{Call, Server};
 
 #[tokio::test]
 async fn attributes_come_back_as_they_were_sent() {
@@ -299,7 +299,27 @@ async fn what_is_not_offered_is_refused() {
     for (name, value, status, code) in [
         ("x-amz-acl", "public-read", 400, "AccessControlListNotSupported"),
         ("x-amz-storage-class", "GLACIER", 400, "InvalidStorageClass"),
+        ("x-amz-storage-class", "standard", 400, "InvalidStorageClass"),
         ("x-amz-server-side-encryption", "aws:kms", 501, "NotImplemented"),
+        ("x-amz-server-side-encryption", "", 501, "NotImplemented"),
+        (
+            "x-amz-server-side-encryption-aws-kms-key-id",
+            "key",
+            501,
+            "NotImplemented",
+        ),
+        (
+            "x-amz-server-side-encryption-customer-algorithm",
+            "AES256",
+            501,
+            "NotImplemented",
+        ),
+        (
+            "x-amz-copy-source-server-side-encryption-customer-algorithm",
+            "AES256",
+            501,
+            "NotImplemented",
+        ),
         ("x-amz-tagging", "a=b", 501, "NotImplemented"),
         ("x-amz-object-lock-mode", "GOVERNANCE", 501, "NotImplemented"),
     ] {
@@ -315,6 +335,27 @@ async fn what_is_not_offered_is_refused() {
     let answer = server.object("PUT", "k").query("acl", "").send(b"").await;
     assert_eq!(answer.error(), (501, "NotImplemented".into()));
     assert!(!server.has("k").await);
+}
+
+#[tokio::test]
+async fn encryption_by_the_store_and_usual_storage_classes_say_nothing() {
+    let server = Server::start().await;
+    for class in ["STANDARD", "REDUCED_REDUNDANCY"] {
+        let says_nothing = |call: Call| {
+            call.header("x-amz-server-side-encryption", "AES256")
+                .header("x-amz-storage-class", class)
+        };
+        let put = says_nothing(server.object("PUT", "k")).send(b"body").await.ok();
+        assert_eq!(put.header("x-amz-server-side-encryption"), "");
+        let copy = server.object("PUT", "copy").header("x-amz-copy-source", "raw/k");
+        says_nothing(copy).send(b"").await.ok();
+        assert_eq!(server.get("copy").await.ok().body, b"body");
+        let parts = server.object("POST", "parts").query("uploads", "");
+        let upload = says_nothing(parts).send(b"").await.ok();
+        assert_eq!(upload.all("UploadId").len(), 1);
+    }
+    let listing = server.call("GET", "/raw").send(b"").await.ok();
+    assert_eq!(listing.all("StorageClass"), ["STANDARD", "STANDARD"]);
 }
 
 #[tokio::test]
