@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 
-from tintype import ROOT
+from tintype import HANG, ROOT
 
 VENV = pathlib.Path(sys.executable).parent
 # Version 1 is what PyPI has, version 2 what Debian has. On Debian 12 that is 2.9.19, which does not read
@@ -32,7 +32,7 @@ def run(server, script, *arguments, aws="aws-cli-1", cwd=None, input=None):
         cwd=cwd,
         input=input,
         capture_output=True,
-        timeout=120,
+        timeout=HANG,
     )
 
 

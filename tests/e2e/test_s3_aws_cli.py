@@ -10,7 +10,7 @@ import requests
 import clients
 import pictures
 from bucket import MIB, keys, noise
-from tintype import ROOT
+from tintype import HANG, ROOT
 
 
 @pytest.fixture(params=clients.AWS_CLIS)
@@ -97,7 +97,7 @@ def test_aws_cli_api_commands(aws, tmp_path, prefix):
     missing = aws("s3api", "head-bucket", "--bucket", "other", check=False)
     assert missing.returncode != 0 and b"404" in missing.stderr
     url = aws("s3", "presign", f"s3://raw/{key}", "--expires-in", "60").strip()
-    assert requests.get(url, timeout=30).content == noise(5000)
+    assert requests.get(url, timeout=HANG).content == noise(5000)
 
 
 def test_aws_cli_with_the_wrong_secret_is_refused(quick_server, tmp_path):
@@ -155,7 +155,7 @@ def test_the_lines_of_the_readme(server, tmp_path, aws):
             env={"PATH": clients.AWS_CLIS[aws], "HOME": str(tmp_path)},
             cwd=tmp_path,
             capture_output=True,
-            timeout=120,
+            timeout=HANG,
         )
         assert done.returncode == 0, done.stderr.decode()
 
@@ -173,6 +173,6 @@ def test_the_line_that_the_demo_prints(quick_server, tmp_path, aws):
     line = printed.replace("$work/data", str(quick_server.data)).replace("\\", "")
     (tmp_path / "photo.jpg").write_bytes(pictures.small_jpeg(1))
     environment = {"PATH": clients.AWS_CLIS[aws], "HOME": str(tmp_path)}
-    done = subprocess.run(["bash", "-c", line], env=environment, cwd=tmp_path, capture_output=True, timeout=120)
+    done = subprocess.run(["bash", "-c", line], env=environment, cwd=tmp_path, capture_output=True, timeout=HANG)
     assert done.returncode == 0, done.stderr.decode()
     quick_server.s3().delete_object(Bucket="raw", Key="some/photo.jpg")

@@ -13,6 +13,7 @@ import requests
 
 import pictures
 from bucket import MIB, keys, noise, refused
+from tintype import HANG
 
 
 def test_boto3_uploads_files_in_parts_with_trailers(client, tmp_path, prefix):
@@ -229,14 +230,14 @@ def test_multipart_uploads_list_copy_and_abort(client, prefix):
 def test_presigned_urls_get_and_put(client, prefix):
     key = prefix + "signed + ü.bin"
     put = client.generate_presigned_url("put_object", Params={"Bucket": "raw", "Key": key}, ExpiresIn=60)
-    assert requests.put(put, data=noise(3000), timeout=30).status_code == 200
+    assert requests.put(put, data=noise(3000), timeout=HANG).status_code == 200
     get = client.generate_presigned_url("get_object", Params={"Bucket": "raw", "Key": key}, ExpiresIn=60)
-    assert requests.get(get, timeout=30).content == noise(3000)
-    assert requests.put(get, data=b"other", timeout=30).status_code == 403, "signed for GET only"
+    assert requests.get(get, timeout=HANG).content == noise(3000)
+    assert requests.put(get, data=b"other", timeout=HANG).status_code == 403, "signed for GET only"
     other = get.replace("signed", "forged")
-    assert requests.get(other, timeout=30).status_code == 403, "signed for one key only"
+    assert requests.get(other, timeout=HANG).status_code == 403, "signed for one key only"
     unsigned = get.split("?")[0]
-    assert requests.get(unsigned, timeout=30).status_code == 403
+    assert requests.get(unsigned, timeout=HANG).status_code == 403
 
 
 def test_clients_that_sign_for_another_region_are_served(quick_server, prefix):
@@ -247,9 +248,9 @@ def test_clients_that_sign_for_another_region_are_served(quick_server, prefix):
         client.put_object(Bucket="raw", Key=key, Body=region.encode())
         url = client.generate_presigned_url("get_object", Params={"Bucket": "raw", "Key": key})
         assert f"%2F{region}%2F" in url
-        assert requests.get(url, timeout=30).content == region.encode()
+        assert requests.get(url, timeout=HANG).content == region.encode()
         post = client.generate_presigned_post("raw", key)
-        assert requests.post(post["url"], data=post["fields"], files={"file": b"form"}, timeout=30).ok
+        assert requests.post(post["url"], data=post["fields"], files={"file": b"form"}, timeout=HANG).ok
 
 
 def test_the_bucket_says_where_it_is(quick_server, client):
@@ -271,7 +272,7 @@ def test_what_is_usual_is_accepted_and_says_nothing(client, prefix):
     fields = {"x-amz-server-side-encryption": "AES256", "x-amz-storage-class": "STANDARD"}
     conditions = [{name: value} for name, value in fields.items()]
     post = client.generate_presigned_post("raw", prefix + "form", Fields=fields, Conditions=conditions)
-    answer = requests.post(post["url"], data=post["fields"], files={"file": b"form"}, timeout=30)
+    answer = requests.post(post["url"], data=post["fields"], files={"file": b"form"}, timeout=HANG)
     assert answer.status_code == 204, answer.text
     assert keys(client, prefix) == [prefix + "copy", prefix + "form", key]
 
@@ -334,7 +335,7 @@ def test_virtual_hosts_are_not_served(quick_server):
 def test_urls_signed_the_old_way_are_refused_with_a_hint(quick_server):
     old = quick_server.s3(signature_version="s3")
     url = old.generate_presigned_url("get_object", Params={"Bucket": "raw", "Key": "any"})
-    answer = requests.get(url, timeout=30)
+    answer = requests.get(url, timeout=HANG)
     assert answer.status_code == 400
     assert "<Code>InvalidRequest</Code>" in answer.text
     assert "AWS4-HMAC-SHA256" in answer.text
@@ -355,7 +356,7 @@ def test_presigned_posts_keep_to_their_policy(client, prefix):
 
     def send(body, **fields):
         answer = requests.post(
-            post["url"], data={**post["fields"], **fields}, files={"file": ("ä photo.jpg", body)}, timeout=30
+            post["url"], data={**post["fields"], **fields}, files={"file": ("ä photo.jpg", body)}, timeout=HANG
         )
         code = re.search("<Code>(.*?)</Code>", answer.text)
         return answer.status_code, code and code[1]
@@ -381,7 +382,7 @@ def test_the_api_signs_forms(quick_server, client, prefix):
 
     def send(body, **fields):
         fields = {**upload["fields"], **fields}
-        return requests.post(upload["url"], data=fields, files={"file": ("x", body)}, timeout=30).status_code
+        return requests.post(upload["url"], data=fields, files={"file": ("x", body)}, timeout=HANG).status_code
 
     body = pictures.small_jpeg(2)
     assert send(body, key=prefix + "another.jpg") == 403
@@ -399,7 +400,7 @@ def test_the_api_signs_puts(quick_server, prefix):
     assert answer.status == 200, answer.body
     upload = answer.json()
     body = pictures.small_jpeg(2)
-    send = requests.request(upload["method"], upload["url"], headers=upload["headers"], data=body, timeout=30)
+    send = requests.request(upload["method"], upload["url"], headers=upload["headers"], data=body, timeout=HANG)
     assert send.status_code == 200, send.text
     quick_server.wait_ready(prefix + "from the api.jpg")
     wrong_type = requests.request(
@@ -407,7 +408,7 @@ def test_the_api_signs_puts(quick_server, prefix):
         upload["url"],
         headers={**upload["headers"], "content-type": "text/html"},
         data=body,
-        timeout=30,
+        timeout=HANG,
     )
     assert wrong_type.status_code == 403
 

@@ -11,6 +11,7 @@ import clients
 import pictures
 from bucket import MIB, keys, noise
 from clients import RCLONE, S3CMD
+from tintype import HANG
 
 # What each client's block of docs/s3.md is run with.
 LANGUAGES = {
@@ -107,20 +108,20 @@ def test_presigned_urls_work_as_they_come(quick_server, client, tmp_path, prefix
         client.put_object(Bucket="raw", Key=key, Body=body)
     url = presign(quick_server, method, key, tmp_path).strip()
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
-    answer = requests.request(method, url, data=body if method == "PUT" else None, timeout=30)
+    answer = requests.request(method, url, data=body if method == "PUT" else None, timeout=HANG)
     assert answer.status_code == 200, answer.text
     if method == "GET":
         assert answer.content == body
     assert client.get_object(Bucket="raw", Key=key)["Body"].read() == body
     # It is for this method and this key only.
-    assert requests.delete(url, timeout=30).status_code == 403
-    assert requests.request(method, url.replace("a%20b", "other"), timeout=30).status_code == 403
+    assert requests.delete(url, timeout=HANG).status_code == 403
+    assert requests.request(method, url.replace("a%20b", "other"), timeout=HANG).status_code == 403
 
 
 def test_urls_of_s3cmd_are_signed_the_old_way_and_refused_with_a_hint(quick_server):
     """s3cmd (up to 2.4.0) signs requests with version 4 and URLs with version 2, in every region."""
     url = clients.output(quick_server, f"{S3CMD}; s3 signurl s3://raw/any +60").strip()
-    answer = requests.get(url, timeout=30)
+    answer = requests.get(url, timeout=HANG)
     assert answer.status_code == 400
     assert "AWS4-HMAC-SHA256" in answer.text
 
@@ -176,10 +177,10 @@ console.log(await getSignedUrl(new S3Client({{ forcePathStyle: true }}), put, {{
         tmp_path,
     ).strip()
     checksum = {"x-amz-checksum-crc32": "NSRBwg=="}
-    assert requests.put(url, data=b"abc", timeout=30).status_code == 403, "it must be sent"
-    assert requests.put(url, data=b"abd", headers=checksum, timeout=30).status_code == 400
+    assert requests.put(url, data=b"abc", timeout=HANG).status_code == 403, "it must be sent"
+    assert requests.put(url, data=b"abd", headers=checksum, timeout=HANG).status_code == 400
     assert keys(client, prefix) == []
-    assert requests.put(url, data=b"abc", headers=checksum, timeout=30).status_code == 200
+    assert requests.put(url, data=b"abc", headers=checksum, timeout=HANG).status_code == 200
 
 
 # s3cmd
@@ -228,7 +229,7 @@ def rclone(quick_server, tmp_path):
             ["rclone", "--config", config, "--retries", "1", "--low-level-retries", "1", *map(str, arguments)],
             env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
             capture_output=True,
-            timeout=120,
+            timeout=HANG,
         )
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout
@@ -276,9 +277,9 @@ def test_uploads_of_every_client_become_pictures(quick_server, client, tmp_path,
     client.copy_object(Bucket="raw", Key=f"{prefix}copied.jpg", CopySource=f"raw/{prefix}boto3.jpg")
     for name, presign in [("boto3-url", presigned_by_boto3), ("javascript-url", presigned_by_javascript)]:
         url = presign(quick_server, "PUT", f"{prefix}{name}.jpg", tmp_path).strip()
-        assert requests.put(url, data=body, timeout=30).ok
+        assert requests.put(url, data=body, timeout=HANG).ok
     post = client.generate_presigned_post("raw", f"{prefix}post.jpg")
-    assert requests.post(post["url"], data=post["fields"], files={"file": body}, timeout=30).ok
+    assert requests.post(post["url"], data=post["fields"], files={"file": body}, timeout=HANG).ok
     upload = client.create_multipart_upload(Bucket="raw", Key=f"{prefix}parts.jpg")["UploadId"]
     part = client.upload_part(Bucket="raw", Key=f"{prefix}parts.jpg", UploadId=upload, PartNumber=1, Body=body)
     client.complete_multipart_upload(
