@@ -29,6 +29,10 @@ impl Health for LocalHealth {
         HealthReport {
             // A server that cannot ask its own database cannot serve.
             ready: depth.is_some(),
+            problems: match depth {
+                Some(_) => Vec::new(),
+                None => vec!["the database does not answer".to_owned()],
+            },
             jail: Some(self.jail.level().to_string()),
             workers: u32::try_from(self.workers).unwrap_or(u32::MAX),
             queue: depth.map(|depth| QueueDepth {
