@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use http::{Extensions, HeaderMap, Method, Uri};
+use http::header::ORIGIN;
+use http::{Extensions, HeaderMap, Method, Uri, Version};
 
 use crate::admin;
-use crate::auth::{Auth, Credential};
+use crate::auth::{Auth, Credential, Missing};
 use crate::error::{Error, Result};
 use crate::guard::{self, Provenance};
+use crate::refusal::{Peer, Refused};
 use crate::router::{Class, NOTHING_HERE};
 
 /// Who may use the API, and how that is known.
@@ -70,6 +72,7 @@ pub struct Authorized;
 pub(crate) struct Asked<'a> {
     pub class: Class,
     pub method: &'a Method,
+    pub version: Version,
     pub uri: &'a Uri,
     pub headers: &'a HeaderMap,
     pub extensions: &'a Extensions,
@@ -103,6 +106,9 @@ fn admit_directly(
     auth: &Auth,
     asked: &Asked<'_>,
 ) -> Result<()> {
+    if !guard::names_its_host(asked.version, asked.uri, asked.headers) {
+        return Err(Error::BadHost);
+    }
     let needs_credential = match asked.class {
         Class::Delivery | Class::Health => return Ok(()),
         Class::Admin => asked.uri.path() != admin::LOGIN_PATH,
@@ -121,10 +127,34 @@ fn admit_directly(
     if !needs_credential {
         return Ok(());
     }
-    match auth.credential(asked.headers).ok_or(Error::Unauthorized)? {
+    match auth.credential(asked.headers)? {
         Credential::Token => Ok(()),
         // The browser adds the cookie by itself, so the page that asked has to be known.
         Credential::Session if writes && provenance != Provenance::Own => Err(Error::CrossOrigin),
         Credential::Session => Ok(()),
     }
+}
+
+/// Logs a refusal of something that was presented: a credential, an origin or a name of this server. Requests that
+/// present nothing are everybody's.
+pub(crate) fn log_refusal(error: &Error, asked: &Asked<'_>) {
+    let origin = || asked.headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let (reason, presented) = if let Error::Unauthorized(Missing::WrongToken) = error {
+        ("the bearer token is another one", None)
+    } else if let Error::Unauthorized(Missing::ClosedSession) = error {
+        ("the session is not open", None)
+    } else if let Error::CrossOrigin = error {
+        ("the write comes from another origin", origin())
+    } else if let Error::MisdirectedHost(host) = error {
+        ("the Host is not one of this server's", Some(host.as_str()))
+    } else {
+        return;
+    };
+    Refused {
+        part: asked.class.name(),
+        reason,
+        presented,
+        peer: asked.extensions.get().map(|Peer(address)| *address),
+    }
+    .log();
 }

@@ -3,11 +3,13 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use tintype_model::{Rejection, StoreError, error_chain};
 use utoipa::ToSchema;
+
+use crate::auth::Missing;
 
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -20,8 +22,12 @@ pub(crate) enum Error {
     BadRequest(String),
     #[error("the request needs exactly one well-formed Host")]
     BadHost,
+    #[error("the request body ended before it was complete")]
+    BodyCutOff,
+    #[error("the request body came too slowly")]
+    BodyTooSlow,
     #[error("the request needs the admin token or a session")]
-    Unauthorized,
+    Unauthorized(Missing),
     #[error("writes from other origins are refused")]
     CrossOrigin,
     /// A request that no gateway vouches for, where one has to.
@@ -59,8 +65,8 @@ pub(crate) enum Error {
     Busy,
     #[error("processing failed and was given up; it will be tried again on request")]
     GivenUp,
-    #[error("the server is not ready")]
-    NotReady,
+    #[error("the server is not ready: {0}")]
+    NotReady(String),
 }
 
 /// A problem document (RFC 9457), media type `application/problem+json`.
@@ -83,6 +89,10 @@ pub(crate) struct Problem {
     code: &'static str,
 }
 
+/// The `detail` of a problem document, among the extensions of its response: pages tell it in HTML.
+#[derive(Clone, Debug)]
+pub(crate) struct Told(pub(crate) String);
+
 /// Answers to requests that can be repeated say when, in seconds.
 const RETRY_SOON: &str = "1";
 const RETRY_LATER: &str = "60";
@@ -90,8 +100,11 @@ const RETRY_LATER: &str = "60";
 impl Error {
     pub(crate) const fn status(&self) -> StatusCode {
         match self {
-            Self::BadEncoding | Self::BadRequest(_) | Self::BadHost => StatusCode::BAD_REQUEST,
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::BadEncoding | Self::BadRequest(_) | Self::BadHost | Self::BodyCutOff => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::CrossOrigin | Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -104,7 +117,9 @@ impl Error {
             Self::Rejected(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::MissingRendition { .. } | Self::Panicked(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Store(_) | Self::Busy | Self::GivenUp | Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) | Self::Busy | Self::GivenUp | Self::NotReady(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -113,7 +128,9 @@ impl Error {
             Self::BadEncoding => "bad_encoding",
             Self::BadRequest(_) => "bad_request",
             Self::BadHost => "bad_host",
-            Self::Unauthorized => "unauthorized",
+            Self::BodyCutOff => "body_cut_off",
+            Self::BodyTooSlow => "body_too_slow",
+            Self::Unauthorized(_) => "unauthorized",
             Self::CrossOrigin => "cross_origin",
             Self::Forbidden => "forbidden",
             Self::NotFound(_) => "not_found",
@@ -131,7 +148,7 @@ impl Error {
             Self::Store(_) => "unavailable",
             Self::Busy => "busy",
             Self::GivenUp => "processing_failed",
-            Self::NotReady => "not_ready",
+            Self::NotReady(_) => "not_ready",
         }
     }
 
@@ -143,7 +160,9 @@ impl Error {
             Self::BadEncoding
             | Self::BadRequest(_)
             | Self::BadHost
-            | Self::Unauthorized
+            | Self::BodyCutOff
+            | Self::BodyTooSlow
+            | Self::Unauthorized(_)
             | Self::CrossOrigin
             | Self::Forbidden
             | Self::NotFound(_)
@@ -159,7 +178,7 @@ impl Error {
             | Self::Store(_)
             | Self::Busy
             | Self::GivenUp
-            | Self::NotReady => self.to_string(),
+            | Self::NotReady(_) => self.to_string(),
         }
     }
 
@@ -167,14 +186,16 @@ impl Error {
     fn header(&self) -> Option<(HeaderName, HeaderValue)> {
         let fixed = |name, value| Some((name, HeaderValue::from_static(value)));
         match self {
-            Self::Unauthorized => fixed(WWW_AUTHENTICATE, "Bearer realm=\"tintype\""),
+            Self::Unauthorized(_) => fixed(WWW_AUTHENTICATE, "Bearer realm=\"tintype\""),
             Self::MethodNotAllowed(allow) => allow.and_then(|allow| fixed(ALLOW, allow)),
             Self::RangeNotSatisfiable { size_bytes } => {
                 HeaderValue::from_str(&format!("bytes */{size_bytes}"))
                     .ok()
                     .map(|value| (CONTENT_RANGE, value))
             }
-            Self::Store(_) | Self::Busy | Self::NotReady => fixed(RETRY_AFTER, RETRY_SOON),
+            // The rest of the body may still be on its way.
+            Self::BodyCutOff | Self::BodyTooSlow => fixed(CONNECTION, "close"),
+            Self::Store(_) | Self::Busy | Self::NotReady(_) => fixed(RETRY_AFTER, RETRY_SOON),
             Self::GivenUp => fixed(RETRY_AFTER, RETRY_LATER),
             Self::BadEncoding
             | Self::BadRequest(_)
@@ -204,7 +225,9 @@ impl Error {
             Self::BadEncoding
             | Self::BadRequest(_)
             | Self::BadHost
-            | Self::Unauthorized
+            | Self::BodyCutOff
+            | Self::BodyTooSlow
+            | Self::Unauthorized(_)
             | Self::CrossOrigin
             | Self::Forbidden
             | Self::NotFound(_)
@@ -218,7 +241,7 @@ impl Error {
             | Self::Rejected(_)
             | Self::NotImplemented
             | Self::GivenUp
-            | Self::NotReady => tracing::debug!(error = %self, "request refused"),
+            | Self::NotReady(_) => tracing::debug!(error = %self, "request refused"),
         }
     }
 }
@@ -248,6 +271,7 @@ impl IntoResponse for Error {
         if let Some((name, value)) = self.header() {
             headers.insert(name, value);
         }
+        response.extensions_mut().insert(Told(problem.detail));
         response
     }
 }

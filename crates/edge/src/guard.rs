@@ -7,9 +7,66 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, Uri, Version};
 
 use crate::error::{Error, Result};
+
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
+
+/// Whether a request names its host as RFC 9112 section 3.2 asks: one well-formed `Host`, which only HTTP/1.1 has to
+/// send, and an `http` or `https` target where the target is an absolute URL.
+#[must_use]
+pub fn names_its_host(version: Version, uri: &Uri, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    let header = match (hosts.next(), hosts.next()) {
+        (None, _) => version != Version::HTTP_11,
+        (Some(host), None) => host.to_str().is_ok_and(is_host_and_port),
+        (Some(_), Some(_)) => false,
+    };
+    let scheme = uri
+        .scheme_str()
+        .is_none_or(|scheme| matches!(scheme, "http" | "https"));
+    header
+        && scheme
+        && uri
+            .authority()
+            .is_none_or(|authority| is_host_and_port(authority.as_str()))
+}
+
+/// `uri-host [ ":" port ]` (RFC 9110 section 7.2, RFC 3986 section 3.2) with a host, which `http` and `https` need.
+fn is_host_and_port(text: &str) -> bool {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(literal) => match literal.split_once(']') {
+            Some((address, rest)) if address.parse::<Ipv6Addr>().is_ok() => ("[]", rest),
+            Some(_) | None => return false,
+        },
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let port_is_sound = match port.strip_prefix(':') {
+        Some(port) => port.is_empty() || is_port(port),
+        None => port.is_empty(),
+    };
+    !host.is_empty() && port_is_sound && (host == "[]" || is_reg_name(host))
+}
+
+/// `reg-name` of RFC 3986 section 3.2.2, which IPv4 addresses are too.
+fn is_reg_name(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let is_sound = match byte {
+            b'%' => {
+                let mut digit = || bytes.next().is_some_and(|digit| digit.is_ascii_hexdigit());
+                digit() && digit()
+            }
+            _ => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte),
+        };
+        if !is_sound {
+            return false;
+        }
+    }
+    true
+}
 
 /// Whether a server may answer for `host`, the value of a `Host` header: a loopback name or address, the host of
 /// `public_url`, or one of `allowed_hosts`, in any letter case. Ports are compared only where `allowed_hosts` names
@@ -42,37 +99,42 @@ pub fn write_allowed(headers: &HeaderMap, host: &str, public_url: Option<&str>) 
     }
 }
 
-/// Where a browser says that a request comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a browser says that a request comes from, the most trusted first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Provenance {
     /// A page of this server.
     Own,
-    /// A page of another origin.
-    Foreign,
     /// No page, or a client that does not say.
     Unsaid,
+    /// A page of another origin.
+    Foreign,
 }
 
+/// Where a request comes from: as `Sec-Fetch-Site` says where the browser sends it, else as `Origin` says.
+///
+/// `Sec-Fetch-Site` is set by the browser alone and takes redirects into account. `Origin` is `null` on a page's own
+/// form too, where that page has the policy `no-referrer`; but browsers send no `Sec-Fetch-Site` to a server that they
+/// reach by plain HTTP under another name than a loopback one.
 pub(crate) fn provenance(headers: &HeaderMap, host: &str, public_url: Option<&str>) -> Provenance {
-    let mut own = false;
-    for origin in headers.get_all(ORIGIN) {
-        if !origin
-            .to_str()
-            .is_ok_and(|origin| is_own_origin(origin, host, public_url))
-        {
-            return Provenance::Foreign;
-        }
-        own = true;
-    }
-    for site in headers.get_all("sec-fetch-site") {
-        match site.as_bytes() {
-            b"same-origin" => own = true,
-            b"none" => {}
+    let sites = headers
+        .get_all(SEC_FETCH_SITE)
+        .iter()
+        .map(|site| match site.as_bytes() {
+            b"same-origin" => Provenance::Own,
+            b"none" => Provenance::Unsaid,
             // Another port of the same machine is the same site, so it is no better than another site.
-            _ => return Provenance::Foreign,
+            _ => Provenance::Foreign,
+        });
+    let origins = headers.get_all(ORIGIN).iter().map(|origin| {
+        let is_own = |origin| is_own_origin(origin, host, public_url);
+        if origin.to_str().is_ok_and(is_own) {
+            Provenance::Own
+        } else {
+            Provenance::Foreign
         }
-    }
-    if own { Provenance::Own } else { Provenance::Unsaid }
+    });
+    // The least trusted of several.
+    sites.max().or(origins.max()).unwrap_or(Provenance::Unsaid)
 }
 
 /// Methods that cannot change anything (RFC 9110 section 9.2.1), as far as this server knows them.
@@ -254,11 +316,84 @@ mod tests {
             (Some("http://img.example"), None, Provenance::Foreign),
             (Some("https://evil.example"), None, Provenance::Foreign),
             (Some("null"), None, Provenance::Foreign),
+            // A form of a page with the policy `no-referrer`.
+            (Some("null"), Some("same-origin"), Provenance::Own),
+            (Some("null"), Some("none"), Provenance::Unsaid),
+            (Some("null"), Some("same-site"), Provenance::Foreign),
+            (Some("null"), Some("cross-site"), Provenance::Foreign),
+            // A proxy that passes on its own name as Host.
+            (
+                Some("https://other.example"),
+                Some("same-origin"),
+                Provenance::Own,
+            ),
+            (Some("http://localhost:8080"), Some(""), Provenance::Foreign),
+            (
+                Some("http://localhost:8080"),
+                Some("same-origin, cross-site"),
+                Provenance::Foreign,
+            ),
             (Some(""), None, Provenance::Foreign),
             (Some("ftp://localhost:8080"), None, Provenance::Foreign),
         ];
         for (origin, site, expected) in cases {
             assert_eq!(from(origin, site), expected, "{origin:?} {site:?}");
         }
+    }
+
+    #[test]
+    fn of_several_answers_the_least_trusted_counts() {
+        let mut headers = HeaderMap::new();
+        for (site, expected) in [
+            ("same-origin", Provenance::Own),
+            ("none", Provenance::Unsaid),
+            ("cross-site", Provenance::Foreign),
+            ("same-origin", Provenance::Foreign),
+        ] {
+            headers.append(SEC_FETCH_SITE, HeaderValue::from_static(site));
+            assert_eq!(provenance(&headers, "localhost", None), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_named_once_and_well() {
+        let names = |version, uri: &str, hosts: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(HOST, HeaderValue::from_bytes(host.as_bytes()).unwrap());
+            }
+            names_its_host(version, &uri.parse().unwrap(), &headers)
+        };
+        for host in [
+            "localhost",
+            "a",
+            "127.0.0.1:8080",
+            "[::1]",
+            "[::1]:8080",
+            "a_b.example",
+            "xn--bcher-kva.example",
+            "a%20b",
+            "localhost:",
+            "localhost.",
+        ] {
+            assert!(names(Version::HTTP_11, "/", &[host]), "{host}");
+        }
+        for host in [
+            "", " ", ":80", "a b", "a, b", "a/", "a/b", "http://a", "user@a", "a:b", "a:99999", "a:-1",
+            "a:+1", "a:80:80", "::1", "[::1", "[::1]x", "[::1]:x", "[a]", "[]", "a%2", "a%zz", "a?b", "a#b",
+            "<a>", "ä",
+        ] {
+            assert!(!names(Version::HTTP_11, "/", &[host]), "{host}");
+            assert!(!names(Version::HTTP_11, "http://localhost/", &[host]), "{host}");
+        }
+        assert!(!names(Version::HTTP_11, "/", &[]));
+        assert!(!names(Version::HTTP_11, "http://localhost/", &[]));
+        assert!(!names(Version::HTTP_11, "/", &["localhost", "localhost"]));
+        assert!(names(Version::HTTP_10, "/", &[]));
+        assert!(!names(Version::HTTP_10, "/", &["a", "a"]));
+        assert!(names(Version::HTTP_2, "http://localhost/", &[]));
+        assert!(names(Version::HTTP_11, "http://a/", &["b"]));
+        assert!(!names(Version::HTTP_11, "http://user@a/", &["a"]));
+        assert!(!names(Version::HTTP_11, "ftp://a/", &["a"]));
     }
 }

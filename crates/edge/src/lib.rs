@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod api;
 mod auth;
+mod body;
 mod cache;
 mod conditional;
 mod delivery;
@@ -16,11 +17,14 @@ mod negotiate;
 mod port;
 mod post_policy;
 mod range;
+mod refusal;
 mod router;
+mod session;
 mod state;
 
 pub use access::{Access, Authorized};
-pub use guard::{host_allowed, write_allowed};
+pub use body::TooSlow;
+pub use guard::{host_allowed, names_its_host, write_allowed};
 pub use html::Escaped;
 pub use negotiate::{MAX_ACCEPT_BYTES, negotiate};
 pub use port::{
@@ -28,5 +32,6 @@ pub use port::{
     UploadTerms,
 };
 pub use post_policy::{PolicySigner, PostPolicy};
+pub use refusal::{Peer, Refused};
 pub use router::router;
 pub use state::{Edge, Pictures};

@@ -78,6 +78,9 @@ pub trait Health: Send + Sync + std::fmt::Debug {
 pub struct HealthReport {
     /// Whether requests should be sent here.
     pub ready: bool,
+    /// Why they should not, for people; nothing about where files are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
     /// Level of isolation of the processes that decode images; `None` where nothing is decoded.
     pub jail: Option<String>,
     /// Number of workers that take jobs.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{DefaultBodyLimit, Request, State as Extract};
+use axum::extract::{Request, State as Extract};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::header::{
@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tintype_model::CachePolicy;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::access::{self, Asked};
+use crate::access::{self, Access, Asked};
 use crate::cache::PictureCache;
 use crate::error::{Error, Result, panicked};
 use crate::port::HealthReport;
@@ -85,6 +85,7 @@ impl Class {
 pub fn router(edge: Edge) -> Router {
     let state = Arc::new(State::new(edge));
     let mut router = Router::new()
+        .route("/", get(async || Redirect::temporary("/admin")))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(scrape))
@@ -95,7 +96,6 @@ pub fn router(edge: Edge) -> Router {
     router
         .fallback(fallback)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn_with_state(Arc::clone(&state), gate))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(&state), observe))
@@ -107,6 +107,9 @@ async fn observe(Extract(state): Shared, request: Request, next: Next) -> Respon
     let started = Instant::now();
     let class = Class::of(request.uri().path());
     let mut response = next.run(request).await;
+    if class == Class::Admin && matches!(state.edge.access, Access::Token { .. }) {
+        response = admin::for_people(response);
+    }
     protect(class, response.headers_mut());
     state.metrics.observe(class, response.status(), started.elapsed());
     response
@@ -130,8 +133,17 @@ fn protect(class: Class, headers: &mut HeaderMap) {
                 "default-src 'none'; frame-ancestors 'none'",
             );
             set(RESOURCE_POLICY, "same-origin");
-            set(REFERRER_POLICY, "no-referrer");
+            set(REFERRER_POLICY, referrer_policy(class));
         }
+    }
+}
+
+/// With `no-referrer`, browsers say `Origin: null` even of a page's own form, and by plain HTTP under a name that is not
+/// a loopback one they say nothing else (Fetch, "append a request `Origin` header"): nobody could sign in.
+const fn referrer_policy(class: Class) -> &'static str {
+    match class {
+        Class::Admin => "same-origin",
+        Class::Delivery | Class::Api | Class::Health | Class::Metrics | Class::Other => "no-referrer",
     }
 }
 
@@ -141,16 +153,22 @@ async fn gate(Extract(state): Shared, request: Request, next: Next) -> Response 
     let asked = Asked {
         class,
         method: request.method(),
+        version: request.version(),
         uri: request.uri(),
         headers: request.headers(),
         extensions: request.extensions(),
     };
     match access::admit(&state.edge.access, &state.auth, &asked) {
         Ok(()) => next.run(request).await,
-        Err(Error::Unauthorized) if class == Class::Admin => {
-            admin::login_page(StatusCode::UNAUTHORIZED, None)
+        Err(error) => {
+            access::log_refusal(&error, &asked);
+            match error {
+                Error::Unauthorized(_) if class == Class::Admin => {
+                    admin::login_page(StatusCode::UNAUTHORIZED, None)
+                }
+                error => error.into_response(),
+            }
         }
-        Err(error) => error.into_response(),
     }
 }
 
@@ -187,7 +205,12 @@ async fn readyz(Extract(state): Shared) -> Result<Json<HealthReport>> {
     if report.ready {
         Ok(Json(report))
     } else {
-        Err(Error::NotReady)
+        let problems = report.problems.join("; ");
+        Err(Error::NotReady(if problems.is_empty() {
+            "a part of it does not answer".to_owned()
+        } else {
+            problems
+        }))
     }
 }
 

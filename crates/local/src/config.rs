@@ -52,6 +52,31 @@ pub struct Config {
     pub delivery: DeliveryConfig,
     /// The queue.
     pub queue: QueueConfig,
+    /// Connections.
+    pub http: HttpConfig,
+}
+
+/// Connections.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Connections that are held open at once.
+    ///
+    /// Default: 2048
+    pub connections: usize,
+    /// Connections from one address, or from one network of 64 bits in IPv6, beyond which the slowest of them make
+    /// room for new ones.
+    ///
+    /// Default: 512
+    pub connections_per_address: usize,
+    /// Seconds that a client may keep its connection waiting: for the head of a request, or for bytes of a body.
+    ///
+    /// Default: 30
+    pub patience_seconds: u64,
+    /// Bytes of a body, in either direction, that make up for a second of waiting.
+    ///
+    /// Default: 1024
+    pub least_bytes_per_second: u64,
 }
 
 /// The processes that render.
@@ -119,6 +144,18 @@ impl Default for Config {
             render: RenderConfig::default(),
             delivery: DeliveryConfig::default(),
             queue: QueueConfig::default(),
+            http: HttpConfig::default(),
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            connections: 2048,
+            connections_per_address: 512,
+            patience_seconds: 30,
+            least_bytes_per_second: 1024,
         }
     }
 }
@@ -204,6 +241,13 @@ impl Config {
             ("render.threads", config.render.threads as u64),
             ("render.deadline_seconds", config.render.deadline_seconds),
             ("queue.max_receives", config.queue.max_receives.into()),
+            ("http.connections", config.http.connections as u64),
+            (
+                "http.connections_per_address",
+                config.http.connections_per_address as u64,
+            ),
+            ("http.patience_seconds", config.http.patience_seconds),
+            ("http.least_bytes_per_second", config.http.least_bytes_per_second),
         ];
         for (name, value) in positive {
             if value == 0 {
@@ -320,6 +364,8 @@ mod tests {
         assert!(error("colour = 1").contains("unknown field `colour`"));
         assert!(error("[render]\nworkers = 0").contains("render.workers must be at least 1"));
         assert!(error("[limits]\nmax_pixels = 0").contains("limits.max_pixels"));
+        assert!(error("[http]\nconnections = 0").contains("http.connections"));
+        assert!(error("[http]\nleast_bytes_per_second = 0").contains("http.least_bytes_per_second"));
         assert!(error("[[variant]]\nname = \"a/b\"").contains("variant name \"a/b\""));
         assert!(
             error("[[variant]]\nname = \"a\"\nformats = [\"avif\"]").contains("needs \"jpeg\" or \"png\"")

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -71,14 +71,15 @@ impl Credentials {
     }
 }
 
-/// Writes `DATA/env`, what a shell exports to use the AWS CLI with this server, and the `DATA/config` that it names.
+/// Writes `DATA/env`, what a shell exports to use the AWS CLI with this server, and the `DATA/config` that it names,
+/// where they say something else.
 pub(crate) fn write_env(data: &Path, address: SocketAddr, public_url: Option<&str>) -> anyhow::Result<()> {
     let data = std::fs::canonicalize(data).context("cannot find the data folder")?;
     let data_text = data
         .to_str()
         .context("the path of the data folder is not UTF-8")?;
     let config = format!("[profile {PROFILE}]\nregion = {REGION}\ns3 =\n  addressing_style = path\n");
-    write_private(&data.join("config"), &config)?;
+    write_changed(&data.join("config"), &config)?;
     let endpoint = public_url.map_or_else(|| format!("http://{}", reachable(address)), str::to_owned);
     let text = format!(
         "export AWS_SHARED_CREDENTIALS_FILE={}\nexport AWS_CONFIG_FILE={}\nexport AWS_PROFILE={PROFILE}\n\
@@ -87,7 +88,7 @@ pub(crate) fn write_env(data: &Path, address: SocketAddr, public_url: Option<&st
         shell_quote(&format!("{data_text}/config")),
         shell_quote(&endpoint),
     );
-    write_private(&data.join("env"), &text)
+    write_changed(&data.join("env"), &text)
 }
 
 /// The address that a client on this machine connects to.
@@ -134,6 +135,16 @@ fn read(file: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
+/// Replaces a file that does not say this already.
+fn write_changed(file: &Path, text: &str) -> anyhow::Result<()> {
+    let is_same = std::fs::read(file).is_ok_and(|bytes| bytes == text.as_bytes());
+    let is_private = || std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 == 0);
+    if is_same && is_private() {
+        return Ok(());
+    }
+    write_private(file, text)
+}
+
 /// Replaces a file at once, readable by its owner only.
 fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
     let temporary = PathBuf::from(format!("{}.new", file.display()));
@@ -171,7 +182,7 @@ fn parse_profile(text: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn secrets_are_made_once_and_only_their_owner_reads_them() {
@@ -183,7 +194,22 @@ mod tests {
         assert_eq!(first.admin_token, second.admin_token);
         assert_eq!(first.version_secret, second.version_secret);
         assert!(!format!("{first:?}").contains(&first.secret_key));
-        write_env(data.path(), ([0, 0, 0, 0], 81).into(), None).unwrap();
+        let write_env = |port| write_env(data.path(), ([0, 0, 0, 0], port).into(), None).unwrap();
+        let inode = |name: &str| std::fs::metadata(data.path().join(name)).unwrap().ino();
+        write_env(81);
+        let (config, env) = (inode("config"), inode("env"));
+        write_env(81);
+        assert_eq!(
+            (inode("config"), inode("env")),
+            (config, env),
+            "nothing has changed"
+        );
+        write_env(82);
+        assert_eq!(inode("config"), config);
+        assert_ne!(inode("env"), env);
+        let open = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(data.path().join("env"), open).unwrap();
+        write_env(82);
         for name in ["credentials", "config", "admin-token", "version-secret", "env"] {
             let mode = std::fs::metadata(data.path().join(name))
                 .unwrap()
@@ -193,7 +219,7 @@ mod tests {
         }
         let env = std::fs::read_to_string(data.path().join("env")).unwrap();
         assert!(
-            env.contains("export AWS_ENDPOINT_URL='http://127.0.0.1:81'\n"),
+            env.contains("export AWS_ENDPOINT_URL='http://127.0.0.1:82'\n"),
             "{env}"
         );
         assert!(env.contains("export AWS_PROFILE=tintype\n"), "{env}");

@@ -6,29 +6,37 @@ use async_trait::async_trait;
 use tintype_edge::{Health, HealthReport, QueueDepth};
 use tintype_jail::Jail;
 
+use crate::disk::Disk;
+use crate::integrity::Integrity;
 use crate::store::SqliteQueue;
 
-/// The jail's level, the queue's depth and the number of workers.
+/// The jail's level, the queue's depth, the number of workers, the disk and the database.
 #[derive(Debug)]
 pub(crate) struct LocalHealth {
-    jail: Arc<Jail>,
-    queue: SqliteQueue,
-    workers: usize,
-}
-
-impl LocalHealth {
-    pub(crate) fn new(jail: Arc<Jail>, queue: SqliteQueue, workers: usize) -> Self {
-        Self { jail, queue, workers }
-    }
+    pub(crate) jail: Arc<Jail>,
+    pub(crate) queue: SqliteQueue,
+    pub(crate) workers: usize,
+    pub(crate) disk: Disk,
+    pub(crate) integrity: Integrity,
 }
 
 #[async_trait]
 impl Health for LocalHealth {
     async fn report(&self) -> HealthReport {
         let depth = self.queue.depth().await.ok();
-        HealthReport {
+        let mut problems = Vec::new();
+        if depth.is_none() {
             // A server that cannot ask its own database cannot serve.
-            ready: depth.is_some(),
+            problems.push("the database does not answer".to_owned());
+        }
+        // What is wrong with it in detail is in the log: this is told to everybody.
+        if self.integrity.damage().await.is_some() {
+            problems.push("the database is damaged".to_owned());
+        }
+        problems.extend(self.disk.check().await.problem());
+        HealthReport {
+            ready: problems.is_empty(),
+            problems,
             jail: Some(self.jail.level().to_string()),
             workers: u32::try_from(self.workers).unwrap_or(u32::MAX),
             queue: depth.map(|depth| QueueDepth {

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tintype_edge::{Access, Edge, Pictures};
 use tintype_jail::Jail;
 use tintype_model::{JobQueue, MetadataStore, ObjectStore};
@@ -16,10 +18,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::command::{UsageError, default_data};
-use crate::config::Config;
+use crate::config::{Config, HttpConfig};
 use crate::credentials::{Credentials, REGION, write_env};
+use crate::disk::Disk;
 use crate::health::LocalHealth;
-use crate::http::{App, Patience};
+use crate::http::{App, Bounds, Capacity, Patience};
+use crate::integrity::Integrity;
 use crate::s3::{S3Config, S3Endpoint};
 use crate::store::Store;
 use crate::uploads::LocalUploads;
@@ -54,6 +58,9 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load_for(&args.data, args.config.as_deref())
         .map_err(|error| UsageError(format!("{error:#}")))?;
     let data = args.data.as_path();
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+    let disk = Disk::new(data);
+    disk.make_room_for_start();
     let store =
         Store::open(data).with_context(|| format!("cannot use the data folder {}", data.display()))?;
     let credentials = Credentials::load_or_create(data)?;
@@ -68,7 +75,13 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let address = listener
         .local_addr()
         .context("cannot tell the address that is listened on")?;
-    write_env(data, address, config.public_url.as_deref())?;
+    if let Err(error) = write_env(data, address, config.public_url.as_deref()) {
+        // Conveniences for a shell: a full disk must not keep pictures from being served.
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "the exports for a shell are those of an earlier start"
+        );
+    }
 
     let recipe = Arc::new(config.recipe());
     let sources: Arc<dyn ObjectStore> = Arc::new(store.sources());
@@ -100,11 +113,13 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         metadata,
         queue: Arc::new(queue.clone()) as Arc<dyn JobQueue>,
         uploads: Arc::new(LocalUploads::new(s3_config.clone())),
-        health: Arc::new(LocalHealth::new(
-            jail.clone(),
-            queue.clone(),
-            config.render.workers,
-        )),
+        health: Arc::new(LocalHealth {
+            jail: jail.clone(),
+            queue: queue.clone(),
+            workers: config.render.workers,
+            disk: disk.clone(),
+            integrity: Integrity::new(data),
+        }),
         recipe,
         max_upload_bytes: config.limits().max_bytes,
         access: Access::Token {
@@ -120,6 +135,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let app = App {
         edge: tintype_edge::router(edge),
         s3: S3Endpoint::new(store.clone(), s3_config),
+        disk: disk.clone(),
     };
 
     let stop = CancellationToken::new();
@@ -128,9 +144,10 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let http = tokio::spawn(crate::http::serve(
         listener,
         app,
-        Patience::default(),
+        bounds(&config.http),
         stop.clone(),
     ));
+    let watch = tokio::spawn(disk.watch(stop.clone()));
     let workers = tokio::spawn(worker::run(
         queue,
         pipeline,
@@ -144,19 +161,65 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         data.join("admin-token").display()
     );
 
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            // What a closing terminal sends. There is nothing to read again: changes take effect at the next start.
+            _ = hang_up.recv() => tracing::info!("SIGHUP changes nothing; SIGTERM stops the server"),
+        }
     }
     tracing::info!("stopping: finishing or returning the work in hand");
     stop.cancel();
-    for task in [http, workers] {
+    for task in [http, workers, watch] {
         task.await.context("a part of the server panicked")?;
     }
     jail.shutdown().await;
     drop(store);
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Descriptors that are left for everything but connections.
+const OTHER_FILES: u64 = 256;
+
+/// What the listener is held to: as configured, as far as the files that this process may open reach. A connection
+/// needs two, itself and the file that it sends or stores.
+fn bounds(config: &HttpConfig) -> Bounds {
+    let possible = raise_open_files().saturating_sub(OTHER_FILES).max(2) / 2;
+    let possible = usize::try_from(possible).unwrap_or(usize::MAX);
+    if possible < config.connections {
+        tracing::warn!(
+            configured = config.connections,
+            possible,
+            "the limit of open files (ulimit -n) leaves room for fewer connections"
+        );
+    }
+    Bounds {
+        capacity: Capacity {
+            connections: config.connections.min(possible),
+            per_address: config.connections_per_address,
+        },
+        patience: Patience {
+            grace: Duration::from_secs(config.patience_seconds),
+            least_rate: config.least_bytes_per_second,
+        },
+        drain: Duration::from_secs(10),
+    }
+}
+
+/// Raises the limit of open files as far as this process may, and answers it.
+fn raise_open_files() -> u64 {
+    let now = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: now.maximum,
+        maximum: now.maximum,
+    };
+    let current = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => now.maximum,
+        Err(_) => now.current,
+    };
+    current.unwrap_or(u64::MAX)
 }
 
 /// The one line on standard output, for scripts that wait for it.

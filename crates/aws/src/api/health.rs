@@ -115,6 +115,10 @@ impl Health for QueueHealth {
         };
         let report = HealthReport {
             ready: queue.is_some(),
+            problems: match queue {
+                Some(_) => Vec::new(),
+                None => vec!["the queues do not say how they are".to_owned()],
+            },
             jail: None,
             workers: self.workers,
             queue,

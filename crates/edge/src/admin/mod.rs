@@ -5,16 +5,20 @@ mod page;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Form, State as Extract};
+use axum::body::Body;
+use axum::extract::State as Extract;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::header::{LOCATION, SET_COOKIE, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http::header::{
+    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, SET_COOKIE, WWW_AUTHENTICATE,
+};
+use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Uri};
 use serde::Deserialize;
 use tintype_model::{RecordFilter, Status, StoreError};
 
-use crate::api::{Delivery, Params, StatusName, live_record, object_key};
-use crate::error::{Error, Result};
+use crate::api::{Delivery, FormBody, Params, StatusName, live_record, object_key};
+use crate::error::{Error, Result, Told};
+use crate::refusal::{Peer, Refused};
 use crate::state::{Shared, State};
 
 pub(crate) use page::login as login_page;
@@ -41,36 +45,60 @@ struct Token {
 }
 
 /// Opens a session for the link that the server prints when it starts; without a token shows the form.
-async fn login_by_link(Extract(state): Shared, Params(Token { token }): Params<Token>) -> Response {
+async fn login_by_link(
+    Extract(state): Shared,
+    headers: HeaderMap,
+    extensions: Extensions,
+    Params(Token { token }): Params<Token>,
+) -> Response {
     match token {
-        Some(token) => login(&state, &token),
+        Some(token) => login(&state, &headers, &extensions, &token),
         None => login_page(StatusCode::OK, None),
     }
 }
 
 async fn login_by_form(
     Extract(state): Shared,
-    form: Result<Form<Token>, axum::extract::rejection::FormRejection>,
-) -> Response {
-    match form {
-        Ok(Form(Token { token: Some(token) })) => login(&state, token.trim()),
-        Ok(Form(Token { token: None })) => {
-            Error::BadRequest("the form has no token".to_owned()).into_response()
-        }
-        Err(error) => Error::BadRequest(error.body_text()).into_response(),
-    }
+    headers: HeaderMap,
+    extensions: Extensions,
+    FormBody(Token { token }): FormBody<Token>,
+) -> Result<Response> {
+    let token = token.ok_or_else(|| Error::BadRequest("the form has no token".to_owned()))?;
+    Ok(login(&state, &headers, &extensions, token.trim()))
 }
 
-fn login(state: &State, token: &str) -> Response {
+fn login(state: &State, headers: &HeaderMap, extensions: &Extensions, token: &str) -> Response {
     if state.auth.is_token(token) {
-        redirect("/admin", &state.auth.open_session())
-    } else {
-        login_page(StatusCode::UNAUTHORIZED, Some("That is not the admin token."))
+        return redirect("/admin", &state.auth.open_session(headers));
     }
+    Refused {
+        part: "admin",
+        reason: "the login has another token",
+        presented: None,
+        peer: extensions.get().map(|Peer(address)| *address),
+    }
+    .log();
+    login_page(StatusCode::UNAUTHORIZED, Some("That is not the admin token."))
 }
 
-async fn logout(Extract(state): Shared) -> Response {
-    redirect(LOGIN_PATH, &state.auth.close_session())
+async fn logout(Extract(state): Shared, headers: HeaderMap) -> Response {
+    redirect(LOGIN_PATH, &state.auth.close_session(&headers))
+}
+
+/// The answer as a page, where it is a problem document: programs ask the API.
+pub(crate) fn for_people(response: Response) -> Response {
+    let Some(Told(detail)) = response.extensions().get::<Told>().cloned() else {
+        return response;
+    };
+    let (mut parts, _) = response.into_parts();
+    let (page, body): (_, Body) = page::problem(parts.status, &detail).into_parts();
+    parts.headers.remove(CONTENT_LENGTH);
+    for name in [CONTENT_TYPE, CONTENT_SECURITY_POLICY] {
+        if let Some(value) = page.headers.get(&name) {
+            parts.headers.insert(name, value.clone());
+        }
+    }
+    Response::from_parts(parts, body)
 }
 
 fn redirect(to: &'static str, cookie: &HeaderValue) -> Response {

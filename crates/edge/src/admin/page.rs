@@ -57,6 +57,17 @@ pub(crate) fn login(status: StatusCode, complaint: Option<&str>) -> Response {
     document(status, "Log in", body)
 }
 
+/// Tells that something went wrong.
+pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let body = format!(
+        "<h1>{}</h1>\n<p class=\"rejected\">{}</p>\n<nav><a href=\"/admin\">All pictures</a></nav>\n",
+        Escaped(title),
+        Escaped(detail)
+    );
+    document(status, title, body)
+}
+
 const LOGOUT: &str = "<form method=\"post\" action=\"/admin/logout\"><button>Log out</button></form>";
 
 /// The key as people can read it: control characters escaped, direction changes kept inside.

@@ -1,12 +1,14 @@
 //! Parameters and bodies of requests, with problem documents for what is wrong with them.
 
-use axum::body::Bytes;
+use axum::Form;
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use tintype_model::{ObjectKey, decode_component};
 
+use crate::body;
 use crate::error::{Error, Result};
 use crate::router::MAX_BODY_BYTES;
 
@@ -32,22 +34,47 @@ pub(crate) struct JsonBody<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Error;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let kind = request
-            .headers()
-            .get(CONTENT_TYPE)
-            .and_then(|kind| kind.to_str().ok())
-            .unwrap_or_default();
-        let essence = kind.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/json") {
-            return Err(Error::UnsupportedMediaType("application/json"));
-        }
-        let body = Bytes::from_request(request, state).await;
-        let body = body.map_err(|_| Error::BodyTooLarge(MAX_BODY_BYTES))?;
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        check_kind(&request, "application/json")?;
+        let body = body::read(request.into_body(), MAX_BODY_BYTES).await?;
         let value = serde_json::from_slice(&body);
         value
             .map(Self)
             .map_err(|error| Error::BadRequest(format!("request body: {error}")))
+    }
+}
+
+/// The fields of an HTML form: all known, each at most once, and UTF-8.
+#[derive(Debug)]
+pub(crate) struct FormBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for FormBody<T> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        check_kind(&request, "application/x-www-form-urlencoded")?;
+        let (parts, body) = request.into_parts();
+        let body = body::read(body, MAX_BODY_BYTES).await?;
+        let text = std::str::from_utf8(&body).map_err(|_| Error::BadEncoding)?;
+        decode_component(text).map_err(|_| Error::BadEncoding)?;
+        let form = Form::from_request(Request::from_parts(parts, Body::from(body)), state).await;
+        let Form(fields) = form.map_err(|error| Error::BadRequest(error.body_text()))?;
+        Ok(Self(fields))
+    }
+}
+
+/// Refuses a body of another media type; its parameters do not matter.
+fn check_kind(request: &Request, wanted: &'static str) -> Result<()> {
+    let kind = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(wanted) {
+        Ok(())
+    } else {
+        Err(Error::UnsupportedMediaType(wanted))
     }
 }
 

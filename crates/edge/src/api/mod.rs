@@ -24,7 +24,7 @@ use crate::state::{Shared, State};
 pub(crate) use delivery::Delivery;
 use dto::{Accepted, Counts, Image, ImageDetail, KeyQuery, Source, Stats};
 pub(crate) use dto::{StatusName, timestamp};
-pub(crate) use extract::{Params, object_key};
+pub(crate) use extract::{FormBody, Params, object_key};
 
 /// Media type of problem documents (RFC 9457).
 const PROBLEM: &str = "application/problem+json";

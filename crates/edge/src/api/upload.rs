@@ -86,6 +86,7 @@ impl Upload {
     responses(
         (status = 200, description = "The signed upload", body = Upload),
         (status = 400, description = "The request is wrong", body = Problem, content_type = PROBLEM),
+        (status = 408, description = "The body came too slowly", body = Problem, content_type = PROBLEM),
         (status = 413, description = "The body is too large", body = Problem, content_type = PROBLEM),
         (status = 415, description = "The body is not JSON", body = Problem, content_type = PROBLEM),
         (status = 422, description = "Pictures could not be delivered under this key", body = Problem,

@@ -63,7 +63,21 @@ async fn only_deliveries_and_health_are_public() {
         assert!(answer.header("www-authenticate").is_some());
     }
     site.get("/nothing", &[]).await.problem(404, "not_found");
-    site.get("/", &[]).await.problem(404, "not_found");
+    let root = site.get("/", &[]).await;
+    assert_eq!(root.status, StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(root.header("location"), Some("/admin"));
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ] {
+        assert_eq!(root.header(name), Some(value));
+    }
+    assert!(root.header("content-security-policy").is_some());
+    site.ask("POST", "/", &[])
+        .await
+        .problem(405, "method_not_allowed");
 }
 
 #[tokio::test]
@@ -151,23 +165,31 @@ async fn the_login_form_works_and_says_when_it_does_not() {
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert!(answer.text().contains("That is not the admin token."));
     assert_eq!(answer.header("set-cookie"), None);
-    for (body, kind) in [
-        ("", form),
-        ("a=b", form),
-        ("token=a&token=b", form),
-        ("{}", "application/json"),
+    for (body, kind, status) in [
+        ("", form, 400),
+        ("a=b", form, 400),
+        ("token=a&token=b", form, 400),
+        ("token=%ff", form, 400),
+        ("token=correct+horse+battery+staple", "", 415),
+        ("token=correct+horse+battery+staple", "text/plain", 415),
+        ("{}", "application/json", 415),
     ] {
-        send(body, kind).await.problem(400, "bad_request");
+        let answer = send(body, kind).await;
+        answer.page(status);
+        assert_eq!(answer.header("set-cookie"), None, "{body}");
     }
-    let answer = send("", form).await;
-    assert_eq!(answer.header("set-cookie"), None);
+    let long = Box::leak("x".repeat(20_000).into_boxed_str());
+    send(long, form).await.page(413);
     assert_eq!(site.get("/admin/login", &[]).await.status, 200);
 }
 
 #[tokio::test]
-async fn a_logout_ends_the_session_of_the_browser() {
+async fn a_logout_ends_the_session_in_the_browser_and_here() {
     let site = Site::new();
     let session = log_in(&site).await;
+    let other = log_in(&site).await;
+    let status = async |session: &str| site.get("/api/v1/stats", &[("cookie", session)]).await.status;
+    assert_eq!(status(&session).await, 200);
     let headers = [("cookie", session.as_str()), ("sec-fetch-site", "same-origin")];
     let answer = site.ask("POST", "/admin/logout", &headers).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
@@ -177,6 +199,53 @@ async fn a_logout_ends_the_session_of_the_browser() {
             .unwrap()
             .starts_with("tintype_session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0")
     );
+    // Whoever kept the cookie.
+    assert_eq!(status(&session).await, 401);
+    assert_eq!(
+        status(&other).await,
+        200,
+        "the session of another browser goes on"
+    );
+    assert_eq!(site.ask("POST", "/admin/logout", &headers).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_browser_that_logs_in_again_leaves_no_session_behind() {
+    let site = Site::new();
+    let first = log_in(&site).await;
+    let path = format!("/admin/login?token={}", TOKEN.replace(' ', "%20"));
+    let second = cookie(&site.get(&path, &[("cookie", &first)]).await);
+    assert_ne!(first, second);
+    assert_eq!(site.get("/metrics", &[("cookie", &first)]).await.status, 401);
+    assert_eq!(site.get("/metrics", &[("cookie", &second)]).await.status, 200);
+}
+
+/// What browsers send with the forms of a page whose policy is `no-referrer`.
+#[tokio::test]
+async fn the_forms_of_the_pages_work_where_the_browser_hides_their_origin() {
+    let site = Site::new();
+    let from = |site: &'static str| [("origin", "null"), ("sec-fetch-site", site)];
+    let log_in = async |headers: [(&'static str, &'static str); 2]| {
+        let mut headers = headers.to_vec();
+        headers.push(("content-type", "application/x-www-form-urlencoded"));
+        let body = Body::from("token=correct+horse+battery+staple");
+        site.send(request("POST", "/admin/login", &headers, body)).await
+    };
+    for foreign in [from("cross-site"), from("same-site")] {
+        let answer = log_in(foreign).await;
+        answer.page(403);
+        assert_eq!(answer.header("set-cookie"), None);
+    }
+    let answer = log_in(from("same-origin")).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let session = cookie(&answer);
+    let log_out = async |site_of: &'static str| {
+        let mut headers = from(site_of).to_vec();
+        headers.push(("cookie", &session));
+        site.ask("POST", "/admin/logout", &headers).await.status
+    };
+    assert_eq!(log_out("cross-site").await, StatusCode::FORBIDDEN);
+    assert_eq!(log_out("same-origin").await, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test]
@@ -212,7 +281,9 @@ async fn names_of_other_servers_are_refused() {
                 .get(path, &[("host", host), ("authorization", &bearer)])
                 .await;
             assert_eq!(answer.status != 421, allowed, "{host} {path}");
-            if !allowed {
+            if !allowed && path.starts_with("/admin") {
+                answer.page(421);
+            } else if !allowed {
                 answer.problem(421, "misdirected_host");
             }
         }
@@ -224,25 +295,56 @@ async fn names_of_other_servers_are_refused() {
             );
         }
     }
-    let mut nameless = request(
-        "GET",
-        "/api/v1/stats",
-        &[("authorization", &bearer)],
-        Body::empty(),
-    );
-    nameless.headers_mut().remove("host");
-    site.send(nameless).await.problem(400, "bad_host");
-    let twice = [
-        ("authorization", &*bearer),
-        ("host", "localhost"),
-        ("host", "localhost"),
-    ];
-    site.get("/api/v1/stats", &twice).await.problem(400, "bad_host");
     // The target of the request counts, not the header (RFC 9112 section 3.2.2).
     let absolute = site
         .get("http://evil.example/api/v1/stats", &[("authorization", &bearer)])
         .await;
     absolute.problem(421, "misdirected_host");
+}
+
+#[tokio::test]
+async fn a_request_names_its_host_once_and_well_wherever_it_goes() {
+    let site = Site::with_pictures().await;
+    let bearer = format!("Bearer {TOKEN}");
+    let paths = [
+        "/api/v1/stats",
+        "/metrics",
+        "/nothing",
+        "/",
+        "/admin",
+        "/admin/login",
+    ];
+    for path in paths.iter().chain(&PUBLIC) {
+        let check = |answer: Answer| {
+            if path.starts_with("/admin") {
+                answer.page(400);
+            } else {
+                answer.problem(400, "bad_host");
+            }
+        };
+        let mut nameless = request("GET", path, &[("authorization", &bearer)], Body::empty());
+        nameless.headers_mut().remove("host");
+        check(site.send(nameless).await);
+        let twice = [
+            ("authorization", &*bearer),
+            ("host", "localhost"),
+            ("host", "localhost"),
+        ];
+        check(site.get(path, &twice).await);
+        for host in [
+            "",
+            "local host",
+            "localhost/",
+            "a@localhost",
+            "localhost:x",
+            "http://localhost",
+        ] {
+            check(
+                site.get(path, &[("authorization", &bearer), ("host", host)])
+                    .await,
+            );
+        }
+    }
 }
 
 /// Headers of a write; whether the token may make it, whether a session may.
@@ -254,11 +356,16 @@ async fn writes_of_other_origins_are_refused_whatever_they_carry() {
     let bearer = format!("Bearer {TOKEN}");
     let session = log_in(&site).await;
     const OWN: (&str, &str) = ("origin", "http://localhost:8080");
-    let cases: [Write; 9] = [
+    let cases: [Write; 10] = [
         (&[], true, false),
         (&[OWN], true, true),
         (&[("sec-fetch-site", "same-origin")], true, true),
         (&[("sec-fetch-site", "none")], true, false),
+        (
+            &[("origin", "null"), ("sec-fetch-site", "same-origin")],
+            true,
+            true,
+        ),
         (&[OWN, ("sec-fetch-site", "cross-site")], false, false),
         (
             &[
@@ -296,7 +403,5 @@ async fn writes_of_other_origins_are_refused_whatever_they_carry() {
         ("origin", "https://evil.example"),
         ("content-type", "application/x-www-form-urlencoded"),
     ];
-    site.ask("POST", "/admin/login", &login)
-        .await
-        .problem(403, "cross_origin");
+    site.ask("POST", "/admin/login", &login).await.page(403);
 }

@@ -74,10 +74,8 @@ async fn lists_are_paged_and_filtered() {
             .text()
             .contains("There is nothing here.")
     );
-    site.admin("GET", "/admin?status=x")
-        .await
-        .problem(400, "bad_request");
-    site.admin("GET", "/admin?x=1").await.problem(400, "bad_request");
+    site.admin("GET", "/admin?status=x").await.page(400);
+    site.admin("GET", "/admin?x=1").await.page(400);
 }
 
 #[tokio::test]
@@ -123,12 +121,8 @@ async fn a_page_shows_every_rendition_and_the_markup() {
         assert!(page.text().contains(part), "{key}");
         assert!(!page.text().contains("<figure>"));
     }
-    site.admin("GET", "/admin/image?key=never.jpg")
-        .await
-        .problem(404, "not_found");
-    site.admin("GET", "/admin/image")
-        .await
-        .problem(400, "bad_request");
+    site.admin("GET", "/admin/image?key=never.jpg").await.page(404);
+    site.admin("GET", "/admin/image").await.page(400);
 }
 
 #[tokio::test]
@@ -176,4 +170,31 @@ async fn the_policy_allows_exactly_the_style_sheet_of_the_page() {
             "{path} names another server"
         );
     }
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_on_a_page_is_told_in_html() {
+    let site = Site::with_pictures().await;
+    site.admin("GET", "/admin/nothing").await.page(404);
+    site.admin("GET", "/admin/image?key=%ff").await.page(400);
+    for (method, path, allowed) in [
+        ("POST", "/admin", "GET,HEAD"),
+        ("DELETE", "/admin/login", "GET,HEAD,POST"),
+        ("GET", "/admin/logout", "POST"),
+    ] {
+        let answer = site.admin(method, path).await;
+        answer.page(405);
+        assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+    }
+    let head = site.admin("HEAD", "/admin/nothing").await;
+    assert_eq!(head.status, 404);
+    assert_eq!(head.header("content-type"), Some("text/html; charset=utf-8"));
+    let hostile = format!("/admin?status={}", tintype_model::encode_path(HOSTILE));
+    is_harmless(&site.admin("GET", &hostile).await);
+    site.health
+        .panics
+        .store(true, std::sync::atomic::Ordering::Relaxed);
+    let broken = site.admin("GET", "/admin").await;
+    broken.page(500);
+    assert!(!broken.text().contains("secret"));
 }

@@ -83,6 +83,7 @@ impl Health for TestHealth {
         assert!(!self.panics.load(Ordering::Relaxed), "secret panic message");
         HealthReport {
             ready: self.ready.load(Ordering::Relaxed),
+            problems: Vec::new(),
             jail: Some("seccomp".to_owned()),
             workers: 2,
             queue: Some(QueueDepth {
@@ -204,6 +205,21 @@ impl Answer {
         assert_eq!(problem["type"], "about:blank");
         assert_eq!(problem["title"], self.status.canonical_reason().unwrap());
         assert!(!problem["detail"].as_str().unwrap().is_empty());
+    }
+
+    /// Checks that it is a page that tells people what went wrong, and nothing that a page of ours may not carry.
+    pub(crate) fn page(&self, status: u16) {
+        assert_eq!(self.status, status, "{}", self.text());
+        assert_eq!(self.header("content-type"), Some("text/html; charset=utf-8"));
+        let title = self.status.canonical_reason().unwrap();
+        assert!(
+            self.text().contains(&format!("<h1>{title}</h1>")),
+            "{}",
+            self.text()
+        );
+        assert!(!self.text().contains("about:blank"), "{}", self.text());
+        let policy = self.header("content-security-policy").unwrap();
+        assert!(policy.contains("style-src 'sha256-"), "{policy}");
     }
 }
 

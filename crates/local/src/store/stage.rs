@@ -8,8 +8,8 @@ use md5::{Digest, Md5};
 use super::file::{FileGuard, Files};
 use super::{Error, Result};
 
-/// Chunks are gathered to about this size before a thread is asked to write them, in bytes.
-const FLUSH_BYTES: usize = 1 << 20;
+/// Chunks are gathered to this size before a thread is asked to write them, in bytes.
+const FLUSH_BYTES: usize = 256 << 10;
 
 /// Bytes on their way into a new file. Dropping it removes the file.
 ///
@@ -18,8 +18,9 @@ const FLUSH_BYTES: usize = 1 << 20;
 pub struct StagedFile {
     files: Arc<Files>,
     state: State,
-    waiting: Vec<Bytes>,
-    waiting_bytes: usize,
+    /// Bytes to be written, at most about [`FLUSH_BYTES`]. They are copies: a chunk of one byte may keep the whole
+    /// buffer that it was read into.
+    waiting: Vec<u8>,
     size_bytes: u64,
 }
 
@@ -44,7 +45,6 @@ impl StagedFile {
             files,
             state: State::New,
             waiting: Vec::new(),
-            waiting_bytes: 0,
             size_bytes: 0,
         }
     }
@@ -55,10 +55,10 @@ impl StagedFile {
     /// [`Error::Full`], [`Error::Io`]; the file can then only be dropped.
     pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
         self.size_bytes += chunk.len() as u64;
-        self.waiting_bytes += chunk.len();
-        self.waiting.push(chunk);
-        if self.waiting_bytes >= FLUSH_BYTES {
-            let open = self.flush(false).await?;
+        if self.waiting.len() + chunk.len() < FLUSH_BYTES {
+            self.waiting.extend_from_slice(&chunk);
+        } else {
+            let open = self.flush(chunk, false).await?;
             self.state = State::Open(open);
         }
         Ok(())
@@ -75,7 +75,7 @@ impl StagedFile {
     /// # Errors
     /// [`Error::Full`], [`Error::Io`]; the file is removed.
     pub async fn finish(mut self) -> Result<Staged> {
-        let open = self.flush(true).await?;
+        let open = self.flush(Bytes::new(), true).await?;
         Ok(Staged {
             guard: open.guard,
             size_bytes: self.size_bytes,
@@ -83,9 +83,9 @@ impl StagedFile {
         })
     }
 
-    async fn flush(&mut self, last: bool) -> Result<OpenFile> {
-        let chunks = std::mem::take(&mut self.waiting);
-        self.waiting_bytes = 0;
+    /// Writes what waits, and `chunk` after it.
+    async fn flush(&mut self, chunk: Bytes, last: bool) -> Result<OpenFile> {
+        let waiting = std::mem::take(&mut self.waiting);
         // Until the thread has answered; a dropped future leaves it so.
         let state = std::mem::replace(&mut self.state, State::Broken);
         let files = self.files.clone();
@@ -102,9 +102,9 @@ impl StagedFile {
                 State::Open(open) => open,
                 State::Broken => return Err(Error::Closed),
             };
-            for chunk in chunks {
-                open.md5.update(&chunk);
-                open.file.write_all(&chunk).map_err(Error::io("write a file"))?;
+            for bytes in [&waiting[..], &chunk] {
+                open.md5.update(bytes);
+                open.file.write_all(bytes).map_err(Error::io("write a file"))?;
             }
             if last {
                 files.sync(&open.guard, &open.file)?;

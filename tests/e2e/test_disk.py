@@ -1,0 +1,123 @@
+"""A disk that is full, and a database that is damaged: what still works, and who is told."""
+
+import os
+import subprocess
+
+import pytest
+
+import pictures
+from tintype import QUICK_RECIPE, wait_until
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 48 MB, if this machine lets one be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"nothing can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(folder):
+    """Takes all the room there is, to the last block; the file that has it."""
+    path = folder / "filler"
+    with open(path, "ab", buffering=0) as file:
+        for size in (1 << 20, 1 << 12, 1):
+            try:
+                while file.write(b"x" * size) == size:
+                    pass
+            except OSError:
+                pass
+    assert os.statvfs(folder).f_bfree == 0
+    return path
+
+
+def ready(server):
+    answer = server.get("/readyz")
+    return answer.status, answer.body.decode()
+
+
+def test_a_full_disk_stops_uploads_and_nothing_else(new_server, small_disk):
+    server = new_server("disk/data", QUICK_RECIPE).start()
+    keys = [f"{number}.jpg" for number in range(4)]
+    for seed, key in enumerate(keys):
+        server.put(key, pictures.small_jpeg(seed))
+    for key in keys:
+        server.wait_ready(key)
+    wait_until((server.data / "reserve").exists, "a reserve", log=server.log)
+    filler = fill(small_disk)
+    for _ in range(3):
+        status, said = ready(server)
+        assert status == 503 and "the disk is full" in said
+        with pytest.raises(server.s3().exceptions.ClientError):
+            server.put("new.jpg", pictures.small_jpeg(9))
+    assert server.get("/healthz").status == 200
+    assert server.get("/img/0.jpg/small").status == 200
+
+    server.s3().delete_object(Bucket="raw", Key="0.jpg")
+    assert server.api("DELETE", "/image?key=1.jpg").status == 202
+    for key in ("0.jpg", "1.jpg"):
+        wait_until(lambda: server.get(f"/img/{key}/small").status == 404, f"{key} is gone", log=server.log)
+    filler.unlink()
+    wait_until(lambda: ready(server)[0] == 200, "ready again", log=server.log)
+    server.put("new.jpg", pictures.small_jpeg(9))
+    server.wait_ready("new.jpg")
+    assert (server.data / "reserve").exists(), "the reserve is there again"
+    assert server.stop() == 0
+    log = server.log(lines=10_000)
+    assert log.count("the disk is full: ") == 1, log
+    assert log.count("there is room on the disk again") == 1, log
+
+
+def test_a_full_disk_does_not_stop_the_start(new_server, small_disk):
+    server = new_server("disk/data", QUICK_RECIPE).start()
+    for key in ("a.jpg", "b.jpg"):
+        server.put(key, pictures.small_jpeg(1))
+        server.wait_ready(key)
+    wait_until((server.data / "reserve").exists, "a reserve", log=server.log)
+    assert server.stop() == 0
+    filler = fill(small_disk)
+    server.start()
+    assert server.get("/img/a.jpg/small").status == 200
+    assert server.api("DELETE", "/image?key=a.jpg").status == 202
+    wait_until(lambda: server.get("/img/a.jpg/small").status == 404, "gone", log=server.log)
+    server.kill()
+    fill(small_disk)
+    server.start()
+    assert server.get("/img/b.jpg/small").status == 200
+    filler.unlink()
+    wait_until(lambda: ready(server)[0] == 200, "ready again", log=server.log)
+    assert server.stop() == 0
+
+
+def test_a_start_writes_only_what_has_changed(new_server):
+    server = new_server(config=QUICK_RECIPE).start()
+    assert server.stop() == 0
+    before = {name: os.stat(server.data / name).st_ino for name in ("config", "credentials", "admin-token")}
+    server.start()
+    assert {name: os.stat(server.data / name).st_ino for name in before} == before
+    assert f"'{server.url}'" in (server.data / "env").read_text()
+    assert server.stop() == 0
+
+
+def test_a_damaged_database_is_told(new_server):
+    server = new_server(config=QUICK_RECIPE).start()
+    for number in range(50):
+        server.put(f"{number}.txt", b"not a picture")
+    assert ready(server)[0] == 200
+    database = server.data / "tintype.db"
+    # What is still in the log comes into the file when the server stops.
+    assert server.stop() == 0
+    server.start()
+    size = database.stat().st_size
+    with open(database, "r+b") as file:
+        file.seek(8192)
+        file.write(b"\xff" * (size - 8192))
+    wait_until(lambda: ready(server)[0] == 503, "damage is told", log=server.log)
+    assert "database" in ready(server)[1]
+    assert server.get("/healthz").status == 200
