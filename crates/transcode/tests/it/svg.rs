@@ -236,7 +236,7 @@ fn drawings_that_would_take_for_ever_are_refused_before_they_are_drawn() {
         (
             "fan-out",
             drawing(hundred, &format!("<defs>{fan}</defs><use href='#a11'/>")),
-            "elements",
+            "nodes limit",
         ),
         ("octaves", drawing(hundred, &noise(1_000_000)), "work"),
         ("layers", drawing(hundred, &layers), "layers"),
@@ -250,7 +250,7 @@ fn drawings_that_would_take_for_ever_are_refused_before_they_are_drawn() {
         (
             "units",
             drawing("width='1e38mm' height='99999999999999in'", ""),
-            "pixels",
+            "invalid size",
         ),
         (
             "entities",
