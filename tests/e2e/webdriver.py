@@ -8,6 +8,8 @@ import threading
 import urllib.error
 import urllib.request
 
+from tintype import HANG
+
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 ARGUMENTS = [
