@@ -72,6 +72,7 @@ async fn both_queues_are_counted_once_for_all_who_ask() {
     let health = health(address);
     let expected = HealthReport {
         ready: true,
+        problems: Vec::new(),
         jail: None,
         workers: 4,
         queue: Some(QueueDepth {
