@@ -15,7 +15,12 @@ const PLENTY: Duration = Duration::from_secs(600);
 
 /// Times that are used up by what never ends. Two seconds of each are kept to finish; where a machine is too busy to
 /// come to the point in what remains of the first, the next one is tried.
-const SHORT: [Duration; 4] = [4, 16, 64, 256].map(Duration::from_secs);
+const SHORT: [Duration; 4] = [
+    Duration::from_secs(4),
+    Duration::from_secs(16),
+    Duration::from_secs(64),
+    Duration::from_secs(256),
+];
 
 /// One pixel.
 const PNG: &str =
