@@ -8,21 +8,6 @@ use tintype_model::Format;
 
 use crate::sniff::Kind;
 
-/// Every format that a build can read.
-const KINDS: [Kind; 11] = [
-    Kind::Jpeg,
-    Kind::Png,
-    Kind::Gif,
-    Kind::Webp,
-    Kind::Avif,
-    Kind::Heic,
-    Kind::Bmp,
-    Kind::Ico,
-    Kind::Tiff,
-    Kind::Jxl,
-    Kind::Svg,
-];
-
 /// A format and the library that reads or writes it; displayed as `avif (libaom 3.11.0)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Codec {
@@ -48,11 +33,11 @@ impl fmt::Display for Codec {
 /// The decoders of this build, one for each format that it reads.
 #[must_use]
 pub fn decoders() -> Vec<Codec> {
-    let mut decoders: Vec<Codec> = KINDS.into_iter().map(decoder).collect();
-    if !cfg!(feature = "heic") {
-        decoders.retain(|decoder| decoder.format != Kind::Heic.name());
-    }
-    decoders
+    Kind::ALL
+        .into_iter()
+        .filter(|kind| kind.is_read())
+        .map(decoder)
+        .collect()
 }
 
 /// The encoders of this build, in the order of [`Format::ALL`].

@@ -21,7 +21,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Jpeg,
         Self::Png,
         Self::Gif,
@@ -36,7 +36,7 @@ impl Kind {
     ];
 
     /// Whether this build reads it: HEIC, whose codec is patented, can be left out.
-    const fn is_read(self) -> bool {
+    pub(crate) const fn is_read(self) -> bool {
         cfg!(feature = "heic") || !matches!(self, Self::Heic)
     }
 

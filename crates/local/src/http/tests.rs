@@ -254,7 +254,11 @@ async fn requests_in_hand_are_finished_before_the_server_stops() {
         finished.cancelled().await;
         "done"
     };
-    let server = start(axum::Router::new().route("/img/slow/medium", get(handler)), PATIENT).await;
+    let server = start(
+        axum::Router::new().route("/img/slow/medium", get(handler)),
+        PATIENT,
+    )
+    .await;
     let address = server.address;
     let request = "GET /img/slow/medium HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let client = tokio::spawn(async move { exchange(address, request).await });
