@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::credentials::{Credentials, REGION, write_env};
 use crate::health::LocalHealth;
 use crate::http::{App, Patience};
 use crate::s3::{S3Config, S3Endpoint};
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::uploads::LocalUploads;
 use crate::worker;
 
@@ -54,8 +54,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load_for(&args.data, args.config.as_deref())
         .map_err(|error| UsageError(format!("{error:#}")))?;
     let data = args.data.as_path();
-    let store =
-        Store::open(data).with_context(|| format!("cannot use the data folder {}", data.display()))?;
+    let store = Store::open(data).map_err(|error| explain(error, data))?;
     let credentials = Credentials::load_or_create(data)?;
 
     let jail = Arc::new(Jail::new(config.jail(None)));
@@ -157,6 +156,20 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     drop(store);
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Why a data folder cannot be used, and what to do about it.
+fn explain(error: store::Error, data: &Path) -> anyhow::Error {
+    let is_damaged = matches!(error, store::Error::Corrupt(_));
+    let mut message = format!("cannot use the data folder {}", data.display());
+    if is_damaged {
+        message.push_str(&format!(
+            " (nothing was removed; put tintype.db back from a backup, or make it again from the pictures: tintype \
+             verify --rebuild --data {})",
+            data.display()
+        ));
+    }
+    anyhow::Error::new(error).context(message)
 }
 
 /// The one line on standard output, for scripts that wait for it.
