@@ -24,8 +24,8 @@ pub use guard::{host_allowed, write_allowed};
 pub use html::Escaped;
 pub use negotiate::{MAX_ACCEPT_BYTES, negotiate};
 pub use port::{
-    Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload, QueueDepth, UploadMethod, UploadSigner,
-    UploadTerms,
+    DeadLetter, DeadLetters, Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload, QueueDepth,
+    UploadMethod, UploadSigner, UploadTerms,
 };
 pub use post_policy::{PolicySigner, PostPolicy};
 pub use router::router;

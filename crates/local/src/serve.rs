@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command::{UsageError, default_data};
 use crate::config::Config;
 use crate::credentials::{Credentials, REGION, write_env};
+use crate::dead::LocalDeadLetters;
 use crate::health::LocalHealth;
 use crate::http::{App, Patience};
 use crate::s3::{S3Config, S3Endpoint};
@@ -98,6 +99,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         sources,
         metadata,
         queue: Arc::new(queue.clone()) as Arc<dyn JobQueue>,
+        dead: Some(Arc::new(LocalDeadLetters(queue.clone()))),
         uploads: Arc::new(LocalUploads::new(s3_config.clone())),
         health: Arc::new(LocalHealth::new(
             jail.clone(),
