@@ -28,8 +28,8 @@ pub use guard::{host_allowed, names_its_host, write_allowed};
 pub use html::Escaped;
 pub use negotiate::{MAX_ACCEPT_BYTES, negotiate};
 pub use port::{
-    Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload, QueueDepth, UploadMethod, UploadSigner,
-    UploadTerms,
+    DeadLetter, DeadLetters, Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload, QueueDepth,
+    UploadMethod, UploadSigner, UploadTerms,
 };
 pub use post_policy::{PolicySigner, PostPolicy};
 pub use refusal::{Peer, Refused};

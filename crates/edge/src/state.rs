@@ -10,7 +10,7 @@ use crate::cache::PictureCache;
 use crate::error::Result;
 use crate::guard;
 use crate::metrics::Metrics;
-use crate::port::{Health, UploadSigner};
+use crate::port::{DeadLetters, Health, UploadSigner};
 
 /// What the edge works with.
 pub struct Edge {
@@ -20,6 +20,8 @@ pub struct Edge {
     pub metadata: Arc<dyn MetadataStore>,
     /// Where reprocessing is asked for.
     pub queue: Arc<dyn JobQueue>,
+    /// The jobs that were given up; none where the queue's own tools are for that.
+    pub dead: Option<Arc<dyn DeadLetters>>,
     /// Signs uploads.
     pub uploads: Arc<dyn UploadSigner>,
     /// Tells how the rest is doing.

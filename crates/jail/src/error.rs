@@ -30,6 +30,12 @@ pub enum Error {
         /// The deadline.
         deadline: Duration,
     },
+    /// Something else than the worker and its limits ended it: the kernel for want of memory, or a person.
+    #[error("render worker was ended from outside, by signal {signal}")]
+    Ended {
+        /// Number of the signal.
+        signal: i32,
+    },
     /// The engine reported a fault of its own.
     #[error("{0}")]
     Engine(String),

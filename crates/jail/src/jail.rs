@@ -135,7 +135,8 @@ impl Jail {
     }
 
     /// Twice at most: a worker can die of what its neighbours did (the machine out of memory), so the second time it
-    /// is alone.
+    /// is alone. A source is rejected only for what its worker did by itself that second time; a worker that was ended
+    /// from outside is an error, for the caller to try again later.
     async fn run(&self, task: &Task, source: &Bytes) -> Result<Answer, RenderError> {
         let limit = self.inner.config.limits.max_bytes;
         if source.len() as u64 > limit {
@@ -154,6 +155,13 @@ impl Jail {
         match self.inner.work(first, task, source, self.deadline).await {
             Ok(answer) => return Ok(answer),
             Err(Fault::Machine(error)) => return Err(error.into()),
+            // It may have been one of many that the kernel could have chosen: this source gets its second try at once.
+            Err(Fault::Ended(error)) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "trying the source once more, alone"
+                );
+            }
             Err(Fault::Died(how)) => {
                 tracing::warn!(
                     jail.died = how,
@@ -166,7 +174,8 @@ impl Jail {
         let second = self.inner.start().await?;
         match self.inner.work(second, task, source, self.deadline).await {
             Ok(answer) => Ok(answer),
-            Err(Fault::Machine(error)) => Err(error.into()),
+            // Alone and yet not by its own doing: nothing is known of the source.
+            Err(Fault::Machine(error) | Fault::Ended(error)) => Err(error.into()),
             Err(Fault::Died(how)) => Err(RenderError::Rejected(Rejection::new(
                 RejectionCode::DecoderKilled,
                 how,

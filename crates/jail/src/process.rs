@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use rustix::process::Signal;
 use tintype_model::{ImageInfo, Rejection, Rendered, RenderedFile};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -65,6 +66,8 @@ pub(crate) enum Answer {
 pub(crate) enum Fault {
     /// The source may be the reason: says how the worker ended.
     Died(String),
+    /// Something else ended the worker.
+    Ended(Error),
     /// The machine is the reason.
     Machine(Error),
 }
@@ -144,11 +147,11 @@ impl Worker {
             Ok(Ok(Greeting::Ready { protocol, .. })) => format!("it speaks protocol {protocol}"),
             Ok(Ok(Greeting::Refused { detail })) => check::line(&detail),
             Ok(Err(error)) => {
-                let ended = worker.end().await;
-                format!(
-                    "no greeting ({error}): {}",
-                    ended.unwrap_or_else(|| "it did not end".to_owned())
-                )
+                let ended = match worker.status().await {
+                    Some(status) => worker.tell(status).await,
+                    None => "it did not end".to_owned(),
+                };
+                format!("no greeting ({error}): {ended}")
             }
             Err(_) => format!("no greeting within {} s", START.as_secs()),
         };
@@ -201,7 +204,7 @@ impl Worker {
         let cpu_before = procfs::cpu_time(self.pid);
         let fault = match time::timeout(deadline, self.exchange(task, source, config)).await {
             Ok(Ok(answer)) => return Ok((answer, self)),
-            Ok(Err(broken)) => Fault::Died(self.explain(broken, config).await),
+            Ok(Err(broken)) => self.explain(broken, config).await,
             Err(_) => {
                 let cpu = procfs::cpu_time(self.pid)
                     .zip(cpu_before)
@@ -285,33 +288,40 @@ impl Worker {
         Ok(files)
     }
 
-    async fn explain(&mut self, broken: Break, config: &Config) -> String {
+    async fn explain(&mut self, broken: Break, config: &Config) -> Fault {
         let limits = format!(
             "limits: {} MiB of memory, {} s of CPU time",
             config.memory_bytes >> 20,
             config.cpu_seconds()
         );
-        match broken {
+        Fault::Died(match broken {
             Break::Lie(what) => format!("the worker's answer was refused: {what}"),
             Break::Panic(message) => format!("the worker panicked: {message}"),
             Break::Memory(what) => format!("memory ran out: {what} ({limits})"),
-            Break::Pipe(error) => match self.end().await {
-                Some(how) => format!("{how} ({limits})"),
+            Break::Pipe(error) => match self.status().await {
+                Some(status) => match foreign_signal(status) {
+                    Some(signal) => return Fault::Ended(Error::Ended { signal }),
+                    None => format!("{} ({limits})", self.tell(status).await),
+                },
                 None => format!("the worker broke off its answer: {error}"),
             },
-        }
+        })
     }
 
-    /// How the worker ended, if it ends by itself, with what it wrote on standard error.
-    async fn end(&mut self) -> Option<String> {
-        let status = time::timeout(END, self.child.wait()).await.ok()?.ok()?;
+    /// How the worker ended, if it ends by itself.
+    async fn status(&mut self) -> Option<ExitStatus> {
+        time::timeout(END, self.child.wait()).await.ok()?.ok()
+    }
+
+    /// How the worker ended, with what it wrote on standard error.
+    async fn tell(&mut self, status: ExitStatus) -> String {
         let told = self.last_words().await;
         let how = describe(status);
-        Some(if told.is_empty() {
+        if told.is_empty() {
             how
         } else {
             format!("{how}: {told}")
-        })
+        }
     }
 
     /// What an ended worker wrote on standard error, in one line.
@@ -371,6 +381,27 @@ fn late(cpu: Option<Duration>, wants_to_run: Option<bool>, deadline: Duration) -
     }
 }
 
+/// The signal that ended a worker, unless it came from what the worker did: a crash of its own, or a limit that this
+/// crate has set. `SIGKILL` comes from the kernel when memory is short, or from a person; a worker that is killed at
+/// its deadline is not asked how it ended.
+fn foreign_signal(status: ExitStatus) -> Option<i32> {
+    status.signal().filter(|signal| {
+        let own = [
+            Signal::ILL,
+            Signal::TRAP,
+            Signal::ABORT,
+            Signal::BUS,
+            Signal::FPE,
+            Signal::SEGV,
+            Signal::PIPE,
+            Signal::XCPU,
+            Signal::XFSZ,
+            Signal::SYS,
+        ];
+        !own.iter().any(|own| own.as_raw() == *signal)
+    })
+}
+
 fn describe(status: ExitStatus) -> String {
     let Some(signal) = status.signal() else {
         let code = status.code().unwrap_or_default();
@@ -393,6 +424,20 @@ fn describe(status: ExitStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_signals_of_its_own_doing_are_blamed_on_a_worker() {
+        let foreign = |raw| foreign_signal(ExitStatus::from_raw(raw));
+        // Hang-up, interrupt, kill, alarm, terminate, and the two that programs may use as they like.
+        for signal in [1, 2, 9, 14, 15, 10, 12] {
+            assert_eq!(foreign(signal), Some(signal));
+        }
+        for signal in [4, 5, 6, 7, 8, 11, 24, 25, 31] {
+            assert_eq!(foreign(signal), None, "{signal}");
+            assert_eq!(foreign(signal | 0x80), None, "{signal} with a core dump");
+        }
+        assert_eq!(foreign(3 << 8), None, "exit code 3");
+    }
 
     #[test]
     fn only_a_worker_that_could_have_run_blames_the_source() {

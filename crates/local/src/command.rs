@@ -24,6 +24,10 @@ enum Command {
     Transcode(cli::TranscodeArgs),
     /// Show what the pipeline would record of files
     Inspect(cli::InspectArgs),
+    /// Compare the files of a data folder with its database, and make the database again from them
+    Verify(cli::VerifyArgs),
+    /// Copy a data folder, also while its server runs
+    Backup(cli::BackupArgs),
     /// Render what the parent process sends (started by tintype itself)
     #[command(name = RENDER_WORKER, hide = true)]
     RenderWorker,
@@ -38,6 +42,8 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => in_runtime(serve::serve(args)),
         Command::Transcode(args) => in_runtime(cli::transcode(args)),
         Command::Inspect(args) => in_runtime(cli::inspect(args)),
+        Command::Verify(args) => in_runtime(cli::verify(args)),
+        Command::Backup(args) => in_runtime(cli::backup(args)),
     }
 }
 

@@ -115,11 +115,16 @@ pub struct DeliveryConfig {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueConfig {
-    /// How often a job is tried before it goes to the dead-letter state.
+    /// How often a job is tried at least before it is given up, and how often the server may end while it works on
+    /// one.
     ///
     /// Default: 5
     pub max_receives: u32,
-    /// Seconds before the first retry; each further one waits twice as long.
+    /// Hours from its first failure on for which a job is tried at least before it is given up.
+    ///
+    /// Default: 24
+    pub retry_hours: u64,
+    /// Seconds before the first retry; each further one waits twice as long, 15 minutes at most.
     ///
     /// Default: 2
     pub retry_base_seconds: u64,
@@ -183,8 +188,17 @@ impl Default for QueueConfig {
     fn default() -> Self {
         Self {
             max_receives: 5,
+            retry_hours: 24,
             retry_base_seconds: 2,
         }
+    }
+}
+
+impl QueueConfig {
+    /// How long a job that fails is tried again.
+    #[must_use]
+    pub const fn retry_for(&self) -> Duration {
+        Duration::from_secs(self.retry_hours.saturating_mul(3600))
     }
 }
 

@@ -4,6 +4,7 @@ mod cli;
 mod command;
 pub mod config;
 mod credentials;
+mod dead;
 mod disk;
 mod health;
 mod http;

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +20,13 @@ use tokio_util::sync::CancellationToken;
 use crate::command::{UsageError, default_data};
 use crate::config::{Config, HttpConfig};
 use crate::credentials::{Credentials, REGION, write_env};
+use crate::dead::LocalDeadLetters;
 use crate::disk::Disk;
 use crate::health::LocalHealth;
 use crate::http::{App, Bounds, Capacity, Patience};
 use crate::integrity::Integrity;
 use crate::s3::{S3Config, S3Endpoint};
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::uploads::LocalUploads;
 use crate::worker;
 
@@ -61,8 +62,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let disk = Disk::new(data);
     disk.make_room_for_start();
-    let store =
-        Store::open(data).with_context(|| format!("cannot use the data folder {}", data.display()))?;
+    let store = Store::open(data).map_err(|error| explain(error, data))?;
     let credentials = Credentials::load_or_create(data)?;
 
     let jail = Arc::new(Jail::new(config.jail(None)));
@@ -112,6 +112,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         sources,
         metadata,
         queue: Arc::new(queue.clone()) as Arc<dyn JobQueue>,
+        dead: Some(Arc::new(LocalDeadLetters(queue.clone()))),
         uploads: Arc::new(LocalUploads::new(s3_config.clone())),
         health: Arc::new(LocalHealth {
             jail: jail.clone(),
@@ -220,6 +221,20 @@ fn raise_open_files() -> u64 {
         Err(_) => now.current,
     };
     current.unwrap_or(u64::MAX)
+}
+
+/// Why a data folder cannot be used, and what to do about it.
+fn explain(error: store::Error, data: &Path) -> anyhow::Error {
+    let is_damaged = matches!(error, store::Error::Corrupt(_));
+    let mut message = format!("cannot use the data folder {}", data.display());
+    if is_damaged {
+        message.push_str(&format!(
+            " (nothing was removed; put tintype.db back from a backup, or make it again from the pictures: tintype \
+             verify --rebuild --data {})",
+            data.display()
+        ));
+    }
+    anyhow::Error::new(error).context(message)
 }
 
 /// The one line on standard output, for scripts that wait for it.

@@ -200,9 +200,8 @@ pub trait MetadataStore: Send + Sync + std::fmt::Debug {
     /// `Unavailable`.
     async fn get(&self, key: &ObjectKey) -> Result<Option<Record>>;
 
-    /// Writes the record if there is none, or an older one, or a provisional one
-    /// ([`crate::Status::is_provisional`]) of the same order while this one is not provisional. Atomic and durable
-    /// before it is acknowledged.
+    /// Writes the record if there is none, or an older one, or one of the same order that knows less: a pending one
+    /// yields to a failed one, and both yield to all others. Atomic and durable before it is acknowledged.
     ///
     /// # Errors
     /// `Unavailable`; after it the write may have happened, and putting the same record again is refused with

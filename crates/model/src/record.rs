@@ -61,9 +61,7 @@ impl Record {
     #[must_use]
     pub fn replaces(&self, current: &Self) -> bool {
         self.order > current.order
-            || (self.order == current.order
-                && current.status.is_provisional()
-                && !self.status.is_provisional())
+            || (self.order == current.order && self.status.finality() > current.status.finality())
     }
 }
 
@@ -92,8 +90,8 @@ pub enum Status {
         /// The reason, for programs and for people.
         rejection: Rejection,
     },
-    /// Work failed until it was given up; it lies in the dead-letter state. Yields to any other result of the
-    /// same order.
+    /// Work failed until it was given up; it lies in the dead-letter state. Takes the place of `Pending` and yields to
+    /// any other result of the same order.
     Failed {
         /// What went wrong the last time.
         failure: Failure,
@@ -121,6 +119,15 @@ impl Status {
         match self {
             Self::Pending | Self::Failed { .. } => true,
             Self::Ready { .. } | Self::Rejected { .. } | Self::Deleted => false,
+        }
+    }
+
+    /// How much is known: of two results of the same order the one with more stays.
+    const fn finality(&self) -> u8 {
+        match self {
+            Self::Pending => 0,
+            Self::Failed { .. } => 1,
+            Self::Ready { .. } | Self::Rejected { .. } | Self::Deleted => 2,
         }
     }
 }
@@ -327,7 +334,8 @@ pub enum RejectionCode {
     UnsupportedFormat,
     /// The content claims a format and breaks its rules.
     CorruptImage,
-    /// The process that decoded it passed its memory, CPU or time limit, or crashed, twice.
+    /// The process that decoded it, alone on the machine, passed its memory, CPU or time limit, or crashed by itself. A
+    /// process that something else ended says nothing of the source.
     DecoderKilled,
 }
 

@@ -174,11 +174,14 @@ impl Pipeline {
         let status = Status::Failed {
             failure: Failure { error, attempts },
         };
-        self.ports
-            .metadata
-            .put(&self.record(job, source, status))
-            .await
-            .map_err(Error::Record)?;
+        let record = self.record(job, source, status);
+        match self.ports.metadata.put(&record).await.map_err(Error::Record)? {
+            PutRecord::Written(_) => {}
+            // Newer work, the job's own result, or an earlier word that it was given up.
+            PutRecord::Refused(current) => {
+                tracing::debug!(image.key = %job.key, status = current.status.name(), "the record says more than that");
+            }
+        }
         Ok(())
     }
 

@@ -63,6 +63,7 @@ fn edge(environment: &ApiEnvironment, config: &Config, clients: &Clients) -> any
         sources: Arc::new(S3ObjectStore::new(clients.s3.clone(), bucket)),
         metadata: Arc::new(DynamoMetadataStore::new(clients.dynamodb.clone(), table)),
         queue: Arc::new(SqsQueue::new(clients.sqs.clone(), queue_url)),
+        dead: None,
         uploads: Arc::new(uploads),
         health: Arc::new(health),
         recipe: Arc::new(config.recipe()),

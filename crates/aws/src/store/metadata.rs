@@ -21,6 +21,9 @@ const PK: &str = "pk";
 const ORDER: &str = "order";
 /// [`Status::is_provisional`].
 const PROVISIONAL: &str = "provisional";
+
+/// Whether the record is [`Status::Pending`].
+const PENDING: &str = "pending";
 /// The record as `serde` writes it.
 const RECORD: &str = "record";
 
@@ -41,9 +44,9 @@ type Item = HashMap<String, AttributeValue>;
 ///
 /// The table has the hash key `pk` (string) and the index `by_status` (hash `status_shard`, range `key`, both strings;
 /// keys only). An image's item has `pk` = `image#{key}`, `key`, `status_shard` = `{status}#{0..7}`, `order`,
-/// `provisional` and `record`. A key whose source was read has an item beside it, `pk` = `sha256#{digest}#{key}`, with
-/// `order`, and with `key` and `status_shard` = `sha256#{digest}` as long as the source has that digest. `pk` and `key`
-/// hold the longest object key.
+/// `provisional`, `pending` where it is, and `record`. A key whose source was read has an item beside it, `pk` =
+/// `sha256#{digest}#{key}`, with `order`, and with `key` and `status_shard` = `sha256#{digest}` as long as the source
+/// has that digest. `pk` and `key` hold the longest object key.
 ///
 /// - `get` and `put` are strongly consistent; what a put decides is one conditional write of one item. The item of a
 ///   digest is written before, so that no record is without it; one that says too much is seen through when the
@@ -206,14 +209,22 @@ impl MetadataStore for DynamoMetadataStore {
             .expression_attribute_values(":order", AttributeValue::S(record.order.to_string()))
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        call = if provisional {
-            call.condition_expression("attribute_not_exists(#pk) OR #order < :order")
-        } else {
-            call.condition_expression(
-                "attribute_not_exists(#pk) OR #order < :order OR (#order = :order AND #provisional = :true)",
-            )
-            .expression_attribute_names("#provisional", PROVISIONAL)
-            .expression_attribute_values(":true", AttributeValue::Bool(true))
+        let yields = match &record.status {
+            Status::Pending => None,
+            Status::Failed { .. } => Some(PENDING),
+            Status::Ready { .. } | Status::Rejected { .. } | Status::Deleted => Some(PROVISIONAL),
+        };
+        if record.status == Status::Pending {
+            call = call.item(PENDING, AttributeValue::Bool(true));
+        }
+        call = match yields {
+            None => call.condition_expression("attribute_not_exists(#pk) OR #order < :order"),
+            Some(yields) => call
+                .condition_expression(
+                    "attribute_not_exists(#pk) OR #order < :order OR (#order = :order AND #yields = :true)",
+                )
+                .expression_attribute_names("#yields", yields)
+                .expression_attribute_values(":true", AttributeValue::Bool(true)),
         };
         match call.send().await {
             Ok(output) => {

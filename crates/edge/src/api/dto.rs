@@ -393,6 +393,46 @@ pub(crate) struct Accepted {
     pub status: &'static str,
 }
 
+/// Which dead letter.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RedriveQuery {
+    /// Its number; without one, all of them.
+    #[serde(default)]
+    pub id: Option<i64>,
+}
+
+/// The jobs that were given up.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Dead {
+    /// At most 1,000, the oldest first.
+    pub items: Vec<DeadJob>,
+}
+
+/// A job that was given up.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeadJob {
+    /// Its number.
+    pub id: i64,
+    /// The source's key; missing when the job cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The last error, with its causes.
+    pub error: String,
+    /// When it was given up (RFC 3339).
+    pub died_at: String,
+}
+
+/// How many jobs are tried again.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Redriven {
+    /// Their number.
+    pub redriven: usize,
+}
+
 /// How the whole is doing.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Stats {

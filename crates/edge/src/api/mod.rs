@@ -1,5 +1,6 @@
 //! `/api/v1`: what programs ask for. Keys travel as a query parameter, because gateways rewrite paths.
 
+mod dead;
 mod delivery;
 mod dto;
 mod extract;
@@ -37,7 +38,17 @@ const NO_IMAGE: &str = "there is no source and no record with this key";
         title = "Tintype",
         description = "Uploads, records and URLs of pictures. Errors are problem documents (RFC 9457).",
     ),
-    paths(upload::create_upload, list::list_images, get_image, delete_image, reprocess_image, get_stats, get_document),
+    paths(
+        upload::create_upload,
+        list::list_images,
+        get_image,
+        delete_image,
+        reprocess_image,
+        dead::list_dead,
+        dead::redrive_dead,
+        get_stats,
+        get_document,
+    ),
     security(("token" = [])),
     modifiers(&Common),
 )]
@@ -89,12 +100,14 @@ impl Modify for Common {
 }
 
 /// Every path of the API with its methods. The router is made from this list and nothing else.
-pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<State>>); 6] {
+pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<State>>); 8] {
     [
         ("/api/v1/uploads", post(upload::create_upload)),
         ("/api/v1/images", get(list::list_images)),
         ("/api/v1/image", get(get_image).delete(delete_image)),
         ("/api/v1/image/reprocess", post(reprocess_image)),
+        ("/api/v1/dead", get(dead::list_dead)),
+        ("/api/v1/dead/redrive", post(dead::redrive_dead)),
         ("/api/v1/stats", get(get_stats)),
         ("/api/v1/openapi.json", get(get_document)),
     ]
@@ -249,7 +262,7 @@ fn accepted(key: &ObjectKey, status: &'static str) -> (StatusCode, Json<Accepted
     (StatusCode::ACCEPTED, Json(Accepted { key, status }))
 }
 
-/// Makes the renditions of a source again.
+/// Makes the renditions of a source again, or at once where it waits to be tried again.
 #[utoipa::path(
     post,
     path = "/api/v1/image/reprocess",
@@ -258,7 +271,7 @@ fn accepted(key: &ObjectKey, status: &'static str) -> (StatusCode, Json<Accepted
         (status = 202, description = "The work is queued", body = Accepted),
         (status = 400, description = "The request is wrong", body = Problem, content_type = PROBLEM),
         (status = 404, description = "There is no such picture", body = Problem, content_type = PROBLEM),
-        (status = 409, description = "The source is gone, or waits to be processed anyway", body = Problem,
+        (status = 409, description = "The source is gone, or waits for its first event", body = Problem,
             content_type = PROBLEM),
     ),
 )]
@@ -290,9 +303,6 @@ async fn reprocess_image(
         }
         (Some(record), Ok(source)) => (record, source),
     };
-    if record.status == Status::Pending {
-        return Err(Error::Conflict("the source waits to be processed"));
-    }
     let job = Job {
         key: key.clone(),
         order: record.order.next_revision(),

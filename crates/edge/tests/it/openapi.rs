@@ -103,7 +103,7 @@ async fn the_router_takes_the_methods_of_the_document_and_no_others() {
     let site = Site::with_pictures().await;
     let document = document(&site).await;
     let paths = document["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 6);
+    assert_eq!(paths.len(), 8);
     for (path, operations) in paths {
         for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"] {
             let described = operations.get(method.to_lowercase()).is_some();

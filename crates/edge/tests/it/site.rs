@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use tintype_edge::{
-    Access, Edge, Health, HealthReport, Pictures, PresignedUpload, QueueDepth, UploadMethod, UploadSigner,
-    UploadTerms, router,
+    Access, DeadLetter, DeadLetters, Edge, Health, HealthReport, Pictures, PresignedUpload, QueueDepth,
+    UploadMethod, UploadSigner, UploadTerms, router,
 };
 use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
 use tintype_model::{
@@ -232,6 +232,34 @@ pub(crate) fn token_access(token: &str, public_url: Option<&str>, allowed_hosts:
     }
 }
 
+/// One dead letter, until it is redriven.
+#[derive(Debug, Default)]
+struct TestDead {
+    is_redriven: AtomicBool,
+}
+
+#[async_trait]
+impl DeadLetters for TestDead {
+    async fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let letter = DeadLetter {
+            id: 7,
+            key: Some(ObjectKey::new("failed.jpg").unwrap()),
+            attempts: 5,
+            error: "disk full".to_owned(),
+            died_at: UnixMillis(1_700_000_000_000),
+        };
+        let letters = (!self.is_redriven.load(Ordering::Relaxed)).then_some(letter);
+        Ok(letters.into_iter().take(limit).collect())
+    }
+
+    async fn redrive(&self, id: Option<i64>) -> Result<usize, StoreError> {
+        let is_it = id.is_none_or(|id| id == 7);
+        Ok(usize::from(
+            is_it && !self.is_redriven.swap(true, Ordering::Relaxed),
+        ))
+    }
+}
+
 impl Site {
     pub(crate) fn new() -> Self {
         Self::with(|_| {})
@@ -250,6 +278,7 @@ impl Site {
             sources: sources.clone(),
             metadata: metadata.clone(),
             queue: queue.clone(),
+            dead: Some(Arc::new(TestDead::default())),
             uploads: Arc::new(TestSigner),
             health: health.clone(),
             recipe: Arc::new(Recipe::default()),

@@ -37,6 +37,47 @@ async fn a_worker_killed_in_the_middle_is_replaced_and_the_source_tried_again() 
 }
 
 #[tokio::test]
+async fn a_source_whose_workers_are_killed_from_outside_is_never_rejected() {
+    let jail = Jail::new(config());
+    for signal in [Signal::KILL, Signal::TERM, Signal::HUP] {
+        let call = tokio::spawn({
+            let jail = jail.clone();
+            let source = telling(&png(40, 40, [9, 9, 9]), "pause=60000");
+            async move { jail.render(source, &small_recipe()).await }
+        });
+        let mut ended = None;
+        for _ in 0..2 {
+            let pid = in_time(async {
+                loop {
+                    let pid = busy_worker(&jail, 1).await.pid;
+                    if ended != Some(pid) {
+                        break pid;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+            let process = Process::of(pid);
+            process.signal(signal);
+            process.ended().await;
+            ended = Some(pid);
+        }
+        match in_time(call).await.unwrap() {
+            Err(RenderError::Failed(error)) => {
+                assert!(
+                    matches!(error.downcast_ref(), Some(Error::Ended { .. })),
+                    "{error}"
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    in_time(jail.render(png(40, 40, [9; 3]).into(), &small_recipe()))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
 async fn a_worker_that_dies_while_idle_is_not_noticed_by_callers() {
     let jail = Jail::new(config());
     in_time(jail.warm()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The commands that run the engine alone: files in, renditions or facts out.
+//! The commands that need no server: the engine alone, files in, renditions or facts out; and the data folder itself.
 //!
 //! Hostile files are contained by the jail, as in the server. Data goes to standard output; everything that is said
 //! about the work goes to standard error.
@@ -12,6 +12,8 @@ mod progress;
 mod report;
 mod table;
 mod transcode;
+mod verify;
 
 pub(crate) use inspect::{InspectArgs, inspect};
 pub(crate) use transcode::{TranscodeArgs, transcode};
+pub(crate) use verify::{BackupArgs, VerifyArgs, backup, verify};

@@ -95,6 +95,7 @@ pub(crate) fn from_store(error: store::Error) -> S3Error {
         }
         store::Error::StaleLease { .. }
         | store::Error::Locked { .. }
+        | store::Error::UnknownFiles { .. }
         | store::Error::TooNew { .. }
         | store::Error::Corrupt(_)
         | store::Error::Io { .. }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use md5::{Digest, Md5};
 
-use super::file::{FileGuard, Files};
+use super::file::Files;
+use super::stage::Staged;
 use super::upload::{MIN_PART_BYTES, PartRow};
 use super::{Error, Result};
 
@@ -96,7 +97,7 @@ pub(crate) fn etag_of(parts: &[PartRow]) -> Result<String> {
     Ok(format!("{}-{}", hex::encode(md5.finalize()), parts.len()))
 }
 
-/// Copies the parts into one durable file, and tells its size in bytes.
+/// Copies the parts into one file.
 ///
 /// # Errors
 /// [`Error::InvalidPart`] when one is gone, [`Error::Full`], [`Error::Io`], [`Error::Corrupt`].
@@ -104,11 +105,11 @@ pub(crate) fn concatenate(
     files: &Arc<Files>,
     parts: &[PartRow],
     observer: &mut impl Observer,
-) -> Result<(FileGuard, u64)> {
+) -> Result<Staged> {
     let (guard, mut whole) = files.create()?;
     let mut size_bytes = 0;
     for row in parts {
-        let mut part = match File::open(files.path(&row.file)) {
+        let mut part = match files.open_named(&row.file) {
             Ok(part) => part,
             // Replaced, aborted or completed by somebody else since the rows were read.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -132,8 +133,12 @@ pub(crate) fn concatenate(
         }
         size_bytes += copied;
     }
-    files.sync(&guard, &whole)?;
-    Ok((guard, size_bytes))
+    Ok(Staged {
+        guard,
+        file: whole,
+        size_bytes,
+        md5: None,
+    })
 }
 
 fn copy(part: &mut File, whole: &mut File, observer: &mut impl Observer) -> Result<u64> {

@@ -63,6 +63,27 @@ pub enum Error {
         /// The process, when it left its number.
         pid: Option<u32>,
     },
+    /// There are files that may be uploads and that no row names: the database is new, older than they are, or not
+    /// theirs. Nothing was changed.
+    #[error(
+        "{} has {count} files that may be uploads and that its database does not know ({}): the database is missing, \
+         older than the files, or incomplete. Nothing was changed. Put the right tintype.db back, with its -wal file, \
+         or make the rows again from the files: tintype verify --rebuild --data {}",
+        .folder.display(),
+        .example.as_ref().map_or_else(
+            || "without a name".to_owned(),
+            |key| format!("for example the one of {key:?}")
+        ),
+        .folder.display()
+    )]
+    UnknownFiles {
+        /// The data folder.
+        folder: PathBuf,
+        /// How many there are.
+        count: usize,
+        /// The key of one of them.
+        example: Option<String>,
+    },
     /// The database was written by a newer release.
     #[error("the database has version {found}, this release knows up to {known}")]
     TooNew {
@@ -133,6 +154,7 @@ impl From<Error> for StoreError {
             | Error::EntityTooSmall { .. }
             | Error::StaleLease { .. }
             | Error::Locked { .. }
+            | Error::UnknownFiles { .. }
             | Error::TooNew { .. }
             | Error::Full(_)
             | Error::Corrupt(_)

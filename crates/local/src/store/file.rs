@@ -1,52 +1,27 @@
 use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
+use super::hold::Removals;
+use super::name::{FileName, Kind, STAGED, Stem};
 use super::{Error, Result};
 
-/// Name of a file that holds bytes: 128 random bits in lower-case hexadecimal.
-///
-/// Checked when it comes from the database, so that no row can lead out of the folder.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct FileName(String);
-
-impl FileName {
-    const LENGTH: usize = 32;
-
-    fn random() -> Self {
-        Self(hex::encode(rand::random::<[u8; 16]>()))
-    }
-
-    /// A name from a row or a folder.
-    pub(crate) fn parse(text: String) -> Result<Self> {
-        let is_name = text.len() == Self::LENGTH
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-        if is_name {
-            Ok(Self(text))
-        } else {
-            Err(Error::Corrupt(format!("{text:?} is no file name")))
-        }
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Name of the folder of the fan-out that the file lies in.
-    fn folder(&self) -> &str {
-        &self.0[..2]
-    }
-}
-
 /// The folder of files, and which of its files are being written right now.
+///
+/// A file is written as `{stem}.new`. Once it is whole and synced its name tells its [`Kind`]; a source's is `{name}.new`
+/// until the row that names it is committed. So what bears a source's final name was named by a committed row, and only
+/// such a file can be one that a lost or older database does not know of.
 #[derive(Debug)]
 pub(crate) struct Files {
     folder: PathBuf,
-    in_flight: Mutex<HashSet<FileName>>,
+    in_flight: Mutex<HashSet<Stem>>,
+    /// The highest number that was given to an upload or a deletion.
+    orders: AtomicU64,
+    removals: Removals,
     /// Removing a large file takes long: the maintenance thread does it.
     trash: mpsc::Sender<Trash>,
 }
@@ -56,6 +31,8 @@ pub(crate) struct Files {
 pub(crate) enum Trash {
     /// No row names this file any more.
     File(FileName),
+    /// No row ever named this file.
+    Staged(PathBuf),
     /// The store closes.
     Stop,
 }
@@ -66,7 +43,7 @@ impl Files {
     ///
     /// # Errors
     /// When the folders cannot be made.
-    pub(crate) fn open(folder: PathBuf, trash: mpsc::Sender<Trash>) -> Result<Self> {
+    pub(crate) fn open(folder: PathBuf, removals: Removals, trash: mpsc::Sender<Trash>) -> Result<Self> {
         create_folder(&folder)?;
         for number in 0..=u8::MAX {
             create_folder(&folder.join(hex::encode([number])))?;
@@ -75,13 +52,29 @@ impl Files {
         Ok(Self {
             folder,
             in_flight: Mutex::default(),
+            orders: AtomicU64::new(0),
+            removals,
             trash,
         })
     }
 
-    /// Where a file is.
+    /// Where a file is that a committed row names.
     pub(crate) fn path(&self, name: &FileName) -> PathBuf {
         self.folder.join(name.folder()).join(name.as_str())
+    }
+
+    /// Where a source is that is whole and that no committed row names.
+    pub(crate) fn staged_path(&self, name: &FileName) -> PathBuf {
+        let mut file = name.as_str().to_owned();
+        file.push_str(STAGED);
+        self.folder.join(name.folder()).join(file)
+    }
+
+    /// Where a file is while it is being written.
+    pub(crate) fn unfinished_path(&self, stem: &Stem) -> PathBuf {
+        self.folder
+            .join(stem.folder())
+            .join(format!("{}{STAGED}", stem.as_str()))
     }
 
     /// Where the files are whose names start with this byte.
@@ -89,59 +82,137 @@ impl Files {
         self.folder.join(hex::encode([first]))
     }
 
+    /// Opens a file that a row names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when it is not there, and what else the system says.
+    pub(crate) fn open_named(&self, name: &FileName) -> std::io::Result<File> {
+        let open = || File::open(self.path(name));
+        match open() {
+            // A row can be read a moment before its file gets its final name.
+            Err(error) if error.kind() == ErrorKind::NotFound && name.kind() == Kind::Source => {
+                match File::open(self.staged_path(name)) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => open(),
+                    other => other,
+                }
+            }
+            other => other,
+        }
+    }
+
     /// Creates an empty file under a new name.
     ///
     /// # Errors
     /// When it cannot be created.
     pub(crate) fn create(self: &Arc<Self>) -> Result<(FileGuard, File)> {
+        let stem = Stem::random();
+        // Before the file is there, so that the collection never takes it for garbage.
+        self.lock().insert(stem.clone());
         let guard = FileGuard {
-            name: Some(FileName::random()),
+            path: self.unfinished_path(&stem),
+            stem: Some(stem),
+            name: None,
             files: self.clone(),
         };
-        // Before the file is there, so that the collection never takes it for garbage.
-        self.lock().insert(guard.name().clone());
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
-            .open(self.path(guard.name()))
+            .open(&guard.path)
             .map_err(Error::io("create a file"))?;
         Ok((guard, file))
     }
 
-    /// Makes a file and its entry in its folder durable.
+    /// A second name for a file that a row names, for a row that is to name it as a source with facts.
     ///
     /// # Errors
-    /// When the system cannot; nothing is known of the file then, so it must not be used.
-    pub(crate) fn sync(&self, guard: &FileGuard, file: &File) -> Result<()> {
-        file.sync_all().map_err(Error::io("sync a file"))?;
-        sync_folder(&self.folder.join(guard.name().folder()))
+    /// When the system cannot; the guard of a name that was made removes it.
+    pub(crate) fn adopt(self: &Arc<Self>, old: &FileName) -> Result<FileGuard> {
+        let stem = Stem::random();
+        let name = stem.of_kind(Kind::Source);
+        self.lock().insert(stem.clone());
+        let guard = FileGuard {
+            path: self.staged_path(&name),
+            stem: Some(stem),
+            name: Some(name),
+            files: self.clone(),
+        };
+        std::fs::hard_link(self.path(old), &guard.path).map_err(Error::io("link a file"))?;
+        sync_folder(&self.folder.join(guard.name()?.folder()))?;
+        Ok(guard)
+    }
+
+    /// The next number for an upload or a deletion: higher than all before it.
+    pub(crate) fn next_order(&self) -> u64 {
+        self.orders.fetch_add(1, Ordering::SeqCst).saturating_add(1)
+    }
+
+    /// Later orders are higher than this one.
+    pub(crate) fn note_order(&self, order: u64) {
+        self.orders.fetch_max(order, Ordering::SeqCst);
     }
 
     /// Whether the file is being written, or may be named by a row that is being committed.
-    pub(crate) fn is_in_flight(&self, name: &FileName) -> bool {
-        self.lock().contains(name)
+    pub(crate) fn is_in_flight(&self, stem: &Stem) -> bool {
+        self.lock().contains(stem)
     }
 
-    /// Removes a file that no row names. Readers that have opened it keep reading. A failure is only logged: the
-    /// collection finds the file again.
+    /// Removes a file that no row names any more. Readers that have opened it keep reading. A failure is only logged:
+    /// the collection finds the file again.
     pub(crate) fn remove(&self, name: FileName) {
+        self.discard(Trash::File(name));
+    }
+
+    fn discard(&self, trash: Trash) {
         // Once the maintenance thread has gone there is nobody to wait for either.
-        if let Err(mpsc::SendError(Trash::File(name))) = self.trash.send(Trash::File(name)) {
-            self.remove_now(&name);
+        if let Err(mpsc::SendError(trash)) = self.trash.send(trash) {
+            match trash {
+                Trash::File(name) => self.remove_now(&name),
+                Trash::Staged(path) => {
+                    self.remove_path(&path);
+                }
+                Trash::Stop => {}
+            }
         }
     }
 
-    /// [`Self::remove`] on this thread.
+    /// [`Self::remove`] on this thread. While a backup is being taken the file stays, for the collection.
     pub(crate) fn remove_now(&self, name: &FileName) {
-        match std::fs::remove_file(self.path(name)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(file = name.as_str(), %error, "left an unnamed file behind"),
+        let Some(_permit) = self.removals.permit() else {
+            return;
+        };
+        self.remove_path(&self.path(name));
+        if name.kind() == Kind::Source {
+            self.remove_path(&self.staged_path(name));
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashSet<FileName>> {
+    /// Removes a file that no row names, and tells whether it was there and is gone.
+    pub(crate) fn remove_path(&self, path: &Path) -> bool {
+        match std::fs::remove_file(path) {
+            Ok(()) => true,
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => {
+                tracing::warn!(file = %path.display(), %error, "left an unnamed file behind");
+                false
+            }
+        }
+    }
+
+    /// Makes the entries of a folder of the fan-out durable.
+    ///
+    /// # Errors
+    /// When the system cannot.
+    pub(crate) fn sync_fan_out(&self, folder: &str) -> Result<()> {
+        sync_folder(&self.folder.join(folder))
+    }
+
+    /// The right to remove files; `None` while a backup is being taken.
+    pub(crate) fn removals(&self) -> &Removals {
+        &self.removals
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<Stem>> {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -150,37 +221,75 @@ impl Files {
 #[derive(Debug)]
 pub(crate) struct FileGuard {
     /// `None` once it was kept or abandoned.
+    stem: Option<Stem>,
+    /// Given when the file is whole and synced.
     name: Option<FileName>,
+    /// Where the file is now.
+    path: PathBuf,
     files: Arc<Files>,
 }
 
 impl FileGuard {
-    /// The file's name.
+    /// The name for a row.
     ///
-    /// # Panics
-    /// Never: the name is taken only when the guard is consumed.
-    pub(crate) fn name(&self) -> &FileName {
-        self.name.as_ref().expect("the guard is not consumed")
+    /// # Errors
+    /// [`Error::Closed`] before the file is [sealed](Self::seal), which would be a mistake of the caller.
+    pub(crate) fn name(&self) -> Result<&FileName> {
+        self.name.as_ref().ok_or(Error::Closed)
     }
 
-    /// A row names the file now.
+    /// The folder of files that it is in.
+    pub(crate) fn files(&self) -> &Arc<Files> {
+        &self.files
+    }
+
+    /// Ends the file with `trailer`, gives it a name that tells its kind, and makes both durable.
+    ///
+    /// # Errors
+    /// When the system cannot; nothing is known of the file then, so it must not be used.
+    pub(crate) fn seal(&mut self, mut file: File, kind: Kind, trailer: &[u8]) -> Result<()> {
+        let Some(stem) = &self.stem else {
+            return Err(Error::Closed);
+        };
+        let name = stem.of_kind(kind);
+        let sealed = match kind {
+            Kind::Source => self.files.staged_path(&name),
+            Kind::Rendition | Kind::Part | Kind::Legacy => self.files.path(&name),
+        };
+        file.write_all(trailer).map_err(Error::io("write a file"))?;
+        file.sync_all().map_err(Error::io("sync a file"))?;
+        std::fs::rename(&self.path, &sealed).map_err(Error::io("name a file"))?;
+        self.path = sealed;
+        sync_folder(&self.files.folder.join(name.folder()))?;
+        self.name = Some(name);
+        Ok(())
+    }
+
+    /// A committed row names the file now.
     pub(crate) fn keep(mut self) {
-        if let Some(name) = self.name.take() {
-            self.files.lock().remove(&name);
+        if let Some(name) = &self.name
+            && name.kind() == Kind::Source
+            && let Err(error) = std::fs::rename(&self.path, self.files.path(name))
+        {
+            // It is found under this name too, and the next start tries again.
+            tracing::warn!(file = name.as_str(), %error, "could not give a file its final name");
+        }
+        if let Some(stem) = self.stem.take() {
+            self.files.lock().remove(&stem);
         }
     }
 
     /// Nobody knows whether a row names the file: it stays, and is not collected before the next start.
     pub(crate) fn abandon(mut self) {
-        self.name = None;
+        self.stem = None;
     }
 }
 
 impl Drop for FileGuard {
     fn drop(&mut self) {
-        if let Some(name) = self.name.take() {
-            self.files.lock().remove(&name);
-            self.files.remove(name);
+        if let Some(stem) = self.stem.take() {
+            self.files.lock().remove(&stem);
+            self.files.discard(Trash::Staged(std::mem::take(&mut self.path)));
         }
     }
 }
@@ -191,7 +300,7 @@ impl Drop for FileGuard {
 /// When it is not there afterwards.
 pub(crate) fn create_folder(path: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         other => other.map_err(Error::io("create a folder")),
     }
 }

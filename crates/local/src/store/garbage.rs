@@ -1,17 +1,18 @@
-use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 use tintype_model::UnixMillis;
 
-use super::file::{FileName, Files, Trash};
+use super::file::{Files, Trash};
 use super::lock::Lock;
+use super::name::FileName;
 use super::reader::Readers;
 use super::row::Bucket;
+use super::survey;
 use super::writer::Writer;
-use super::{Clock, Error, Result, upload};
+use super::{Clock, Error, Result, upgrade, upload};
 
 /// How long a multipart upload may take.
 pub const UPLOAD_LIFETIME: Duration = Duration::from_hours(7 * 24);
@@ -22,18 +23,29 @@ const PERIOD: Duration = Duration::from_hours(1);
 /// The collection that runs by itself leaves younger files alone, whatever the books say of them.
 const MIN_AGE: Duration = Duration::from_hours(1);
 
-/// Drops renditions that no record names. Only while nothing is being processed: a set is written before its record.
-///
-/// Their files are left to [`collect`].
+/// Drops renditions that no record names, and tells their files. Only while nothing is being processed: a set is
+/// written before its record.
 ///
 /// # Errors
 /// What SQLite says.
-pub(crate) fn drop_unpublished(connection: &Connection) -> Result<usize> {
-    Ok(connection.execute(
+pub(crate) fn drop_unpublished(connection: &Connection) -> Result<Vec<FileName>> {
+    let mut statement = connection.prepare(
         "DELETE FROM objects WHERE bucket = ?1
-         AND NOT EXISTS (SELECT 1 FROM published WHERE published.rendition = objects.key)",
-        params![Bucket::Renditions.number()],
-    )?)
+         AND NOT EXISTS (SELECT 1 FROM published WHERE published.rendition = objects.key) RETURNING file",
+    )?;
+    let files = statement.query_map(params![Bucket::Renditions.number()], |row| {
+        row.get::<_, String>(0)
+    })?;
+    files.map(|file| FileName::parse(&file?)).collect()
+}
+
+/// Drops expired uploads, and tells the files of their parts.
+///
+/// # Errors
+/// What SQLite says.
+pub(crate) fn drop_expired(connection: &Connection, now: UnixMillis) -> Result<Vec<FileName>> {
+    let lifetime = u64::try_from(UPLOAD_LIFETIME.as_millis()).unwrap_or(u64::MAX);
+    upload::drop_older(connection, UnixMillis(now.0.saturating_sub(lifetime)))
 }
 
 /// What the collection works with.
@@ -43,89 +55,64 @@ pub(crate) struct Collector {
     pub(crate) readers: Arc<Readers>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) clock: Clock,
+    /// One collection at a time: what one has read of the books would be out of date for the other.
+    pub(crate) turn: Arc<Mutex<()>>,
     /// Nobody else may use the folder while this runs.
     pub(crate) _lock: Arc<Lock>,
 }
 
 impl Collector {
-    /// Drops expired uploads, then removes files that are at least `min_age` old and that no row names. Answers how
-    /// many files it removed.
+    /// Drops expired uploads, then removes files that are at least `min_age` old and that cannot be sources, or that
+    /// this database named and names no more. Answers how many files it removed.
     ///
     /// # Errors
     /// What SQLite or the file system says.
     pub(crate) fn collect(&self, min_age: Duration) -> Result<usize> {
-        let lifetime = u64::try_from(UPLOAD_LIFETIME.as_millis()).unwrap_or(u64::MAX);
-        let limit = UnixMillis(self.clock.wall().0.saturating_sub(lifetime));
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.wall();
         let dropped = self.writer.submit(move |connection, effects| {
-            effects.removed.extend(upload::drop_older(connection, limit)?);
+            for file in drop_expired(connection, now)? {
+                effects.drop_file(connection, file)?;
+            }
             Ok(())
         });
         dropped.blocking_recv().unwrap_or(Err(Error::Closed))?;
-        let mut removed = 0;
+        let mut removed = self.empty_trash()?;
         for first in 0..=u8::MAX {
-            let candidates = candidates(&self.files, first, min_age)?;
-            if candidates.is_empty() {
+            let listed = survey::list(&self.files, first, min_age)?;
+            if listed.is_empty() {
                 continue;
             }
             // The books are read after the folder, so that a file whose row was committed meanwhile is found in them.
-            let unnamed = self
+            let found = self
                 .readers
-                .submit(move |connection| unnamed(connection, candidates));
-            for name in unnamed.blocking_recv().unwrap_or(Err(Error::Closed))? {
-                self.files.remove_now(&name);
-                removed += 1;
+                .submit(move |connection| survey::compare(connection, listed));
+            let found = found.blocking_recv().unwrap_or(Err(Error::Closed))?;
+            for name in &found.unknown {
+                tracing::error!(
+                    file = name.as_str(),
+                    "a file may be an upload and is in no row: it stays; `tintype verify` tells more"
+                );
             }
+            removed += found.remove_garbage(&self.files);
         }
         Ok(removed)
     }
-}
 
-/// Files that may be garbage: nobody writes them or waits for the commit of their row.
-fn candidates(files: &Files, first: u8, min_age: Duration) -> Result<Vec<FileName>> {
-    let listed = std::fs::read_dir(files.fan_out(first)).map_err(Error::io("list a folder"))?;
-    let mut candidates = Vec::new();
-    for entry in listed {
-        let entry = entry.map_err(Error::io("list a folder"))?;
-        // What has another name was not put here by a store.
-        let Some(name) = entry
-            .file_name()
-            .into_string()
-            .ok()
-            .and_then(|name| FileName::parse(name).ok())
-        else {
-            continue;
+    fn empty_trash(&self) -> Result<usize> {
+        let trash = self.readers.submit(|connection| survey::trash(connection));
+        let trash = trash.blocking_recv().unwrap_or(Err(Error::Closed))?;
+        let Some(removed) = survey::empty_trash(&self.files, &trash)? else {
+            return Ok(0);
         };
-        if !files.is_in_flight(&name) && is_older(&entry.path(), min_age) {
-            candidates.push(name);
+        if !trash.is_empty() {
+            let forgotten = self
+                .writer
+                .submit(move |connection, _| survey::forget(connection, &trash));
+            forgotten.blocking_recv().unwrap_or(Err(Error::Closed))?;
         }
+        Ok(removed)
     }
-    Ok(candidates)
-}
-
-fn is_older(path: &Path, min_age: Duration) -> bool {
-    if min_age.is_zero() {
-        return true;
-    }
-    // A file without a date is left for the next start.
-    let modified = path.metadata().and_then(|metadata| metadata.modified());
-    modified.is_ok_and(|modified| {
-        SystemTime::now()
-            .duration_since(modified)
-            .is_ok_and(|age| age >= min_age)
-    })
-}
-
-fn unnamed(connection: &Connection, candidates: Vec<FileName>) -> Result<Vec<FileName>> {
-    let mut named = connection.prepare_cached(
-        "SELECT 1 FROM objects WHERE file = ?1 UNION ALL SELECT 1 FROM parts WHERE file = ?1 LIMIT 1",
-    )?;
-    let mut unnamed = Vec::new();
-    for name in candidates {
-        if !named.exists(params![name.as_str()])? {
-            unnamed.push(name);
-        }
-    }
-    Ok(unnamed)
 }
 
 /// The thread that removes files, and collects now and then.
@@ -158,10 +145,21 @@ impl Maintenance {
 
 fn maintain(collector: &Collector, arriving: &mpsc::Receiver<Trash>) {
     let mut collected_at = Instant::now();
+    let mut upgrade = upgrade::Upgrade::default();
     loop {
-        match arriving.recv_timeout(PERIOD.saturating_sub(collected_at.elapsed())) {
+        // Old files get their facts while there is nothing else to do.
+        let wait = if upgrade.is_done() {
+            PERIOD.saturating_sub(collected_at.elapsed())
+        } else {
+            Duration::ZERO
+        };
+        match arriving.recv_timeout(wait) {
             Ok(Trash::File(name)) => collector.files.remove_now(&name),
+            Ok(Trash::Staged(path)) => {
+                collector.files.remove_path(&path);
+            }
             Ok(Trash::Stop) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
+            Err(mpsc::RecvTimeoutError::Timeout) if !upgrade.is_done() => upgrade.step(collector),
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 match collector.collect(MIN_AGE) {
                     Ok(0) => {}

@@ -1,48 +1,60 @@
 //! Durable storage on one machine: rows in SQLite, bytes in files.
 //!
 //! A write streams into a new file with a random name, syncs it and its folder, and then names it in one SQLite
-//! transaction that also checks the preconditions, counts the sequencer and queues the job. Rows are the truth: what
-//! no row names is garbage, and is collected. A key is never a file path, and this module knows neither HTTP nor what
-//! the jobs do.
+//! transaction that also checks the preconditions, counts the sequencer and queues the job. Rows are the truth, and a
+//! source's file carries what its row says of it ([`facts`]), so that a lost database can be made again ([`rebuild`]).
+//! What no row names is collected only if its name tells that it is no source, or if this very database named it
+//! before: other files stop the start. A key is never a file path, and this module knows neither HTTP nor what the
+//! jobs do.
 //!
 //! ```text
 //! DATA/tintype.db       rows (and -wal, -shm)
 //! DATA/objects/ab/ab..  bytes, under random names
+//! DATA/lost+found/      files that belong to nothing that is known; nothing here is ever collected
 //! DATA/lock             held by the process that uses the folder
+//! DATA/removals.lock    held while a backup is taken
 //! ```
 
 mod assemble;
+mod backup;
 mod cache;
 mod clock;
 mod error;
+mod facts;
 mod file;
 mod garbage;
+mod hold;
 mod list;
 mod lock;
 mod multipart;
+mod name;
 mod object;
+mod open;
 mod queue;
 mod reader;
+mod rebuild;
 mod record;
 mod row;
+mod salvage;
 mod schema;
 mod source;
 mod stage;
+mod survey;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 mod upload;
 mod writer;
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Arc, mpsc};
-use std::thread::available_parallelism;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use tokio::sync::Notify;
 
 pub use assemble::{CompletedPart, Observer};
+pub use backup::{BackedUp, backup};
 pub use clock::Clock;
 pub use error::{Error, Result};
 pub use garbage::UPLOAD_LIFETIME;
@@ -50,8 +62,10 @@ pub use list::{ListFrom, ListSources, Listed, Listing};
 pub use multipart::{Assembled, Completion};
 pub use object::LocalObjectStore;
 pub use queue::{Claimed, DeadJob, Depth, SqliteQueue};
+pub use rebuild::{Verified, rebuild, verify};
 pub use record::SqliteMetadataStore;
 pub use row::Attributes;
+pub use salvage::DatabaseState;
 pub use source::{SourceMeta, SourceOptions};
 pub use stage::{Staged, StagedFile};
 pub use upload::{MAX_PART_NUMBER, MIN_PART_BYTES, Part, PartsPage, Upload, UploadMarker, UploadPage};
@@ -63,7 +77,8 @@ use lock::Lock;
 use multipart::Completions;
 use reader::Readers;
 use row::Bucket;
-use writer::{After, Writer};
+use stage::blocking;
+use writer::{Effects, Writer};
 
 /// Everything that one data folder holds. Clones share it; the last one to go closes it.
 #[derive(Clone, Debug)]
@@ -86,12 +101,34 @@ struct Inner {
     _lock: Arc<Lock>,
 }
 
+impl Inner {
+    /// Makes a file durable and then runs `write` in a transaction. Both happen also when nobody waits for the answer
+    /// any more.
+    async fn seal_and_run<S: Send + 'static, T: Send + 'static>(
+        self: &Arc<Self>,
+        seal: impl FnOnce() -> Result<S> + Send + 'static,
+        write: impl FnOnce(&Connection, &mut Effects, S) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        // The whole store: it must not be closed, and its folder not be free, before this is through.
+        let inner = self.clone();
+        let answer = blocking(move || {
+            let sealed = seal()?;
+            Ok(inner
+                .writer
+                .submit(move |connection, effects| write(connection, effects, sealed)))
+        })
+        .await?;
+        answer.await.unwrap_or(Err(Error::Closed))
+    }
+}
+
 impl Store {
     /// Opens a data folder, and makes it if there is none. Voids the leases of a process that has ended, and removes
     /// what it left half-done.
     ///
     /// # Errors
-    /// [`Error::Locked`] when another process uses the folder, [`Error::TooNew`], [`Error::Io`], [`Error::Sqlite`],
+    /// [`Error::Locked`] when another process uses the folder, [`Error::UnknownFiles`] when there are files that may
+    /// be uploads and that the database does not know, [`Error::TooNew`], [`Error::Io`], [`Error::Sqlite`],
     /// [`Error::Corrupt`].
     pub fn open(data: &Path) -> Result<Self> {
         Self::open_with_clock(data, Clock::system())
@@ -102,74 +139,7 @@ impl Store {
     /// # Errors
     /// Those of [`Self::open`].
     pub fn open_with_clock(data: &Path, clock: Clock) -> Result<Self> {
-        let is_new = !data.exists();
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data)
-            .map_err(Error::io("create the data folder"))?;
-        if is_new && let Some(parent) = data.canonicalize().ok().as_deref().and_then(Path::parent) {
-            file::sync_folder(parent)?;
-        }
-        let lock = Arc::new(lock::acquire(data)?);
-        let database = data.join("tintype.db");
-        // SQLite gives its other files the mode of this one.
-        OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&database)
-            .map_err(Error::io("create the database"))?;
-        let connection = schema::open_writer(&database)?;
-        let recovered = queue::recover(&connection, clock.steady())?;
-        let unpublished = garbage::drop_unpublished(&connection)?;
-
-        let (trash, arriving) = mpsc::channel();
-        let files = Arc::new(Files::open(data.join("objects"), trash.clone())?);
-        file::sync_folder(data)?;
-        let due = Arc::new(Notify::new());
-        let records = Arc::new(RecordCache::default());
-        let after = After {
-            files: files.clone(),
-            records: records.clone(),
-            due: due.clone(),
-        };
-        let writer = Arc::new(Writer::start(connection, after)?);
-        let threads = available_parallelism().map_or(4, |cores| (cores.get() * 2).clamp(4, 16));
-        let readers = Arc::new(Readers::start(&database, threads)?);
-        let collector = Collector {
-            files: files.clone(),
-            readers: readers.clone(),
-            writer: writer.clone(),
-            clock: clock.clone(),
-            _lock: lock.clone(),
-        };
-        // On a thread of its own: it waits for the others, which the threads of an async runtime must not.
-        let removed = std::thread::scope(|scope| scope.spawn(|| collector.collect(Duration::ZERO)).join())
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        if recovered + unpublished + removed > 0 {
-            tracing::info!(
-                jobs = recovered,
-                renditions = unpublished,
-                files = removed,
-                "cleaned up after the last run"
-            );
-        }
-        Ok(Self {
-            inner: Arc::new(Inner {
-                _maintenance: Maintenance::start(collector.clone(), trash, arriving)?,
-                collector,
-                writer,
-                readers,
-                files,
-                records,
-                completions: Completions::default(),
-                due,
-                clock,
-                _lock: lock,
-            }),
-        })
+        open::open(data, clock)
     }
 
     /// The uploaded objects. Every put and delete makes a job, in the same transaction.
@@ -208,13 +178,13 @@ impl Store {
         }
     }
 
-    /// Drops expired multipart uploads, and files that no row names and that are at least `min_age` old. Answers how
-    /// many files were removed. Runs by itself once an hour.
+    /// Drops expired multipart uploads, and files that are at least `min_age` old and that are no sources or that this
+    /// database named before. Answers how many files were removed. Runs by itself once an hour.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Sqlite`].
     pub async fn collect_garbage(&self, min_age: Duration) -> Result<usize> {
         let collector = self.inner.collector.clone();
-        stage::blocking(move || collector.collect(min_age)).await
+        blocking(move || collector.collect(min_age)).await
     }
 }

@@ -1,17 +1,18 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use tintype_model::{ObjectKey, Precondition};
 use tokio::sync::OwnedMutexGuard;
 
 use super::assemble::{CompletedPart, Observer, concatenate, etag_of, select};
-use super::file::{FileGuard, FileName};
-use super::row::{self, Attributes, Bucket, NewObject};
+use super::name::{FileName, Kind};
+use super::row::{self, Attributes, Bucket, NewObject, SealedObject};
 use super::schema::{signed, to_json};
 use super::source::{SourceMeta, describe};
 use super::stage::{Staged, blocking};
 use super::upload::{self, MAX_PART_NUMBER, Part, PartRow, PartsPage, Upload, UploadMarker, UploadPage};
+use super::writer::Effects;
 use super::{Error, Result, Store};
 
 /// How to end a multipart upload.
@@ -25,15 +26,13 @@ pub struct Completion {
     pub extra: BTreeMap<String, String>,
 }
 
-/// A multipart upload whose parts were checked and put together in one durable file. Dropping it leaves the upload as
-/// it was.
+/// A multipart upload whose parts were checked and put together in one file. Dropping it leaves the upload as it was.
 #[derive(Debug)]
 pub struct Assembled {
     upload: Upload,
     parts: Vec<PartRow>,
     etag: String,
-    /// The file and its size in bytes.
-    file: Option<(FileGuard, u64)>,
+    file: Option<Staged>,
     existing: Option<SourceMeta>,
     /// Keeps a repeated completion waiting until this one is through, so that it finds the object and no missing parts.
     turn: OwnedMutexGuard<()>,
@@ -153,10 +152,14 @@ impl Store {
             modified_at: self.inner.clock.wall(),
             checksums,
         };
-        let (key, upload_id, guard) = (key.clone(), upload_id.to_owned(), staged.guard);
+        let (key, upload_id) = (key.clone(), upload_id.to_owned());
+        let seal = move || {
+            let Staged { mut guard, file, .. } = staged;
+            guard.seal(file, Kind::Part, &[])?;
+            Ok(guard)
+        };
         self.inner
-            .writer
-            .run(move |connection, effects| {
+            .seal_and_run(seal, move |connection, effects, guard| {
                 upload::find_open(connection, &key, &upload_id)?;
                 let replaced = upload::parts(connection, &upload_id, number - 1, 1)?;
                 connection
@@ -167,15 +170,16 @@ impl Store {
                     .execute(params![
                         upload_id,
                         number,
-                        guard.name().as_str(),
+                        guard.name()?.as_str(),
                         signed(part.size_bytes),
                         part.etag,
                         signed(part.modified_at.0),
                         to_json(&part.checksums),
                     ])?;
                 effects.kept.push(guard);
-                let replaced = replaced.into_iter().filter(|row| row.part.number == number);
-                effects.removed.extend(replaced.map(|row| row.file));
+                for row in replaced.into_iter().filter(|row| row.part.number == number) {
+                    effects.drop_file(connection, row.file)?;
+                }
                 Ok(part)
             })
             .await
@@ -241,9 +245,9 @@ impl Store {
             .writer
             .run(move |connection, effects| {
                 upload::find_open(connection, &key, &upload_id)?;
-                effects
-                    .removed
-                    .extend(upload::drop_parts(connection, &upload_id)?);
+                for file in upload::drop_parts(connection, &upload_id)? {
+                    effects.drop_file(connection, file)?;
+                }
                 connection
                     .prepare_cached("DELETE FROM uploads WHERE id = ?1")?
                     .execute(params![upload_id])?;
@@ -268,7 +272,7 @@ impl Store {
         self.commit_assembled(assembled, completion).await
     }
 
-    /// Checks the parts and puts them together in one durable file, for a caller that wants to see the bytes before
+    /// Checks the parts and puts them together in one file, for a caller that wants to see the bytes before
     /// anybody else does. The observer sees nothing when there is an [existing](Assembled::existing) object.
     ///
     /// # Errors
@@ -283,7 +287,7 @@ impl Store {
     ) -> Result<(Assembled, O)> {
         let turn = self.inner.completions.turn(upload_id).await;
         let (key, upload_id) = (key.clone(), upload_id.to_owned());
-        let plan = move |connection: &mut rusqlite::Connection| {
+        let plan = move |connection: &mut Connection| {
             let snapshot = connection.transaction()?;
             let (upload, completed) = upload::find(&snapshot, &key, &upload_id)?;
             if let Some(sequencer) = completed {
@@ -340,7 +344,7 @@ impl Store {
             existing,
             turn,
         } = assembled;
-        let (guard, size_bytes) = match (existing, file) {
+        let staged = match (existing, file) {
             (Some(existing), _) => return Ok(existing),
             (None, Some(file)) => file,
             (None, None) => return Err(Error::NoSuchUpload),
@@ -350,9 +354,9 @@ impl Store {
         attributes.checksums.extend(completion.checksums);
         attributes.extra.extend(completion.extra);
         let object = NewObject {
+            bucket: Bucket::Sources,
             key: upload.key,
-            guard,
-            size_bytes,
+            staged,
             etag,
             modified_at: self.inner.clock.wall(),
             due_at: self.inner.clock.steady(),
@@ -360,29 +364,25 @@ impl Store {
             precondition: completion.precondition,
         };
         let upload_id = upload.upload_id;
-        let row = self
-            .inner
-            .writer
-            .run(move |connection, effects| {
-                effects.turn = Some(turn);
-                upload::find_open(connection, &object.key, &upload_id)?;
-                let stored = upload::parts(connection, &upload_id, 0, usize::MAX)?;
-                let stored: HashSet<&FileName> = stored.iter().map(|row| &row.file).collect();
-                if let Some(replaced) = parts.iter().find(|row| !stored.contains(&row.file)) {
-                    return Err(Error::InvalidPart {
-                        number: replaced.part.number,
-                    });
-                }
-                let row = row::write(connection, effects, Bucket::Sources, object)?;
-                effects
-                    .removed
-                    .extend(upload::drop_parts(connection, &upload_id)?);
-                connection
-                    .prepare_cached("UPDATE uploads SET completed = ?2 WHERE id = ?1")?
-                    .execute(params![upload_id, signed(row.sequencer)])?;
-                Ok(row)
-            })
-            .await?;
-        describe(row)
+        let write = move |connection: &Connection, effects: &mut Effects, object: SealedObject| {
+            effects.turn = Some(turn);
+            upload::find_open(connection, object.key(), &upload_id)?;
+            let stored = upload::parts(connection, &upload_id, 0, usize::MAX)?;
+            let stored: HashSet<&FileName> = stored.iter().map(|row| &row.file).collect();
+            if let Some(replaced) = parts.iter().find(|row| !stored.contains(&row.file)) {
+                return Err(Error::InvalidPart {
+                    number: replaced.part.number,
+                });
+            }
+            let row = row::write(connection, effects, object)?;
+            for file in upload::drop_parts(connection, &upload_id)? {
+                effects.drop_file(connection, file)?;
+            }
+            connection
+                .prepare_cached("UPDATE uploads SET completed = ?2 WHERE id = ?1")?
+                .execute(params![upload_id, signed(row.sequencer)])?;
+            Ok(row)
+        };
+        describe(self.inner.seal_and_run(|| object.seal(), write).await?)
     }
 }

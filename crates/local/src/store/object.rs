@@ -24,10 +24,10 @@ pub struct LocalObjectStore {
 }
 
 impl LocalObjectStore {
-    /// Writes a staged file as an object.
+    /// Writes a staged file as an object. It happens also when nobody waits for the answer any more.
     ///
     /// # Errors
-    /// [`Error::PreconditionFailed`], what SQLite says.
+    /// [`Error::PreconditionFailed`], [`Error::Full`], [`Error::Io`], what SQLite says.
     pub(crate) async fn commit(
         &self,
         key: ObjectKey,
@@ -37,20 +37,16 @@ impl LocalObjectStore {
         precondition: Precondition,
     ) -> Result<row::Row> {
         let object = NewObject {
+            bucket: self.bucket,
             key,
-            size_bytes: staged.size_bytes,
             etag: etag.unwrap_or_else(|| staged.etag()),
-            guard: staged.guard,
+            staged,
             modified_at: self.inner.clock.wall(),
             due_at: self.inner.clock.steady(),
             attributes,
             precondition,
         };
-        let bucket = self.bucket;
-        self.inner
-            .writer
-            .run(move |connection, effects| row::write(connection, effects, bucket, object))
-            .await
+        self.inner.seal_and_run(|| object.seal(), row::write).await
     }
 
     pub(crate) async fn find(&self, key: &str) -> Result<row::Row> {

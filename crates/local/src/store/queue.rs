@@ -26,9 +26,13 @@ pub struct Claimed {
     pub id: i64,
     /// The job.
     pub job: Job,
-    /// How often it was delivered, this time included. Deliveries that ended with a crash count, so that a job that
-    /// kills the process comes to an end: look at this before the work begins.
+    /// How often it was delivered, this time included.
     pub attempt: u32,
+    /// How often the process ended while it had the job: look at this before the work begins, so that a job that
+    /// kills the process comes to an end.
+    pub crashes: u32,
+    /// How long ago the job failed for the first time; zero when it did not fail yet.
+    pub failing_for: Duration,
     /// Tells this claim from others of the same job; each is greater than all before it.
     pub token: i64,
 }
@@ -89,7 +93,11 @@ pub(crate) fn insert(
 pub(crate) fn recover(connection: &Connection, now: UnixMillis) -> Result<usize> {
     let now = signed(now.0);
     let recovered = connection.execute(
-        "UPDATE jobs SET state = 'ready', due_at = ?1, delay = 0 WHERE state = 'leased'",
+        "UPDATE jobs SET state = 'ready', due_at = ?1, delay = 0, crashes = crashes + 1 WHERE state = 'leased'",
+        params![now],
+    )?;
+    connection.execute(
+        "UPDATE jobs SET failing_since = ?1 WHERE failing_since > ?1",
         params![now],
     )?;
     connection.execute(
@@ -100,12 +108,13 @@ pub(crate) fn recover(connection: &Connection, now: UnixMillis) -> Result<usize>
 }
 
 /// Prefers keys that nobody works on: two workers on one key would race, and one of them would work in vain.
-const FIND_OTHER_KEY: &str = "SELECT id, job, attempts FROM jobs AS waiting INDEXED BY jobs_due
+const FIND_OTHER_KEY: &str =
+    "SELECT id, job, attempts, crashes, failing_since FROM jobs AS waiting INDEXED BY jobs_due
      WHERE state <> 'dead' AND due_at <= ?1 AND NOT EXISTS (
          SELECT 1 FROM jobs AS busy
          WHERE busy.key = waiting.key AND busy.state = 'leased' AND busy.due_at > ?1)
      ORDER BY due_at, id LIMIT 1";
-const FIND_ANY: &str = "SELECT id, job, attempts FROM jobs INDEXED BY jobs_due
+const FIND_ANY: &str = "SELECT id, job, attempts, crashes, failing_since FROM jobs INDEXED BY jobs_due
      WHERE state <> 'dead' AND due_at <= ?1 ORDER BY due_at, id LIMIT 1";
 
 fn claim(connection: &Connection, now: UnixMillis, lease: Duration) -> Result<Option<Claimed>> {
@@ -118,6 +127,8 @@ fn claim(connection: &Connection, now: UnixMillis, lease: Duration) -> Result<Op
                     row.get::<_, i64>(0)?,
                     row.get::<_, String>(1)?,
                     row.get::<_, u32>(2)?,
+                    row.get::<_, u32>(3)?,
+                    row.get::<_, Option<i64>>(4)?,
                 ))
             })
             .optional()
@@ -127,7 +138,7 @@ fn claim(connection: &Connection, now: UnixMillis, lease: Duration) -> Result<Op
             Some(found) => Some(found),
             None => find(FIND_ANY)?,
         };
-        let Some((id, json, attempts)) = found else {
+        let Some((id, json, attempts, crashes, failing_since)) = found else {
             return Ok(None);
         };
         let job = match from_json(&json) {
@@ -146,10 +157,13 @@ fn claim(connection: &Connection, now: UnixMillis, lease: Duration) -> Result<Op
                 "UPDATE jobs SET state = 'leased', due_at = ?2, delay = 0, attempts = ?3, lease = ?4 WHERE id = ?1",
             )?
             .execute(params![id, now.saturating_add(millis(lease)), attempt, token])?;
+        let failing_for = failing_since.map_or(0, |since| unsigned(now.saturating_sub(since)));
         return Ok(Some(Claimed {
             id,
             job,
             attempt,
+            crashes,
+            failing_for: Duration::from_millis(failing_for),
             token,
         }));
     }
@@ -273,9 +287,10 @@ impl SqliteQueue {
             effects.rescheduled = true;
             connection
                 .prepare_cached(
-                    "UPDATE jobs SET state = 'ready', due_at = ?2, delay = ?3, error = ?4 WHERE id = ?1",
+                    "UPDATE jobs SET state = 'ready', due_at = ?2, delay = ?3, error = ?4,
+                        failing_since = coalesce(failing_since, ?5) WHERE id = ?1",
                 )?
-                .execute(params![id, now.saturating_add(delay), delay, error])?;
+                .execute(params![id, now.saturating_add(delay), delay, error, now])?;
             Ok(())
         })
         .await
@@ -393,7 +408,8 @@ impl SqliteQueue {
             .run(move |connection, effects| {
                 let revived = connection
                     .prepare_cached(
-                        "UPDATE jobs SET state = 'ready', due_at = ?1, delay = 0, attempts = 0
+                        "UPDATE jobs SET state = 'ready', due_at = ?1, delay = 0, attempts = 0, crashes = 0,
+                            failing_since = NULL
                          WHERE state = 'dead' AND (?2 IS NULL OR id = ?2)",
                     )?
                     .execute(params![now, id])?;

@@ -38,7 +38,11 @@ pub(crate) fn announce(connection: &Connection, pending: &Record) -> Result<()> 
     Ok(())
 }
 
-fn find(connection: &Connection, key: &str) -> Result<Option<Record>> {
+/// The record of a key.
+///
+/// # Errors
+/// What SQLite says.
+pub(crate) fn find(connection: &Connection, key: &str) -> Result<Option<Record>> {
     let json: Option<String> = connection
         .prepare_cached("SELECT record FROM records WHERE key = ?1")?
         .query_row(params![key.as_bytes()], |row| row.get(0))
@@ -46,7 +50,11 @@ fn find(connection: &Connection, key: &str) -> Result<Option<Record>> {
     json.as_deref().map(from_json).transpose()
 }
 
-fn put(connection: &Connection, record: &Record) -> Result<PutRecord> {
+/// Writes a record, if it may replace the one that is there.
+///
+/// # Errors
+/// What SQLite says.
+pub(crate) fn put(connection: &Connection, record: &Record) -> Result<PutRecord> {
     let key = record.key.as_str();
     let current = find(connection, key)?;
     if let Some(current) = &current

@@ -7,8 +7,11 @@ use tintype_model::{
     Job, ObjectKey, ObjectMeta, Order, Precondition, Record, Sequencer, SourceInfo, Status, UnixMillis, Work,
 };
 
-use super::file::{FileGuard, FileName, Files};
-use super::schema::{count, from_json, key_text, signed, to_json, unsigned};
+use super::facts::{FOOTER_BYTES, Facts, encode};
+use super::file::{FileGuard, Files};
+use super::name::{FileName, Kind};
+use super::schema::{from_json, key_text, next_sequencer, signed, to_json, unsigned};
+use super::stage::Staged;
 use super::writer::Effects;
 use super::{Error, Result, queue, record};
 
@@ -27,6 +30,14 @@ impl Bucket {
         match self {
             Self::Sources => 0,
             Self::Renditions => 1,
+        }
+    }
+
+    /// What its files are.
+    pub(crate) const fn kind(self) -> Kind {
+        match self {
+            Self::Sources => Kind::Source,
+            Self::Renditions => Kind::Rendition,
         }
     }
 }
@@ -94,18 +105,74 @@ impl Row {
     }
 }
 
-/// An object to be written.
+/// An object to be written, whose file is not durable yet.
 #[derive(Debug)]
 pub(crate) struct NewObject {
+    pub(crate) bucket: Bucket,
     pub(crate) key: ObjectKey,
-    pub(crate) guard: FileGuard,
-    pub(crate) size_bytes: u64,
+    pub(crate) staged: Staged,
     pub(crate) etag: String,
     pub(crate) modified_at: UnixMillis,
     /// When its job is due.
     pub(crate) due_at: UnixMillis,
     pub(crate) attributes: Attributes,
     pub(crate) precondition: Precondition,
+}
+
+/// An object whose file is durable, with its facts, and has no row yet.
+#[derive(Debug)]
+pub(crate) struct SealedObject {
+    guard: FileGuard,
+    bucket: Bucket,
+    facts: Facts,
+    due_at: UnixMillis,
+    precondition: Precondition,
+}
+
+impl NewObject {
+    /// Makes the file durable, a source's with its facts.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Io`].
+    pub(crate) fn seal(self) -> Result<SealedObject> {
+        let Staged {
+            mut guard,
+            file,
+            size_bytes,
+            md5,
+        } = self.staged;
+        let facts = Facts {
+            key: self.key,
+            order: match self.bucket {
+                Bucket::Sources => guard.files().next_order(),
+                Bucket::Renditions => 0,
+            },
+            size_bytes,
+            etag: self.etag,
+            md5: md5.map(hex::encode),
+            modified_at: self.modified_at,
+            attributes: self.attributes,
+        };
+        let trailer = match self.bucket {
+            Bucket::Sources => encode(&facts)?,
+            Bucket::Renditions => Vec::new(),
+        };
+        guard.seal(file, self.bucket.kind(), &trailer)?;
+        Ok(SealedObject {
+            guard,
+            bucket: self.bucket,
+            facts,
+            due_at: self.due_at,
+            precondition: self.precondition,
+        })
+    }
+}
+
+impl SealedObject {
+    /// Its key.
+    pub(crate) fn key(&self) -> &ObjectKey {
+        &self.facts.key
+    }
 }
 
 /// The row of a key.
@@ -133,7 +200,7 @@ pub(crate) fn find(connection: &Connection, bucket: Bucket, key: &str) -> Result
     };
     Ok(Some(Row {
         key: key.to_owned(),
-        file: FileName::parse(file)?,
+        file: FileName::parse(&file)?,
         size_bytes: unsigned(size),
         etag,
         sequencer: unsigned(sequencer),
@@ -146,7 +213,7 @@ pub(crate) fn find(connection: &Connection, bucket: Bucket, key: &str) -> Result
 ///
 /// # Errors
 /// [`Error::NoSuchKey`]; what `accept` answers, before the file is looked at; [`Error::Corrupt`] when the file is
-/// missing or has another size.
+/// missing or has another size than its row says. A source's file goes on behind its bytes.
 pub(crate) fn open(
     connection: &Connection,
     files: &Files,
@@ -158,10 +225,10 @@ pub(crate) fn open(
     loop {
         let row = find(connection, bucket, key)?.ok_or(Error::NoSuchKey)?;
         accept(&row)?;
-        match File::open(files.path(&row.file)) {
+        match files.open_named(&row.file) {
             Ok(file) => {
                 let length = file.metadata().map_err(Error::io("read a file's size"))?.len();
-                if length == row.size_bytes {
+                if fits(&row.file, row.size_bytes, length) {
                     return Ok((row, file));
                 }
                 return Err(Error::Corrupt(format!(
@@ -182,31 +249,64 @@ pub(crate) fn open(
     }
 }
 
+/// Whether a file of this length can hold an object of this size.
+pub(crate) fn fits(file: &FileName, size_bytes: u64, length: u64) -> bool {
+    match file.kind() {
+        Kind::Source => length > size_bytes.saturating_add(FOOTER_BYTES),
+        Kind::Rendition | Kind::Part => length == size_bytes,
+        // Facts may have been added since.
+        Kind::Legacy => length >= size_bytes,
+    }
+}
+
 /// Points a key at a new file, and makes the job if the bucket's writes make jobs.
 ///
 /// # Errors
 /// [`Error::PreconditionFailed`], what SQLite says.
-pub(crate) fn write(
+pub(crate) fn write(connection: &Connection, effects: &mut Effects, object: SealedObject) -> Result<Row> {
+    let SealedObject {
+        guard,
+        bucket,
+        facts,
+        due_at,
+        precondition,
+    } = object;
+    let current = find(connection, bucket, facts.key.as_str())?;
+    check(current.as_ref(), &precondition)?;
+    let sequencer = match bucket {
+        Bucket::Sources => next_sequencer(connection, facts.order)?,
+        Bucket::Renditions => 0,
+    };
+    let file = guard.name()?.clone();
+    effects.kept.push(guard);
+    if let Some(current) = current {
+        effects.drop_file(connection, current.file)?;
+    }
+    insert(connection, effects, bucket, file, facts, sequencer, due_at)
+}
+
+/// Inserts or replaces a row, and makes the job if the bucket's writes make jobs.
+///
+/// # Errors
+/// What SQLite says.
+pub(crate) fn insert(
     connection: &Connection,
     effects: &mut Effects,
     bucket: Bucket,
-    object: NewObject,
+    file: FileName,
+    facts: Facts,
+    sequencer: u64,
+    due_at: UnixMillis,
 ) -> Result<Row> {
-    let key = object.key.as_str();
-    let current = find(connection, bucket, key)?;
-    check(current.as_ref(), &object.precondition)?;
-    let sequencer = match bucket {
-        Bucket::Sources => unsigned(count(connection, "sequencer")?),
-        Bucket::Renditions => 0,
-    };
+    let key = facts.key.as_str();
     let row = Row {
         key: key.to_owned(),
-        file: object.guard.name().clone(),
-        size_bytes: object.size_bytes,
-        etag: object.etag,
+        file,
+        size_bytes: facts.size_bytes,
+        etag: facts.etag,
         sequencer,
-        modified_at: object.modified_at,
-        attributes: object.attributes,
+        modified_at: facts.modified_at,
+        attributes: facts.attributes,
     };
     let mut statement = connection.prepare_cached(
         "INSERT OR REPLACE INTO objects (bucket, key, file, size, etag, sequencer, modified_at, attributes)
@@ -222,12 +322,11 @@ pub(crate) fn write(
         signed(row.modified_at.0),
         to_json(&row.attributes),
     ])?;
-    effects.kept.push(object.guard);
-    effects.removed.extend(current.map(|current| current.file));
     if bucket == Bucket::Sources {
+        effects.sequencer = sequencer;
         let order = Order::of_event(Sequencer::from_counter(sequencer));
         let pending = Record {
-            key: object.key.clone(),
+            key: facts.key.clone(),
             order: order.clone(),
             status: Status::Pending,
             updated_at: row.modified_at,
@@ -237,16 +336,16 @@ pub(crate) fn write(
                 sha256: None,
             }),
         };
-        effects.records.push(object.key.as_str().to_owned());
+        effects.records.push(facts.key.as_str().to_owned());
         record::announce(connection, &pending)?;
         let job = Job {
-            key: object.key,
+            key: facts.key,
             order,
             work: Work::Render {
                 etag: row.etag.clone(),
             },
         };
-        queue::insert(connection, effects, &job, object.due_at)?;
+        queue::insert(connection, effects, &job, due_at)?;
     }
     Ok(row)
 }
@@ -272,11 +371,12 @@ pub(crate) fn delete(
     connection
         .prepare_cached("DELETE FROM objects WHERE bucket = ?1 AND key = ?2")?
         .execute(params![bucket.number(), key.as_str().as_bytes()])?;
-    effects.removed.push(current.file);
+    effects.drop_file(connection, current.file)?;
     match bucket {
         Bucket::Renditions => Ok(Some(Sequencer::from_counter(0))),
         Bucket::Sources => {
-            let sequencer = Sequencer::from_counter(unsigned(count(connection, "sequencer")?));
+            effects.sequencer = next_sequencer(connection, 0)?;
+            let sequencer = Sequencer::from_counter(effects.sequencer);
             let job = Job {
                 key: key.clone(),
                 order: Order::of_event(sequencer.clone()),

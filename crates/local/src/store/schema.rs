@@ -91,13 +91,28 @@ CREATE UNIQUE INDEX parts_file ON parts (file);
 -- Which keys have the same bytes. An index over an expression needs no column that every writer has to fill, and has
 -- the records that are there already.
 CREATE INDEX records_sha256 ON records (json_extract(record, '$.source.sha256'), key);
+",
+"
+-- Files that this database named and names no more. Only what is listed here, or is no source by its name, is ever
+-- collected; the line goes when the file is gone for good.
+CREATE TABLE trash (
+    file TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+
+-- How often the process ended while it had the job, and since when the job has been failing, on the steady clock.
+ALTER TABLE jobs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN failing_since INTEGER;
 "];
 
-/// Opens the connection that writes, and brings the schema up to date.
+/// The first version whose files carry their facts.
+pub(crate) const WITH_FACTS: i64 = 3;
+
+/// Opens the connection that writes, and brings the schema up to date. Tells the version that it was of; 0 when there
+/// was none.
 ///
 /// # Errors
 /// [`Error::TooNew`], or what SQLite says.
-pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
+pub(crate) fn open_writer(path: &Path) -> Result<(Connection, i64)> {
     let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -107,6 +122,16 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection> {
     // An acknowledged upload survives a power cut: NORMAL may lose committed transactions in WAL mode.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    let found = migrate(&mut connection)?;
+    Ok((connection, found))
+}
+
+/// A database of no file, without rows.
+///
+/// # Errors
+/// What SQLite says.
+pub(crate) fn empty() -> Result<Connection> {
+    let mut connection = Connection::open_in_memory()?;
     migrate(&mut connection)?;
     Ok(connection)
 }
@@ -134,12 +159,21 @@ fn configure(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn migrate(connection: &mut Connection) -> Result<()> {
+/// The version of a database; 0 for a new one.
+///
+/// # Errors
+/// [`Error::TooNew`], what SQLite says.
+pub(crate) fn version(connection: &Connection) -> Result<i64> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > known {
         return Err(Error::TooNew { found, known });
     }
+    Ok(found)
+}
+
+fn migrate(connection: &mut Connection) -> Result<i64> {
+    let found = version(connection)?;
     for (number, script) in (1_i64..).zip(MIGRATIONS).filter(|(number, _)| *number > found) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(script)?;
@@ -147,7 +181,7 @@ fn migrate(connection: &mut Connection) -> Result<()> {
         transaction.pragma_update(None, "user_version", number)?;
         transaction.commit()?;
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The next number of a counter.
@@ -158,6 +192,28 @@ pub(crate) fn count(connection: &Connection, name: &str) -> Result<i64> {
     let mut statement =
         connection.prepare_cached("UPDATE counters SET value = value + 1 WHERE name = ?1 RETURNING value")?;
     Ok(statement.query_row(params![name], |row| row.get(0))?)
+}
+
+/// The next sequencer: higher than all before it and not lower than `order`, which an upload's file carries.
+///
+/// # Errors
+/// What SQLite says.
+pub(crate) fn next_sequencer(connection: &Connection, order: u64) -> Result<u64> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE counters SET value = max(value + 1, ?1) WHERE name = 'sequencer' RETURNING value",
+    )?;
+    Ok(unsigned(
+        statement.query_row(params![signed(order)], |row| row.get(0))?,
+    ))
+}
+
+/// The highest sequencer that was given out.
+///
+/// # Errors
+/// What SQLite says.
+pub(crate) fn last_sequencer(connection: &Connection) -> Result<u64> {
+    let sql = "SELECT value FROM counters WHERE name = 'sequencer'";
+    Ok(unsigned(connection.query_row(sql, [], |row| row.get(0))?))
 }
 
 /// A number for SQLite, which has signed integers only.

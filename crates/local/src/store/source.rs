@@ -74,7 +74,8 @@ impl Store {
         describe(self.sources().find(key).await?)
     }
 
-    /// What is known of a source, and its bytes. Whatever happens to the key, the file stays readable.
+    /// What is known of a source, and its file, whose first [`SourceMeta::size_bytes`] bytes are those of the object;
+    /// what follows them is the store's. Whatever happens to the key, the file stays readable.
     ///
     /// # Errors
     /// [`Error::NoSuchKey`], [`Error::Corrupt`] when the bytes are lost, [`Error::Io`], [`Error::Sqlite`].

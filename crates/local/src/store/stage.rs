@@ -27,7 +27,7 @@ pub struct StagedFile {
 #[derive(Debug)]
 enum State {
     New,
-    Open(OpenFile),
+    Open(Box<OpenFile>),
     /// A write failed or was cancelled half-way: bytes are missing.
     Broken,
 }
@@ -58,8 +58,8 @@ impl StagedFile {
         if self.waiting.len() + chunk.len() < FLUSH_BYTES {
             self.waiting.extend_from_slice(&chunk);
         } else {
-            let open = self.flush(chunk, false).await?;
-            self.state = State::Open(open);
+            let open = self.flush(chunk).await?;
+            self.state = State::Open(Box::new(open));
         }
         Ok(())
     }
@@ -70,21 +70,22 @@ impl StagedFile {
         self.size_bytes
     }
 
-    /// Makes the file and its folder durable.
+    /// Writes the rest. The file becomes durable together with what its row will say of it, before the row is written.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::Io`]; the file is removed.
     pub async fn finish(mut self) -> Result<Staged> {
-        let open = self.flush(Bytes::new(), true).await?;
+        let open = self.flush(Bytes::new()).await?;
         Ok(Staged {
             guard: open.guard,
+            file: open.file,
             size_bytes: self.size_bytes,
-            md5: open.md5.finalize().into(),
+            md5: Some(open.md5.finalize().into()),
         })
     }
 
     /// Writes what waits, and `chunk` after it.
-    async fn flush(&mut self, chunk: Bytes, last: bool) -> Result<OpenFile> {
+    async fn flush(&mut self, chunk: Bytes) -> Result<OpenFile> {
         let waiting = std::mem::take(&mut self.waiting);
         // Until the thread has answered; a dropped future leaves it so.
         let state = std::mem::replace(&mut self.state, State::Broken);
@@ -99,15 +100,12 @@ impl StagedFile {
                         md5: Md5::new(),
                     }
                 }
-                State::Open(open) => open,
+                State::Open(open) => *open,
                 State::Broken => return Err(Error::Closed),
             };
             for bytes in [&waiting[..], &chunk] {
                 open.md5.update(bytes);
                 open.file.write_all(bytes).map_err(Error::io("write a file"))?;
-            }
-            if last {
-                files.sync(&open.guard, &open.file)?;
             }
             Ok(open)
         })
@@ -115,12 +113,15 @@ impl StagedFile {
     }
 }
 
-/// A complete and durable file that no row names yet. Dropping it removes the file.
+/// A complete file that no row names yet. Dropping it removes the file.
 #[derive(Debug)]
 pub struct Staged {
     pub(crate) guard: FileGuard,
+    /// Open for writing, at its end.
+    pub(crate) file: File,
     pub(crate) size_bytes: u64,
-    pub(crate) md5: [u8; 16],
+    /// `None` for a file that was put together from parts.
+    pub(crate) md5: Option<[u8; 16]>,
 }
 
 impl Staged {
@@ -133,13 +134,13 @@ impl Staged {
     /// MD5 of its bytes.
     #[must_use]
     pub fn md5(&self) -> [u8; 16] {
-        self.md5
+        self.md5.unwrap_or_default()
     }
 
     /// The `ETag` that S3 gives an object of one part: the MD5 in hexadecimal.
     #[must_use]
     pub fn etag(&self) -> String {
-        hex::encode(self.md5)
+        hex::encode(self.md5())
     }
 }
 

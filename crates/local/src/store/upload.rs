@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use tintype_model::{ObjectKey, Sequencer, UnixMillis};
 
-use super::file::FileName;
+use super::name::FileName;
 use super::row::{Attributes, after_key, after_prefix, listed_key};
 use super::schema::{from_json, signed, unsigned};
 use super::{Error, Result};
@@ -146,7 +146,7 @@ pub(crate) fn parts(
                 modified_at: UnixMillis(unsigned(row.get(4)?)),
                 checksums: from_json(row.get_ref(5)?.as_str().map_err(rusqlite::Error::from)?)?,
             },
-            file: FileName::parse(row.get(1)?)?,
+            file: FileName::parse(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?)?,
         });
     }
     Ok(parts)
@@ -205,7 +205,9 @@ pub(crate) fn drop_parts(connection: &Connection, upload_id: &str) -> Result<Vec
     let mut rows = statement.query(params![upload_id])?;
     let mut files = Vec::new();
     while let Some(row) = rows.next()? {
-        files.push(FileName::parse(row.get(0)?)?);
+        files.push(FileName::parse(
+            row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?,
+        )?);
     }
     Ok(files)
 }

@@ -1,11 +1,12 @@
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 
 use super::cache::RecordCache;
-use super::file::{FileGuard, FileName, Files};
+use super::file::{FileGuard, Files};
+use super::name::{FileName, Kind};
 use super::{Error, Result};
 
 /// Most writes that share a transaction, so that the first of them does not wait for ever.
@@ -30,6 +31,8 @@ pub(crate) struct Effects {
     pub(crate) kept: Vec<FileGuard>,
     /// Files that no row names any more.
     pub(crate) removed: Vec<FileName>,
+    /// The sequencer that was given out, or 0.
+    pub(crate) sequencer: u64,
     /// Keys whose records may have changed.
     pub(crate) records: Vec<String>,
     /// How many jobs are due now.
@@ -101,7 +104,27 @@ where
 }
 
 impl Effects {
+    /// Has a file removed that no row names from now on. Writes down that this database did so, where the file's name
+    /// alone would not allow it: should the process end before the file is gone, it may be collected.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub(crate) fn drop_file(&mut self, connection: &Connection, file: FileName) -> Result<()> {
+        match file.kind() {
+            Kind::Source | Kind::Legacy => {
+                connection
+                    .prepare_cached("INSERT OR IGNORE INTO trash (file) VALUES (?1)")?
+                    .execute(params![file.as_str()])?;
+            }
+            Kind::Rendition | Kind::Part => {}
+        }
+        self.removed.push(file);
+        Ok(())
+    }
+
     fn apply(self, after: &After) {
+        // Before the answer: what is uploaded after it gets a higher order.
+        after.files.note_order(self.sequencer);
         for guard in self.kept {
             guard.keep();
         }

@@ -2,8 +2,8 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tintype_model::{
-    Focus, Gravity, Job, ObjectKey, ObjectStore, Outcome, PutOptions, RejectionCode, RenderError, Skip,
-    Status, Work,
+    Focus, Gravity, Job, MetadataStore, ObjectKey, ObjectStore, Outcome, PutOptions, Record, RejectionCode,
+    RenderError, Skip, Status, UnixMillis, Work,
 };
 
 use tintype_pipeline::Layout;
@@ -273,6 +273,15 @@ async fn a_failing_machine_is_an_error_and_the_next_try_publishes(world: World) 
 
 async fn given_up_work_is_shown_and_can_still_succeed(world: World) {
     let job = world.upload("a", "one").await;
+    // As a store announces an upload that it knows of.
+    let pending = Record {
+        key: job.key.clone(),
+        order: job.order.clone(),
+        status: Status::Pending,
+        updated_at: UnixMillis(0),
+        source: None,
+    };
+    world.metadata.put(&pending).await.unwrap();
     world
         .pipeline
         .give_up(&job, "store is unavailable".to_owned(), 5)

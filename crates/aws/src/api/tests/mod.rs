@@ -120,6 +120,7 @@ impl World {
             sources: sources.clone(),
             metadata: metadata.clone(),
             queue: queue.clone(),
+            dead: None,
             uploads: Arc::new(uploads(credentials(Some("token")), None)),
             health,
             recipe: Arc::new(Recipe::default()),

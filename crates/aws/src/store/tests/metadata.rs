@@ -1,7 +1,7 @@
 use aws_sdk_dynamodb::Client;
 use serde_json::{Value, json};
 use tintype_model::testing::conformance::{order, ready, record, rejected};
-use tintype_model::{MetadataStore, PutRecord, Record, RecordFilter, Status, StoreError};
+use tintype_model::{Failure, MetadataStore, PutRecord, Record, RecordFilter, Status, StoreError};
 
 use super::super::DynamoMetadataStore;
 use super::scripted::{Script, Step, lose_the_answer, respond};
@@ -96,16 +96,25 @@ async fn a_put_whose_answer_is_lost_is_refused_with_that_very_record() {
 }
 
 #[tokio::test]
-async fn only_results_replace_provisional_records_of_the_same_order() {
-    for (status, replaces) in [(Status::Pending, false), (rejected(), true)] {
+async fn only_records_that_know_more_replace_those_of_the_same_order() {
+    let failed = Status::Failed {
+        failure: Failure {
+            error: "disk full".to_owned(),
+            attempts: 5,
+        },
+    };
+    for (status, replaced) in [
+        (Status::Pending, None),
+        (failed, Some("pending")),
+        (rejected(), Some("provisional")),
+    ] {
         let script = Script::new([answer(&json!({}))]);
         store(&script).put(&unread("a", status)).await.unwrap();
         let sent = script.finish()[0].json();
         let condition = sent["ConditionExpression"].as_str().unwrap();
-        assert_eq!(
-            condition.contains("#order = :order AND #provisional = :true"),
-            replaces
-        );
+        let yields = "#order = :order AND #yields = :true";
+        assert_eq!(condition.contains(yields), replaced.is_some());
+        assert_eq!(sent["ExpressionAttributeNames"]["#yields"].as_str(), replaced);
         // DynamoDB refuses names and values that the condition does not use.
         for kind in ["ExpressionAttributeNames", "ExpressionAttributeValues"] {
             for name in sent[kind].as_object().unwrap().keys() {

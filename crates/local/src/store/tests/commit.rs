@@ -3,7 +3,8 @@ use tintype_model::testing::conformance;
 use tintype_model::{JobQueue, MetadataStore, StoreError};
 
 use super::*;
-use crate::store::{Error, Store};
+use crate::store::row::{self, Bucket, NewObject};
+use crate::store::{Attributes, Error, Store};
 
 /// Number of transactions in the write-ahead log: frames that carry the size of the database end one
 /// (SQLite file format, section 4.1).
@@ -121,13 +122,21 @@ async fn what_sqlite_rolls_back_is_not_acknowledged() {
         connection.execute_batch("SELECT 1")?;
         Ok(())
     });
-    let putting = store.clone();
-    let mut put = Box::pin(async move {
-        putting
-            .put_source(&key("a"), lost, SourceOptions::default())
-            .await
-    });
-    assert!(put.as_mut().now_or_never().is_none());
+    let object = NewObject {
+        bucket: Bucket::Sources,
+        key: key("a"),
+        etag: lost.etag(),
+        staged: lost,
+        modified_at: UnixMillis(0),
+        due_at: UnixMillis(0),
+        attributes: Attributes::default(),
+        precondition: Precondition::None,
+    };
+    let sealed = object.seal().unwrap();
+    let put = store
+        .inner
+        .writer
+        .submit(move |connection, effects| row::write(connection, effects, sealed));
     // As SQLite does by itself when a disk fails.
     let broken = store.inner.writer.submit(|connection, _| -> Result<()> {
         connection.execute_batch("ROLLBACK")?;
@@ -138,7 +147,7 @@ async fn what_sqlite_rolls_back_is_not_acknowledged() {
     writes.push(late);
     other.execute_batch("ROLLBACK").unwrap();
 
-    assert!(matches!(put.await, Err(Error::NotCommitted(_))));
+    assert!(matches!(put.await.unwrap(), Err(Error::NotCommitted(_))));
     assert!(matches!(broken.await.unwrap(), Err(Error::Corrupt(_))));
     for write in writes {
         write.await.unwrap();
@@ -156,6 +165,7 @@ async fn what_sqlite_rolls_back_is_not_acknowledged() {
     assert!(matches!(store.head_source("a").await, Err(Error::NoSuchKey)));
     data.close(store);
     assert_eq!(data.files().len(), 0, "the next start knows");
+    assert_eq!(data.lost_and_found().len(), 1, "and keeps what may be somebody's");
 }
 
 #[tokio::test]

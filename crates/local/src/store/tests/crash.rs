@@ -44,7 +44,10 @@ async fn a_database_of_an_older_release_is_brought_up_to_date() {
     data.close(store);
     let older = data.connect();
     older
-        .execute_batch("DROP INDEX records_sha256; PRAGMA user_version = 1")
+        .execute_batch(
+            "DROP INDEX records_sha256; DROP TABLE trash; ALTER TABLE jobs DROP COLUMN crashes;
+             ALTER TABLE jobs DROP COLUMN failing_since; PRAGMA user_version = 1",
+        )
         .unwrap();
     drop(older);
     let store = data.open();
@@ -84,7 +87,7 @@ async fn data_survives_reopening() {
 }
 
 #[tokio::test]
-async fn files_that_no_row_names_are_collected_at_the_next_start() {
+async fn files_that_are_no_sources_are_collected_at_the_next_start() {
     let mut data = Data::new();
     let store = data.store();
     put(&store, "a", b"one").await;
@@ -99,8 +102,11 @@ async fn files_that_no_row_names_are_collected_at_the_next_start() {
         .unwrap();
     data.close(store);
     let objects = data.path().join("objects");
-    let orphan = objects.join("ab/ab000000000000000000000000000000");
-    std::fs::write(&orphan, b"half an upl").unwrap();
+    let stem = "ab000000000000000000000000000000";
+    let garbage = [".new", "r", "p"].map(|ending| objects.join(format!("ab/{stem}{ending}")));
+    for file in &garbage {
+        std::fs::write(file, b"half an upl").unwrap();
+    }
     let strangers = [
         objects.join("ab/README"),
         objects.join("ab/AB000000000000000000000000000000"),
@@ -109,27 +115,30 @@ async fn files_that_no_row_names_are_collected_at_the_next_start() {
         std::fs::write(stranger, b"not ours").unwrap();
     }
     let store = data.open();
-    assert!(!orphan.exists());
+    assert!(garbage.iter().all(|file| !file.exists()));
     assert!(strangers.iter().all(|stranger| stranger.exists()));
     assert_eq!(read(&store, "a").await, b"one");
-    assert_eq!(
-        store
-            .list_parts(&key("b"), &upload, 0, 10)
-            .await
-            .unwrap()
-            .parts
-            .len(),
-        1
-    );
+    let parts = store.list_parts(&key("b"), &upload, 0, 10).await.unwrap().parts;
+    assert_eq!(parts.len(), 1);
 }
 
 #[tokio::test]
-async fn collecting_spares_what_is_being_written_and_what_is_young() {
+async fn collecting_spares_what_is_being_written_what_is_young_and_what_may_be_a_source() {
     let data = Data::new();
     let store = data.store();
     let staged = stage(&store, b"on its way").await;
-    let orphan = data.path().join("objects/ab/ab000000000000000000000000000000");
+    let orphan = data
+        .path()
+        .join("objects/ab/ab000000000000000000000000000000.new");
+    let unknown = [
+        "ab/ab000000000000000000000000000000",
+        "cd/cd000000000000000000000000000000s",
+    ]
+    .map(|file| data.path().join("objects").join(file));
     std::fs::write(&orphan, b"young").unwrap();
+    for file in &unknown {
+        std::fs::write(file, b"a picture?").unwrap();
+    }
     assert_eq!(store.collect_garbage(Duration::from_secs(3600)).await.unwrap(), 0);
     assert!(orphan.exists());
     assert_eq!(store.collect_garbage(Duration::ZERO).await.unwrap(), 1);
@@ -140,6 +149,37 @@ async fn collecting_spares_what_is_being_written_and_what_is_young() {
         .unwrap();
     assert_eq!(store.collect_garbage(Duration::ZERO).await.unwrap(), 0);
     assert_eq!(read(&store, "a").await, b"on its way");
+    assert!(unknown.iter().all(|file| file.exists()));
+}
+
+/// The database says so before the file is removed, and the file may outlive the process.
+#[tokio::test]
+async fn what_was_replaced_or_deleted_is_collected_although_its_removal_was_lost() {
+    let mut data = Data::new();
+    let store = data.store();
+    put(&store, "a", b"one").await;
+    put(&store, "b", b"two").await;
+    let leftovers: Vec<_> = data
+        .files()
+        .into_iter()
+        .map(|file| (std::fs::read(&file).unwrap(), file))
+        .collect();
+    put(&store, "a", b"three").await;
+    store.delete_source(&key("b"), Precondition::None).await.unwrap();
+    data.close(store);
+    for (bytes, file) in &leftovers {
+        std::fs::write(file, bytes).unwrap();
+    }
+    let store = data.open();
+    assert_eq!(read(&store, "a").await, b"three");
+    assert_eq!(data.files().len(), 1);
+    assert_eq!(data.lost_and_found(), [] as [PathBuf; 0]);
+    data.close(store);
+    let left: u32 = data
+        .connect()
+        .query_row("SELECT count(*) FROM trash", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 0, "and forgotten");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,9 +1,11 @@
+mod backup;
 mod commit;
 mod crash;
 mod history;
 mod multipart;
 mod object;
 mod queue;
+mod rebuild;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tintype_model::{Job, ObjectKey, Precondition, UnixMillis, Work};
 
-use super::{Clock, Result, SourceMeta, SourceOptions, Staged, Store};
+use super::{Clock, Error, Result, SourceMeta, SourceOptions, Staged, Store};
 
 /// A store in a folder of its own, with a clock that stands still until it is moved.
 struct Data {
@@ -39,7 +41,13 @@ impl Data {
     fn open(&mut self) -> Store {
         let now = self.now.clone();
         let clock = Clock::manual(move || UnixMillis(now.load(Ordering::SeqCst)));
-        let store = Store::open_with_clock(self.path(), clock).unwrap();
+        let store = loop {
+            match Store::open_with_clock(self.path(), clock.clone()) {
+                // A write that nobody waits for keeps the folder until it is through.
+                Err(Error::Locked { .. }) => std::thread::yield_now(),
+                opened => break opened.unwrap(),
+            }
+        };
         self.store = Some(store.clone());
         store
     }
@@ -84,6 +92,14 @@ impl Data {
         files
     }
 
+    /// Every file that was set aside.
+    fn lost_and_found(&self) -> Vec<PathBuf> {
+        let Ok(listed) = std::fs::read_dir(self.path().join("lost+found")) else {
+            return Vec::new();
+        };
+        listed.map(|file| file.unwrap().path()).collect()
+    }
+
     /// Number of files that rows name.
     fn named_files(&self) -> usize {
         let count = |sql: &str| {
@@ -121,9 +137,9 @@ async fn put_if(store: &Store, name: &str, body: &[u8], precondition: Preconditi
 
 async fn read(store: &Store, name: &str) -> Vec<u8> {
     use tokio::io::AsyncReadExt;
-    let (meta, mut file) = store.open_source(name).await.unwrap();
+    let (meta, file) = store.open_source(name).await.unwrap();
     let mut body = Vec::new();
-    file.read_to_end(&mut body).await.unwrap();
+    file.take(meta.size_bytes).read_to_end(&mut body).await.unwrap();
     assert_eq!(meta.size_bytes, body.len() as u64);
     body
 }

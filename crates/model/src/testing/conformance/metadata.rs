@@ -62,10 +62,12 @@ async fn lets_results_replace_provisional_records(store: &dyn MetadataStore) {
     let with = |status| record("provisional", order(1, 0), status);
     write(store, &with(Status::Pending)).await;
     refused(store, &with(Status::Pending)).await;
+    assert_eq!(write(store, &with(failed())).await, Some(with(Status::Pending)));
+    refused(store, &with(Status::Pending)).await;
     refused(store, &with(failed())).await;
     assert_eq!(
         write(store, &with(ready("v", "set/medium.jpg"))).await,
-        Some(with(Status::Pending))
+        Some(with(failed()))
     );
     refused(store, &with(Status::Pending)).await;
     refused(store, &with(failed())).await;

@@ -66,13 +66,12 @@ async fn handle(
     claimed: Claimed,
     stop: &CancellationToken,
 ) -> Result<(), crate::store::Error> {
-    if claimed.attempt > config.max_receives {
-        // The earlier deliveries ended with the process.
+    if claimed.crashes >= config.max_receives {
         let cause = format!(
             "the server ended {} times while it worked on this",
-            config.max_receives
+            claimed.crashes
         );
-        return give_up(queue, pipeline, &claimed, cause).await;
+        return give_up(queue, pipeline, config, &claimed, cause).await;
     }
     let started = std::time::Instant::now();
     let mut heartbeat = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
@@ -101,7 +100,8 @@ async fn handle(
         }
         Err(error) => {
             let cause = error_chain(&error);
-            if claimed.attempt < config.max_receives {
+            // Both: an outage must not use up the tries, nor a server that was off the time.
+            if claimed.attempt < config.max_receives || claimed.failing_for < config.retry_for() {
                 let delay = retry_delay(config, claimed.attempt);
                 tracing::warn!(
                     image.key = %claimed.job.key, attempt = claimed.attempt, error = cause,
@@ -109,7 +109,7 @@ async fn handle(
                 );
                 return queue.retry_later(&claimed, delay, cause).await;
             }
-            give_up(queue, pipeline, &claimed, cause).await
+            give_up(queue, pipeline, config, &claimed, cause).await
         }
     }
 }
@@ -117,6 +117,7 @@ async fn handle(
 async fn give_up(
     queue: &SqliteQueue,
     pipeline: &Pipeline,
+    config: QueueConfig,
     claimed: &Claimed,
     cause: String,
 ) -> Result<(), crate::store::Error> {
@@ -125,7 +126,14 @@ async fn give_up(
         .give_up(&claimed.job, cause.clone(), claimed.attempt)
         .await
     {
-        tracing::warn!(image.key = %claimed.job.key, error = error_chain(&error), "the record does not show it");
+        // A picture that nobody works on any more must not look as if somebody did.
+        tracing::warn!(
+            image.key = %claimed.job.key, error = error_chain(&error),
+            "the record does not show that the job was given up: it is given up later"
+        );
+        return queue
+            .retry_later(claimed, retry_delay(config, claimed.attempt), cause)
+            .await;
     }
     queue.bury(claimed, cause).await
 }
@@ -150,23 +158,4 @@ fn retry_delay(config: QueueConfig, attempt: u32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retries_wait_twice_as_long_each_time_up_to_a_limit() {
-        let config = QueueConfig {
-            max_receives: 5,
-            retry_base_seconds: 2,
-        };
-        for (attempt, seconds) in [(1, 2), (2, 4), (3, 8), (4, 16)] {
-            let delay = retry_delay(config, attempt);
-            let least = Duration::from_secs(seconds);
-            assert!(
-                delay >= least && delay <= least.mul_f64(1.25),
-                "{attempt}: {delay:?}"
-            );
-        }
-        assert_eq!(retry_delay(config, 40), MAX_DELAY);
-    }
-}
+mod tests;

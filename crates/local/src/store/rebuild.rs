@@ -1,0 +1,390 @@
+//! Makes the rows of sources again from the files that carry their facts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use rusqlite::{Connection, params};
+use tintype_model::{Job, ObjectKey, Order, Sequencer, Status, UnixMillis, Work};
+
+use super::facts::{self, Facts};
+use super::file::{Files, sync_folder};
+use super::hold::Removals;
+use super::name::{FileName, Kind};
+use super::open::{self, DATABASE, OBJECTS};
+use super::row::{self, Bucket};
+use super::salvage::{self, DatabaseState};
+use super::schema::{self, key_text, next_sequencer, signed, unsigned};
+use super::survey::{self, Found};
+use super::writer::Effects;
+use super::{Clock, Error, Result, queue, record};
+
+/// Sequencers that a rebuilt database leaves out: those of deletions and failed uploads that it knows nothing of.
+const GAP: u64 = 1 << 20;
+
+/// Name of the database while it is being made.
+const WORK: &str = "tintype.db.rebuild";
+
+/// How the files of a data folder stand against its database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// How the database was found.
+    pub database: DatabaseState,
+    /// Sources whose rows and files agree.
+    pub known: usize,
+    /// Sources that no row named and whose files tell what they are. A rebuild makes their rows and queues them.
+    pub found: usize,
+    /// Keys whose rows name files that are not there, and of which no other file is. A rebuild deletes them, as if
+    /// they had been deleted by a client.
+    pub missing: Vec<String>,
+    /// Keys whose files are shorter than their rows say. Their rows stay; reading them is an error.
+    pub cut: Vec<String>,
+    /// Pictures of which renditions are missing. A rebuild queues them.
+    pub incomplete: usize,
+    /// Files that may be sources and belong to no key: older than the key's present source, or without facts. A
+    /// rebuild moves them to `lost+found`.
+    pub unclaimed: usize,
+    /// Files of sources that the database knows to be deleted. A rebuild removes them.
+    pub deleted: usize,
+}
+
+impl Verified {
+    /// Whether a rebuild has nothing to do.
+    #[must_use]
+    pub fn is_consistent(&self) -> bool {
+        self.database == DatabaseState::Whole
+            && self.found == 0
+            && self.missing.is_empty()
+            && self.cut.is_empty()
+            && self.incomplete == 0
+            && self.unclaimed == 0
+            && self.deleted == 0
+    }
+}
+
+/// Tells what [`rebuild`] would do, and changes nothing.
+///
+/// # Errors
+/// [`Error::Locked`] while a server runs, [`Error::TooNew`], [`Error::Io`], [`Error::Sqlite`].
+pub fn verify(data: &Path) -> Result<Verified> {
+    if !data.join(OBJECTS).is_dir() && !data.join(DATABASE).is_file() {
+        let nothing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(Error::io("find a store in the data folder")(nothing));
+    }
+    let _lock = open::enter(data)?;
+    let (verified, _, _) = reconcile(data)?;
+    remove_work(data)?;
+    Ok(verified)
+}
+
+/// Makes a database whose rows agree with the files. What there was of one is kept in `lost+found`.
+///
+/// Stopped at any moment it can be run again.
+///
+/// # Errors
+/// Those of [`verify`].
+pub fn rebuild(data: &Path) -> Result<Verified> {
+    let _lock = open::enter(data)?;
+    let (verified, files, aside) = reconcile(data)?;
+    let stamp = Clock::system().wall().0;
+    let old = [
+        DATABASE.to_owned(),
+        format!("{DATABASE}-wal"),
+        format!("{DATABASE}-shm"),
+    ];
+    let kept = data.join(survey::LOST_AND_FOUND);
+    super::file::create_folder(&kept)?;
+    for name in old {
+        match std::fs::rename(data.join(&name), kept.join(format!("{stamp}-{name}"))) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("keep the old database")(error)),
+        }
+    }
+    std::fs::rename(data.join(WORK), data.join(DATABASE)).map_err(Error::io("put the database in place"))?;
+    sync_folder(&kept)?;
+    sync_folder(data)?;
+    survey::set_aside(data, aside.into_iter().map(|name| place(&files, &name)))?;
+    Ok(verified)
+}
+
+fn place(files: &Files, name: &FileName) -> PathBuf {
+    let staged = files.staged_path(name);
+    if staged.exists() { staged } else { files.path(name) }
+}
+
+fn remove_work(data: &Path) -> Result<()> {
+    for ending in ["", "-wal", "-shm"] {
+        match std::fs::remove_file(data.join(format!("{WORK}{ending}"))) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("remove an unfinished database")(error)),
+        }
+    }
+    Ok(())
+}
+
+/// Makes the new database beside the old one, and tells which files are to be set aside.
+fn reconcile(data: &Path) -> Result<(Verified, Files, Vec<FileName>)> {
+    remove_work(data)?;
+    let (trash, _nobody) = mpsc::channel();
+    let files = Files::open(data.join(OBJECTS), Removals::open(data)?, trash)?;
+    let database = salvage::examine(data)?;
+    let work = data.join(WORK);
+    if database == DatabaseState::Whole {
+        let old = salvage::open(&data.join(DATABASE))?;
+        old.execute("VACUUM INTO ?1", params![work.to_string_lossy()])?;
+    }
+    let (mut connection, _) = schema::open_writer(&work)?;
+    let mut state = Reconciler {
+        files: &files,
+        now: Clock::system().steady(),
+        highest: 0,
+        aside: Vec::new(),
+        verified: Verified {
+            database,
+            known: 0,
+            found: 0,
+            missing: Vec::new(),
+            cut: Vec::new(),
+            incomplete: 0,
+            unclaimed: 0,
+            deleted: 0,
+        },
+    };
+    let transaction = connection.transaction()?;
+    if let DatabaseState::Damaged(_) = state.verified.database {
+        state.fill(&transaction, data)?;
+    }
+    state.run(&transaction)?;
+    transaction.commit()?;
+    // One file without a log, so that it can be put in place at once.
+    connection.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
+    connection.close().map_err(|(_, error)| error)?;
+    std::fs::File::open(&work)
+        .and_then(|file| file.sync_all())
+        .map_err(Error::io("sync the database"))?;
+    let Reconciler { verified, aside, .. } = state;
+    Ok((verified, files, aside))
+}
+
+struct Reconciler<'a> {
+    files: &'a Files,
+    now: UnixMillis,
+    /// The highest order that was seen.
+    highest: u64,
+    aside: Vec<FileName>,
+    verified: Verified,
+}
+
+impl Reconciler<'_> {
+    /// Takes over what can be read of a damaged database. Sources whose files carry facts are better made from those.
+    fn fill(&mut self, connection: &Connection, data: &Path) -> Result<()> {
+        let salvaged = salvage::salvage(data);
+        self.highest = salvaged.sequencer;
+        for record in salvaged.tombstones {
+            record::put(connection, &record)?;
+        }
+        let mut effects = Effects::default();
+        for name in salvaged.trash {
+            effects.drop_file(connection, name)?;
+        }
+        for (name, facts) in salvaged.sources.into_values() {
+            if name.kind() == Kind::Legacy && self.length(&name)?.is_some() {
+                let order = facts.order;
+                row::insert(
+                    connection,
+                    &mut effects,
+                    Bucket::Sources,
+                    name,
+                    facts,
+                    order,
+                    self.now,
+                )?;
+            }
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, connection: &Connection) -> Result<()> {
+        let missing = self.check_sources(connection)?;
+        let incomplete = self.check_renditions(connection)?;
+        self.add_found(connection)?;
+        self.highest = self.highest.max(schema::last_sequencer(connection)?);
+        let is_changed = self.verified.found > 0 || !missing.is_empty();
+        if is_changed || self.verified.database != DatabaseState::Whole {
+            connection.execute(
+                "UPDATE counters SET value = ?1 WHERE name = 'sequencer'",
+                params![signed(self.highest.saturating_add(GAP))],
+            )?;
+        }
+        let mut effects = Effects::default();
+        for key in missing {
+            if row::find(connection, Bucket::Sources, key.as_str())?.is_none() {
+                let order = Order::of_event(Sequencer::from_counter(next_sequencer(connection, 0)?));
+                let work = Work::Remove;
+                self.verified.missing.push(key.as_str().to_owned());
+                queue::insert(connection, &mut effects, &Job { key, order, work }, self.now)?;
+            }
+        }
+        for key in incomplete {
+            let Some(row) = row::find(connection, Bucket::Sources, key.as_str())? else {
+                continue;
+            };
+            let Some(record) = record::find(connection, key.as_str())? else {
+                continue;
+            };
+            let order =
+                Order::of_event(Sequencer::from_counter(row.sequencer)).max(record.order.next_revision());
+            let work = Work::Render { etag: row.etag };
+            self.verified.incomplete += 1;
+            queue::insert(connection, &mut effects, &Job { key, order, work }, self.now)?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the rows of sources whose files are gone, and tells their keys.
+    fn check_sources(&mut self, connection: &Connection) -> Result<Vec<ObjectKey>> {
+        let mut missing = Vec::new();
+        for (key, name, size_bytes) in rows(connection, Bucket::Sources)? {
+            match self.length(&name)? {
+                None => {
+                    connection
+                        .prepare_cached("DELETE FROM objects WHERE bucket = ?1 AND key = ?2")?
+                        .execute(params![Bucket::Sources.number(), key.as_bytes()])?;
+                    missing.push(ObjectKey::new(key)?);
+                }
+                Some(length) if row::fits(&name, size_bytes, length) => self.verified.known += 1,
+                Some(_) => self.verified.cut.push(key),
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Deletes the rows of renditions whose files are gone or cut, and tells the keys of the pictures.
+    fn check_renditions(&self, connection: &Connection) -> Result<BTreeSet<ObjectKey>> {
+        let mut keys = BTreeSet::new();
+        for (rendition, name, size_bytes) in rows(connection, Bucket::Renditions)? {
+            let length = self.length(&name)?;
+            if length.is_some_and(|length| row::fits(&name, size_bytes, length)) {
+                continue;
+            }
+            connection
+                .prepare_cached("DELETE FROM objects WHERE bucket = ?1 AND key = ?2")?
+                .execute(params![Bucket::Renditions.number(), rendition.as_bytes()])?;
+            let mut published =
+                connection.prepare_cached("SELECT key FROM published WHERE rendition = ?1")?;
+            let of = published.query_map(params![rendition.as_bytes()], |row| row.get::<_, Vec<u8>>(0))?;
+            for key in of {
+                keys.insert(ObjectKey::new(key_text(key?)?)?);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Makes rows of the files that no row names.
+    fn add_found(&mut self, connection: &Connection) -> Result<()> {
+        let Found { staged, unknown, .. } = survey::everything(connection, self.files)?;
+        // A whole database knows that these were never acknowledged, unless it is older than they are.
+        let is_whole = self.verified.database == DatabaseState::Whole;
+        let mut winners: BTreeMap<ObjectKey, (FileName, Facts)> = BTreeMap::new();
+        for name in unknown {
+            self.claim(name, &mut winners)?;
+        }
+        for name in staged {
+            if is_whole {
+                self.verified.unclaimed += 1;
+                self.aside.push(name);
+            } else {
+                self.claim(name, &mut winners)?;
+            }
+        }
+        for (key, (name, facts)) in winners {
+            self.highest = self.highest.max(facts.order);
+            if is_deleted(connection, &key, facts.order)? {
+                self.verified.deleted += 1;
+                Effects::default().drop_file(connection, name)?;
+                continue;
+            }
+            let current = row::find(connection, Bucket::Sources, key.as_str())?;
+            if let Some(current) = current {
+                self.verified.unclaimed += 1;
+                if current.sequencer >= facts.order {
+                    self.aside.push(name);
+                    continue;
+                }
+                self.verified.known = self.verified.known.saturating_sub(1);
+                self.aside.push(current.file);
+            }
+            let order = facts.order;
+            let mut effects = Effects::default();
+            row::insert(
+                connection,
+                &mut effects,
+                Bucket::Sources,
+                name,
+                facts,
+                order,
+                self.now,
+            )?;
+            self.verified.found += 1;
+        }
+        Ok(())
+    }
+
+    /// Enters a file for its key; the one that was uploaded last wins.
+    fn claim(&mut self, name: FileName, winners: &mut BTreeMap<ObjectKey, (FileName, Facts)>) -> Result<()> {
+        let facts = match name.kind() {
+            Kind::Source => {
+                let file = self.files.open_named(&name).map_err(Error::io("open a file"))?;
+                facts::read(&file)?
+            }
+            Kind::Legacy | Kind::Rendition | Kind::Part => None,
+        };
+        let Some(facts) = facts else {
+            self.verified.unclaimed += 1;
+            self.aside.push(name);
+            return Ok(());
+        };
+        let key = facts.key.clone();
+        let loser = match winners.get(&key) {
+            Some((_, winner)) if winner.order >= facts.order => Some(name),
+            _ => winners.insert(key, (name, facts)).map(|(name, _)| name),
+        };
+        self.verified.unclaimed += usize::from(loser.is_some());
+        self.aside.extend(loser);
+        Ok(())
+    }
+
+    /// `None` when the file is not there.
+    fn length(&self, name: &FileName) -> Result<Option<u64>> {
+        match self.files.open_named(name).and_then(|file| file.metadata()) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("look at a file")(error)),
+        }
+    }
+}
+
+/// Whether the source was deleted after this upload.
+fn is_deleted(connection: &Connection, key: &ObjectKey, order: u64) -> Result<bool> {
+    let record = record::find(connection, key.as_str())?;
+    // The tombstone of a folder marker tells of a source that is there.
+    Ok(record.is_some_and(|record| {
+        record.status == Status::Deleted
+            && record.source.is_none()
+            && record.order.sequencer > Sequencer::from_counter(order)
+    }))
+}
+
+fn rows(connection: &Connection, bucket: Bucket) -> Result<Vec<(String, FileName, u64)>> {
+    let mut statement = connection.prepare("SELECT key, file, size FROM objects WHERE bucket = ?1")?;
+    let rows = statement.query_map(params![bucket.number()], |row| {
+        Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?, row.get(2)?))
+    })?;
+    rows.map(|row| {
+        let (key, file, size) = row?;
+        Ok((key_text(key)?, FileName::parse(&file)?, unsigned(size)))
+    })
+    .collect()
+}

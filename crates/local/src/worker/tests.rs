@@ -1,0 +1,265 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tempfile::TempDir;
+use tintype_model::{
+    Dimensions, Encoding, ImageInfo, JobQueue, Limits, MetadataStore, ObjectKey, ObjectStore, PutOptions,
+    Recipe, Record, RenderError, Rendered, RenderedFile, Renderer, Status, UnixMillis, Work,
+};
+use tintype_pipeline::{Layout, Ports, Secret, Settings};
+
+use super::*;
+use crate::store::{Clock, DeadJob, Depth, Store};
+
+#[test]
+fn retries_wait_twice_as_long_each_time_up_to_a_limit() {
+    let config = QueueConfig {
+        max_receives: 5,
+        retry_hours: 24,
+        retry_base_seconds: 2,
+    };
+    for (attempt, seconds) in [(1, 2), (2, 4), (3, 8), (4, 16)] {
+        let delay = retry_delay(config, attempt);
+        let least = Duration::from_secs(seconds);
+        assert!(
+            delay >= least && delay <= least.mul_f64(1.25),
+            "{attempt}: {delay:?}"
+        );
+    }
+    assert_eq!(retry_delay(config, 40), MAX_DELAY);
+}
+
+/// Renders nothing but a word, and not even that during an outage.
+#[derive(Debug, Default)]
+struct Machine {
+    is_broken: AtomicBool,
+}
+
+#[async_trait]
+impl Renderer for Machine {
+    async fn render(&self, source: Bytes, recipe: &Recipe) -> Result<Rendered, RenderError> {
+        if self.is_broken.load(Ordering::SeqCst) {
+            return Err(RenderError::Failed("no space left on device".into()));
+        }
+        let variants = recipe.variants.iter();
+        let files = variants.flat_map(|variant| variant.formats.iter().map(move |format| (variant, *format)));
+        Ok(Rendered {
+            image: ImageInfo::default(),
+            engine: "test 1".to_owned(),
+            files: files
+                .map(|(variant, format)| RenderedFile {
+                    variant: variant.name.clone(),
+                    format,
+                    dimensions: Dimensions::default(),
+                    bytes: source.clone(),
+                    encoding: Encoding::default(),
+                    cpu: None,
+                })
+                .collect(),
+        })
+    }
+}
+
+/// A store and a pipeline whose clock moves when a test moves it.
+struct World {
+    _folder: TempDir,
+    now: Arc<AtomicU64>,
+    machine: Arc<Machine>,
+    store: Store,
+    pipeline: Pipeline,
+}
+
+const CONFIG: QueueConfig = QueueConfig {
+    max_receives: 5,
+    retry_hours: 24,
+    retry_base_seconds: 2,
+};
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let now = Arc::new(AtomicU64::new(1_700_000_000_000));
+        let shown = now.clone();
+        let clock = Clock::manual(move || UnixMillis(shown.load(Ordering::SeqCst)));
+        let store = Store::open_with_clock(folder.path(), clock).unwrap();
+        let machine = Arc::new(Machine::default());
+        let ports = Ports {
+            sources: Arc::new(store.sources()),
+            renditions: Arc::new(store.renditions()),
+            metadata: Arc::new(store.metadata()),
+            renderer: machine.clone(),
+        };
+        let settings = Settings {
+            recipe: Arc::new(Recipe::default()),
+            limits: Limits::default(),
+            secret: Secret::new(*b"0123456789abcdef"),
+            layout: Layout::RandomSets,
+        };
+        Self {
+            _folder: folder,
+            now,
+            machine,
+            pipeline: Pipeline::new(ports, settings),
+            store,
+        }
+    }
+
+    async fn upload(&self, key: &str) {
+        let body = Bytes::from_static(b"a picture");
+        self.store
+            .sources()
+            .put(key, body, PutOptions::default())
+            .await
+            .unwrap();
+    }
+
+    async fn record(&self, key: &str) -> Record {
+        let key = ObjectKey::new(key).unwrap();
+        self.store.metadata().get(&key).await.unwrap().unwrap()
+    }
+
+    async fn status(&self, key: &str) -> &'static str {
+        self.record(key).await.status.name()
+    }
+
+    /// Does what is due, moving the clock to when the next is due, until `hours` from now. Tells how many tries that
+    /// were.
+    async fn work_for(&self, hours: u64) -> u32 {
+        let (queue, stop) = (self.store.queue(), CancellationToken::new());
+        let end = self.now.load(Ordering::SeqCst) + hours * 3_600_000;
+        let mut tries = 0;
+        loop {
+            if let Some(claimed) = queue.claim(LEASE).await.unwrap() {
+                handle(&queue, &self.pipeline, CONFIG, claimed, &stop)
+                    .await
+                    .unwrap();
+                tries += 1;
+                continue;
+            }
+            let wait = queue.next_due().await.unwrap().map_or(u64::MAX, |wait| {
+                u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+            });
+            let now = self.now.load(Ordering::SeqCst);
+            if now.saturating_add(wait) >= end {
+                self.now.store(end, Ordering::SeqCst);
+                return tries;
+            }
+            self.now.fetch_add(wait, Ordering::SeqCst);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_outage_of_almost_a_day_strands_nothing() {
+    let world = World::new();
+    world.machine.is_broken.store(true, Ordering::SeqCst);
+    for key in ["a", "b", "c"] {
+        world.upload(key).await;
+    }
+    let tries = world.work_for(23).await;
+    assert!(
+        (3 * 90..3 * 120).contains(&tries),
+        "{tries}: neither in vain nor idle"
+    );
+    for key in ["a", "b", "c"] {
+        assert_eq!(world.status(key).await, "pending", "still being tried");
+    }
+    world.machine.is_broken.store(false, Ordering::SeqCst);
+    assert_eq!(world.work_for(1).await, 3);
+    for key in ["a", "b", "c"] {
+        assert_eq!(world.status(key).await, "ready");
+    }
+    assert_eq!(world.store.queue().depth().await.unwrap(), Depth::default());
+}
+
+#[tokio::test]
+async fn after_a_longer_outage_the_record_tells_and_a_redrive_or_a_reprocess_mends_it() {
+    let world = World::new();
+    let queue = world.store.queue();
+    world.machine.is_broken.store(true, Ordering::SeqCst);
+    for key in ["redriven", "reprocessed", "untouched"] {
+        world.upload(key).await;
+    }
+    world.work_for(30).await;
+    for key in ["redriven", "reprocessed", "untouched"] {
+        match world.record(key).await.status {
+            Status::Failed { failure } => {
+                assert!(failure.error.contains("no space left on device"), "{failure:?}");
+                assert!(failure.attempts > 90, "{failure:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let dead = queue.dead(10).await.unwrap();
+    assert_eq!(dead.len(), 3);
+    assert_eq!(world.work_for(100).await, 0, "given up is given up");
+
+    world.machine.is_broken.store(false, Ordering::SeqCst);
+    let id_of = |key: &str| {
+        let is_it = |dead: &&DeadJob| dead.job.as_ref().is_some_and(|job| job.key.as_str() == key);
+        dead.iter().find(is_it).unwrap().id
+    };
+    assert!(queue.redrive(id_of("redriven")).await.unwrap());
+    let failed = world.record("reprocessed").await;
+    let job = Job {
+        key: failed.key.clone(),
+        order: failed.order.next_revision(),
+        work: Work::Render {
+            etag: failed.source.unwrap().etag,
+        },
+    };
+    queue.enqueue(&job).await.unwrap();
+    assert_eq!(world.work_for(1).await, 2);
+    assert_eq!(world.status("redriven").await, "ready");
+    assert_eq!(world.status("reprocessed").await, "ready");
+    assert_eq!(world.status("untouched").await, "failed");
+    queue.redrive_all().await.unwrap();
+    world.work_for(1).await;
+    assert_eq!(world.status("untouched").await, "ready");
+    assert_eq!(queue.depth().await.unwrap().dead, 0);
+}
+
+/// As the API does when it is asked for it.
+#[tokio::test]
+async fn a_pending_picture_can_be_reprocessed_at_once() {
+    let world = World::new();
+    world.machine.is_broken.store(true, Ordering::SeqCst);
+    world.upload("a").await;
+    world.work_for(2).await;
+    world.machine.is_broken.store(false, Ordering::SeqCst);
+    let pending = world.record("a").await;
+    assert_eq!(pending.status, Status::Pending);
+    let job = Job {
+        key: pending.key.clone(),
+        order: pending.order.next_revision(),
+        work: Work::Render {
+            etag: pending.source.unwrap().etag,
+        },
+    };
+    world.store.queue().enqueue(&job).await.unwrap();
+    world.work_for(0).await;
+    assert_eq!(world.status("a").await, "ready");
+    world.work_for(1).await;
+    assert_eq!(world.status("a").await, "ready", "the late try changes nothing");
+}
+
+#[tokio::test]
+async fn a_server_that_was_off_for_days_does_not_give_up_at_once() {
+    let world = World::new();
+    world.machine.is_broken.store(true, Ordering::SeqCst);
+    world.upload("a").await;
+    let claimed = world.store.queue().claim(LEASE).await.unwrap().unwrap();
+    let stop = CancellationToken::new();
+    handle(&world.store.queue(), &world.pipeline, CONFIG, claimed, &stop)
+        .await
+        .unwrap();
+    world.now.fetch_add(100 * 3_600_000, Ordering::SeqCst);
+    let claimed = world.store.queue().claim(LEASE).await.unwrap().unwrap();
+    assert_eq!(claimed.failing_for, Duration::from_secs(100 * 3600));
+    handle(&world.store.queue(), &world.pipeline, CONFIG, claimed, &stop)
+        .await
+        .unwrap();
+    assert_eq!(world.status("a").await, "pending");
+}
