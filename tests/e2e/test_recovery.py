@@ -9,13 +9,13 @@ import threading
 import pytest
 
 import pictures
-from tintype import BINARY, QUICK_RECIPE, Server, encode_key, wait_until
+from tintype import BINARY, HANG, QUICK_RECIPE, Server, encode_key, wait_until
 
 KEYS = [f"folder {number}/ü +{number}.jpg" for number in range(6)]
 
 
 def run(*arguments):
-    return subprocess.run([str(BINARY), *map(str, arguments)], capture_output=True, text=True, timeout=120)
+    return subprocess.run([str(BINARY), *map(str, arguments)], capture_output=True, text=True, timeout=HANG)
 
 
 def files(data):
@@ -48,7 +48,7 @@ def filled(new_server):
         server.put(key, picture(), ContentType="image/jpeg", Metadata={"title": "a title"})
     server.put(KEYS[0], picture())
     server.s3().delete_object(Bucket="raw", Key="deleted.jpg")
-    wait_until(lambda: server.queue() == (0, 0), "everything is processed", 60, server.log)
+    wait_until(lambda: server.queue() == (0, 0), "everything is processed", server.log)
     return server
 
 
@@ -121,7 +121,7 @@ def test_an_older_database_meets_newer_pictures(new_server):
     server.put(KEYS[1], pictures.small_jpeg(1))
     server.put("newer.jpg", pictures.small_jpeg(2), ContentType="image/jpeg")
     server.s3().delete_object(Bucket="raw", Key=KEYS[-1])
-    wait_until(lambda: server.queue() == (0, 0), "everything is processed", 60, server.log)
+    wait_until(lambda: server.queue() == (0, 0), "everything is processed", server.log)
     before = seen(server)
     server.stop()
     take_database_away(server.data)
@@ -132,7 +132,7 @@ def test_an_older_database_meets_newer_pictures(new_server):
     server.start()
     assert seen(server) == before
     server.wait_ready("newer.jpg")
-    wait_until(lambda: server.queue() == (0, 0), "everything is processed", 60, server.log)
+    wait_until(lambda: server.queue() == (0, 0), "everything is processed", server.log)
     assert server.get(f"/img/{encode_key(KEYS[-1])}/small.jpg").status == 404
 
 
@@ -177,7 +177,7 @@ def test_a_backup_taken_under_load_is_a_working_data_folder(new_server, tmp_path
             found = seen(restored)
             for key in [*KEYS, *marks[: number + 1]]:
                 assert found[key] == original[key]
-            wait_until(lambda restored=restored: restored.queue() == (0, 0), "all is processed", 120, restored.log)
+            wait_until(lambda restored=restored: restored.queue() == (0, 0), "all is processed", restored.log)
             for key in found:
                 assert restored.image(key)["status"] == "ready", key
         finally:
@@ -207,12 +207,12 @@ def test_killed_workers_reject_no_picture(new_server):
     try:
         for key in keys:
             server.put(key, photo)
-        wait_until(lambda: "ended from outside" in server.log(1000), "a worker was killed twice", 60, server.log)
+        wait_until(lambda: "ended from outside" in server.log(1000), "a worker was killed twice", server.log)
     finally:
         stop.set()
         killer.join()
     for key in keys:
-        server.wait_ready(key, seconds=120)
+        server.wait_ready(key)
 
 
 def children(pid):
