@@ -1,4 +1,8 @@
 //! Tells whoever builds without the flags of `.cargo/config.toml` what that costs. Nothing is built or searched here.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "cargo talks to build scripts through the environment"
+)]
 
 use std::env;
 

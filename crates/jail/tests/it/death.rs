@@ -42,25 +42,16 @@ async fn a_source_whose_workers_are_killed_from_outside_is_never_rejected() {
     for signal in [Signal::KILL, Signal::TERM, Signal::HUP] {
         let call = tokio::spawn({
             let jail = jail.clone();
-            let source = telling(&png(40, 40, [9, 9, 9]), "pause=60000");
+            let source = telling(&png(40, 40, [9, 9, 9]), "hang");
             async move { jail.render(source, &small_recipe()).await }
         });
         let mut ended = None;
         for _ in 0..2 {
-            let pid = in_time(async {
-                loop {
-                    let pid = busy_worker(&jail, 1).await.pid;
-                    if ended != Some(pid) {
-                        break pid;
-                    }
-                    tokio::task::yield_now().await;
-                }
-            })
-            .await;
-            let process = Process::of(pid);
+            let worker = busy_worker(&jail, ended).await;
+            let process = Process::of(worker.pid);
             process.signal(signal);
             process.ended().await;
-            ended = Some(pid);
+            ended = Some(worker);
         }
         match in_time(call).await.unwrap() {
             Err(RenderError::Failed(error)) => {
