@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Numbers are little-endian. Readers of the object stop where its row says that it ends, so they read no byte more
-//! than before. Whether a file has facts is told by its name ([`super::file::Kind`]), never guessed from its last bytes,
-//! which an uploader chooses.
+//! than before. Whether a file has facts is told by its name ([`super::name::Kind`]), never guessed from its last
+//! bytes, which an uploader chooses.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -12,9 +12,9 @@ use super::{Error, Result};
 
 /// The folder of files, and which of its files are being written right now.
 ///
-/// A file is written as `{stem}.new`. Once it is whole and synced its name tells its [`Kind`]; a source's is `{name}.new`
-/// until the row that names it is committed. So what bears a source's final name was named by a committed row, and only
-/// such a file can be one that a lost or older database does not know of.
+/// A file is written as `{stem}.new`. Once it is whole and synced its name tells its [`Kind`]; a source's is
+/// `{name}.new` until the row that names it is committed. So what bears a source's final name was named by a committed
+/// row, and only such a file can be one that a lost or older database does not know of.
 #[derive(Debug)]
 pub(crate) struct Files {
     folder: PathBuf,
