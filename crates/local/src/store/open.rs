@@ -186,8 +186,18 @@ fn tidy(connection: &Connection, data: &Path, files: &Files, found: Found, clock
     let Some(emptied) = survey::empty_trash(files, &trash)? else {
         return Ok(removed);
     };
-    let transaction = connection.unchecked_transaction()?;
-    survey::forget(&transaction, &trash)?;
-    transaction.commit()?;
+    let forgotten = connection.unchecked_transaction().map_err(Error::from);
+    let forgotten = forgotten.and_then(|transaction| {
+        survey::forget(&transaction, &trash)?;
+        transaction.commit().map_err(Error::from)
+    });
+    match forgotten {
+        Ok(()) => {}
+        // A full disk must not stop the start. The rows name files that are gone, and the next collection forgets them.
+        Err(Error::Full(_)) => {
+            tracing::warn!("no room to forget which files were removed: they are forgotten later")
+        }
+        Err(error) => return Err(error),
+    }
     Ok(removed + emptied)
 }
