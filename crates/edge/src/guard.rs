@@ -99,7 +99,7 @@ pub fn write_allowed(headers: &HeaderMap, host: &str, public_url: Option<&str>) 
     }
 }
 
-/// Where a browser says that a request comes from, the most trusted first.
+/// The origin of a request as a browser tells it, the most trusted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Provenance {
     /// A page of this server.
@@ -110,7 +110,7 @@ pub(crate) enum Provenance {
     Foreign,
 }
 
-/// Where a request comes from: as `Sec-Fetch-Site` says where the browser sends it, else as `Origin` says.
+/// The origin of a request: as `Sec-Fetch-Site` says where the browser sends it, else as `Origin` says.
 ///
 /// `Sec-Fetch-Site` is set by the browser alone and takes redirects into account. `Origin` is `null` on a page's own
 /// form too, where that page has the policy `no-referrer`; but browsers send no `Sec-Fetch-Site` to a server that they

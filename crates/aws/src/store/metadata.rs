@@ -22,7 +22,7 @@ const ORDER: &str = "order";
 /// [`Status::is_provisional`].
 const PROVISIONAL: &str = "provisional";
 
-/// Whether the record is [`Status::Pending`].
+/// The attribute of records that are [`Status::Pending`].
 const PENDING: &str = "pending";
 /// The record as `serde` writes it.
 const RECORD: &str = "record";

@@ -191,18 +191,22 @@ impl Reconciler<'_> {
         }
         for (name, facts) in salvaged.sources.into_values() {
             if name.kind() == Kind::Legacy && self.length(&name)?.is_some() {
-                let order = facts.order;
-                row::insert(
-                    connection,
-                    &mut effects,
-                    Bucket::Sources,
-                    name,
-                    facts,
-                    order,
-                    self.now,
-                )?;
+                self.insert(connection, &mut effects, name, facts)?;
             }
         }
+        Ok(())
+    }
+
+    /// Makes the row of a source, and its job.
+    fn insert(
+        &self,
+        connection: &Connection,
+        effects: &mut Effects,
+        name: FileName,
+        facts: Facts,
+    ) -> Result<()> {
+        let order = facts.order;
+        row::insert(connection, effects, Bucket::Sources, name, facts, order, self.now)?;
         Ok(())
     }
 
@@ -316,17 +320,7 @@ impl Reconciler<'_> {
                 self.verified.known = self.verified.known.saturating_sub(1);
                 self.aside.push(current.file);
             }
-            let order = facts.order;
-            let mut effects = Effects::default();
-            row::insert(
-                connection,
-                &mut effects,
-                Bucket::Sources,
-                name,
-                facts,
-                order,
-                self.now,
-            )?;
+            self.insert(connection, &mut Effects::default(), name, facts)?;
             self.verified.found += 1;
         }
         Ok(())

@@ -119,7 +119,7 @@ async fn interrupted() -> (World, BatchResponse) {
     panic!("no render was begun");
 }
 
-/// That it ends at all is what is shown first: the render does not.
+/// The render has no end of its own, so the answer alone shows that the invocation was cut short.
 #[tokio::test]
 async fn work_that_takes_too_long_is_dropped_in_time_and_reported() {
     let (world, response) = interrupted().await;
