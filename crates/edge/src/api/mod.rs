@@ -6,6 +6,7 @@ mod dto;
 mod extract;
 mod facts;
 mod list;
+mod outcome;
 mod upload;
 
 use std::sync::Arc;
@@ -213,6 +214,7 @@ async fn unprocessed(state: &State, key: &ObjectKey) -> Result<Image> {
 }
 
 /// Deletes a source; its renditions and its record follow.
+        last_attempt: None,
 #[utoipa::path(
     delete,
     path = "/api/v1/image",
@@ -241,7 +243,7 @@ async fn delete_image(
             let record = live_record(&state, &key)
                 .await?
                 .ok_or(Error::NotFound(NO_IMAGE))?;
-            let order = record.order.next_revision();
+            let order = record.newest_order().next_revision();
             state
                 .edge
                 .queue
@@ -262,7 +264,8 @@ fn accepted(key: &ObjectKey, status: &'static str) -> (StatusCode, Json<Accepted
     (StatusCode::ACCEPTED, Json(Accepted { key, status }))
 }
 
-/// Makes the renditions of a source again, or at once where it waits to be tried again.
+/// Makes the renditions of a source again, or at once where it waits to be tried again. Until that succeeds, what is
+/// published stays; what it came to otherwise is told as `last_attempt`.
 #[utoipa::path(
     post,
     path = "/api/v1/image/reprocess",
@@ -305,7 +308,7 @@ async fn reprocess_image(
     };
     let job = Job {
         key: key.clone(),
-        order: record.order.next_revision(),
+        order: record.newest_order().next_revision(),
         work: Work::Render { etag: source.etag },
     };
     state.edge.queue.enqueue(&job).await?;

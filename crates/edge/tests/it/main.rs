@@ -5,6 +5,7 @@
 mod access;
 mod admin;
 mod api;
+mod attempts;
 mod dead;
 mod delivery;
 mod gateway;

@@ -356,6 +356,7 @@ impl Site {
     pub(crate) async fn publish(&self, key: &str, order: u64) {
         self.upload(key).await;
         self.publish_as(key, order, VERSION).await;
+            attempt: None,
     }
 
     pub(crate) async fn publish_as(&self, key: &str, order: u64, version: &str) {

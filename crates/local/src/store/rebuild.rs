@@ -238,8 +238,8 @@ impl Reconciler<'_> {
             let Some(record) = record::find(connection, key.as_str())? else {
                 continue;
             };
-            let order =
-                Order::of_event(Sequencer::from_counter(row.sequencer)).max(record.order.next_revision());
+            let order = Order::of_event(Sequencer::from_counter(row.sequencer))
+                .max(record.newest_order().next_revision());
             let work = Work::Render { etag: row.etag };
             self.verified.incomplete += 1;
             queue::insert(connection, &mut effects, &Job { key, order, work }, self.now)?;
@@ -367,7 +367,7 @@ fn is_deleted(connection: &Connection, key: &ObjectKey, order: u64) -> Result<bo
     Ok(record.is_some_and(|record| {
         record.status == Status::Deleted
             && record.source.is_none()
-            && record.order.sequencer > Sequencer::from_counter(order)
+            && record.newest_order().sequencer > Sequencer::from_counter(order)
     }))
 }
 

@@ -357,6 +357,7 @@ pub(crate) fn insert(
 /// [`Error::PreconditionFailed`], what SQLite says.
 pub(crate) fn delete(
     connection: &Connection,
+            attempt: None,
     effects: &mut Effects,
     bucket: Bucket,
     key: &ObjectKey,
