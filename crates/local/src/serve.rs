@@ -116,7 +116,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         uploads: Arc::new(LocalUploads::new(s3_config.clone())),
         health: Arc::new(LocalHealth {
             jail: jail.clone(),
-            queue: queue.clone(),
+            store: store.clone(),
             workers: config.render.workers,
             disk: disk.clone(),
             integrity: Integrity::new(data),
@@ -158,6 +158,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     ));
     announce(address)?;
     tracing::info!(
+    store.scrub(config.scrub.pace());
         "admin page http://{address}/admin, sign in with {}",
         data.join("admin-token").display()
     );

@@ -123,6 +123,11 @@ pub(crate) struct Source {
     /// SHA-256 of its bytes in hexadecimal, once they were read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// What is wrong with its stored bytes: `missing`, `cut`, `altered` or `unreadable`; absent while nothing is known to
+    /// be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "altered")]
+    pub damage: Option<&'static str>,
 }
 
 /// A published set of renditions.
@@ -237,17 +242,18 @@ impl Image {
                 etag: source.etag.clone(),
                 size_bytes: source.size_bytes,
                 sha256: source.sha256.clone(),
+                damage: None,
             }),
             published: None,
             rejection: None,
             failure: None,
+            last_attempt: record.attempt.as_ref().map(LastAttempt::new),
         };
         match &record.status {
             Status::Pending => {}
             Status::Deleted => image.status = StatusName::Deleted,
             Status::Ready {
                 version,
-            last_attempt: record.attempt.as_ref().map(LastAttempt::new),
                 recipe: made_by,
                 engine,
                 image: picture,

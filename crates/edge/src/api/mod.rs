@@ -147,6 +147,9 @@ async fn get_image(
         versioned: None,
         duplicates: duplicates(&state, &record).await?,
     };
+    if let Some(source) = &mut detail.image.source {
+        source.damage = state.edge.health.source_damage(&key).await;
+    }
     if let Status::Ready {
         version, renditions, ..
     } = &record.status
@@ -206,15 +209,16 @@ async fn unprocessed(state: &State, key: &ObjectKey) -> Result<Image> {
             etag: meta.etag,
             size_bytes: meta.size_bytes,
             sha256: None,
+            damage: state.edge.health.source_damage(key).await,
         }),
         published: None,
         rejection: None,
         failure: None,
+        last_attempt: None,
     })
 }
 
 /// Deletes a source; its renditions and its record follow.
-        last_attempt: None,
 #[utoipa::path(
     delete,
     path = "/api/v1/image",

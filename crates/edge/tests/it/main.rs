@@ -6,6 +6,7 @@ mod access;
 mod admin;
 mod api;
 mod attempts;
+mod damage;
 mod dead;
 mod delivery;
 mod gateway;

@@ -11,7 +11,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use tintype_edge::{
     Access, DeadLetter, DeadLetters, Edge, Health, HealthReport, Pictures, PresignedUpload, QueueDepth,
-    UploadMethod, UploadSigner, UploadTerms, router,
+    StoredFiles, UploadMethod, UploadSigner, UploadTerms, router,
 };
 use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
 use tintype_model::{
@@ -79,6 +79,10 @@ pub(crate) struct TestHealth {
 
 #[async_trait]
 impl Health for TestHealth {
+    async fn source_damage(&self, key: &ObjectKey) -> Option<&'static str> {
+        (key.as_str() == "damaged.jpg").then_some("altered")
+    }
+
     async fn report(&self) -> HealthReport {
         assert!(!self.panics.load(Ordering::Relaxed), "secret panic message");
         HealthReport {
@@ -90,6 +94,13 @@ impl Health for TestHealth {
                 ready: 3,
                 leased: 2,
                 dead: 1,
+            }),
+            files: Some(StoredFiles {
+                damaged_sources: 1,
+                damaged_renditions: 2,
+                scrubbed: 30,
+                scrubbed_bytes: 4_000,
+                scrub_passes: 5,
             }),
         }
     }
@@ -345,6 +356,7 @@ impl Site {
             status,
             updated_at: UPDATED,
             source: (!deleted).then_some(source),
+            attempt: None,
         };
         assert!(matches!(
             self.metadata.put(&record).await.unwrap(),
@@ -356,7 +368,6 @@ impl Site {
     pub(crate) async fn publish(&self, key: &str, order: u64) {
         self.upload(key).await;
         self.publish_as(key, order, VERSION).await;
-            attempt: None,
     }
 
     pub(crate) async fn publish_as(&self, key: &str, order: u64, version: &str) {

@@ -59,7 +59,7 @@ pub struct DeadJob {
     pub job: Option<Job>,
     /// The number of times that it was delivered.
     pub attempts: u32,
-    /// What went wrong the last time.
+    /// The error of the last try.
     pub error: String,
     /// When it was queued.
     pub enqueued_at: UnixMillis,
@@ -70,7 +70,7 @@ pub struct DeadJob {
 /// Queues a job within a transaction.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn insert(
     connection: &Connection,
     effects: &mut Effects,
@@ -89,7 +89,7 @@ pub(crate) fn insert(
 /// Removes dead letters that are behind a record: of older work, and of the very work whose final result it is.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn forget_dead(connection: &Connection, record: &Record) -> Result<()> {
     let mut dead = connection.prepare_cached("SELECT id, job FROM jobs WHERE key = ?1 AND state = 'dead'")?;
     let rows = dead.query_map(params![record.key.as_str().as_bytes()], |row| {
@@ -114,7 +114,7 @@ pub(crate) fn forget_dead(connection: &Connection, record: &Record) -> Result<()
 /// Makes the jobs of a process that has ended ready again, and shortens delays that a clock set back has made longer.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn recover(connection: &Connection, now: UnixMillis) -> Result<usize> {
     let now = signed(now.0);
     let recovered = connection.execute(
@@ -370,7 +370,7 @@ impl SqliteQueue {
         self.revive(None).await
     }
 
-    /// How many jobs there are.
+    /// The number of jobs by state.
     ///
     /// # Errors
     /// [`Error::Sqlite`].

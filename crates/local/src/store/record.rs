@@ -21,7 +21,7 @@ pub struct SqliteMetadataStore {
 /// new set replaces it. A newer record stays too.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn announce(connection: &Connection, pending: &Record) -> Result<()> {
     connection
         .prepare_cached(
@@ -42,7 +42,7 @@ pub(crate) fn announce(connection: &Connection, pending: &Record) -> Result<()> 
 /// The record of a key.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn find(connection: &Connection, key: &str) -> Result<Option<Record>> {
     let json: Option<String> = connection
         .prepare_cached("SELECT record FROM records WHERE key = ?1")?
@@ -55,7 +55,7 @@ pub(crate) fn find(connection: &Connection, key: &str) -> Result<Option<Record>>
 /// of, go.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn put(connection: &Connection, record: &Record) -> Result<PutRecord> {
     let key = record.key.as_str();
     let current = find(connection, key)?;
