@@ -25,7 +25,7 @@ pub enum AttemptResult {
     },
     /// The work was given up. Yields to any other result of the same order.
     Failed {
-        /// What went wrong the last time.
+        /// The error of the last try.
         failure: Failure,
     },
 }
@@ -41,14 +41,14 @@ impl AttemptResult {
     }
 }
 
-/// What becomes of a record that is put, for a store that has one of the same key.
+/// The fate of a record that is put into a store that has one of the same key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Succession {
     /// The store keeps what it has, which is as new or newer.
     Refused,
     /// The new record takes the place of the one before.
     Replaces,
-    /// What was known before stays, and tells of the new work as an attempt: this record is stored.
+    /// The record before stays, and tells of the new work as an attempt: this record is stored.
     Noted(Box<Record>),
 }
 
@@ -68,7 +68,7 @@ impl Record {
         self.finality() < Status::FINAL
     }
 
-    /// What becomes of this record in a store that holds `current` for the same key: the rule of
+    /// The fate of this record in a store that holds `current` for the same key: the rule of
     /// [`crate::MetadataStore::put`].
     ///
     /// A picture is taken away only by a newer upload or a removal: a rejection of the source that is published, and

@@ -17,7 +17,7 @@ use tintype_model::{
 
 use crate::rendition::{describe, holds, of, options, order_of};
 
-/// How often a write is tried while others write the same object.
+/// The number of times that a write is tried while others write the same object.
 const CONTENDED_WRITES: usize = 10;
 
 /// Entries of a listing that are asked for at once.

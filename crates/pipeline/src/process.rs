@@ -11,11 +11,12 @@ use crate::digest::sha256;
 use crate::place::{self, Others, Standing};
 use crate::{Error, Layout, Result, Secret, rendition, set};
 
-/// How often the objects of a key are compared with its record before the job is left to its next delivery. Each
+/// The number of times that the objects of a key are compared with its record before the job is left to its next
+/// delivery. Each
 /// round after the first one means that somebody else was at work on the same key.
 const SETTLE_ROUNDS: usize = 20;
 
-/// What the pipeline reads from and writes to.
+/// The stores that the pipeline reads from and writes to, and its renderer.
 #[derive(Clone, Debug)]
 pub struct Ports {
     /// Uploaded objects. The pipeline only reads them.
@@ -28,12 +29,12 @@ pub struct Ports {
     pub renderer: Arc<dyn Renderer>,
 }
 
-/// What decides how renditions look and what a source may cost.
+/// Settings that decide how renditions look and what a source may cost.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The variants to make.
     pub recipe: Arc<Recipe>,
-    /// What a source may cost.
+    /// Limits on what a source may cost.
     pub limits: Limits,
     /// Makes versions unguessable.
     pub secret: Secret,
@@ -49,7 +50,7 @@ pub struct Pipeline {
     recipe_hash: String,
 }
 
-/// What a source turned out to be.
+/// A source as it was read.
 enum Reading {
     Image(Object),
     FolderMarker(SourceInfo),
