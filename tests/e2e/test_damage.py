@@ -3,13 +3,14 @@ themselves, sources are told."""
 
 import itertools
 import sqlite3
+import subprocess
 import urllib.parse
 
 import botocore.exceptions
 import pytest
 
 import pictures
-from tintype import QUICK_RECIPE, encode_key, wait_until
+from tintype import BINARY, HANG, QUICK_RECIPE, encode_key, wait_until
 
 KEY = "some folder/ü +1.jpg"
 PATH = f"/img/{encode_key(KEY)}/small.jpg"
@@ -68,6 +69,11 @@ def metric(server, name):
     text = server.get("/metrics", Authorization=f"Bearer {server.token}").body.decode()
     [value] = [line.split()[-1] for line in text.splitlines() if line.startswith(name + " ")]
     return float(value)
+
+
+def verify(server, *arguments):
+    command = [str(BINARY), "verify", "--data", str(server.data), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG)
 
 
 def told(server):
@@ -165,6 +171,11 @@ def test_a_damaged_source_is_told_and_not_given_out(new_server, accident):
     assert server.get("/readyz").status == 200, "one picture is not the server"
     assert server.log(10_000).count("a stored file is damaged") == 1
     assert server.stop() == 0
+
+    word = {remove: "gone", cut_to_a_quarter: "cut", empty: "cut"}.get(accident, "altered")
+    verified = verify(server)
+    assert verified.returncode == 1 and f"{word}: {KEY}" in verified.stdout, verified
+    assert verify(server, "--sizes").returncode == (0 if word == "altered" else 1)
 
     server.start()
     assert told(server)

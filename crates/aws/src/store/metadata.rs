@@ -50,8 +50,9 @@ type Item = HashMap<String, AttributeValue>;
 /// `sha256#{digest}#{key}`, with `order`, and with `key` and `status_shard` = `sha256#{digest}` as long as the source
 /// has that digest. `pk` and `key` hold the longest object key.
 ///
-/// - `get` and `put` are strongly consistent; what a put decides is one conditional write of one item. A rejected or failed
-///   record costs a second one where the key has a record already, which it may have to be noted in. The item of a digest is written before, so that no record is without it; one that says too much is seen through when the
+/// - `get` and `put` are strongly consistent; what a put decides is one conditional write of one item. A rejected or
+///   failed record costs a second one where the key has a record already, which it may have to be noted in. The item
+///   of a digest is written before, so that no record is without it; one that says too much is seen through when the
 ///   record is read. Records of releases before have none until they are put again.
 /// - `list` and `counts` read the index, which follows the table within moments: a record that was just written may be
 ///   missing, and one whose status changes meanwhile too. A listed record is read from the table and shown only if

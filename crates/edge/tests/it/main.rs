@@ -11,6 +11,7 @@ mod dead;
 mod delivery;
 mod gateway;
 mod headers;
+mod health;
 mod negotiation;
 mod openapi;
 mod paths;

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use tintype_edge::{
-    Access, DeadLetter, DeadLetters, Edge, Health, HealthReport, Pictures, PresignedUpload, QueueDepth,
-    StoredFiles, UploadMethod, UploadSigner, UploadTerms, router,
+    Access, DeadLetter, DeadLetters, Edge, Pictures, PresignedUpload, UploadMethod, UploadSigner,
+    UploadTerms, router,
 };
 use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
 use tintype_model::{
@@ -20,6 +20,8 @@ use tintype_model::{
     Rendition, Rgb, Sequencer, SourceInfo, Status, StoreError, UnixMillis, Version,
 };
 use tower::ServiceExt;
+
+use crate::health::TestHealth;
 
 pub(crate) const TOKEN: &str = "correct horse battery staple";
 pub(crate) const VERSION: &str = "0123456789abcdef0123456789abcdef";
@@ -68,41 +70,6 @@ impl UploadSigner for TestSigner {
             fields: fields.into_iter().flatten().flatten().collect(),
             expires_in: expires,
         })
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct TestHealth {
-    pub ready: AtomicBool,
-    pub panics: AtomicBool,
-}
-
-#[async_trait]
-impl Health for TestHealth {
-    async fn source_damage(&self, key: &ObjectKey) -> Option<&'static str> {
-        (key.as_str() == "damaged.jpg").then_some("altered")
-    }
-
-    async fn report(&self) -> HealthReport {
-        assert!(!self.panics.load(Ordering::Relaxed), "secret panic message");
-        HealthReport {
-            ready: self.ready.load(Ordering::Relaxed),
-            problems: Vec::new(),
-            jail: Some("seccomp".to_owned()),
-            workers: 2,
-            queue: Some(QueueDepth {
-                ready: 3,
-                leased: 2,
-                dead: 1,
-            }),
-            files: Some(StoredFiles {
-                damaged_sources: 1,
-                damaged_renditions: 2,
-                scrubbed: 30,
-                scrubbed_bytes: 4_000,
-                scrub_passes: 5,
-            }),
-        }
     }
 }
 

@@ -94,7 +94,7 @@ pub(crate) fn from_store(error: store::Error) -> S3Error {
             fail(S3ErrorCode::ServiceUnavailable, "Please try again.")
         }
         // Logged once, when it was found.
-        store::Error::Damaged(damage) => fail(
+        store::Error::Damaged(ref damage) => fail(
             S3ErrorCode::InternalError,
             format!(
                 "The stored bytes of this object are damaged (its file is {}), so they are not given out. Upload the \

@@ -155,7 +155,7 @@ impl Comparison {
     }
 
     /// Whether the bytes are those that were stored, as far as that is known.
-    pub(crate) fn is_sound(self) -> bool {
+    pub(crate) fn finish(self) -> bool {
         let digest: [u8; 16] = self.outer.finalize().into();
         match self.digests {
             Digests::Unknown => true,
@@ -169,7 +169,7 @@ impl Comparison {
 pub(crate) fn is_sound(row: &Row, body: &[u8]) -> bool {
     let mut comparison = Comparison::new(Digests::of(row));
     comparison.update(body);
-    comparison.is_sound()
+    comparison.finish()
 }
 
 /// Reads the file of a row and compares it with its length and its digests. `rest` is called after each piece with its
@@ -201,7 +201,7 @@ pub(crate) fn examine(
         at += wanted as u64;
         rest(wanted)?;
     }
-    Ok((!comparison.is_sound()).then_some(Fault::Altered))
+    Ok((!comparison.finish()).then_some(Fault::Altered))
 }
 
 /// [`examine`] without reading.
@@ -252,7 +252,7 @@ mod tests {
         for piece in pieces {
             comparison.update(piece);
         }
-        comparison.is_sound()
+        comparison.finish()
     }
 
     #[test]

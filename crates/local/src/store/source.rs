@@ -1,8 +1,9 @@
 use tintype_model::{ObjectKey, Precondition, Sequencer, UnixMillis};
 
+use super::digest;
 use super::list::{self, ListSources, Listing};
 use super::row::{self, Attributes, Bucket, Row};
-use super::stage::{Staged, StagedFile};
+use super::stage::{Staged, StagedFile, blocking};
 use super::{Error, Result, Store};
 
 /// A source without its bytes.
@@ -80,6 +81,25 @@ impl Store {
     /// Those of [`Self::open_source`].
     pub async fn check_source(&self, key: &str) -> Result<SourceMeta> {
         describe(self.sources().look(key).await?)
+    }
+
+    /// Reads a source whole and compares it with the digest that it was stored with.
+    ///
+    /// # Errors
+    /// Those of [`Self::open_source`], [`Error::Damaged`] also when a byte is altered.
+    pub async fn examine_source(&self, key: &str) -> Result<()> {
+        let (files, key) = (self.inner.files.clone(), key.to_owned());
+        let (row, file) = self
+            .inner
+            .readers
+            .run(move |connection| row::open(connection, &files, Bucket::Sources, &key, |_| Ok(())))
+            .await?;
+        let files = self.inner.files.clone();
+        blocking(move || match digest::examine(Ok(file), &row, |_| Ok(()))? {
+            None => Ok(()),
+            Some(fault) => Err(files.damages().report(Bucket::Sources, &row, fault)),
+        })
+        .await
     }
 
     /// Opens a source: its row, and its file, whose first [`SourceMeta::size_bytes`] bytes are those of the object;

@@ -221,6 +221,21 @@ async fn a_damaged_source_is_told_and_not_given_out() {
 }
 
 #[tokio::test]
+async fn a_copy_is_made_of_sound_bytes_only() {
+    let data = Data::new();
+    let store = data.store();
+    put(&store, "a", b"the source").await;
+    store.examine_source("a").await.unwrap();
+    Accident::Flipped.happen(&file_of(&data, "a"), b"the source".len());
+    for _ in 0..2 {
+        let examined = store.examine_source("a").await;
+        assert!(matches!(examined, Err(Error::Damaged(_))), "{examined:?}");
+    }
+    assert_eq!(store.source_fault("a"), Some(Fault::Altered));
+    assert!(matches!(store.examine_source("b").await, Err(Error::NoSuchKey)));
+}
+
+#[tokio::test]
 async fn a_source_of_parts_is_compared_too() {
     let data = Data::new();
     let store = data.store();

@@ -379,7 +379,8 @@ fn make_legacy(data: &Data) {
     drop(statement);
     connection
         .execute_batch(
-            "UPDATE objects SET file = substr(file, 1, 32); DROP TABLE trash; DROP TABLE damaged; DROP TABLE scrub; DROP INDEX jobs_key;
+            "UPDATE objects SET file = substr(file, 1, 32); DROP TABLE trash; DROP TABLE damaged;
+             DROP TABLE scrub; DROP INDEX jobs_key;
              ALTER TABLE jobs DROP COLUMN crashes; ALTER TABLE jobs DROP COLUMN failing_since;
              PRAGMA user_version = 2",
         )
