@@ -74,6 +74,27 @@ def test_a_full_disk_stops_uploads_and_nothing_else(new_server, small_disk):
     assert log.count("there is room on the disk again") == 1, log
 
 
+def test_several_deletes_in_one_request_find_room(new_server, small_disk):
+    server = new_server("disk/data", QUICK_RECIPE).start()
+    keys = [f"{number}.jpg" for number in range(4)]
+    for seed, key in enumerate(keys):
+        server.put(key, pictures.small_jpeg(seed))
+    for key in keys:
+        server.wait_ready(key)
+    wait_until((server.data / "reserve").exists, "a reserve", log=server.log)
+    filler = fill(small_disk)
+    wanted = {"Objects": [{"Key": key} for key in keys[:3]]}
+    answer = server.s3().delete_objects(Bucket="raw", Delete=wanted)
+    assert "Errors" not in answer, answer
+    assert sorted(deleted["Key"] for deleted in answer["Deleted"]) == keys[:3]
+    for key in keys[:3]:
+        wait_until(lambda: server.get(f"/img/{key}/small").status == 404, f"{key} is gone", log=server.log)
+    assert server.get(f"/img/{keys[3]}/small").status == 200
+    filler.unlink()
+    wait_until(lambda: ready(server)[0] == 200, "ready again", log=server.log)
+    assert server.stop() == 0
+
+
 def test_a_full_disk_does_not_stop_the_start(new_server, small_disk):
     server = new_server("disk/data", QUICK_RECIPE).start()
     for key in ("a.jpg", "b.jpg"):

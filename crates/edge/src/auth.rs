@@ -65,7 +65,7 @@ impl Auth {
         self.token.is_some_and(|token| token.ct_eq(&presented).into())
     }
 
-    /// What a request proves to hold; a token before a session.
+    /// The credential that a request proves to hold; a token before a session.
     pub(crate) fn credential(&self, headers: &HeaderMap) -> Result<Credential, Missing> {
         let bearer = headers
             .get(AUTHORIZATION)

@@ -87,7 +87,7 @@ impl PictureCache {
     /// means that it was replaced.
     pub(crate) async fn get(&self, rendition: &Rendition) -> Result<Bytes> {
         let store = &*self.renditions;
-        let name = format!("{} {}", rendition.etag, rendition.object_key);
+        let name = name(rendition);
         if weight(name.len() as u64, rendition.size_bytes) > self.capacity_bytes / LARGEST_SHARE {
             self.misses.fetch_add(1, Ordering::Relaxed);
             return load(store, rendition).await;
@@ -103,6 +103,22 @@ impl PictureCache {
         body
     }
 
+    /// Whether [`Self::get`] would give the rendition's bytes, without reading them where the store can tell.
+    ///
+    /// # Errors
+    /// Those of [`Self::get`].
+    pub(crate) async fn check(&self, rendition: &Rendition) -> Result<()> {
+        if self.cache.get(&name(rendition)).is_some() {
+            return Ok(());
+        }
+        let meta = self.renditions.head(&rendition.object_key).await?;
+        if meta.size_bytes == rendition.size_bytes {
+            Ok(())
+        } else {
+            Err(StoreError::NotFound)
+        }
+    }
+
     pub(crate) fn stats(&self) -> CacheStats {
         CacheStats {
             bytes: self.cache.weight(),
@@ -112,6 +128,11 @@ impl PictureCache {
             misses: self.misses.load(Ordering::Relaxed),
         }
     }
+}
+
+/// The name of a rendition's entry.
+fn name(rendition: &Rendition) -> String {
+    format!("{} {}", rendition.etag, rendition.object_key)
 }
 
 async fn load(store: &dyn ObjectStore, rendition: &Rendition) -> Result<Bytes> {

@@ -208,7 +208,8 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    /// Only what is sent is read: neither HEAD nor a failed or unmodified condition needs the bytes.
+    /// Only what is sent is read: a failed or unmodified condition needs no bytes. HEAD answers what GET would, so it asks
+    /// whether they are there.
     async fn answer(
         &self,
         state: &State,
@@ -242,6 +243,7 @@ impl Found<'_> {
             ByteRange::Unsatisfiable => return Err(Error::RangeNotSatisfiable { size_bytes }),
         };
         let mut response = if method == Method::HEAD {
+            pictures.check(self.rendition).await?;
             Response::new(Body::empty())
         } else {
             let body = pictures.get(self.rendition).await?;

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
-/// Whether a request names its host as RFC 9112 section 3.2 asks: one well-formed `Host`, which only HTTP/1.1 has to
+/// Checks that a request names its host as RFC 9112 section 3.2 asks: one well-formed `Host`, which only HTTP/1.1 has to
 /// send, and an `http` or `https` target where the target is an absolute URL.
 #[must_use]
 pub fn names_its_host(version: Version, uri: &Uri, headers: &HeaderMap) -> bool {

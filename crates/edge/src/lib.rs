@@ -29,7 +29,7 @@ pub use html::Escaped;
 pub use negotiate::{MAX_ACCEPT_BYTES, negotiate};
 pub use port::{
     DeadLetter, DeadLetters, Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload, QueueDepth,
-    UploadMethod, UploadSigner, UploadTerms,
+    StoredFiles, UploadMethod, UploadSigner, UploadTerms,
 };
 pub use post_policy::{PolicySigner, PostPolicy};
 pub use refusal::{Peer, Refused};

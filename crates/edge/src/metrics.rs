@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry;
 use tintype_model::StatusCounts;
 
 use crate::cache::CacheStats;
-use crate::port::HealthReport;
+use crate::port::{HealthReport, StoredFiles};
 use crate::router::Class;
 
 /// Media type of the text format.
@@ -45,6 +45,11 @@ struct StateLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StatusLabels {
     status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BucketLabels {
+    bucket: &'static str,
 }
 
 impl EncodeLabelValue for Class {
@@ -165,6 +170,9 @@ fn gauges(cache: Option<CacheStats>, health: &HealthReport, images: Option<Statu
             registry.register(name, help, counter);
         }
     }
+    if let Some(files) = health.files {
+        register_files(&mut registry, files);
+    }
     if let Some(queue) = health.queue {
         let family = Family::<StateLabels, GaugeU64>::default();
         for (state, jobs) in [
@@ -190,4 +198,40 @@ fn gauges(cache: Option<CacheStats>, health: &HealthReport, images: Option<Statu
         registry.register("images", "Images by status", family);
     }
     registry
+}
+
+fn register_files(registry: &mut Registry, files: StoredFiles) {
+    let family = Family::<BucketLabels, GaugeU64>::default();
+    for (bucket, damaged) in [
+        ("sources", files.damaged_sources),
+        ("renditions", files.damaged_renditions),
+    ] {
+        family.get_or_create(&BucketLabels { bucket }).set(damaged);
+    }
+    registry.register(
+        "damaged_files",
+        "Stored files that are known to be damaged",
+        family,
+    );
+    for (name, help, value) in [
+        (
+            "scrubbed_files",
+            "Stored files read to look for damage",
+            files.scrubbed,
+        ),
+        (
+            "scrubbed_bytes",
+            "Bytes read to look for damage",
+            files.scrubbed_bytes,
+        ),
+        (
+            "scrub_passes",
+            "Finished searches for damage through all files",
+            files.scrub_passes,
+        ),
+    ] {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    }
 }

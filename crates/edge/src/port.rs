@@ -73,9 +73,9 @@ pub struct DeadLetter {
     pub id: i64,
     /// The key that it is for; `None` when the job cannot be read.
     pub key: Option<ObjectKey>,
-    /// How often it was tried.
+    /// The number of times that it was tried.
     pub attempts: u32,
-    /// What went wrong the last time.
+    /// The error of the last try.
     pub error: String,
     /// When it was given up.
     pub died_at: UnixMillis,
@@ -103,6 +103,12 @@ pub trait Health: Send + Sync + std::fmt::Debug {
     /// The state right now. Called for `/healthz`, `/readyz`, `/metrics` and the API, so it has to be cheap; it
     /// cannot fail: what could not be found out is `None`.
     async fn report(&self) -> HealthReport;
+
+    /// What is wrong with the stored bytes of a source, in one word (`missing`, `cut`, `altered`, `unreadable`); `None`
+    /// when nothing is known to be, and where the store itself sees to that.
+    async fn source_damage(&self, _key: &ObjectKey) -> Option<&'static str> {
+        None
+    }
 }
 
 /// How the machinery behind the edge is doing.
@@ -119,6 +125,24 @@ pub struct HealthReport {
     pub workers: u32,
     /// Jobs by state.
     pub queue: Option<QueueDepth>,
+    /// The search for damage in stored files; `None` where the store itself sees to that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<StoredFiles>,
+}
+
+/// The search for damage in stored files. Counts are since the server was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct StoredFiles {
+    /// Sources that are known to be damaged.
+    pub damaged_sources: u64,
+    /// Renditions that are known to be damaged, and are made again.
+    pub damaged_renditions: u64,
+    /// Files that were read.
+    pub scrubbed: u64,
+    /// Bytes that were read.
+    pub scrubbed_bytes: u64,
+    /// Searches through all files that were finished.
+    pub scrub_passes: u64,
 }
 
 /// Number of jobs by state.

@@ -8,6 +8,8 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
 
+use crate::store::Pace;
+
 /// Name of the configuration file in the data folder.
 pub const FILE_NAME: &str = "tintype.toml";
 
@@ -54,6 +56,42 @@ pub struct Config {
     pub queue: QueueConfig,
     /// Connections.
     pub http: HttpConfig,
+    /// The search for damage.
+    pub scrub: ScrubConfig,
+}
+
+/// The search for damage: every stored file is read and compared with the digest that it was stored with.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScrubConfig {
+    /// Bytes that are read in a second at most; 0 switches the search off.
+    ///
+    /// Default: 8 MiB
+    pub bytes_per_second: u64,
+    /// Days from the beginning of one search through all files to that of the next.
+    ///
+    /// Default: 30
+    pub days: u64,
+}
+
+impl ScrubConfig {
+    /// How fast and how often files are read; `None` for never.
+    #[must_use]
+    pub fn pace(&self) -> Option<Pace> {
+        (self.bytes_per_second > 0).then_some(Pace {
+            bytes_per_second: self.bytes_per_second,
+            days: self.days,
+        })
+    }
+}
+
+impl Default for ScrubConfig {
+    fn default() -> Self {
+        Self {
+            bytes_per_second: 8 << 20,
+            days: 30,
+        }
+    }
 }
 
 /// Connections.
@@ -115,8 +153,8 @@ pub struct DeliveryConfig {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QueueConfig {
-    /// How often a job is tried at least before it is given up, and how often the server may end while it works on
-    /// one.
+    /// The number of times that a job is tried at least before it is given up, and that the server may end while it
+    /// works on one.
     ///
     /// Default: 5
     pub max_receives: u32,
@@ -150,6 +188,7 @@ impl Default for Config {
             delivery: DeliveryConfig::default(),
             queue: QueueConfig::default(),
             http: HttpConfig::default(),
+            scrub: ScrubConfig::default(),
         }
     }
 }
@@ -351,6 +390,9 @@ mod tests {
             max_pixels = 10_000_000
             [metadata]
             gps = true
+            [scrub]
+            bytes_per_second = 1_000_000
+            days = 7
             "##,
         )
         .unwrap();
@@ -371,6 +413,14 @@ mod tests {
         assert_eq!(target(1), Quality::Auto { target: 60 });
         assert_eq!(config.limits().max_pixels, 10_000_000);
         assert_eq!(config.limits().max_frames, Limits::default().max_frames);
+        let pace = Pace {
+            bytes_per_second: 1_000_000,
+            days: 7,
+        };
+        assert_eq!(config.scrub.pace(), Some(pace));
+        assert!(Config::parse("").unwrap().scrub.pace().is_some());
+        let off = Config::parse("[scrub]\nbytes_per_second = 0").unwrap();
+        assert_eq!(off.scrub.pace(), None);
     }
 
     #[test]
@@ -391,6 +441,7 @@ mod tests {
                 .contains("needs fit \"cover\"")
         );
         assert!(error("[[variant]]\nname = \"a\"\ngravity = \"up\"").contains("unknown variant `up`"));
+        assert!(error("[scrub]\nweeks = 4").contains("unknown field `weeks`"));
         assert!(error("[metadata]\nlens = true").contains("unknown field `lens`"));
         assert!(error("[[variant]]\nname = \"a\"\nquality = { jpeg = \"best\" }").contains("1 to 100"));
         assert!(error("[[variant]]\nname = \"a\"\nquality = \"auto:20\"").contains("variant \"a\""));

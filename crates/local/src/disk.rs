@@ -28,7 +28,7 @@ const PROBE: &str = "probe";
 
 const PROBE_BYTES: usize = 4 << 10;
 
-/// How often the disk is looked at when nobody asks.
+/// The time between two looks at the disk when nobody asks.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The state of a disk.
@@ -45,7 +45,7 @@ pub(crate) enum Room {
 }
 
 impl Room {
-    /// What is wrong, for people; nothing when it is well.
+    /// The problem, for people; nothing when there is none.
     pub(crate) fn problem(self) -> Option<String> {
         match self {
             Self::Enough => None,
@@ -65,7 +65,7 @@ pub(crate) struct Disk {
 #[derive(Debug)]
 struct Inner {
     data: PathBuf,
-    /// What was logged last.
+    /// The state that was logged last.
     known: Mutex<Room>,
 }
 
@@ -94,11 +94,10 @@ impl Disk {
         checked.unwrap_or(Room::Enough)
     }
 
-    /// Gives the reserve up, if the disk is full. Answers whether there is more room now.
-    pub(crate) async fn make_room(&self) -> bool {
-        let inner = self.inner.clone();
-        let released = tokio::task::spawn_blocking(move || inner.release()).await;
-        released.unwrap_or(false)
+    /// Gives the reserve up, if the disk is full. Answers whether there is more room now. Blocks the thread for as long as
+    /// the file system takes.
+    pub(crate) fn make_room(&self) -> bool {
+        self.inner.release()
     }
 
     /// Looks at the disk every few seconds until `stop`.

@@ -3,27 +3,41 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tintype_edge::{Health, HealthReport, QueueDepth};
+use tintype_edge::{Health, HealthReport, QueueDepth, StoredFiles};
 use tintype_jail::Jail;
+use tintype_model::ObjectKey;
 
 use crate::disk::Disk;
 use crate::integrity::Integrity;
-use crate::store::SqliteQueue;
+use crate::store::{Fault, Store};
 
-/// The jail's level, the queue's depth, the number of workers, the disk and the database.
+/// The jail's level, the queue's depth, the number of workers, the disk, the database and the stored files.
 #[derive(Debug)]
 pub(crate) struct LocalHealth {
     pub(crate) jail: Arc<Jail>,
-    pub(crate) queue: SqliteQueue,
+    pub(crate) store: Store,
     pub(crate) workers: usize,
     pub(crate) disk: Disk,
     pub(crate) integrity: Integrity,
 }
 
+impl LocalHealth {
+    fn files(&self) -> StoredFiles {
+        let scrubbed = self.store.scrubbed();
+        StoredFiles {
+            damaged_sources: scrubbed.damaged_sources,
+            damaged_renditions: scrubbed.damaged_renditions,
+            scrubbed: scrubbed.files,
+            scrubbed_bytes: scrubbed.bytes,
+            scrub_passes: scrubbed.passes,
+        }
+    }
+}
+
 #[async_trait]
 impl Health for LocalHealth {
     async fn report(&self) -> HealthReport {
-        let depth = self.queue.depth().await.ok();
+        let depth = self.store.queue().depth().await.ok();
         let mut problems = Vec::new();
         if depth.is_none() {
             // A server that cannot ask its own database cannot serve.
@@ -44,6 +58,11 @@ impl Health for LocalHealth {
                 leased: depth.leased,
                 dead: depth.dead,
             }),
+            files: Some(self.files()),
         }
+    }
+
+    async fn source_damage(&self, key: &ObjectKey) -> Option<&'static str> {
+        self.store.source_fault(key.as_str()).map(Fault::name)
     }
 }

@@ -12,7 +12,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// A check reads the whole database: it waits for so many times as long as the last one took.
 const PAUSE: u32 = 20;
 
-/// What is known about a database.
+/// The state of a database, as far as it is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Integrity {
     inner: Arc<Inner>,
@@ -28,7 +28,7 @@ struct Inner {
 struct State {
     /// No check begins before this.
     not_before: Option<Instant>,
-    /// What the last check found.
+    /// The damage that the last check found.
     damage: Option<String>,
 }
 
@@ -43,7 +43,7 @@ impl Integrity {
         }
     }
 
-    /// What is wrong with the database, as the last check found it. Begins another check when it is time for one, and
+    /// The damage of the database, as the last check found it. Begins another check when it is time for one, and
     /// waits for the first.
     pub(crate) async fn damage(&self) -> Option<String> {
         let now = Instant::now();

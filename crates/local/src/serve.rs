@@ -63,6 +63,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let disk = Disk::new(data);
     disk.make_room_for_start();
     let store = Store::open(data).map_err(|error| explain(error, data))?;
+    let reserve = disk.clone();
+    store.make_room_with(move || reserve.make_room());
     let credentials = Credentials::load_or_create(data)?;
 
     let jail = Arc::new(Jail::new(config.jail(None)));
@@ -116,7 +118,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         uploads: Arc::new(LocalUploads::new(s3_config.clone())),
         health: Arc::new(LocalHealth {
             jail: jail.clone(),
-            queue: queue.clone(),
+            store: store.clone(),
             workers: config.render.workers,
             disk: disk.clone(),
             integrity: Integrity::new(data),
@@ -156,6 +158,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         config.render.workers,
         stop.clone(),
     ));
+    store.scrub(config.scrub.pace());
     announce(address)?;
     tracing::info!(
         "admin page http://{address}/admin, sign in with {}",
@@ -184,8 +187,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 /// Descriptors that are left for everything but connections.
 const OTHER_FILES: u64 = 256;
 
-/// What the listener is held to: as configured, as far as the files that this process may open reach. A connection
-/// needs two, itself and the file that it sends or stores.
+/// The bounds that the listener is held to: as configured, as far as the files that this process may open reach. A
+/// connection needs two, itself and the file that it sends or stores.
 fn bounds(config: &HttpConfig) -> Bounds {
     let possible = raise_open_files().saturating_sub(OTHER_FILES).max(2) / 2;
     let possible = usize::try_from(possible).unwrap_or(usize::MAX);

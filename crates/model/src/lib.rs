@@ -4,6 +4,7 @@
 //! (records, jobs, recipes) derive `serde`; their JSON form is a contract between releases, so fields are only
 //! ever added, with defaults.
 
+mod attempt;
 mod color;
 mod error;
 mod event;
@@ -20,6 +21,7 @@ mod render;
 pub mod testing;
 mod url;
 
+pub use attempt::{Attempt, AttemptResult, Succession};
 pub use color::Color;
 pub use error::error_chain;
 pub use event::{Job, Work};

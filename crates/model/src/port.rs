@@ -163,6 +163,8 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
 pub enum PutRecord {
     /// It is stored; the record that it replaced, if there was one.
     Written(Option<Box<Record>>),
+    /// What the record said before stays, and tells of this work as an attempt: the record as it is now.
+    Noted(Box<Record>),
     /// Nothing changed: this record has the same order or a newer one.
     Refused(Box<Record>),
 }
@@ -201,11 +203,13 @@ pub trait MetadataStore: Send + Sync + std::fmt::Debug {
     async fn get(&self, key: &ObjectKey) -> Result<Option<Record>>;
 
     /// Writes the record if there is none, or an older one, or one of the same order that knows less: a pending one
-    /// yields to a failed one, and both yield to all others. Atomic and durable before it is acknowledged.
+    /// yields to a failed one, and both yield to all others. A rejection of the source that is published, and work that
+    /// was given up, take no picture away: they are noted in the record that is there ([`Record::succeeds`]). Atomic and
+    /// durable before it is acknowledged.
     ///
     /// # Errors
     /// `Unavailable`; after it the write may have happened, and putting the same record again is refused with
-    /// that very record.
+    /// that very record or with the one that tells of it.
     async fn put(&self, record: &Record) -> Result<PutRecord>;
 
     /// At most `limit` records after the key `after`, in byte order of their keys.

@@ -3,7 +3,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Format, ObjectKey, Order, Rgb};
+use crate::{Attempt, Format, ObjectKey, Order, Rgb};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -44,25 +44,18 @@ pub struct Version(pub String);
 pub struct Record {
     /// The source's key.
     pub key: ObjectKey,
-    /// The newest work whose result this record is.
+    /// The newest work whose result the status is.
     pub order: Order,
     /// What is published, or why nothing is.
     pub status: Status,
-    /// When the record was written.
+    /// When the status was written.
     pub updated_at: UnixMillis,
     /// The source that the status speaks of; `None` once it is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceInfo>,
-}
-
-impl Record {
-    /// Whether a store that holds `current` for the same key must take this record in its place: the rule of
-    /// [`crate::MetadataStore::put`].
-    #[must_use]
-    pub fn replaces(&self, current: &Self) -> bool {
-        self.order > current.order
-            || (self.order == current.order && self.status.finality() > current.status.finality())
-    }
+    /// Newer work that left the status as it was; `None` when the status is the result of the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Attempt>,
 }
 
 /// What is published of a key, or why nothing is.
@@ -85,7 +78,7 @@ pub enum Status {
         /// Every variant in every format of the recipe.
         renditions: Vec<Rendition>,
     },
-    /// The source is not an image that can be published; only a new upload, recipe or engine changes that.
+    /// The source is not an image that can be published; only a new upload, limit, recipe or engine changes that.
     Rejected {
         /// The reason, for programs and for people.
         rejection: Rejection,
@@ -113,21 +106,18 @@ impl Status {
         }
     }
 
-    /// Whether another result of the same order replaces it.
-    #[must_use]
-    pub const fn is_provisional(&self) -> bool {
-        match self {
-            Self::Pending | Self::Failed { .. } => true,
-            Self::Ready { .. } | Self::Rejected { .. } | Self::Deleted => false,
-        }
-    }
+    /// The finality of work that was given up.
+    pub(crate) const GIVEN_UP: u8 = 1;
+
+    /// The finality of what no other result of the same order replaces.
+    pub(crate) const FINAL: u8 = 2;
 
     /// How much is known: of two results of the same order the one with more stays.
-    const fn finality(&self) -> u8 {
+    pub(crate) const fn finality(&self) -> u8 {
         match self {
             Self::Pending => 0,
-            Self::Failed { .. } => 1,
-            Self::Ready { .. } | Self::Rejected { .. } | Self::Deleted => 2,
+            Self::Failed { .. } => Self::GIVEN_UP,
+            Self::Ready { .. } | Self::Rejected { .. } | Self::Deleted => Self::FINAL,
         }
     }
 }
@@ -362,7 +352,7 @@ impl RejectionCode {
 pub struct Failure {
     /// The last error, with its causes.
     pub error: String,
-    /// How often it was tried.
+    /// The number of times that it was tried.
     pub attempts: u32,
 }
 
@@ -373,7 +363,7 @@ pub enum Outcome {
     Processed,
     /// There was nothing to do.
     Skipped(Skip),
-    /// The record says why nothing is published.
+    /// The record says why nothing is published, or that what was published before stays.
     Rejected(Rejection),
 }
 

@@ -1,6 +1,6 @@
 use tintype_model::StoreError;
 
-/// What processing a job answers with when the job has to be delivered again.
+/// The result of processing a job; an error asks for another delivery.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a job could not be finished. Every one of these means "try again later"; a bad image is no error.
@@ -21,9 +21,9 @@ pub enum Error {
     /// The renderer left out renditions of the recipe.
     #[error("the renderer made {made} renditions of {wanted}")]
     Incomplete {
-        /// How many it made.
+        /// The number that it made.
         made: usize,
-        /// How many the recipe has.
+        /// The number that the recipe has.
         wanted: usize,
     },
     /// Others kept changing the renditions of the same key.

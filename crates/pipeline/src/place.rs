@@ -12,12 +12,12 @@ use std::collections::BTreeSet;
 use futures::future::{join_all, try_join_all};
 use tintype_model::{
     ObjectKey, ObjectMeta, ObjectStore, Order, Precondition, Record, Rendered, RenderedFile, Rendition,
-    StoreError,
+    Status, StoreError,
 };
 
 use crate::rendition::{describe, holds, of, options, order_of};
 
-/// How often a write is tried while others write the same object.
+/// The number of times that a write is tried while others write the same object.
 const CONTENDED_WRITES: usize = 10;
 
 /// Entries of a listing that are asked for at once.
@@ -131,7 +131,7 @@ pub(crate) async fn settle(
     record: &Record,
     others: &Others,
 ) -> Result<Standing, StoreError> {
-    if record.status.is_provisional() {
+    if matches!(record.status, Status::Pending | Status::Failed { .. }) {
         // The work of this order will be delivered again and looks then.
         return Ok(Standing::Settled);
     }
@@ -153,7 +153,7 @@ pub(crate) async fn settle(
     let mut changed = false;
     // Work on the same source: a repair that was not finished, which nobody else may know of, or a reprocessing,
     // which is only done once more than needed.
-    let mut latest = record.order.clone();
+    let mut latest = record.newest_order().clone();
     for (rendition, found) in named.iter().zip(found) {
         let Some(meta) = found else {
             damaged = true;

@@ -11,11 +11,12 @@ use crate::digest::sha256;
 use crate::place::{self, Others, Standing};
 use crate::{Error, Layout, Result, Secret, rendition, set};
 
-/// How often the objects of a key are compared with its record before the job is left to its next delivery. Each
+/// The number of times that the objects of a key are compared with its record before the job is left to its next
+/// delivery. Each
 /// round after the first one means that somebody else was at work on the same key.
 const SETTLE_ROUNDS: usize = 20;
 
-/// What the pipeline reads from and writes to.
+/// The stores that the pipeline reads from and writes to, and its renderer.
 #[derive(Clone, Debug)]
 pub struct Ports {
     /// Uploaded objects. The pipeline only reads them.
@@ -28,12 +29,12 @@ pub struct Ports {
     pub renderer: Arc<dyn Renderer>,
 }
 
-/// What decides how renditions look and what a source may cost.
+/// Settings that decide how renditions look and what a source may cost.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The variants to make.
     pub recipe: Arc<Recipe>,
-    /// What a source may cost.
+    /// Limits on what a source may cost.
     pub limits: Limits,
     /// Makes versions unguessable.
     pub secret: Secret,
@@ -49,7 +50,7 @@ pub struct Pipeline {
     recipe_hash: String,
 }
 
-/// What a source turned out to be.
+/// A source as it was read.
 enum Reading {
     Image(Object),
     FolderMarker(SourceInfo),
@@ -98,10 +99,10 @@ impl Pipeline {
     async fn work(&self, job: &Job) -> Result<(Outcome, Others)> {
         let current = self.ports.metadata.get(&job.key).await.map_err(Error::Record)?;
         if let Some(current) = &current {
-            if current.order > job.order {
+            if *current.newest_order() > job.order {
                 return Ok((Outcome::Skipped(Skip::Superseded), Others::Listed));
             }
-            if current.order == job.order && !current.status.is_provisional() {
+            if *current.newest_order() == job.order && !current.is_provisional() {
                 return Ok((Outcome::Skipped(Skip::Duplicate), Others::Listed));
             }
         }
@@ -138,6 +139,10 @@ impl Pipeline {
                     let repair = Job { key, order, work };
                     let (outcome, left) = self.work(&repair).await?;
                     others = left;
+                    if let Outcome::Rejected(_) = outcome {
+                        // What is left of the set stays.
+                        return Ok(());
+                    }
                     if outcome == Outcome::Skipped(Skip::Superseded) && self.is_current(&record).await? {
                         // The source was replaced or deleted: the event of that is on its way, and settles.
                         return Ok(());
@@ -160,23 +165,22 @@ impl Pipeline {
 
     /// Leaves word in the record that a job was given up after all its retries.
     ///
-    /// A picture that is published stays published; the failure then shows in the dead-letter queue only.
+    /// A picture that is published stays published, and its record tells of the failure beside it.
     ///
     /// # Errors
     /// When the record could not be read or written.
     pub async fn give_up(&self, job: &Job, error: String, attempts: u32) -> Result<()> {
         let current = self.ports.metadata.get(&job.key).await.map_err(Error::Record)?;
-        let source = match current {
-            Some(record) if !record.status.is_provisional() => return Ok(()),
-            Some(record) => record.source,
-            None => None,
-        };
+        let source = current.and_then(|record| record.source);
         let status = Status::Failed {
             failure: Failure { error, attempts },
         };
         let record = self.record(job, source, status);
         match self.ports.metadata.put(&record).await.map_err(Error::Record)? {
             PutRecord::Written(_) => {}
+            PutRecord::Noted(_) => {
+                tracing::warn!(image.key = %job.key, order = %job.order, "given up: what the record said before stays");
+            }
             // Newer work, the job's own result, or an earlier word that it was given up.
             PutRecord::Refused(current) => {
                 tracing::debug!(image.key = %job.key, status = current.status.name(), "the record says more than that");
@@ -346,10 +350,17 @@ impl Pipeline {
                 let replaced = replaced.map_or_else(Vec::new, |replaced| lost(&replaced.status));
                 (outcome, replaced)
             }
+            PutRecord::Noted(_) => {
+                tracing::warn!(
+                    image.key = %job.key, order = %job.order,
+                    "the published picture stays: its source is rejected now"
+                );
+                return Ok((outcome, Others::Listed));
+            }
             // A store that retries inside may be refused by its own first try.
-            PutRecord::Refused(current) if *current == record => return Ok((outcome, Others::Listed)),
+            PutRecord::Refused(current) if current.tells(&record) => return Ok((outcome, Others::Listed)),
             PutRecord::Refused(current) => {
-                let skip = if current.order == record.order {
+                let skip = if *current.newest_order() == record.order {
                     Skip::Duplicate
                 } else {
                     Skip::Superseded
@@ -377,6 +388,7 @@ impl Pipeline {
             status,
             updated_at: SystemTime::now().into(),
             source,
+            attempt: None,
         }
     }
 }

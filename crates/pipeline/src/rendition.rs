@@ -10,7 +10,7 @@ pub(crate) const ORDER: &str = "tintype-order";
 /// Name of the metadata with [`Rendition::etag`]. A store's own `ETag` need not be a digest of the bytes.
 const DIGEST: &str = "tintype-digest";
 
-/// What a record says of a file that is kept under this object key.
+/// The entry in a record of a file that is kept under this object key.
 pub(crate) async fn describe(object_key: String, file: &RenderedFile) -> Rendition {
     Rendition {
         variant: file.variant.clone(),

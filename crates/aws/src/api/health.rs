@@ -122,6 +122,7 @@ impl Health for QueueHealth {
             jail: None,
             workers: self.workers,
             queue,
+            files: None,
         };
         *last = Some((Instant::now(), report.clone()));
         report

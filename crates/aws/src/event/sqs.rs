@@ -27,7 +27,7 @@ pub struct SqsMessage {
 }
 
 impl SqsMessage {
-    /// How often it was received, this time included.
+    /// The number of times that it was received, this one included.
     ///
     /// A queue always tells; taking the first receive for granted otherwise only makes the next try come soon.
     #[must_use]

@@ -4,12 +4,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
 use tintype_model::{
-    MetadataStore, ObjectKey, Page, PutRecord, Record, RecordFilter, Result, Status, StatusCounts, StoreError,
+    MetadataStore, ObjectKey, Page, PutRecord, Record, RecordFilter, Result, Status, StatusCounts,
+    StoreError, Succession,
 };
 
 use super::index::{self, KEY, Merge, SHARD};
@@ -17,13 +19,10 @@ use super::{CallError, ItemError};
 
 /// Hash key of the table.
 const PK: &str = "pk";
-/// [`tintype_model::Order`] as text of a fixed width, so that comparing strings compares orders.
+/// [`Record::newest_order`] as text of a fixed width, so that comparing strings compares orders.
 const ORDER: &str = "order";
-/// [`Status::is_provisional`].
+/// [`Record::is_provisional`].
 const PROVISIONAL: &str = "provisional";
-
-/// The attribute of records that are [`Status::Pending`].
-const PENDING: &str = "pending";
 /// The record as `serde` writes it.
 const RECORD: &str = "record";
 
@@ -33,7 +32,10 @@ const SECRET_BYTES: usize = 32;
 
 /// DynamoDB gives no more items than this in one answer to a batch.
 const BATCH: usize = 100;
-/// How often items are asked for again that DynamoDB left out of an answer.
+/// The number of times that a record is written over one that is changed by others meanwhile.
+const CONTENDED_WRITES: usize = 20;
+
+/// The number of times that items are asked for again that DynamoDB left out of an answer.
 const BATCH_RETRIES: u32 = 6;
 /// Up to this long, doubled every time, passes before that.
 const BATCH_DELAY: Duration = Duration::from_millis(25);
@@ -44,12 +46,13 @@ type Item = HashMap<String, AttributeValue>;
 ///
 /// The table has the hash key `pk` (string) and the index `by_status` (hash `status_shard`, range `key`, both strings;
 /// keys only). An image's item has `pk` = `image#{key}`, `key`, `status_shard` = `{status}#{0..7}`, `order`,
-/// `provisional`, `pending` where it is, and `record`. A key whose source was read has an item beside it, `pk` =
+/// `provisional` and `record`. A key whose source was read has an item beside it, `pk` =
 /// `sha256#{digest}#{key}`, with `order`, and with `key` and `status_shard` = `sha256#{digest}` as long as the source
 /// has that digest. `pk` and `key` hold the longest object key.
 ///
-/// - `get` and `put` are strongly consistent; what a put decides is one conditional write of one item. The item of a
-///   digest is written before, so that no record is without it; one that says too much is seen through when the
+/// - `get` and `put` are strongly consistent; what a put decides is one conditional write of one item. A rejected or
+///   failed record costs a second one where the key has a record already, which it may have to be noted in. The item
+///   of a digest is written before, so that no record is without it; one that says too much is seen through when the
 ///   record is read. Records of releases before have none until they are put again.
 /// - `list` and `counts` read the index, which follows the table within moments: a record that was just written may be
 ///   missing, and one whose status changes meanwhile too. A listed record is read from the table and shown only if
@@ -140,6 +143,49 @@ impl DynamoMetadataStore {
         }
     }
 
+    /// Writes a record on a condition. Answers the record that it took the place of, or the one that kept it from being
+    /// written.
+    async fn write(
+        &self,
+        record: &Record,
+        condition: Condition<'_>,
+    ) -> Result<Result<Option<Record>, Box<Stored>>> {
+        let call = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item_of(record)?))
+            .return_values(ReturnValue::AllOld)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match condition.on(call, record).send().await {
+            Ok(output) => {
+                let replaced = output.attributes.filter(|item| !item.is_empty());
+                Ok(Ok(replaced.as_ref().map(record_of).transpose()?))
+            }
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                    let item = refusal.item().ok_or_else(|| ItemError::Missing {
+                        pk: format!("image#{}", record.key),
+                    })?;
+                    let json = json_of(item)?.to_owned();
+                    let record = record_of(item)?;
+                    Ok(Err(Box::new(Stored { record, json })))
+                }
+                _ => Err(CallError::new("dynamodb:PutItem", error).into()),
+            },
+        }
+    }
+
+    /// The answer to a put that took place; takes back the note of a digest that the key's source has no more.
+    async fn written(&self, record: &Record, replaced: Option<Record>) -> Result<PutRecord> {
+        if let Some(before) = replaced.as_ref().and_then(digest)
+            && digest(record) != Some(before)
+        {
+            self.note(before, record, false).await?;
+        }
+        Ok(PutRecord::Written(replaced.map(Box::new)))
+    }
+
     /// The records of at most [`BATCH`] keys, as they are now.
     async fn read_batch(&self, keys: &[String]) -> Result<HashMap<String, Record>> {
         let mut builder = KeysAndAttributes::builder()
@@ -177,6 +223,60 @@ impl DynamoMetadataStore {
     }
 }
 
+/// The condition of a write of a record: [`Record::succeeds`], for DynamoDB to decide as far as it can.
+enum Condition<'a> {
+    /// There is no record.
+    New,
+    /// There is no record, an older one, or one of the same order that yields to this one if `yields` is set.
+    Newer { yields: bool },
+    /// The record is this one still, as it is stored.
+    Same(&'a Stored),
+}
+
+/// A record and its JSON, which another release may have written.
+struct Stored {
+    record: Record,
+    json: String,
+}
+
+impl Condition<'_> {
+    /// The first try: a rejected or failed record may have to be noted in the one that is there.
+    fn of(record: &Record) -> Self {
+        match record.status {
+            Status::Rejected { .. } | Status::Failed { .. } => Self::New,
+            Status::Pending => Self::Newer { yields: false },
+            Status::Ready { .. } | Status::Deleted => Self::Newer { yields: true },
+        }
+    }
+
+    fn on(&self, call: PutItemFluentBuilder, record: &Record) -> PutItemFluentBuilder {
+        let order = || AttributeValue::S(record.newest_order().to_string());
+        match self {
+            Self::New => call
+                .condition_expression("attribute_not_exists(#pk)")
+                .expression_attribute_names("#pk", PK),
+            Self::Newer { yields: false } => call
+                .condition_expression("attribute_not_exists(#pk) OR #order < :order")
+                .expression_attribute_names("#pk", PK)
+                .expression_attribute_names("#order", ORDER)
+                .expression_attribute_values(":order", order()),
+            Self::Newer { yields: true } => call
+                .condition_expression(
+                    "attribute_not_exists(#pk) OR #order < :order OR (#order = :order AND #yields = :true)",
+                )
+                .expression_attribute_names("#pk", PK)
+                .expression_attribute_names("#order", ORDER)
+                .expression_attribute_names("#yields", PROVISIONAL)
+                .expression_attribute_values(":order", order())
+                .expression_attribute_values(":true", AttributeValue::Bool(true)),
+            Self::Same(stored) => call
+                .condition_expression("#record = :seen")
+                .expression_attribute_names("#record", RECORD)
+                .expression_attribute_values(":seen", AttributeValue::S(stored.json.clone())),
+        }
+    }
+}
+
 #[async_trait]
 impl MetadataStore for DynamoMetadataStore {
     async fn get(&self, key: &ObjectKey) -> Result<Option<Record>> {
@@ -185,68 +285,31 @@ impl MetadataStore for DynamoMetadataStore {
     }
 
     async fn put(&self, record: &Record) -> Result<PutRecord> {
-        let json = serde_json::to_string(record).map_err(StoreError::unavailable)?;
         if let Some(sha256) = digest(record) {
             self.note(sha256, record, true).await?;
         }
-        let provisional = record.status.is_provisional();
-        // `Record::replaces`, for DynamoDB to decide.
-        let mut call = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .item(PK, image_pk(record.key.as_str()))
-            .item(KEY, AttributeValue::S(record.key.as_str().to_owned()))
-            .item(
-                SHARD,
-                AttributeValue::S(index::shard_of(&record.status, &record.key)),
-            )
-            .item(ORDER, AttributeValue::S(record.order.to_string()))
-            .item(PROVISIONAL, AttributeValue::Bool(provisional))
-            .item(RECORD, AttributeValue::S(json))
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#order", ORDER)
-            .expression_attribute_values(":order", AttributeValue::S(record.order.to_string()))
-            .return_values(ReturnValue::AllOld)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let yields = match &record.status {
-            Status::Pending => None,
-            Status::Failed { .. } => Some(PENDING),
-            Status::Ready { .. } | Status::Rejected { .. } | Status::Deleted => Some(PROVISIONAL),
+        let mut stored = match self.write(record, Condition::of(record)).await? {
+            Ok(replaced) => return self.written(record, replaced).await,
+            Err(stored) => stored,
         };
-        if record.status == Status::Pending {
-            call = call.item(PENDING, AttributeValue::Bool(true));
+        for _ in 0..CONTENDED_WRITES {
+            let answer = match record.succeeds(&stored.record) {
+                Succession::Refused => return Ok(PutRecord::Refused(Box::new(stored.record))),
+                Succession::Replaces => match self.write(record, Condition::Same(&stored)).await? {
+                    Ok(replaced) => return self.written(record, replaced).await,
+                    Err(other) => other,
+                },
+                Succession::Noted(noted) => match self.write(&noted, Condition::Same(&stored)).await? {
+                    Ok(_) => return Ok(PutRecord::Noted(noted)),
+                    Err(other) => other,
+                },
+            };
+            stored = answer;
         }
-        call = match yields {
-            None => call.condition_expression("attribute_not_exists(#pk) OR #order < :order"),
-            Some(yields) => call
-                .condition_expression(
-                    "attribute_not_exists(#pk) OR #order < :order OR (#order = :order AND #yields = :true)",
-                )
-                .expression_attribute_names("#yields", yields)
-                .expression_attribute_values(":true", AttributeValue::Bool(true)),
-        };
-        match call.send().await {
-            Ok(output) => {
-                let replaced = output.attributes.filter(|item| !item.is_empty());
-                let replaced = replaced.as_ref().map(record_of).transpose()?;
-                if let Some(before) = replaced.as_ref().and_then(digest)
-                    && digest(record) != Some(before)
-                {
-                    self.note(before, record, false).await?;
-                }
-                Ok(PutRecord::Written(replaced.map(Box::new)))
-            }
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
-                    let item = refusal.item().ok_or_else(|| ItemError::Missing {
-                        pk: format!("image#{}", record.key),
-                    })?;
-                    Ok(PutRecord::Refused(Box::new(record_of(item)?)))
-                }
-                _ => Err(CallError::new("dynamodb:PutItem", error).into()),
-            },
-        }
+        Err(StoreError::unavailable(format!(
+            "the record of {:?} is written by others all the time",
+            record.key.as_str()
+        )))
     }
 
     async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>> {
@@ -311,11 +374,34 @@ fn is_refusal(error: Option<&PutItemError>) -> bool {
     matches!(error, Some(PutItemError::ConditionalCheckFailedException(_)))
 }
 
+fn item_of(record: &Record) -> Result<Item> {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let json = serde_json::to_string(record).map_err(StoreError::unavailable)?;
+    Ok(HashMap::from([
+        (PK.to_owned(), image_pk(record.key.as_str())),
+        (KEY.to_owned(), text(record.key.as_str())),
+        (
+            SHARD.to_owned(),
+            AttributeValue::S(index::shard_of(&record.status, &record.key)),
+        ),
+        (ORDER.to_owned(), text(&record.newest_order().to_string())),
+        (
+            PROVISIONAL.to_owned(),
+            AttributeValue::Bool(record.is_provisional()),
+        ),
+        (RECORD.to_owned(), AttributeValue::S(json)),
+    ]))
+}
+
+fn json_of(item: &Item) -> Result<&str> {
+    match item.get(RECORD) {
+        Some(AttributeValue::S(json)) => Ok(json),
+        Some(_) | None => Err(ItemError::NoAttribute { name: RECORD }.into()),
+    }
+}
+
 fn record_of(item: &Item) -> Result<Record> {
-    let Some(AttributeValue::S(json)) = item.get(RECORD) else {
-        return Err(ItemError::NoAttribute { name: RECORD }.into());
-    };
-    Ok(serde_json::from_str(json).map_err(ItemError::Json)?)
+    Ok(serde_json::from_str(json_of(item)?).map_err(ItemError::Json)?)
 }
 
 fn secret(mut item: Item) -> Result<Vec<u8>> {

@@ -104,8 +104,8 @@ pub(super) async fn resolve(
         (Change::Hidden | Change::Deleted, None) => Resolution::Work(remove()),
         (Change::Expired, None) => {
             let record = metadata.get(key).await.map_err(Error::Record)?;
-            let was_removed =
-                record.is_some_and(|record| record.status == Status::Deleted && record.order < order);
+            let was_removed = record
+                .is_some_and(|record| record.status == Status::Deleted && *record.newest_order() < order);
             Resolution::Work(Task {
                 invalidate: !was_removed,
                 ..remove()
@@ -125,7 +125,7 @@ async fn by_state(
     let source = current(sources, key).await?;
     let next = record
         .as_ref()
-        .map_or_else(before_all, |record| record.order.next_revision());
+        .map_or_else(before_all, |record| record.newest_order().next_revision());
     let made_up = |work| {
         Resolution::Work(Task {
             made_up_order: true,
@@ -148,7 +148,7 @@ async fn by_state(
 
 fn shows(record: &Record, etag: &str) -> bool {
     let of_source = record.source.as_ref().is_some_and(|source| source.etag == etag);
-    of_source && !record.status.is_provisional()
+    of_source && !record.is_provisional()
 }
 
 /// S3's sequencers are never all zeros.

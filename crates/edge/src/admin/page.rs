@@ -8,7 +8,8 @@ use http::header::CONTENT_SECURITY_POLICY;
 use http::{HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 use tintype_model::{
-    ImageInfo, ObjectKey, Page, Record, RecordFilter, Rendition, Status, StatusCounts, Version, encode_path,
+    Attempt, AttemptResult, ImageInfo, ObjectKey, Page, Record, RecordFilter, Rendition, Status,
+    StatusCounts, Version, encode_path,
 };
 
 use super::{LOGIN_PATH, challenge};
@@ -197,6 +198,10 @@ fn write_row(html: &mut String, record: &Record) -> fmt::Result {
         Status::Failed { failure } => (String::new(), String::new(), failure.error.clone()),
         Status::Pending | Status::Deleted => Default::default(),
     };
+    let reason = match &record.attempt {
+        Some(attempt) => format!("{reason} {}", Attempted(attempt)),
+        None => reason,
+    };
     let size = record
         .source
         .as_ref()
@@ -211,6 +216,28 @@ fn write_row(html: &mut String, record: &Record) -> fmt::Result {
         Escaped(&reason),
         timestamp(record.updated_at),
     )
+}
+
+/// Work that left a picture as it was, in words.
+struct Attempted<'a>(&'a Attempt);
+
+impl fmt::Display for Attempted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = timestamp(self.0.at);
+        match &self.0.result {
+            AttemptResult::Rejected { rejection } => write!(
+                f,
+                "kept; the attempt of {at} was rejected, {}: {}",
+                rejection.code.name(),
+                rejection.detail
+            ),
+            AttemptResult::Failed { failure } => write!(
+                f,
+                "kept; the attempt of {at} failed: {} (tried {} times)",
+                failure.error, failure.attempts
+            ),
+        }
+    }
 }
 
 fn pixels(image: &ImageInfo) -> String {
@@ -301,6 +328,9 @@ fn write_image(html: &mut String, record: &Record, picture: Option<&str>) -> fmt
             &format_args!("{} (tried {} times)", failure.error, failure.attempts),
         )?,
         Status::Pending | Status::Deleted => {}
+    }
+    if let Some(attempt) = &record.attempt {
+        fact("Last attempt", &Attempted(attempt))?;
     }
     writeln!(html, "</dl>")?;
     if let Status::Ready {

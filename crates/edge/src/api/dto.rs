@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::delivery::Delivery;
 use super::facts::{Capture, Placeholder, colors};
+use super::outcome::{Failure, LastAttempt, Rejection};
 use crate::cache::CacheStats;
 use crate::port::QueueDepth;
 
@@ -107,6 +108,9 @@ pub(crate) struct Image {
     /// Why processing was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// The newest work on it, when that came to nothing and left what is told above as it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_attempt: Option<LastAttempt>,
 }
 
 /// An uploaded object.
@@ -119,6 +123,11 @@ pub(crate) struct Source {
     /// SHA-256 of its bytes in hexadecimal, once they were read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// What is wrong with its stored bytes: `missing`, `cut`, `altered` or `unreadable`; absent while nothing is known to
+    /// be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "altered")]
+    pub damage: Option<&'static str>,
 }
 
 /// A published set of renditions.
@@ -222,25 +231,6 @@ struct RenditionInfo {
     larger_because: Option<String>,
 }
 
-/// Why nothing is published.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Rejection {
-    /// For programs.
-    #[schema(example = "corrupt_image")]
-    code: &'static str,
-    /// For people.
-    detail: String,
-}
-
-/// Why processing was given up.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Failure {
-    /// The last error.
-    error: String,
-    /// How often it was tried.
-    attempts: u32,
-}
-
 impl Image {
     /// `recipe_hash` is that of the recipe in force.
     pub(crate) fn new(record: &Record, recipe_hash: &str) -> Self {
@@ -252,10 +242,12 @@ impl Image {
                 etag: source.etag.clone(),
                 size_bytes: source.size_bytes,
                 sha256: source.sha256.clone(),
+                damage: None,
             }),
             published: None,
             rejection: None,
             failure: None,
+            last_attempt: record.attempt.as_ref().map(LastAttempt::new),
         };
         match &record.status {
             Status::Pending => {}
@@ -279,17 +271,11 @@ impl Image {
             }
             Status::Rejected { rejection } => {
                 image.status = StatusName::Rejected;
-                image.rejection = Some(Rejection {
-                    code: rejection.code.name(),
-                    detail: rejection.detail.clone(),
-                });
+                image.rejection = Some(Rejection::new(rejection));
             }
             Status::Failed { failure } => {
                 image.status = StatusName::Failed;
-                image.failure = Some(Failure {
-                    error: failure.error.clone(),
-                    attempts: failure.attempts,
-                });
+                image.failure = Some(Failure::new(failure));
             }
         }
         image
@@ -418,7 +404,7 @@ pub(crate) struct DeadJob {
     /// The source's key; missing when the job cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// How often it was tried.
+    /// The number of times that it was tried.
     pub attempts: u32,
     /// The last error, with its causes.
     pub error: String,
@@ -426,7 +412,7 @@ pub(crate) struct DeadJob {
     pub died_at: String,
 }
 
-/// How many jobs are tried again.
+/// The dead letters that are tried again.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Redriven {
     /// Their number.

@@ -6,6 +6,7 @@ mod dto;
 mod extract;
 mod facts;
 mod list;
+mod outcome;
 mod upload;
 
 use std::sync::Arc;
@@ -146,6 +147,9 @@ async fn get_image(
         versioned: None,
         duplicates: duplicates(&state, &record).await?,
     };
+    if let Some(source) = &mut detail.image.source {
+        source.damage = state.edge.health.source_damage(&key).await;
+    }
     if let Status::Ready {
         version, renditions, ..
     } = &record.status
@@ -205,10 +209,12 @@ async fn unprocessed(state: &State, key: &ObjectKey) -> Result<Image> {
             etag: meta.etag,
             size_bytes: meta.size_bytes,
             sha256: None,
+            damage: state.edge.health.source_damage(key).await,
         }),
         published: None,
         rejection: None,
         failure: None,
+        last_attempt: None,
     })
 }
 
@@ -241,7 +247,7 @@ async fn delete_image(
             let record = live_record(&state, &key)
                 .await?
                 .ok_or(Error::NotFound(NO_IMAGE))?;
-            let order = record.order.next_revision();
+            let order = record.newest_order().next_revision();
             state
                 .edge
                 .queue
@@ -262,7 +268,8 @@ fn accepted(key: &ObjectKey, status: &'static str) -> (StatusCode, Json<Accepted
     (StatusCode::ACCEPTED, Json(Accepted { key, status }))
 }
 
-/// Makes the renditions of a source again, or at once where it waits to be tried again.
+/// Makes the renditions of a source again, or at once where it waits to be tried again. Until that succeeds, what is
+/// published stays; what it came to otherwise is told as `last_attempt`.
 #[utoipa::path(
     post,
     path = "/api/v1/image/reprocess",
@@ -305,7 +312,7 @@ async fn reprocess_image(
     };
     let job = Job {
         key: key.clone(),
-        order: record.order.next_revision(),
+        order: record.newest_order().next_revision(),
         work: Work::Render { etag: source.etag },
     };
     state.edge.queue.enqueue(&job).await?;

@@ -213,14 +213,14 @@ async fn a_health_check() {
     insta::assert_snapshot!(format!("{}\n\n{}", answer.head(), answer.text()), @r#"
     200 OK
     cache-control: no-store
-    content-length: 83
+    content-length: 189
     content-security-policy: default-src 'none'; frame-ancestors 'none'
     content-type: application/json
     cross-origin-resource-policy: same-origin
     referrer-policy: no-referrer
     x-content-type-options: nosniff
 
-    {"ready":true,"jail":"seccomp","workers":2,"queue":{"ready":3,"leased":2,"dead":1}}
+    {"ready":true,"jail":"seccomp","workers":2,"queue":{"ready":3,"leased":2,"dead":1},"files":{"damaged_sources":1,"damaged_renditions":2,"scrubbed":30,"scrubbed_bytes":4000,"scrub_passes":5}}
     "#);
     assert_eq!(site.get("/readyz", &[]).await.status, 200);
     site.health.ready.store(false, Ordering::Relaxed);

@@ -5,10 +5,13 @@
 mod access;
 mod admin;
 mod api;
+mod attempts;
+mod damage;
 mod dead;
 mod delivery;
 mod gateway;
 mod headers;
+mod health;
 mod negotiation;
 mod openapi;
 mod paths;

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use tintype_edge::{
-    Access, DeadLetter, DeadLetters, Edge, Health, HealthReport, Pictures, PresignedUpload, QueueDepth,
-    UploadMethod, UploadSigner, UploadTerms, router,
+    Access, DeadLetter, DeadLetters, Edge, Pictures, PresignedUpload, UploadMethod, UploadSigner,
+    UploadTerms, router,
 };
 use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
 use tintype_model::{
@@ -20,6 +20,8 @@ use tintype_model::{
     Rendition, Rgb, Sequencer, SourceInfo, Status, StoreError, UnixMillis, Version,
 };
 use tower::ServiceExt;
+
+use crate::health::TestHealth;
 
 pub(crate) const TOKEN: &str = "correct horse battery staple";
 pub(crate) const VERSION: &str = "0123456789abcdef0123456789abcdef";
@@ -68,30 +70,6 @@ impl UploadSigner for TestSigner {
             fields: fields.into_iter().flatten().flatten().collect(),
             expires_in: expires,
         })
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct TestHealth {
-    pub ready: AtomicBool,
-    pub panics: AtomicBool,
-}
-
-#[async_trait]
-impl Health for TestHealth {
-    async fn report(&self) -> HealthReport {
-        assert!(!self.panics.load(Ordering::Relaxed), "secret panic message");
-        HealthReport {
-            ready: self.ready.load(Ordering::Relaxed),
-            problems: Vec::new(),
-            jail: Some("seccomp".to_owned()),
-            workers: 2,
-            queue: Some(QueueDepth {
-                ready: 3,
-                leased: 2,
-                dead: 1,
-            }),
-        }
     }
 }
 
@@ -345,6 +323,7 @@ impl Site {
             status,
             updated_at: UPDATED,
             source: (!deleted).then_some(source),
+            attempt: None,
         };
         assert!(matches!(
             self.metadata.put(&record).await.unwrap(),

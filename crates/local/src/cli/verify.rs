@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::command::default_data;
-use crate::store::{self, DatabaseState, Verified};
+use crate::store::{self, Comparing, DatabaseState, Verified};
 
 /// Keys that are named one by one.
 const NAMED: usize = 20;
@@ -16,7 +16,9 @@ const NAMED: usize = 20;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Works on the data folder itself: stop the server first. Without --rebuild nothing is changed. Exit code 1 says that
-files and database do not agree.
+files and database do not agree, or that sources are damaged.
+
+Every file is read and compared with the digest that it was stored with; --sizes compares sizes only, which is quick.
 
 --rebuild makes the rows again from the files, for a database that is missing, older than the files, cut off or
 damaged. The old database is kept in DATA/lost+found; files that belong to nothing are moved there.")]
@@ -27,6 +29,9 @@ pub(crate) struct VerifyArgs {
     /// Make the database agree with the files
     #[arg(long)]
     rebuild: bool,
+    /// Compare sizes only, and read no file
+    #[arg(long)]
+    sizes: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -50,11 +55,16 @@ pub(crate) struct BackupArgs {
 /// Compares the files of a data folder with its database, or makes them agree.
 pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let (data, is_rebuild) = (args.data.clone(), args.rebuild);
+    let comparing = if args.sizes {
+        Comparing::Sizes
+    } else {
+        Comparing::Digests
+    };
     let work = move || {
         if is_rebuild {
-            store::rebuild(&data)
+            store::rebuild(&data, comparing)
         } else {
-            store::verify(&data)
+            store::verify(&data, comparing)
         }
     };
     let verified = tokio::task::spawn_blocking(work)
@@ -67,7 +77,7 @@ pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     };
     write!(std::io::stdout().lock(), "{text}").context("cannot write to standard output")?;
     let is_done = if args.rebuild {
-        verified.cut.is_empty()
+        verified.cut.is_empty() && verified.altered.is_empty()
     } else {
         verified.is_consistent()
     };
@@ -143,9 +153,14 @@ fn report(verified: &Verified, is_rebuild: bool) -> String {
         "sources whose files are cut: upload them again".to_owned(),
     );
     count(
+        verified.altered.len(),
+        "sources whose bytes are not those that were uploaded: put their files back, or upload them again"
+            .to_owned(),
+    );
+    count(
         verified.incomplete,
         format!(
-            "pictures without all renditions: {}",
+            "pictures whose renditions are not all there and sound: {}",
             told("a rebuild queues them", "queued")
         ),
     );
@@ -163,7 +178,11 @@ fn report(verified: &Verified, is_rebuild: bool) -> String {
             told("a rebuild removes them", "removed at the next start")
         ),
     );
-    for (what, keys) in [("gone", &verified.missing), ("cut", &verified.cut)] {
+    for (what, keys) in [
+        ("gone", &verified.missing),
+        ("cut", &verified.cut),
+        ("altered", &verified.altered),
+    ] {
         lines.extend(keys.iter().take(NAMED).map(|key| format!("{what}: {key}")));
         if keys.len() > NAMED {
             lines.push(format!("{what}: and {} more", keys.len() - NAMED));
@@ -183,6 +202,7 @@ fn json(verified: &Verified) -> String {
         "found": verified.found,
         "missing": verified.missing,
         "cut": verified.cut,
+        "altered": verified.altered,
         "incomplete": verified.incomplete,
         "unclaimed": verified.unclaimed,
         "deleted": verified.deleted,

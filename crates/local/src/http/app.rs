@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderValue, Method, Request, StatusCode, Uri, request};
 use http_body_util::{BodyExt as _, Limited};
 use tintype_edge::{Peer, Refused, names_its_host};
@@ -35,29 +35,18 @@ impl App {
         }
         // The edge refuses what does not name its host, whoever it was for.
         let is_s3 = is_named && s3::is_s3_request(&parts);
-        let deletes = is_delete(&parts);
-        // A request without a body can be asked again.
-        let again = (parts.method == Method::DELETE).then(|| parts.clone());
         let response = self.ask(is_s3, Request::from_parts(parts, body)).await;
-        let failed = response.status().is_server_error();
-        // What is not authenticated is refused before anything is tried. Of several objects, each has its own outcome
-        // in a document: the client tries those again that failed.
-        let wants_room = deletes && (failed || again.is_none() && !response.status().is_client_error());
-        if !wants_room || !self.disk.make_room().await {
-            if response.status() == StatusCode::INSUFFICIENT_STORAGE {
-                self.disk.check().await;
-            }
-            return response;
+        if response.status() == StatusCode::INSUFFICIENT_STORAGE {
+            self.disk.check().await;
         }
-        match again {
-            Some(parts) if failed => self.ask(is_s3, Request::from_parts(parts, Body::empty())).await,
-            Some(_) | None => response,
-        }
+        response
     }
 
     async fn ask(&self, is_s3: bool, request: Request<Body>) -> Response {
         if is_s3 {
-            let presented = key_id(&request);
+            let presented = key_id(&request)
+                .or_else(|| origin(&request))
+                .or_else(|| form(&request));
             let peer = request.extensions().get::<Peer>().copied();
             let response = self.s3.handle(request).await;
             log_refusal(response, presented.as_deref(), peer).await
@@ -81,17 +70,6 @@ fn to_origin_form(parts: &mut request::Parts) {
     parts.uri = target;
 }
 
-/// Whether a request asks to delete objects: one, or several in a document.
-fn is_delete(parts: &request::Parts) -> bool {
-    let query = parts.uri.query().unwrap_or_default();
-    let names_delete = || {
-        query
-            .split('&')
-            .any(|pair| pair == "delete" || pair.starts_with("delete="))
-    };
-    parts.method == Method::DELETE || (parts.method == Method::POST && names_delete())
-}
-
 /// The id of the key that a request was signed with, which is no secret.
 fn key_id(request: &Request<Body>) -> Option<String> {
     let in_header = request.headers().get(AUTHORIZATION).and_then(|value| {
@@ -112,7 +90,20 @@ fn key_id(request: &Request<Body>) -> Option<String> {
     in_header.or_else(in_query).map(str::to_owned)
 }
 
-/// Logs the answer if it is a refusal of a signed request, with the code that the client is told.
+/// The origin of a page that asks whether it may send a request.
+fn origin(request: &Request<Body>) -> Option<String> {
+    let origin = request.headers().get(ORIGIN)?.to_str().ok()?;
+    (request.method() == Method::OPTIONS).then(|| origin.to_owned())
+}
+
+/// Nothing for a form, whose key id is in its body.
+fn form(request: &Request<Body>) -> Option<String> {
+    let media_type = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    let is_form = request.method() == Method::POST && media_type.starts_with("multipart/form-data");
+    is_form.then(String::new)
+}
+
+/// Logs the answer if it is a refusal of a signed request, a form or an origin, with the code that the client is told.
 async fn log_refusal(response: Response, presented: Option<&str>, peer: Option<Peer>) -> Response {
     let is_refusal = matches!(
         response.status(),
@@ -167,16 +158,6 @@ mod tests {
             assert_eq!(request.uri, untouched);
             assert_eq!(request.headers["host"], "b.example");
         }
-    }
-
-    #[test]
-    fn deletes_are_told_from_other_requests() {
-        assert!(is_delete(&parts("DELETE", "/raw/k", &[])));
-        assert!(is_delete(&parts("DELETE", "/api/v1/image?key=k", &[])));
-        assert!(is_delete(&parts("POST", "/raw?delete", &[])));
-        assert!(is_delete(&parts("POST", "/raw?x=1&delete=", &[])));
-        assert!(!is_delete(&parts("POST", "/raw?deleted", &[])));
-        assert!(!is_delete(&parts("GET", "/raw?delete", &[])));
     }
 
     #[test]

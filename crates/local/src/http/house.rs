@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::pace::{Pace, Patience};
 
-/// How often a full house is looked at again, in case that one of its clients has begun to keep it waiting.
+/// The time after which a full house is looked at again, in case that one of its clients has begun to keep it waiting.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// How many connections are held open.
+/// The number of connections that are held open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Capacity {
     /// All together.

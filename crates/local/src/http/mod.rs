@@ -35,10 +35,10 @@ const MAX_BUFFER_BYTES: usize = 64 << 10;
 /// Headers of a request: 2 KB of user metadata may come in several hundred.
 const MAX_HEADERS: usize = 512;
 
-/// What the listener is held to.
+/// The bounds that the listener is held to.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
-    /// How many connections are held open.
+    /// The number of connections that are held open.
     pub(crate) capacity: Capacity,
     /// How long clients may keep them waiting.
     pub(crate) patience: Patience,

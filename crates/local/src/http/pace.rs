@@ -23,7 +23,7 @@ pub(crate) struct Pace {
 
 #[derive(Debug)]
 struct Account {
-    /// What was waited before, less what bytes made up for.
+    /// The time that was waited before, less what bytes made up for.
     spent: Duration,
     /// Since when the server waits; `None` while it is the server's turn.
     waiting_since: Option<Instant>,

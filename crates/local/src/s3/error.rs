@@ -93,6 +93,15 @@ pub(crate) fn from_store(error: store::Error) -> S3Error {
             );
             fail(S3ErrorCode::ServiceUnavailable, "Please try again.")
         }
+        // Logged once, when it was found.
+        store::Error::Damaged(ref damage) => fail(
+            S3ErrorCode::InternalError,
+            format!(
+                "The stored bytes of this object are damaged (its file is {}), so they are not given out. Upload the \
+                 object again.",
+                damage.fault.name()
+            ),
+        ),
         store::Error::StaleLease { .. }
         | store::Error::Locked { .. }
         | store::Error::UnknownFiles { .. }

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 
 use rusqlite::{Connection, params};
 
+use super::damage::Damages;
 use super::file::{Files, create_folder, sync_folder};
 use super::hold::{Removals, hold};
 use super::name::{FileName, Kind};
@@ -18,12 +19,12 @@ use super::{Error, Result};
 /// Name of the copy of the database until all files that it names are there.
 const PARTIAL: &str = "tintype.db.partial";
 
-/// What a backup holds.
+/// The contents of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackedUp {
     /// Files with bytes of objects.
     pub files: usize,
-    /// How many of them are second names of the same bytes on the same disk.
+    /// The number of them that are second names of the same bytes on the same disk.
     pub linked: usize,
     /// Files that rows name and that are not there. The store was damaged before.
     pub missing: Vec<String>,
@@ -71,8 +72,18 @@ pub fn backup(data: &Path, target: &Path) -> Result<BackedUp> {
 
 fn copy_files(data: &Path, target: &Path, snapshot: &Connection) -> Result<BackedUp> {
     let (trash, _nobody) = mpsc::channel();
-    let from = Files::open(data.join(OBJECTS), Removals::open(data)?, trash.clone())?;
-    let to = Files::open(target.join(OBJECTS), Removals::open(target)?, trash)?;
+    let from = Files::open(
+        data.join(OBJECTS),
+        Removals::open(data)?,
+        Damages::unheard(),
+        trash.clone(),
+    )?;
+    let to = Files::open(
+        target.join(OBJECTS),
+        Removals::open(target)?,
+        Damages::unheard(),
+        trash,
+    )?;
     let mut copied = BackedUp::default();
     let mut statement = snapshot.prepare("SELECT file FROM objects UNION ALL SELECT file FROM parts")?;
     let names = statement.query_map([], |row| row.get::<_, String>(0))?;

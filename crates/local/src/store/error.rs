@@ -2,6 +2,8 @@ use std::path::PathBuf;
 
 use tintype_model::{KeyError, StoreError};
 
+use super::digest::Damage;
+
 /// What the local store answers with.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -98,6 +100,9 @@ pub enum Error {
     /// What is stored contradicts itself.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
+    /// The bytes of an object are not those that were stored.
+    #[error("the stored bytes of {:?} are damaged: file {} is {}", .0.key, .0.file.as_str(), .0.fault.name())]
+    Damaged(Box<Damage>),
     /// A file could not be read or written.
     #[error("could not {action}")]
     Io {
@@ -158,6 +163,7 @@ impl From<Error> for StoreError {
             | Error::TooNew { .. }
             | Error::Full(_)
             | Error::Corrupt(_)
+            | Error::Damaged(_)
             | Error::Io { .. }
             | Error::Sqlite(_)
             | Error::NotCommitted(_)

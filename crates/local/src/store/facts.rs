@@ -29,7 +29,7 @@ type Footer = [u8; 4 + 8 + 8];
 /// Larger ones are damaged: key and headers of an upload have a few kilobytes, the sizes of 10,000 parts 100 more.
 const MAX_JSON_BYTES: u64 = 4 << 20;
 
-/// What a source's file tells of it. Stored; fields are only ever added.
+/// The facts about a source that its file carries. Stored; fields are only ever added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Facts {
     pub(crate) key: ObjectKey,

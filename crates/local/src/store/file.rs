@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
+use super::damage::Damages;
 use super::hold::Removals;
 use super::name::{FileName, Kind, STAGED, Stem};
 use super::{Error, Result};
@@ -22,11 +23,12 @@ pub(crate) struct Files {
     /// The highest number that was given to an upload or a deletion.
     orders: AtomicU64,
     removals: Removals,
+    damages: Damages,
     /// Removing a large file takes long: the maintenance thread does it.
     trash: mpsc::Sender<Trash>,
 }
 
-/// What the maintenance thread is sent.
+/// A message to the maintenance thread.
 #[derive(Debug)]
 pub(crate) enum Trash {
     /// No row names this file any more.
@@ -43,7 +45,12 @@ impl Files {
     ///
     /// # Errors
     /// When the folders cannot be made.
-    pub(crate) fn open(folder: PathBuf, removals: Removals, trash: mpsc::Sender<Trash>) -> Result<Self> {
+    pub(crate) fn open(
+        folder: PathBuf,
+        removals: Removals,
+        damages: Damages,
+        trash: mpsc::Sender<Trash>,
+    ) -> Result<Self> {
         create_folder(&folder)?;
         for number in 0..=u8::MAX {
             create_folder(&folder.join(hex::encode([number])))?;
@@ -54,6 +61,7 @@ impl Files {
             in_flight: Mutex::default(),
             orders: AtomicU64::new(0),
             removals,
+            damages,
             trash,
         })
     }
@@ -160,6 +168,7 @@ impl Files {
     /// Removes a file that no row names any more. Readers that have opened it keep reading. A failure is only logged:
     /// the collection finds the file again.
     pub(crate) fn remove(&self, name: FileName) {
+        self.damages.forget(&name);
         self.discard(Trash::File(name));
     }
 
@@ -205,6 +214,11 @@ impl Files {
     /// When the system cannot.
     pub(crate) fn sync_fan_out(&self, folder: &str) -> Result<()> {
         sync_folder(&self.folder.join(folder))
+    }
+
+    /// Files that are known to be damaged.
+    pub(crate) fn damages(&self) -> &Damages {
+        &self.damages
     }
 
     /// The right to remove files; `None` while a backup is being taken.

@@ -12,12 +12,12 @@ use super::reader::Readers;
 use super::row::Bucket;
 use super::survey;
 use super::writer::Writer;
-use super::{Clock, Error, Result, upgrade, upload};
+use super::{Clock, Error, Result, damage, upgrade, upload};
 
 /// How long a multipart upload may take.
 pub const UPLOAD_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
-/// How often the collection runs by itself.
+/// The time between two collections that run by themselves.
 const PERIOD: Duration = Duration::from_hours(1);
 
 /// The collection that runs by itself leaves younger files alone, whatever the books say of them.
@@ -27,7 +27,7 @@ const MIN_AGE: Duration = Duration::from_hours(1);
 /// written before its record.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn drop_unpublished(connection: &Connection) -> Result<Vec<FileName>> {
     let mut statement = connection.prepare(
         "DELETE FROM objects WHERE bucket = ?1
@@ -36,19 +36,25 @@ pub(crate) fn drop_unpublished(connection: &Connection) -> Result<Vec<FileName>>
     let files = statement.query_map(params![Bucket::Renditions.number()], |row| {
         row.get::<_, String>(0)
     })?;
-    files.map(|file| FileName::parse(&file?)).collect()
+    let files = files
+        .map(|file| FileName::parse(&file?))
+        .collect::<Result<Vec<_>>>()?;
+    for file in &files {
+        damage::clear(connection, file)?;
+    }
+    Ok(files)
 }
 
 /// Drops expired uploads, and tells the files of their parts.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn drop_expired(connection: &Connection, now: UnixMillis) -> Result<Vec<FileName>> {
     let lifetime = u64::try_from(UPLOAD_LIFETIME.as_millis()).unwrap_or(u64::MAX);
     upload::drop_older(connection, UnixMillis(now.0.saturating_sub(lifetime)))
 }
 
-/// What the collection works with.
+/// The parts of a store that the collection works with.
 #[derive(Clone, Debug)]
 pub(crate) struct Collector {
     pub(crate) files: Arc<Files>,
@@ -66,7 +72,7 @@ impl Collector {
     /// this database named and names no more. Answers how many files it removed.
     ///
     /// # Errors
-    /// What SQLite or the file system says.
+    /// Errors of SQLite or of the file system.
     pub(crate) fn collect(&self, min_age: Duration) -> Result<usize> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.wall();

@@ -44,7 +44,7 @@ pub struct Listing {
 pub enum Listed {
     /// An object.
     Object(Entry),
-    /// What stands for all keys that start with it.
+    /// A prefix that stands for all keys that start with it.
     CommonPrefix(String),
 }
 
@@ -63,7 +63,7 @@ impl ListFrom {
 /// Lists objects. Each common prefix costs one search in the index, however many keys it stands for.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn objects(connection: &Connection, bucket: Bucket, request: &ListSources) -> Result<Listing> {
     let mut statement = connection.prepare_cached(
         "SELECT key, size, etag, modified_at FROM objects

@@ -19,6 +19,8 @@ mod assemble;
 mod backup;
 mod cache;
 mod clock;
+mod damage;
+mod digest;
 mod error;
 mod facts;
 mod file;
@@ -30,6 +32,7 @@ mod multipart;
 mod name;
 mod object;
 mod open;
+mod progress;
 mod queue;
 mod reader;
 mod rebuild;
@@ -37,6 +40,7 @@ mod record;
 mod row;
 mod salvage;
 mod schema;
+mod scrub;
 mod source;
 mod stage;
 mod survey;
@@ -47,7 +51,7 @@ mod upload;
 mod writer;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -56,16 +60,18 @@ use tokio::sync::Notify;
 pub use assemble::{CompletedPart, Observer};
 pub use backup::{BackedUp, backup};
 pub use clock::Clock;
+pub use digest::{Damage, Fault};
 pub use error::{Error, Result};
 pub use garbage::UPLOAD_LIFETIME;
 pub use list::{ListFrom, ListSources, Listed, Listing};
 pub use multipart::{Assembled, Completion};
 pub use object::LocalObjectStore;
 pub use queue::{Claimed, DeadJob, Depth, SqliteQueue};
-pub use rebuild::{Verified, rebuild, verify};
+pub use rebuild::{Comparing, Verified, rebuild, verify};
 pub use record::SqliteMetadataStore;
 pub use row::Attributes;
 pub use salvage::DatabaseState;
+pub use scrub::{Pace, Scrubbed};
 pub use source::{SourceMeta, SourceOptions};
 pub use stage::{Staged, StagedFile};
 pub use upload::{MAX_PART_NUMBER, MIN_PART_BYTES, Part, PartsPage, Upload, UploadMarker, UploadPage};
@@ -77,6 +83,7 @@ use lock::Lock;
 use multipart::Completions;
 use reader::Readers;
 use row::Bucket;
+use scrub::{Message, Scrub};
 use stage::blocking;
 use writer::{Effects, Writer};
 
@@ -90,6 +97,7 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     _maintenance: Maintenance,
+    scrub: Scrub,
     collector: Collector,
     writer: Arc<Writer>,
     readers: Arc<Readers>,
@@ -98,7 +106,17 @@ struct Inner {
     completions: Completions,
     due: Arc<Notify>,
     clock: Clock,
+    make_room: OnceLock<MakeRoom>,
     _lock: Arc<Lock>,
+}
+
+/// Makes room on a full disk for deletes, and tells whether there is more than before.
+struct MakeRoom(Box<dyn Fn() -> bool + Send + Sync>);
+
+impl std::fmt::Debug for MakeRoom {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MakeRoom(..)")
+    }
 }
 
 impl Inner {
@@ -119,6 +137,27 @@ impl Inner {
         })
         .await?;
         answer.await.unwrap_or(Err(Error::Closed))
+    }
+}
+
+impl Inner {
+    /// Runs a delete in a transaction; on a full disk once more, if room can be made for it.
+    async fn run_delete<T: Send + 'static>(
+        self: &Arc<Self>,
+        delete: impl Fn(&Connection, &mut Effects) -> Result<T> + Clone + Send + 'static,
+    ) -> Result<T> {
+        match self.writer.run(delete.clone()).await {
+            Err(Error::Full(full)) => {
+                let inner = self.clone();
+                let make_room = move || Ok(inner.make_room.get().is_some_and(|MakeRoom(make)| make()));
+                if blocking(make_room).await? {
+                    self.writer.run(delete).await
+                } else {
+                    Err(Error::Full(full))
+                }
+            }
+            other => other,
+        }
     }
 }
 
@@ -186,5 +225,40 @@ impl Store {
     pub async fn collect_garbage(&self, min_age: Duration) -> Result<usize> {
         let collector = self.inner.collector.clone();
         blocking(move || collector.collect(min_age)).await
+    }
+
+    /// Has `make_room` called when the disk is too full for a delete; the delete is tried again when it answers that there
+    /// is more room. Only the first one counts.
+    pub fn make_room_with(&self, make_room: impl Fn() -> bool + Send + Sync + 'static) {
+        let _ = self.inner.make_room.set(MakeRoom(Box::new(make_room)));
+    }
+
+    /// Has every file read at this pace from now on, and compared with the digest that it was stored with. What is
+    /// damaged is logged once; a rendition is made again from its source, a source is not given out any more.
+    pub fn scrub(&self, pace: Option<Pace>) {
+        // The thread ends only after all stores have gone.
+        let _ = self.inner.scrub.messages.send(Message::Pace(pace));
+    }
+
+    /// Has every file read once, at once.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Sqlite`].
+    pub async fn scrub_now(&self) -> Result<()> {
+        let (done, passed) = tokio::sync::oneshot::channel();
+        let _ = self.inner.scrub.messages.send(Message::Pass(done));
+        passed.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// What the scrub has done, and how much is known to be damaged.
+    #[must_use]
+    pub fn scrubbed(&self) -> Scrubbed {
+        self.inner.scrub.scrubbed(self.inner.files.damages())
+    }
+
+    /// What is wrong with the bytes of a source, as far as it is known.
+    #[must_use]
+    pub fn source_fault(&self, key: &str) -> Option<Fault> {
+        self.inner.files.damages().of_source(key)
     }
 }

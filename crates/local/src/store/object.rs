@@ -8,6 +8,8 @@ use tintype_model::{
     Entry, GetOptions, Object, ObjectKey, ObjectMeta, ObjectStore, Page, Precondition, PutOptions, StoreError,
 };
 
+use super::digest::{self, Fault};
+use super::file::Files;
 use super::list::{self, ListFrom, ListSources, Listed};
 use super::row::{self, Attributes, Bucket, NewObject};
 use super::stage::{StagedFile, blocking};
@@ -57,6 +59,7 @@ impl LocalObjectStore {
             .await
     }
 
+    /// The bytes are compared with the digest that they were stored with: what is damaged is never given out as right.
     async fn read(&self, key: &str, options: GetOptions) -> Result<Object> {
         let (bucket, files, key) = (self.bucket, self.inner.files.clone(), key.to_owned());
         let (row, file, body) = self
@@ -66,24 +69,36 @@ impl LocalObjectStore {
                 let accept = |row: &row::Row| accept(row, &options);
                 let (row, file) = row::open(connection, &files, bucket, &key, accept)?;
                 let body = if row.size_bytes <= SMALL_BYTES {
-                    Some(read_whole(&file, row.size_bytes)?)
+                    Some(read_whole(&files, bucket, &row, &file)?)
                 } else {
                     None
                 };
                 Ok((row, file, body))
             })
             .await?;
-        let body = match body {
-            Some(body) => body,
-            None => {
-                let size_bytes = row.size_bytes;
-                blocking(move || read_whole(&file, size_bytes)).await?
-            }
-        };
-        Ok(Object {
-            meta: row.into_meta(),
-            body,
+        if let Some(body) = body {
+            let meta = row.into_meta();
+            return Ok(Object { meta, body });
+        }
+        let files = self.inner.files.clone();
+        blocking(move || {
+            let body = read_whole(&files, bucket, &row, &file)?;
+            let meta = row.into_meta();
+            Ok(Object { meta, body })
         })
+        .await
+    }
+
+    /// [`Self::find`] for an object whose file is looked at, too.
+    pub(crate) async fn look(&self, key: &str) -> Result<row::Row> {
+        let (bucket, files, key) = (self.bucket, self.inner.files.clone(), key.to_owned());
+        self.inner
+            .readers
+            .run(move |connection| {
+                let (row, _) = row::open(connection, &files, bucket, &key, |_| Ok(()))?;
+                Ok(row)
+            })
+            .await
     }
 
     async fn write(&self, key: &str, body: Bytes, options: PutOptions) -> Result<ObjectMeta> {
@@ -110,8 +125,7 @@ impl LocalObjectStore {
     ) -> Result<Option<tintype_model::Sequencer>> {
         let (bucket, due_at) = (self.bucket, self.inner.clock.steady());
         self.inner
-            .writer
-            .run(move |connection, effects| {
+            .run_delete(move |connection, effects| {
                 row::delete(connection, effects, bucket, &key, &precondition, due_at)
             })
             .await
@@ -130,11 +144,19 @@ fn accept(row: &row::Row, options: &GetOptions) -> Result<()> {
     }
 }
 
-fn read_whole(file: &File, size_bytes: u64) -> Result<Bytes> {
+fn read_whole(files: &Files, bucket: Bucket, row: &row::Row, file: &File) -> Result<Bytes> {
+    let size_bytes = row.size_bytes;
     let length = usize::try_from(size_bytes).map_err(|_| Error::TooLarge { size_bytes })?;
     let mut body = vec![0; length];
-    file.read_exact_at(&mut body, 0)
-        .map_err(Error::io("read a file"))?;
+    if let Err(error) = file.read_exact_at(&mut body, 0) {
+        return Err(match Fault::of_read(&error) {
+            Some(fault) => files.damages().report(bucket, row, fault),
+            None => Error::io("read a file")(error),
+        });
+    }
+    if !digest::is_sound(row, &body) {
+        return Err(files.damages().report(bucket, row, Fault::Altered));
+    }
     Ok(body.into())
 }
 
@@ -145,7 +167,12 @@ impl ObjectStore for LocalObjectStore {
     }
 
     async fn head(&self, key: &str) -> tintype_model::Result<ObjectMeta> {
-        Ok(self.find(key).await?.into_meta())
+        let row = match self.bucket {
+            // Whoever asks is told what a reader would be told.
+            Bucket::Renditions => self.look(key).await?,
+            Bucket::Sources => self.find(key).await?,
+        };
+        Ok(row.into_meta())
     }
 
     async fn list(

@@ -1,20 +1,23 @@
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::available_parallelism;
 
 use rusqlite::{Connection, params};
 use tokio::sync::Notify;
 
 use super::cache::RecordCache;
+use super::damage::{self, Damages};
 use super::file::{Files, sync_folder};
 use super::garbage::{self, Collector, Maintenance};
 use super::hold::Removals;
 use super::lock::{self, Lock};
 use super::multipart::Completions;
 use super::name::{EntryName, FileName, Kind};
+use super::progress::Progress;
 use super::reader::Readers;
+use super::scrub::{Scrub, Scrubber};
 use super::survey::{self, Found};
 use super::writer::{After, Writer};
 use super::{Clock, Error, Inner, Result, Store, facts, queue, schema};
@@ -63,9 +66,11 @@ pub(crate) fn open_database(data: &Path) -> Result<(Connection, i64)> {
 pub(crate) fn open(data: &Path, clock: Clock) -> Result<Store> {
     let lock = enter(data)?;
     let (trash, arriving) = mpsc::channel();
+    let (messages, reports) = mpsc::channel();
     let files = Arc::new(Files::open(
         data.join(OBJECTS),
         Removals::open(data)?,
+        Damages::new(messages.clone()),
         trash.clone(),
     )?);
     // Before anything is changed.
@@ -90,6 +95,11 @@ pub(crate) fn open(data: &Path, clock: Clock) -> Result<Store> {
         tracing::info!(jobs, files = removed, "cleaned up after the last run");
     }
     files.note_order(schema::last_sequencer(&connection)?);
+    let damaged = damage::written_down(&connection)?;
+    for damage in &damaged {
+        files.damages().remember(damage.clone());
+    }
+    let progress = Progress::read(&connection)?;
 
     let due = Arc::new(Notify::new());
     let records = Arc::new(RecordCache::default());
@@ -109,8 +119,16 @@ pub(crate) fn open(data: &Path, clock: Clock) -> Result<Store> {
         turn: Arc::default(),
         _lock: lock.clone(),
     };
+    let scrubber = Scrubber {
+        files: files.clone(),
+        readers: readers.clone(),
+        writer: writer.clone(),
+        clock: clock.clone(),
+        _lock: lock.clone(),
+    };
     Ok(Store {
         inner: Arc::new(Inner {
+            scrub: Scrub::start(scrubber, messages, reports, damaged, progress)?,
             _maintenance: Maintenance::start(collector.clone(), trash, arriving)?,
             collector,
             writer,
@@ -120,6 +138,7 @@ pub(crate) fn open(data: &Path, clock: Clock) -> Result<Store> {
             completions: Completions::default(),
             due,
             clock,
+            make_room: OnceLock::new(),
             _lock: lock,
         }),
     })

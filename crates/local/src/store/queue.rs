@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
-use tintype_model::{Job, JobQueue, UnixMillis};
+use tintype_model::{Job, JobQueue, Record, UnixMillis};
 use tokio::sync::futures::Notified;
 
 use super::schema::{count, from_json, signed, to_json, unsigned};
@@ -26,9 +26,9 @@ pub struct Claimed {
     pub id: i64,
     /// The job.
     pub job: Job,
-    /// How often it was delivered, this time included.
+    /// The number of deliveries, this one included.
     pub attempt: u32,
-    /// How often the process ended while it had the job: look at this before the work begins, so that a job that
+    /// The number of times that the process ended while it had the job: look at this before the work begins, so that a job that
     /// kills the process comes to an end.
     pub crashes: u32,
     /// How long ago the job failed for the first time; zero when it did not fail yet.
@@ -37,7 +37,7 @@ pub struct Claimed {
     pub token: i64,
 }
 
-/// How many jobs there are.
+/// The number of jobs by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
     /// Waiting for a worker.
@@ -57,9 +57,9 @@ pub struct DeadJob {
     pub id: i64,
     /// The job; `None` when it cannot be read.
     pub job: Option<Job>,
-    /// How often it was delivered.
+    /// The number of times that it was delivered.
     pub attempts: u32,
-    /// What went wrong the last time.
+    /// The error of the last try.
     pub error: String,
     /// When it was queued.
     pub enqueued_at: UnixMillis,
@@ -70,7 +70,7 @@ pub struct DeadJob {
 /// Queues a job within a transaction.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn insert(
     connection: &Connection,
     effects: &mut Effects,
@@ -86,10 +86,35 @@ pub(crate) fn insert(
     Ok(())
 }
 
+/// Removes dead letters that are behind a record: of older work, and of the very work whose final result it is.
+///
+/// # Errors
+/// Errors of SQLite.
+pub(crate) fn forget_dead(connection: &Connection, record: &Record) -> Result<()> {
+    let mut dead = connection.prepare_cached("SELECT id, job FROM jobs WHERE key = ?1 AND state = 'dead'")?;
+    let rows = dead.query_map(params![record.key.as_str().as_bytes()], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    })?;
+    let dead: Vec<(i64, String)> = rows.collect::<rusqlite::Result<_>>()?;
+    let newest = record.newest_order();
+    for (id, json) in dead {
+        // One that cannot be read is not understood, so it stays.
+        let Ok(job) = from_json::<Job>(&json) else {
+            continue;
+        };
+        if job.order < *newest || (job.order == *newest && !record.is_provisional()) {
+            connection
+                .prepare_cached("DELETE FROM jobs WHERE id = ?1")?
+                .execute(params![id])?;
+        }
+    }
+    Ok(())
+}
+
 /// Makes the jobs of a process that has ended ready again, and shortens delays that a clock set back has made longer.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn recover(connection: &Connection, now: UnixMillis) -> Result<usize> {
     let now = signed(now.0);
     let recovered = connection.execute(
@@ -345,7 +370,7 @@ impl SqliteQueue {
         self.revive(None).await
     }
 
-    /// How many jobs there are.
+    /// The number of jobs by state.
     ///
     /// # Errors
     /// [`Error::Sqlite`].

@@ -107,7 +107,7 @@ impl Readers {
     /// [`Self::submit`] and wait.
     ///
     /// # Errors
-    /// What `read` answers.
+    /// Errors of `read`.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         read: impl FnOnce(&mut Connection) -> Result<T> + Send + 'static,

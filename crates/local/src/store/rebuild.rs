@@ -7,14 +7,16 @@ use std::sync::mpsc;
 use rusqlite::{Connection, params};
 use tintype_model::{Job, ObjectKey, Order, Sequencer, Status, UnixMillis, Work};
 
+use super::damage::{self, Damages};
+use super::digest::{self, Fault};
 use super::facts::{self, Facts};
 use super::file::{Files, sync_folder};
 use super::hold::Removals;
 use super::name::{FileName, Kind};
 use super::open::{self, DATABASE, OBJECTS};
-use super::row::{self, Bucket};
+use super::row::{self, Bucket, Row};
 use super::salvage::{self, DatabaseState};
-use super::schema::{self, key_text, next_sequencer, signed, unsigned};
+use super::schema::{self, key_text, next_sequencer, signed};
 use super::survey::{self, Found};
 use super::writer::Effects;
 use super::{Clock, Error, Result, queue, record};
@@ -39,6 +41,8 @@ pub struct Verified {
     pub missing: Vec<String>,
     /// Keys whose files are shorter than their rows say. Their rows stay; reading them is an error.
     pub cut: Vec<String>,
+    /// Keys whose files have other bytes than were stored, or cannot be read. Their rows stay; reading them is an error.
+    pub altered: Vec<String>,
     /// Pictures of which renditions are missing. A rebuild queues them.
     pub incomplete: usize,
     /// Files that may be sources and belong to no key: older than the key's present source, or without facts. A
@@ -56,23 +60,33 @@ impl Verified {
             && self.found == 0
             && self.missing.is_empty()
             && self.cut.is_empty()
+            && self.altered.is_empty()
             && self.incomplete == 0
             && self.unclaimed == 0
             && self.deleted == 0
     }
 }
 
+/// How files are compared with their rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparing {
+    /// By their sizes, which reads no file.
+    Sizes,
+    /// By their sizes and the digests that they were stored with, which reads every file.
+    Digests,
+}
+
 /// Tells what [`rebuild`] would do, and changes nothing.
 ///
 /// # Errors
 /// [`Error::Locked`] while a server runs, [`Error::TooNew`], [`Error::Io`], [`Error::Sqlite`].
-pub fn verify(data: &Path) -> Result<Verified> {
+pub fn verify(data: &Path, comparing: Comparing) -> Result<Verified> {
     if !data.join(OBJECTS).is_dir() && !data.join(DATABASE).is_file() {
         let nothing = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(Error::io("find a store in the data folder")(nothing));
     }
     let _lock = open::enter(data)?;
-    let (verified, _, _) = reconcile(data)?;
+    let (verified, _, _) = reconcile(data, comparing)?;
     remove_work(data)?;
     Ok(verified)
 }
@@ -83,9 +97,9 @@ pub fn verify(data: &Path) -> Result<Verified> {
 ///
 /// # Errors
 /// Those of [`verify`].
-pub fn rebuild(data: &Path) -> Result<Verified> {
+pub fn rebuild(data: &Path, comparing: Comparing) -> Result<Verified> {
     let _lock = open::enter(data)?;
-    let (verified, files, aside) = reconcile(data)?;
+    let (verified, files, aside) = reconcile(data, comparing)?;
     let stamp = Clock::system().wall().0;
     let old = [
         DATABASE.to_owned(),
@@ -125,10 +139,15 @@ fn remove_work(data: &Path) -> Result<()> {
 }
 
 /// Makes the new database beside the old one, and tells which files are to be set aside.
-fn reconcile(data: &Path) -> Result<(Verified, Files, Vec<FileName>)> {
+fn reconcile(data: &Path, comparing: Comparing) -> Result<(Verified, Files, Vec<FileName>)> {
     remove_work(data)?;
     let (trash, _nobody) = mpsc::channel();
-    let files = Files::open(data.join(OBJECTS), Removals::open(data)?, trash)?;
+    let files = Files::open(
+        data.join(OBJECTS),
+        Removals::open(data)?,
+        Damages::unheard(),
+        trash,
+    )?;
     let database = salvage::examine(data)?;
     let work = data.join(WORK);
     if database == DatabaseState::Whole {
@@ -138,6 +157,7 @@ fn reconcile(data: &Path) -> Result<(Verified, Files, Vec<FileName>)> {
     let (mut connection, _) = schema::open_writer(&work)?;
     let mut state = Reconciler {
         files: &files,
+        comparing,
         now: Clock::system().steady(),
         highest: 0,
         aside: Vec::new(),
@@ -147,6 +167,7 @@ fn reconcile(data: &Path) -> Result<(Verified, Files, Vec<FileName>)> {
             found: 0,
             missing: Vec::new(),
             cut: Vec::new(),
+            altered: Vec::new(),
             incomplete: 0,
             unclaimed: 0,
             deleted: 0,
@@ -170,6 +191,7 @@ fn reconcile(data: &Path) -> Result<(Verified, Files, Vec<FileName>)> {
 
 struct Reconciler<'a> {
     files: &'a Files,
+    comparing: Comparing,
     now: UnixMillis,
     /// The highest order that was seen.
     highest: u64,
@@ -238,8 +260,8 @@ impl Reconciler<'_> {
             let Some(record) = record::find(connection, key.as_str())? else {
                 continue;
             };
-            let order =
-                Order::of_event(Sequencer::from_counter(row.sequencer)).max(record.order.next_revision());
+            let order = Order::of_event(Sequencer::from_counter(row.sequencer))
+                .max(record.newest_order().next_revision());
             let work = Work::Render { etag: row.etag };
             self.verified.incomplete += 1;
             queue::insert(connection, &mut effects, &Job { key, order, work }, self.now)?;
@@ -249,28 +271,44 @@ impl Reconciler<'_> {
 
     /// Deletes the rows of sources whose files are gone, and tells their keys.
     fn check_sources(&mut self, connection: &Connection) -> Result<Vec<ObjectKey>> {
+        connection.execute("DELETE FROM damaged", [])?;
         let mut missing = Vec::new();
-        for (key, name, size_bytes) in rows(connection, Bucket::Sources)? {
-            match self.length(&name)? {
-                None => {
+        for key in keys(connection, Bucket::Sources)? {
+            let Some(row) = row::find(connection, Bucket::Sources, &key)? else {
+                continue;
+            };
+            match self.examine(&row)? {
+                None => self.verified.known += 1,
+                Some(Fault::Missing) => {
                     connection
                         .prepare_cached("DELETE FROM objects WHERE bucket = ?1 AND key = ?2")?
                         .execute(params![Bucket::Sources.number(), key.as_bytes()])?;
                     missing.push(ObjectKey::new(key)?);
                 }
-                Some(length) if row::fits(&name, size_bytes, length) => self.verified.known += 1,
-                Some(_) => self.verified.cut.push(key),
+                Some(fault) => self.tell(connection, &row, fault)?,
             }
         }
         Ok(missing)
     }
 
-    /// Deletes the rows of renditions whose files are gone or cut, and tells the keys of the pictures.
+    /// Names a source that is damaged, and has the server know of it.
+    fn tell(&mut self, connection: &Connection, row: &Row, fault: Fault) -> Result<()> {
+        let named = match fault {
+            Fault::Missing | Fault::Cut => &mut self.verified.cut,
+            Fault::Altered | Fault::Unreadable => &mut self.verified.altered,
+        };
+        named.push(row.key.clone());
+        damage::write_down(connection, &row.file, fault, Clock::system().wall())
+    }
+
+    /// Deletes the rows of renditions whose files are gone or damaged, and tells the keys of the pictures.
     fn check_renditions(&self, connection: &Connection) -> Result<BTreeSet<ObjectKey>> {
-        let mut keys = BTreeSet::new();
-        for (rendition, name, size_bytes) in rows(connection, Bucket::Renditions)? {
-            let length = self.length(&name)?;
-            if length.is_some_and(|length| row::fits(&name, size_bytes, length)) {
+        let mut pictures = BTreeSet::new();
+        for rendition in keys(connection, Bucket::Renditions)? {
+            let Some(row) = row::find(connection, Bucket::Renditions, &rendition)? else {
+                continue;
+            };
+            if self.examine(&row)?.is_none() {
                 continue;
             }
             connection
@@ -280,10 +318,19 @@ impl Reconciler<'_> {
                 connection.prepare_cached("SELECT key FROM published WHERE rendition = ?1")?;
             let of = published.query_map(params![rendition.as_bytes()], |row| row.get::<_, Vec<u8>>(0))?;
             for key in of {
-                keys.insert(ObjectKey::new(key_text(key?)?)?);
+                pictures.insert(ObjectKey::new(key_text(key?)?)?);
             }
         }
-        Ok(keys)
+        Ok(pictures)
+    }
+
+    /// Compares the file of a row.
+    fn examine(&self, row: &Row) -> Result<Option<Fault>> {
+        let opened = self.files.open_named(&row.file);
+        match self.comparing {
+            Comparing::Digests => digest::examine(opened, row, |_| Ok(())),
+            Comparing::Sizes => digest::examine_size(opened, row),
+        }
     }
 
     /// Makes rows of the files that no row names.
@@ -322,6 +369,11 @@ impl Reconciler<'_> {
             }
             self.insert(connection, &mut Effects::default(), name, facts)?;
             self.verified.found += 1;
+            if let Some(row) = row::find(connection, Bucket::Sources, key.as_str())?
+                && let Some(fault) = self.examine(&row)?
+            {
+                self.tell(connection, &row, fault)?;
+            }
         }
         Ok(())
     }
@@ -367,18 +419,12 @@ fn is_deleted(connection: &Connection, key: &ObjectKey, order: u64) -> Result<bo
     Ok(record.is_some_and(|record| {
         record.status == Status::Deleted
             && record.source.is_none()
-            && record.order.sequencer > Sequencer::from_counter(order)
+            && record.newest_order().sequencer > Sequencer::from_counter(order)
     }))
 }
 
-fn rows(connection: &Connection, bucket: Bucket) -> Result<Vec<(String, FileName, u64)>> {
-    let mut statement = connection.prepare("SELECT key, file, size FROM objects WHERE bucket = ?1")?;
-    let rows = statement.query_map(params![bucket.number()], |row| {
-        Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, String>(1)?, row.get(2)?))
-    })?;
-    rows.map(|row| {
-        let (key, file, size) = row?;
-        Ok((key_text(key)?, FileName::parse(&file)?, unsigned(size)))
-    })
-    .collect()
+fn keys(connection: &Connection, bucket: Bucket) -> Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT key FROM objects WHERE bucket = ?1")?;
+    let keys = statement.query_map(params![bucket.number()], |row| row.get::<_, Vec<u8>>(0))?;
+    keys.map(|key| key_text(key?)).collect()
 }

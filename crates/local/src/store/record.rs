@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use tintype_model::{
     MetadataStore, ObjectKey, Page, PutRecord, Record, RecordFilter, Rendition, Status, StatusCounts,
+    Succession,
 };
 
 use super::row::{after_key, after_prefix};
 use super::schema::{from_json, to_json, unsigned};
-use super::{Inner, Result};
+use super::{Inner, Result, queue};
 
 /// The records of a [`super::Store`].
 #[derive(Clone, Debug)]
@@ -20,7 +21,7 @@ pub struct SqliteMetadataStore {
 /// new set replaces it. A newer record stays too.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn announce(connection: &Connection, pending: &Record) -> Result<()> {
     connection
         .prepare_cached(
@@ -41,7 +42,7 @@ pub(crate) fn announce(connection: &Connection, pending: &Record) -> Result<()> 
 /// The record of a key.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn find(connection: &Connection, key: &str) -> Result<Option<Record>> {
     let json: Option<String> = connection
         .prepare_cached("SELECT record FROM records WHERE key = ?1")?
@@ -50,30 +51,27 @@ pub(crate) fn find(connection: &Connection, key: &str) -> Result<Option<Record>>
     json.as_deref().map(from_json).transpose()
 }
 
-/// Writes a record, if it may replace the one that is there.
+/// Writes a record, or notes it in the one that is there. Dead letters whose work the record is newer than, or the result
+/// of, go.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn put(connection: &Connection, record: &Record) -> Result<PutRecord> {
     let key = record.key.as_str();
     let current = find(connection, key)?;
-    if let Some(current) = &current
-        && !record.replaces(current)
-    {
-        return Ok(PutRecord::Refused(Box::new(current.clone())));
+    if let Some(current) = &current {
+        match record.succeeds(current) {
+            Succession::Refused => return Ok(PutRecord::Refused(Box::new(current.clone()))),
+            Succession::Noted(noted) => {
+                insert(connection, &noted)?;
+                queue::forget_dead(connection, &noted)?;
+                return Ok(PutRecord::Noted(noted));
+            }
+            Succession::Replaces => {}
+        }
     }
-    connection
-        .prepare_cached(
-            "INSERT INTO records (key, work_order, status, record) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (key) DO UPDATE
-             SET work_order = excluded.work_order, status = excluded.status, record = excluded.record",
-        )?
-        .execute(params![
-            key.as_bytes(),
-            record.order.to_string(),
-            record.status.name(),
-            to_json(record)
-        ])?;
+    insert(connection, record)?;
+    queue::forget_dead(connection, record)?;
     if current
         .as_ref()
         .is_some_and(|current| !renditions(current).is_empty())
@@ -88,6 +86,22 @@ pub(crate) fn put(connection: &Connection, record: &Record) -> Result<PutRecord>
         publish.execute(params![rendition.object_key.as_bytes(), key.as_bytes()])?;
     }
     Ok(PutRecord::Written(current.map(Box::new)))
+}
+
+fn insert(connection: &Connection, record: &Record) -> Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO records (key, work_order, status, record) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (key) DO UPDATE
+             SET work_order = excluded.work_order, status = excluded.status, record = excluded.record",
+        )?
+        .execute(params![
+            record.key.as_str().as_bytes(),
+            record.newest_order().to_string(),
+            record.status.name(),
+            to_json(record)
+        ])?;
+    Ok(())
 }
 
 fn renditions(record: &Record) -> &[Rendition] {

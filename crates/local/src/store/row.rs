@@ -7,6 +7,7 @@ use tintype_model::{
     Job, ObjectKey, ObjectMeta, Order, Precondition, Record, Sequencer, SourceInfo, Status, UnixMillis, Work,
 };
 
+use super::digest::Fault;
 use super::facts::{FOOTER_BYTES, Facts, encode};
 use super::file::{FileGuard, Files};
 use super::name::{FileName, Kind};
@@ -20,7 +21,7 @@ use super::{Error, Result, queue, record};
 pub(crate) enum Bucket {
     /// Uploaded objects: every write and delete makes a job.
     Sources,
-    /// What the pipeline made of them.
+    /// Renditions, which the pipeline made of them.
     Renditions,
 }
 
@@ -33,7 +34,27 @@ impl Bucket {
         }
     }
 
-    /// What its files are.
+    /// The bucket that rows spell so.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub(crate) fn from_number(number: i64) -> Result<Self> {
+        match number {
+            0 => Ok(Self::Sources),
+            1 => Ok(Self::Renditions),
+            _ => Err(Error::Corrupt(format!("{number} is no bucket"))),
+        }
+    }
+
+    /// The word for what it holds.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Sources => "sources",
+            Self::Renditions => "renditions",
+        }
+    }
+
+    /// The kind of its files.
     pub(crate) const fn kind(self) -> Kind {
         match self {
             Self::Sources => Kind::Source,
@@ -42,7 +63,7 @@ impl Bucket {
     }
 }
 
-/// What is kept of an object besides its key, size, `ETag` and date. Stored; fields are only ever added.
+/// The attributes of an object: all that is kept of it besides its key, size, `ETag` and date. Stored; fields are only ever added.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Attributes {
@@ -85,7 +106,7 @@ pub(crate) struct Row {
     pub(crate) file: FileName,
     pub(crate) size_bytes: u64,
     pub(crate) etag: String,
-    /// What it was counted as; 0 for renditions.
+    /// Its number among the writes of sources; 0 for renditions.
     pub(crate) sequencer: u64,
     pub(crate) modified_at: UnixMillis,
     pub(crate) attributes: Attributes,
@@ -178,7 +199,7 @@ impl SealedObject {
 /// The row of a key.
 ///
 /// # Errors
-/// What SQLite says, [`Error::Corrupt`].
+/// Errors of SQLite, [`Error::Corrupt`].
 pub(crate) fn find(connection: &Connection, bucket: Bucket, key: &str) -> Result<Option<Row>> {
     let mut statement = connection.prepare_cached(
         "SELECT file, size, etag, sequencer, modified_at, attributes FROM objects WHERE bucket = ?1 AND key = ?2",
@@ -212,8 +233,9 @@ pub(crate) fn find(connection: &Connection, bucket: Bucket, key: &str) -> Result
 /// The row of a key and its file, opened: whoever replaces or deletes the object now does not disturb the reader.
 ///
 /// # Errors
-/// [`Error::NoSuchKey`]; what `accept` answers, before the file is looked at; [`Error::Corrupt`] when the file is
-/// missing or has another size than its row says. A source's file goes on behind its bytes.
+/// [`Error::NoSuchKey`]; what `accept` answers, before the file is looked at; [`Error::Damaged`], which is reported, when
+/// the file is missing, has another size than its row says or is known to be altered. A source's file goes on behind its
+/// bytes.
 pub(crate) fn open(
     connection: &Connection,
     files: &Files,
@@ -225,22 +247,22 @@ pub(crate) fn open(
     loop {
         let row = find(connection, bucket, key)?.ok_or(Error::NoSuchKey)?;
         accept(&row)?;
+        let damaged = |fault| Err(files.damages().report(bucket, &row, fault));
         match files.open_named(&row.file) {
             Ok(file) => {
                 let length = file.metadata().map_err(Error::io("read a file's size"))?.len();
-                if fits(&row.file, row.size_bytes, length) {
-                    return Ok((row, file));
+                if !fits(&row.file, row.size_bytes, length) {
+                    return damaged(Fault::Cut);
                 }
-                return Err(Error::Corrupt(format!(
-                    "file {} has {length} bytes, its row says {}",
-                    row.file.as_str(),
-                    row.size_bytes
-                )));
+                if files.damages().is_altered(&row.file) {
+                    return damaged(Fault::Altered);
+                }
+                return Ok((row, file));
             }
             // Replaced between the two looks: the row names another file now. Still the same one: it is lost.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 if missing.as_ref() == Some(&row.file) {
-                    return Err(Error::Corrupt(format!("file {} is missing", row.file.as_str())));
+                    return damaged(Fault::Missing);
                 }
                 missing = Some(row.file);
             }
@@ -288,7 +310,7 @@ pub(crate) fn write(connection: &Connection, effects: &mut Effects, object: Seal
 /// Inserts or replaces a row, and makes the job if the bucket's writes make jobs.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn insert(
     connection: &Connection,
     effects: &mut Effects,
@@ -335,6 +357,7 @@ pub(crate) fn insert(
                 size_bytes: row.size_bytes,
                 sha256: None,
             }),
+            attempt: None,
         };
         effects.records.push(facts.key.as_str().to_owned());
         record::announce(connection, &pending)?;

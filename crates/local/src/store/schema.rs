@@ -102,6 +102,25 @@ CREATE TABLE trash (
 -- How often the process ended while it had the job, and since when the job has been failing, on the steady clock.
 ALTER TABLE jobs ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN failing_since INTEGER;
+",
+"
+-- Files whose bytes are not those that were stored. Those that are altered are not given out.
+CREATE TABLE damaged (
+    file     TEXT PRIMARY KEY,
+    fault    TEXT    NOT NULL,                              -- store::Fault::name
+    found_at INTEGER NOT NULL                               -- milliseconds since 1970
+) STRICT, WITHOUT ROWID;
+
+-- How far the scrub is that reads every file in the order of the names.
+CREATE TABLE scrub (
+    after    TEXT    NOT NULL,                              -- the last file that was read
+    began_at INTEGER NOT NULL,                              -- milliseconds since 1970
+    is_done  INTEGER NOT NULL
+) STRICT;
+INSERT INTO scrub VALUES ('', 0, 0);
+
+-- Work on one key.
+CREATE INDEX jobs_key ON jobs (key);
 "];
 
 /// The first version whose files carry their facts.
@@ -129,7 +148,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<(Connection, i64)> {
 /// A database of no file, without rows.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn empty() -> Result<Connection> {
     let mut connection = Connection::open_in_memory()?;
     migrate(&mut connection)?;
@@ -139,7 +158,7 @@ pub(crate) fn empty() -> Result<Connection> {
 /// Opens a connection that reads.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(
         path,
@@ -187,7 +206,7 @@ fn migrate(connection: &mut Connection) -> Result<i64> {
 /// The next number of a counter.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn count(connection: &Connection, name: &str) -> Result<i64> {
     let mut statement =
         connection.prepare_cached("UPDATE counters SET value = value + 1 WHERE name = ?1 RETURNING value")?;
@@ -197,7 +216,7 @@ pub(crate) fn count(connection: &Connection, name: &str) -> Result<i64> {
 /// The next sequencer: higher than all before it and not lower than `order`, which an upload's file carries.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn next_sequencer(connection: &Connection, order: u64) -> Result<u64> {
     let mut statement = connection.prepare_cached(
         "UPDATE counters SET value = max(value + 1, ?1) WHERE name = 'sequencer' RETURNING value",
@@ -210,7 +229,7 @@ pub(crate) fn next_sequencer(connection: &Connection, order: u64) -> Result<u64>
 /// The highest sequencer that was given out.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn last_sequencer(connection: &Connection) -> Result<u64> {
     let sql = "SELECT value FROM counters WHERE name = 'sequencer'";
     Ok(unsigned(connection.query_row(sql, [], |row| row.get(0))?))

@@ -1,11 +1,12 @@
 use tintype_model::{ObjectKey, Precondition, Sequencer, UnixMillis};
 
+use super::digest;
 use super::list::{self, ListSources, Listing};
 use super::row::{self, Attributes, Bucket, Row};
-use super::stage::{Staged, StagedFile};
+use super::stage::{Staged, StagedFile, blocking};
 use super::{Error, Result, Store};
 
-/// What is known of a source besides its bytes.
+/// A source without its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceMeta {
     /// Its key.
@@ -18,7 +19,7 @@ pub struct SourceMeta {
     pub modified_at: UnixMillis,
     /// Its place among the writes and deletes of sources.
     pub sequencer: Sequencer,
-    /// What the uploader said about it.
+    /// The uploader's own words about it.
     pub attributes: Attributes,
 }
 
@@ -27,7 +28,7 @@ pub struct SourceMeta {
 pub struct SourceOptions {
     /// Write only in this state.
     pub precondition: Precondition,
-    /// What the uploader says about it.
+    /// The uploader's own words about it.
     pub attributes: Attributes,
     /// `ETag` to give it, without quotes.
     ///
@@ -35,7 +36,7 @@ pub struct SourceOptions {
     pub etag: Option<String>,
 }
 
-/// What the S3 endpoint does with single objects. Multipart uploads have a page of their own.
+/// The operations of the S3 endpoint on single objects. Multipart uploads have a page of their own.
 impl Store {
     /// A new file for bytes that arrive bit by bit. Nothing is created before bytes are.
     #[must_use]
@@ -66,7 +67,7 @@ impl Store {
         describe(row)
     }
 
-    /// What is known of a source.
+    /// Reads the row of a source.
     ///
     /// # Errors
     /// [`Error::NoSuchKey`], [`Error::Sqlite`].
@@ -74,11 +75,39 @@ impl Store {
         describe(self.sources().find(key).await?)
     }
 
-    /// What is known of a source, and its file, whose first [`SourceMeta::size_bytes`] bytes are those of the object;
+    /// [`Self::head_source`] for whoever must be told what a reader would be told.
+    ///
+    /// # Errors
+    /// Those of [`Self::open_source`].
+    pub async fn check_source(&self, key: &str) -> Result<SourceMeta> {
+        describe(self.sources().look(key).await?)
+    }
+
+    /// Reads a source whole and compares it with the digest that it was stored with.
+    ///
+    /// # Errors
+    /// Those of [`Self::open_source`], [`Error::Damaged`] also when a byte is altered.
+    pub async fn examine_source(&self, key: &str) -> Result<()> {
+        let (files, key) = (self.inner.files.clone(), key.to_owned());
+        let (row, file) = self
+            .inner
+            .readers
+            .run(move |connection| row::open(connection, &files, Bucket::Sources, &key, |_| Ok(())))
+            .await?;
+        let files = self.inner.files.clone();
+        blocking(move || match digest::examine(Ok(file), &row, |_| Ok(()))? {
+            None => Ok(()),
+            Some(fault) => Err(files.damages().report(Bucket::Sources, &row, fault)),
+        })
+        .await
+    }
+
+    /// Opens a source: its row, and its file, whose first [`SourceMeta::size_bytes`] bytes are those of the object;
     /// what follows them is the store's. Whatever happens to the key, the file stays readable.
     ///
     /// # Errors
-    /// [`Error::NoSuchKey`], [`Error::Corrupt`] when the bytes are lost, [`Error::Io`], [`Error::Sqlite`].
+    /// [`Error::NoSuchKey`]; [`Error::Damaged`] when the bytes are lost, cut or known to be altered; [`Error::Io`],
+    /// [`Error::Sqlite`].
     pub async fn open_source(&self, key: &str) -> Result<(SourceMeta, tokio::fs::File)> {
         let (files, key) = (self.inner.files.clone(), key.to_owned());
         let (row, file) = self
@@ -111,13 +140,12 @@ impl Store {
     ) -> Result<Vec<Result<Option<Sequencer>>>> {
         let due_at = self.inner.clock.steady();
         self.inner
-            .writer
-            .run(move |connection, effects| {
+            .run_delete(move |connection, effects| {
                 let mut answers = Vec::with_capacity(keys.len());
-                for (key, precondition) in keys {
+                for (key, precondition) in &keys {
                     let bucket = Bucket::Sources;
                     answers.push(
-                        match row::delete(connection, effects, bucket, &key, &precondition, due_at) {
+                        match row::delete(connection, effects, bucket, key, precondition, due_at) {
                             // Checked before anything is written, so that it concerns this key only.
                             Err(Error::PreconditionFailed) => Err(Error::PreconditionFailed),
                             other => Ok(other?),

@@ -147,7 +147,7 @@ impl Staged {
 /// Runs file operations where they may block.
 ///
 /// # Errors
-/// What `work` answers; [`Error::Closed`] when the runtime is shutting down.
+/// Errors of `work`; [`Error::Closed`] when the runtime is shutting down.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {

@@ -61,7 +61,7 @@ impl Found {
     /// Gives files their final names that a crash kept from them.
     ///
     /// # Errors
-    /// What the file system says.
+    /// Errors of the file system.
     pub(crate) fn name_committed(&self, files: &Files) -> Result<()> {
         for name in &self.committed {
             std::fs::rename(files.staged_path(name), files.path(name)).map_err(Error::io("name a file"))?;
@@ -74,7 +74,7 @@ impl Found {
 /// how many were left to remove; `None`, and nothing is done, while a backup is being taken.
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub(crate) fn empty_trash(files: &Files, trash: &[FileName]) -> Result<Option<usize>> {
     let Some(permit) = files.removals().permit() else {
         return Ok(None);
@@ -96,7 +96,7 @@ pub(crate) fn empty_trash(files: &Files, trash: &[FileName]) -> Result<Option<us
 /// The files that this database named and names no more.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn trash(connection: &Connection) -> Result<Vec<FileName>> {
     let mut statement = connection.prepare_cached("SELECT file FROM trash")?;
     let files = statement.query_map([], |row| row.get::<_, String>(0))?;
@@ -106,7 +106,7 @@ pub(crate) fn trash(connection: &Connection) -> Result<Vec<FileName>> {
 /// Forgets files that are gone for good.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn forget(connection: &Connection, trash: &[FileName]) -> Result<()> {
     let mut statement = connection.prepare_cached("DELETE FROM trash WHERE file = ?1")?;
     for name in trash {
@@ -127,7 +127,7 @@ pub(crate) fn path(files: &Files, entry: &EntryName) -> PathBuf {
 /// The files whose names start with this byte and that are at least `min_age` old.
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub(crate) fn list(files: &Files, first: u8, min_age: Duration) -> Result<Listed> {
     let mut entries = Vec::new();
     for entry in std::fs::read_dir(files.fan_out(first)).map_err(Error::io("list a folder"))? {
@@ -159,7 +159,7 @@ fn is_older(path: &Path, min_age: Duration) -> bool {
 /// Looks files up in the rows.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn compare(connection: &Connection, listed: Listed) -> Result<Found> {
     let mut named = connection.prepare_cached(
         "SELECT 1 FROM objects WHERE file = ?1 UNION ALL SELECT 1 FROM parts WHERE file = ?1 LIMIT 1",
@@ -195,7 +195,7 @@ pub(crate) fn compare(connection: &Connection, listed: Listed) -> Result<Found> 
 /// [`list`] and [`compare`] for every file. Only while nobody writes.
 ///
 /// # Errors
-/// What SQLite or the file system says.
+/// Errors of SQLite or of the file system.
 pub(crate) fn everything(connection: &Connection, files: &Files) -> Result<Found> {
     let mut found = Found::default();
     for first in 0..=u8::MAX {
@@ -210,7 +210,7 @@ pub(crate) fn everything(connection: &Connection, files: &Files) -> Result<Found
 /// Moves files to `DATA/lost+found`, where nothing is ever collected.
 ///
 /// # Errors
-/// What the file system says.
+/// Errors of the file system.
 pub(crate) fn set_aside(data: &Path, paths: impl IntoIterator<Item = PathBuf>) -> Result<usize> {
     let folder = data.join(LOST_AND_FOUND);
     let mut moved = 0;

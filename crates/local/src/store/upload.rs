@@ -123,7 +123,7 @@ fn upload(row: &Row<'_>) -> Result<Upload> {
 /// At most `limit` parts with higher numbers than `after`.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn parts(
     connection: &Connection,
     upload_id: &str,
@@ -155,7 +155,7 @@ pub(crate) fn parts(
 /// Lists the uploads in progress.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn list(
     connection: &Connection,
     prefix: &str,
@@ -199,7 +199,7 @@ pub(crate) fn list(
 /// Takes the parts of an upload away and tells their files.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn drop_parts(connection: &Connection, upload_id: &str) -> Result<Vec<FileName>> {
     let mut statement = connection.prepare_cached("DELETE FROM parts WHERE upload = ?1 RETURNING file")?;
     let mut rows = statement.query(params![upload_id])?;
@@ -215,7 +215,7 @@ pub(crate) fn drop_parts(connection: &Connection, upload_id: &str) -> Result<Vec
 /// Drops every upload that was begun before `limit`, completed ones too, and tells the files of its parts.
 ///
 /// # Errors
-/// What SQLite says.
+/// Errors of SQLite.
 pub(crate) fn drop_older(connection: &Connection, limit: UnixMillis) -> Result<Vec<FileName>> {
     let mut statement = connection.prepare_cached("SELECT id FROM uploads WHERE initiated_at < ?1")?;
     let ids: Vec<String> = statement

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, OwnedMutexGuard, oneshot};
 use super::cache::RecordCache;
 use super::file::{FileGuard, Files};
 use super::name::{FileName, Kind};
-use super::{Error, Result};
+use super::{Error, Result, damage};
 
 /// Most writes that share a transaction, so that the first of them does not wait for ever.
 const MAX_BATCH: usize = 256;
@@ -108,7 +108,7 @@ impl Effects {
     /// alone would not allow it: should the process end before the file is gone, it may be collected.
     ///
     /// # Errors
-    /// What SQLite says.
+    /// Errors of SQLite.
     pub(crate) fn drop_file(&mut self, connection: &Connection, file: FileName) -> Result<()> {
         match file.kind() {
             Kind::Source | Kind::Legacy => {
@@ -118,6 +118,7 @@ impl Effects {
             }
             Kind::Rendition | Kind::Part => {}
         }
+        damage::clear(connection, &file)?;
         self.removed.push(file);
         Ok(())
     }

@@ -64,7 +64,7 @@ impl Renderer for Machine {
 
 /// A store and a pipeline whose clock moves when a test moves it.
 struct World {
-    _folder: TempDir,
+    folder: TempDir,
     now: Arc<AtomicU64>,
     machine: Arc<Machine>,
     store: Store,
@@ -98,12 +98,16 @@ impl World {
             layout: Layout::RandomSets,
         };
         Self {
-            _folder: folder,
+            folder,
             now,
             machine,
             pipeline: Pipeline::new(ports, settings),
             store,
         }
+    }
+
+    fn worker(&self) -> Worker {
+        Worker::new(self.store.queue(), self.pipeline.clone(), CONFIG)
     }
 
     async fn upload(&self, key: &str) {
@@ -132,9 +136,7 @@ impl World {
         let mut tries = 0;
         loop {
             if let Some(claimed) = queue.claim(LEASE).await.unwrap() {
-                handle(&queue, &self.pipeline, CONFIG, claimed, &stop)
-                    .await
-                    .unwrap();
+                self.worker().handle(claimed, &stop).await.unwrap();
                 tries += 1;
                 continue;
             }
@@ -214,6 +216,8 @@ async fn after_a_longer_outage_the_record_tells_and_a_redrive_or_a_reprocess_men
     assert_eq!(world.work_for(1).await, 2);
     assert_eq!(world.status("redriven").await, "ready");
     assert_eq!(world.status("reprocessed").await, "ready");
+    let left = queue.dead(10).await.unwrap();
+    assert_eq!(left.len(), 1, "what is done is no dead letter any more: {left:?}");
     assert_eq!(world.status("untouched").await, "failed");
     queue.redrive_all().await.unwrap();
     world.work_for(1).await;
@@ -252,14 +256,136 @@ async fn a_server_that_was_off_for_days_does_not_give_up_at_once() {
     world.upload("a").await;
     let claimed = world.store.queue().claim(LEASE).await.unwrap().unwrap();
     let stop = CancellationToken::new();
-    handle(&world.store.queue(), &world.pipeline, CONFIG, claimed, &stop)
-        .await
-        .unwrap();
+    world.worker().handle(claimed, &stop).await.unwrap();
     world.now.fetch_add(100 * 3_600_000, Ordering::SeqCst);
     let claimed = world.store.queue().claim(LEASE).await.unwrap().unwrap();
     assert_eq!(claimed.failing_for, Duration::from_secs(100 * 3600));
-    handle(&world.store.queue(), &world.pipeline, CONFIG, claimed, &stop)
-        .await
-        .unwrap();
+    world.worker().handle(claimed, &stop).await.unwrap();
     assert_eq!(world.status("a").await, "pending");
+}
+
+/// The files of the renditions that are published.
+fn rendition_files(world: &World) -> Vec<std::path::PathBuf> {
+    let database = rusqlite::Connection::open(world.folder.path().join("tintype.db")).unwrap();
+    let mut statement = database
+        .prepare("SELECT file FROM objects WHERE bucket = 1 ORDER BY key")
+        .unwrap();
+    let names = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let objects = world.folder.path().join("objects");
+    names
+        .map(|name| name.unwrap())
+        .map(|name| objects.join(&name[..2]).join(name))
+        .collect()
+}
+
+#[tokio::test]
+async fn damaged_renditions_are_made_again_from_the_source_once() {
+    let world = World::new();
+    world.upload("a").await;
+    world.work_for(0).await;
+    let before = world.record("a").await;
+    let files = rendition_files(&world);
+    assert_eq!(files.len(), 9);
+    for (number, file) in files.iter().enumerate() {
+        match number % 3 {
+            0 => std::fs::remove_file(file).unwrap(),
+            1 => std::fs::write(file, b"a pict").unwrap(),
+            _ => std::fs::write(file, b"a picturf").unwrap(),
+        }
+    }
+    world.store.scrub_now().await.unwrap();
+    assert_eq!(world.store.scrubbed().damaged_renditions, 9);
+    assert_eq!(world.work_for(1).await, 1, "one job for the whole set");
+    let after = world.record("a").await;
+    assert_eq!(after.order, before.order.next_revision());
+    let (
+        Status::Ready {
+            version, renditions, ..
+        },
+        Status::Ready {
+            version: same,
+            renditions: old,
+            ..
+        },
+    ) = (&after.status, &before.status)
+    else {
+        panic!("{after:?}")
+    };
+    assert_eq!(version, same);
+    for (new, old) in renditions.iter().zip(old) {
+        assert_eq!((&new.etag, new.size_bytes), (&old.etag, old.size_bytes));
+        let object = world
+            .store
+            .renditions()
+            .get(&new.object_key, Default::default())
+            .await;
+        assert_eq!(object.unwrap().body, "a picture");
+    }
+    assert_eq!(world.store.scrubbed().damaged_renditions, 0);
+}
+
+#[tokio::test]
+async fn a_set_that_cannot_be_made_again_keeps_what_is_left_of_it() {
+    let world = World::new();
+    world.upload("a").await;
+    world.work_for(0).await;
+    let before = world.record("a").await;
+    std::fs::remove_file(&rendition_files(&world)[0]).unwrap();
+    world.machine.is_broken.store(true, Ordering::SeqCst);
+    world.store.scrub_now().await.unwrap();
+    assert!(world.work_for(30).await > 90);
+    let after = world.record("a").await;
+    assert_eq!((&after.status, &after.order), (&before.status, &before.order));
+    let attempt = after.attempt.unwrap();
+    assert_eq!(attempt.result.name(), "failed");
+    assert_eq!(
+        rendition_files(&world).len(),
+        9,
+        "its rows are there, eight of them with files"
+    );
+    // Nobody asks for it again and again.
+    world.store.scrub_now().await.unwrap();
+    assert_eq!(world.work_for(1).await, 0);
+    world.machine.is_broken.store(false, Ordering::SeqCst);
+    world.store.queue().redrive_all().await.unwrap();
+    world.work_for(1).await;
+    assert_eq!(world.record("a").await.attempt, None);
+    assert_eq!(world.store.scrubbed().damaged_renditions, 0);
+}
+
+#[tokio::test]
+async fn a_picture_is_never_made_of_a_damaged_source() {
+    let world = World::new();
+    world.upload("a").await;
+    let database = rusqlite::Connection::open(world.folder.path().join("tintype.db")).unwrap();
+    let name: String = database
+        .query_row("SELECT file FROM objects", [], |row| row.get(0))
+        .unwrap();
+    let path = world.folder.path().join("objects").join(&name[..2]).join(&name);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[0] ^= 0x20;
+    std::fs::write(&path, &bytes).unwrap();
+    world.work_for(30).await;
+    match world.record("a").await.status {
+        Status::Failed { failure } => {
+            assert!(
+                failure.error.contains("the stored bytes of \"a\" are damaged"),
+                "{failure:?}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(world.store.source_fault("a").is_some());
+}
+
+#[test]
+fn want_of_room_is_told_from_other_errors() {
+    let full = || crate::store::Error::Full("no space".into());
+    let of = |error| tintype_pipeline::Error::Renditions(tintype_model::StoreError::unavailable(error));
+    assert!(is_full(&of(full())));
+    assert!(is_full(&full()));
+    assert!(!is_full(&of(crate::store::Error::Closed)));
+    let trouble = Trouble::default();
+    assert_eq!([trouble.begins(), trouble.begins()], [true, false]);
+    assert_eq!([trouble.is_over(), trouble.is_over()], [true, false]);
 }

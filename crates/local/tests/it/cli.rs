@@ -13,9 +13,8 @@ use std::{
 };
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
-fn tintype(folder: &Path, args: &[&str]) -> Output {
+pub(crate) fn tintype(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tintype"))
         .args(args)
         .current_dir(folder)
@@ -23,19 +22,19 @@ fn tintype(folder: &Path, args: &[&str]) -> Output {
         .unwrap()
 }
 
-fn code(output: &Output) -> i32 {
+pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn json_lines(output: &Output) -> Vec<Value> {
+pub(crate) fn json_lines(output: &Output) -> Vec<Value> {
     stdout(output)
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -43,7 +42,7 @@ fn json_lines(output: &Output) -> Vec<Value> {
 }
 
 /// A picture with something to see in it: a gradient with a circle.
-fn picture(path: &Path, width: u32, height: u32) {
+pub(crate) fn picture(path: &Path, width: u32, height: u32) {
     let inside =
         |x: u32, y: u32| x.abs_diff(width / 2).pow(2) + y.abs_diff(height / 2).pow(2) < (height / 3).pow(2);
     let level = |part: u32, whole: u32| u8::try_from(part * 255 / whole).unwrap();
@@ -83,7 +82,7 @@ fn dimensions(path: &Path) -> (u32, u32) {
     (picture.width(), picture.height())
 }
 
-fn files(folder: &Path) -> Vec<String> {
+pub(crate) fn files(folder: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(next) = folders.pop() {
@@ -113,7 +112,7 @@ fit = "cover"
 formats = ["png"]
 "#;
 
-fn folder_with_config() -> (tempfile::TempDir, PathBuf) {
+pub(crate) fn folder_with_config() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_path_buf();
     fs::write(path.join("small.toml"), SMALL).unwrap();
@@ -353,126 +352,6 @@ fn one_bad_file_does_not_stop_the_others() {
     }
     assert_eq!(renditions[0]["variant"], "large");
     assert_eq!(renditions[0]["format"], "webp");
-}
-
-#[test]
-fn inspect_tells_what_would_be_recorded() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    picture(&root.join("p.jpg"), 640, 480);
-    let bytes = fs::read(root.join("p.jpg")).unwrap();
-    fs::write(root.join("cut.jpg"), &bytes[..20]).unwrap();
-    let output = tintype(root, &["inspect", "p.jpg", "--json"]);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let facts = &json_lines(&output)[0];
-    assert_eq!(facts["status"], "accepted");
-    assert_eq!(facts["image"]["format"], "jpeg");
-    assert_eq!(facts["image"]["dimensions"]["height"], 480);
-    assert_eq!(facts["bytes"], bytes.len());
-    assert_eq!(facts["sha256"], hex::encode(Sha256::digest(&bytes)));
-    let output = tintype(root, &["inspect", "p.jpg", "cut.jpg", "."]);
-    assert_eq!(code(&output), 1);
-    assert!(stdout(&output).contains("640×480 pixels"), "{}", stdout(&output));
-    let problems = stderr(&output);
-    assert!(problems.contains("cut.jpg: corrupt_image"), "{problems}");
-    assert!(problems.contains(".: is a folder"), "{problems}");
-    assert_eq!(files(root), ["cut.jpg", "p.jpg"], "nothing is written");
-}
-
-/// A PNG of three frames, a tenth of a second each.
-fn moving_picture(path: &Path) {
-    let mut encoder = png::Encoder::new(fs::File::create(path).unwrap(), 40, 30);
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.set_animated(3, 0).unwrap();
-    encoder.set_frame_delay(1, 10).unwrap();
-    let mut frames = encoder.write_header().unwrap();
-    for shade in [10, 120, 230] {
-        frames.write_image_data(&[shade; 40 * 30]).unwrap();
-    }
-    frames.finish().unwrap();
-}
-
-#[test]
-fn inspect_tells_of_motion_and_gain_maps_where_there_are_any() {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    moving_picture(&root.join("moving.png"));
-    picture(&root.join("still.jpg"), 40, 30);
-    let still = fs::read(root.join("still.jpg")).unwrap();
-    // An APP2 segment that says that the file follows ISO 21496-1.
-    let name = b"urn:iso:std:iso:ts:21496:-1\0";
-    let length = u16::try_from(2 + name.len()).unwrap().to_be_bytes();
-    let bright = [&still[..2], b"\xFF\xE2", &length, name, &still[2..]].concat();
-    fs::write(root.join("bright.jpg"), bright).unwrap();
-
-    let files = ["moving.png", "bright.jpg", "still.jpg"];
-    let output = tintype(root, &[&["inspect", "--json"], &files[..]].concat());
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    let told = json_lines(&output);
-    let image = |index: usize| told[index]["image"].as_object().unwrap();
-    assert_eq!(
-        (&image(0)["frames"], &image(0)["duration_ms"]),
-        (&3.into(), &300.into())
-    );
-    assert_eq!(image(1)["has_gain_map"], true);
-    for (index, absent) in [
-        (0, "has_gain_map"),
-        (1, "duration_ms"),
-        (2, "has_gain_map"),
-        (2, "duration_ms"),
-    ] {
-        assert!(!image(index).contains_key(absent), "{}: {absent}", files[index]);
-    }
-
-    let rows = |file: &str| -> Vec<String> {
-        let text = stdout(&tintype(root, &["inspect", file]));
-        text.lines()
-            .map(|row| row.split_whitespace().collect::<Vec<_>>().join(" "))
-            .collect()
-    };
-    let has = |file: &str, row: &str| rows(file).iter().any(|found| found == row);
-    assert!(has("moving.png", "frames 3"), "{:?}", rows("moving.png"));
-    assert!(has("moving.png", "duration 300 ms"), "{:?}", rows("moving.png"));
-    assert!(
-        has("bright.jpg", "gain map yes (left out of renditions)"),
-        "{:?}",
-        rows("bright.jpg")
-    );
-    for row in rows("still.jpg") {
-        assert!(
-            !row.starts_with("duration") && !row.starts_with("gain map"),
-            "{row}"
-        );
-    }
-}
-
-#[test]
-fn transcode_tells_how_many_frames_a_rendition_has() {
-    let (_folder, root) = folder_with_config();
-    moving_picture(&root.join("moving.png"));
-    picture(&root.join("still.png"), 40, 30);
-    let frames = |file: &str| {
-        let output = tintype(
-            &root,
-            &[
-                "transcode",
-                file,
-                "--config",
-                "small.toml",
-                "--out",
-                "web",
-                "--json",
-            ],
-        );
-        assert_eq!(code(&output), 0, "{}", stderr(&output));
-        let report = json_lines(&output).remove(0);
-        let first = report["renditions"][0].as_object().unwrap().clone();
-        (first["format"].clone(), first.get("frames").cloned())
-    };
-    assert_eq!(frames("moving.png"), ("webp".into(), Some(3.into())));
-    assert_eq!(frames("still.png"), ("webp".into(), None));
-    let text = stdout(&tintype(&root, &["transcode", "moving.png", "--out", "again"]));
-    assert!(text.contains(" 3 frames"), "{text}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 )]
 
 mod cli;
+mod cli_inspect;
 mod s3_auth;
 mod s3_body;
 mod s3_client;

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     Entry, GetOptions, Job, JobQueue, MetadataStore, Object, ObjectKey, ObjectMeta, ObjectStore, Page,
     Precondition, PutOptions, PutRecord, Record, RecordFilter, Result, Status, StatusCounts, StoreError,
-    UnixMillis,
+    Succession, UnixMillis,
 };
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -168,13 +168,20 @@ impl MetadataStore for MemoryMetadataStore {
 
     async fn put(&self, record: &Record) -> Result<PutRecord> {
         let mut records = lock(&self.records);
-        if let Some(current) = records.get(record.key.as_str())
-            && !record.replaces(current)
-        {
-            return Ok(PutRecord::Refused(Box::new(current.clone())));
+        let key = record.key.as_str().to_owned();
+        if let Some(current) = records.get(&key) {
+            match record.succeeds(current) {
+                Succession::Refused => return Ok(PutRecord::Refused(Box::new(current.clone()))),
+                Succession::Noted(noted) => {
+                    self.writes.fetch_add(1, Ordering::Relaxed);
+                    records.insert(key, Record::clone(&noted));
+                    return Ok(PutRecord::Noted(noted));
+                }
+                Succession::Replaces => {}
+            }
         }
         self.writes.fetch_add(1, Ordering::Relaxed);
-        let replaced = records.insert(record.key.as_str().to_owned(), record.clone());
+        let replaced = records.insert(key, record.clone());
         Ok(PutRecord::Written(replaced.map(Box::new)))
     }
 

@@ -1,7 +1,10 @@
 //! What holds only where renditions are kept under names that others serve.
 
 use bytes::Bytes;
-use tintype_model::{GetOptions, Job, ObjectStore, Outcome, Precondition, PutOptions, Skip};
+use tintype_model::{
+    GetOptions, Job, ObjectStore, Outcome, Precondition, PutOptions, Rejection, RejectionCode, RenderError,
+    Skip,
+};
 use tintype_pipeline::Layout;
 
 use crate::world::{World, rendition_text};
@@ -117,4 +120,37 @@ async fn the_longest_keys_are_settled_too() {
         world.pipeline.process(&job, 2).await.unwrap(),
         Outcome::Rejected(_)
     ));
+}
+
+#[tokio::test]
+async fn a_rejected_repair_leaves_what_is_left_of_a_set() {
+    let world = world();
+    let job = world.upload("a", "one").await;
+    world.pipeline.process(&job, 1).await.unwrap();
+    world
+        .renditions
+        .delete("a/medium.webp", Precondition::None)
+        .await
+        .unwrap();
+    let left = world.renditions.keys();
+    let rejection = Rejection::new(RejectionCode::TooManyPixels, "now");
+    let answers = || RenderError::Rejected(rejection.clone());
+    world
+        .renderer
+        .script
+        .lock()
+        .unwrap()
+        .extend([answers(), answers()]);
+    let redo = Job {
+        order: job.order.next_revision(),
+        ..job
+    };
+    assert!(matches!(
+        world.pipeline.process(&redo, 1).await.unwrap(),
+        Outcome::Rejected(_)
+    ));
+    assert_eq!(world.renditions.keys(), left);
+    let record = world.record("a").await.unwrap();
+    assert_eq!(record.status.name(), "ready");
+    assert_eq!(record.attempt.unwrap().result.name(), "rejected");
 }

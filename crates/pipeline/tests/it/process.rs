@@ -2,8 +2,8 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tintype_model::{
-    Focus, Gravity, Job, MetadataStore, ObjectKey, ObjectStore, Outcome, PutOptions, Record, RejectionCode,
-    RenderError, Skip, Status, UnixMillis, Work,
+    AttemptResult, Focus, Gravity, Job, MetadataStore, ObjectKey, ObjectStore, Outcome, PutOptions, Record,
+    Rejection, RejectionCode, RenderError, Skip, Status, UnixMillis, Work,
 };
 
 use tintype_pipeline::Layout;
@@ -36,6 +36,8 @@ in_both_layouts!(
     a_rendition_is_not_rendered_again,
     a_failing_machine_is_an_error_and_the_next_try_publishes,
     given_up_work_is_shown_and_can_still_succeed,
+    a_reprocess_takes_no_picture_away,
+    every_kind_of_rejection_leaves_what_is_published,
     keys_below_a_key_are_other_images,
     versions_differ_with_content_and_are_the_same_for_the_same_content,
     a_focal_point_moves_crops_and_is_part_of_the_version,
@@ -280,6 +282,7 @@ async fn given_up_work_is_shown_and_can_still_succeed(world: World) {
         status: Status::Pending,
         updated_at: UnixMillis(0),
         source: None,
+        attempt: None,
     };
     world.metadata.put(&pending).await.unwrap();
     world
@@ -298,6 +301,108 @@ async fn given_up_work_is_shown_and_can_still_succeed(world: World) {
         .await
         .unwrap();
     assert_eq!(world.published("a").await, "one", "a published picture stays");
+    let attempt = world.record("a").await.unwrap().attempt.unwrap();
+    assert_eq!(
+        (attempt.order, attempt.result.name()),
+        (next.order.clone(), "failed")
+    );
+    assert_eq!(
+        world.pipeline.process(&next, 1).await.unwrap(),
+        Outcome::Processed
+    );
+    assert_eq!(world.published("a").await, "two");
+    assert_eq!(world.record("a").await.unwrap().attempt, None);
+}
+
+/// As when a limit was lowered, or an engine reads less than the one before.
+async fn a_reprocess_takes_no_picture_away(world: World) {
+    let job = world.upload("a", "one").await;
+    world.pipeline.process(&job, 1).await.unwrap();
+    let before = world.record("a").await.unwrap();
+    let objects = world.renditions.keys();
+    let mut redo = job.clone();
+    for detail in ["too many pixels", "no such format"] {
+        redo.order = redo.order.next_revision();
+        let rejection = Rejection::new(RejectionCode::TooManyPixels, detail);
+        let answers = || world.renderer.script.lock().unwrap();
+        answers().push(RenderError::Rejected(rejection.clone()));
+        assert_eq!(
+            world.pipeline.process(&redo, 1).await.unwrap(),
+            Outcome::Rejected(rejection.clone())
+        );
+        let after = world.record("a").await.unwrap();
+        assert_eq!(world.published("a").await, "one");
+        assert_eq!(world.renditions.keys(), objects);
+        assert_eq!(
+            (&after.status, &after.order, after.updated_at),
+            (&before.status, &before.order, before.updated_at)
+        );
+        let attempt = after.attempt.clone().unwrap();
+        assert_eq!(attempt.order, redo.order);
+        assert_eq!(attempt.result, AttemptResult::Rejected { rejection });
+        let again = world.pipeline.process(&redo, 2).await.unwrap();
+        assert_eq!(again, Outcome::Skipped(Skip::Duplicate));
+    }
+    redo.order = redo.order.next_revision();
+    world
+        .pipeline
+        .give_up(&redo, "no more processes".to_owned(), 5)
+        .await
+        .unwrap();
+    let attempt = world.record("a").await.unwrap().attempt.unwrap();
+    assert_eq!(
+        (attempt.order, attempt.result.name()),
+        (redo.order.clone(), "failed")
+    );
+    assert_eq!(world.published("a").await, "one");
+    assert_eq!(world.renditions.keys(), objects);
+
+    // The limit is raised, the machine works again.
+    assert_eq!(
+        world.pipeline.process(&redo, 1).await.unwrap(),
+        Outcome::Processed
+    );
+    let after = world.record("a").await.unwrap();
+    assert_eq!((after.order, after.attempt), (redo.order, None));
+    assert_eq!(world.published("a").await, "one");
+    assert_eq!(world.renditions.keys().len(), 9);
+}
+
+/// The limits of bytes, of keys and of what is rendered all count again when a source is reprocessed.
+async fn every_kind_of_rejection_leaves_what_is_published(world: World) {
+    let job = world.upload("a", "one").await;
+    world.pipeline.process(&job, 1).await.unwrap();
+    let mut redo = job;
+    for code in [
+        RejectionCode::Empty,
+        RejectionCode::TooManyBytes,
+        RejectionCode::TooManyFrames,
+        RejectionCode::UnsupportedFormat,
+        RejectionCode::CorruptImage,
+        RejectionCode::DecoderKilled,
+    ] {
+        redo.order = redo.order.next_revision();
+        let rejection = Rejection::new(code, "now");
+        world
+            .renderer
+            .script
+            .lock()
+            .unwrap()
+            .push(RenderError::Rejected(rejection));
+        world.pipeline.process(&redo, 1).await.unwrap();
+        assert_eq!(world.published("a").await, "one", "{code:?}");
+    }
+    // Another upload is another picture, and a removal is a removal.
+    let bad = world.upload("a", "bad").await;
+    world.pipeline.process(&bad, 1).await.unwrap();
+    assert_eq!(world.published("a").await, "rejected");
+    assert!(world.renditions.keys().is_empty());
+    let good = world.upload("a", "two").await;
+    world.pipeline.process(&good, 1).await.unwrap();
+    let removal = world.delete("a").await;
+    world.pipeline.process(&removal, 1).await.unwrap();
+    assert_eq!(world.published("a").await, "deleted");
+    assert!(world.renditions.keys().is_empty());
 }
 
 async fn keys_below_a_key_are_other_images(world: World) {

@@ -162,6 +162,7 @@ impl World {
             },
             updated_at: UnixMillis(1_700_000_000_000),
             source: None,
+            attempt: None,
         };
         self.metadata.put(&record).await.unwrap();
     }

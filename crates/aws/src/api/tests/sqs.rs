@@ -80,6 +80,7 @@ async fn both_queues_are_counted_once_for_all_who_ask() {
             leased: 40,
             dead: 7,
         }),
+        files: None,
     };
     let (first, second) = tokio::join!(health.report(), health.report());
     assert_eq!([&first, &second], [&expected, &expected]);

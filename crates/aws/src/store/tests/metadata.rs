@@ -1,7 +1,7 @@
 use aws_sdk_dynamodb::Client;
 use serde_json::{Value, json};
 use tintype_model::testing::conformance::{order, ready, record, rejected};
-use tintype_model::{Failure, MetadataStore, PutRecord, Record, RecordFilter, Status, StoreError};
+use tintype_model::{MetadataStore, PutRecord, Record, RecordFilter, Status, StoreError};
 
 use super::super::DynamoMetadataStore;
 use super::scripted::{Script, Step, lose_the_answer, respond};
@@ -97,30 +97,62 @@ async fn a_put_whose_answer_is_lost_is_refused_with_that_very_record() {
 
 #[tokio::test]
 async fn only_records_that_know_more_replace_those_of_the_same_order() {
-    let failed = Status::Failed {
-        failure: Failure {
-            error: "disk full".to_owned(),
-            attempts: 5,
-        },
-    };
-    for (status, replaced) in [
+    for (status, yields) in [
         (Status::Pending, None),
-        (failed, Some("pending")),
-        (rejected(), Some("provisional")),
+        (ready("v", "k"), Some("provisional")),
+        (Status::Deleted, Some("provisional")),
     ] {
         let script = Script::new([answer(&json!({}))]);
         store(&script).put(&unread("a", status)).await.unwrap();
         let sent = script.finish()[0].json();
         let condition = sent["ConditionExpression"].as_str().unwrap();
-        let yields = "#order = :order AND #yields = :true";
-        assert_eq!(condition.contains(yields), replaced.is_some());
-        assert_eq!(sent["ExpressionAttributeNames"]["#yields"].as_str(), replaced);
+        assert_eq!(
+            condition.contains("#order = :order AND #yields = :true"),
+            yields.is_some()
+        );
+        assert_eq!(sent["ExpressionAttributeNames"]["#yields"].as_str(), yields);
         // DynamoDB refuses names and values that the condition does not use.
         for kind in ["ExpressionAttributeNames", "ExpressionAttributeValues"] {
             for name in sent[kind].as_object().unwrap().keys() {
                 assert!(condition.contains(name), "{name} in {condition}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn what_a_rejection_is_noted_in_must_not_have_changed_meanwhile() {
+    let published = unread("a", ready("v", "k"));
+    let mut moved = unread("a", ready("w", "l"));
+    moved.order = order(1, 1);
+    let mut refusal = unread("a", rejected());
+    refusal.order = order(1, 2);
+    let script = Script::new([
+        refused(&item(&published)),
+        refused(&item(&moved)),
+        answer(&json!({"Attributes": item(&moved)})),
+    ]);
+    let result = store(&script).put(&refusal).await.unwrap();
+    let PutRecord::Noted(noted) = result else {
+        panic!("{result:?}")
+    };
+    assert_eq!(noted.status, moved.status, "never the set that was replaced");
+    let sent = script.finish();
+    for (sent, seen) in sent[1..].iter().zip([&published, &moved]) {
+        let sent = sent.json();
+        assert_eq!(sent["ConditionExpression"], "#record = :seen");
+        assert_eq!(
+            sent["ExpressionAttributeValues"][":seen"],
+            item(seen)["record"],
+            "the record as it is stored"
+        );
+        assert!(
+            sent["Item"]["status_shard"]["S"]
+                .as_str()
+                .unwrap()
+                .starts_with("ready#")
+        );
+        assert_eq!(sent["Item"]["order"]["S"], refusal.order.to_string());
     }
 }
 

@@ -76,6 +76,9 @@ pub(crate) async fn copy_object(
             ..known
         }
     };
+    // The copy would give damaged bytes a digest of their own.
+    let examined = ops.store.examine_source(source.key.as_str()).await;
+    examined.map_err(from_store)?;
     let received = copy(&ops.store, file, 0..source.size_bytes, algorithm).await?;
     let value = received.checksum().to_owned();
     attributes::set_checksum(&mut attributes, algorithm, Kind::FullObject, value.clone());
@@ -122,6 +125,10 @@ pub(crate) async fn upload_part_copy(
             S3ErrorCode::EntityTooLarge,
             "The part is larger than the maximum allowed size.",
         ));
+    }
+    if range == (0..source.size_bytes) {
+        let examined = ops.store.examine_source(source.key.as_str()).await;
+        examined.map_err(from_store)?;
     }
     let received = copy(&ops.store, file, range, algorithm).await?;
     let value = received.checksum().to_owned();

@@ -87,7 +87,7 @@ pub(crate) async fn head_object(
     let input = request.input;
     check_version(input.version_id.as_ref())?;
     let key = object_key(&input.bucket, &input.key)?;
-    let meta = ops.store.head_source(key.as_str()).await.map_err(from_store)?;
+    let meta = ops.store.check_source(key.as_str()).await.map_err(from_store)?;
     check_conditions(&origin.headers, &meta)?;
     let slice = select(&meta, &origin.headers, input.part_number)?;
     let headers = common_headers(&meta, &slice, input.checksum_mode.is_some());

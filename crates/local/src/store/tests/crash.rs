@@ -45,7 +45,8 @@ async fn a_database_of_an_older_release_is_brought_up_to_date() {
     let older = data.connect();
     older
         .execute_batch(
-            "DROP INDEX records_sha256; DROP TABLE trash; ALTER TABLE jobs DROP COLUMN crashes;
+            "DROP INDEX records_sha256; DROP TABLE trash; DROP TABLE damaged;
+             DROP TABLE scrub; DROP INDEX jobs_key; ALTER TABLE jobs DROP COLUMN crashes;
              ALTER TABLE jobs DROP COLUMN failing_since; PRAGMA user_version = 1",
         )
         .unwrap();

@@ -1,6 +1,7 @@
 mod backup;
 mod commit;
 mod crash;
+mod damage;
 mod history;
 mod multipart;
 mod object;

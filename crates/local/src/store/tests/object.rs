@@ -250,7 +250,7 @@ async fn lost_and_cut_files_are_damage_and_not_absence() {
         } else {
             std::fs::write(path, b"on").unwrap();
         }
-        assert!(matches!(store.open_source("a").await, Err(Error::Corrupt(_))));
+        assert!(matches!(store.open_source("a").await, Err(Error::Damaged(_))));
         let read = store.sources().get("a", GetOptions::default()).await;
         assert!(matches!(read, Err(StoreError::Unavailable(_))));
     }

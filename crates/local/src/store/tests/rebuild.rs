@@ -5,7 +5,7 @@ use tintype_model::testing::conformance;
 use tintype_model::{MetadataStore, ObjectStore, PutOptions, Status};
 
 use super::*;
-use crate::store::{Attributes, CompletedPart, Completion, DatabaseState, Store, rebuild, verify};
+use crate::store::{Attributes, Comparing, CompletedPart, Completion, DatabaseState, Store, rebuild, verify};
 
 /// Change it for other choices of keys and pages.
 const SEED: u64 = 13;
@@ -116,10 +116,10 @@ async fn a_thousand_pictures_survive_the_loss_of_the_database() {
 
     take_database_away(&data);
     assert_eq!(refused(&data).0, 950);
-    let told = verify(data.path()).unwrap();
+    let told = verify(data.path(), Comparing::Digests).unwrap();
     assert_eq!((&told.database, told.found), (&DatabaseState::Missing, 950));
     assert_eq!(refused(&data).0, 950, "telling changes nothing");
-    let verified = rebuild(data.path()).unwrap();
+    let verified = rebuild(data.path(), Comparing::Digests).unwrap();
     assert_eq!(verified, told);
 
     let store = data.open();
@@ -135,7 +135,7 @@ async fn a_thousand_pictures_survive_the_loss_of_the_database() {
     assert!(next.sequencer > last.sequencer);
     assert!(after.values().all(|(meta, _)| meta.sequencer < next.sequencer));
     data.close(store);
-    assert!(verify(data.path()).unwrap().is_consistent());
+    assert!(verify(data.path(), Comparing::Digests).unwrap().is_consistent());
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn an_older_database_meets_its_files() {
 
     let (count, message) = refused(&data);
     assert_eq!(count, 3, "{message}");
-    let verified = rebuild(data.path()).unwrap();
+    let verified = rebuild(data.path(), Comparing::Digests).unwrap();
     assert_eq!(verified.database, DatabaseState::Whole);
     assert_eq!((verified.known, verified.found), (1, 3));
     assert_eq!(verified.missing, ["deleted"]);
@@ -218,7 +218,7 @@ async fn a_lost_log_is_noticed_and_rebuilt() {
     take_database_away(&data);
     std::fs::write(data.path().join("tintype.db"), database).unwrap();
     assert_eq!(refused(&data).0, 2);
-    rebuild(data.path()).unwrap();
+    rebuild(data.path(), Comparing::Digests).unwrap();
     let store = data.open();
     assert_eq!(seen(&everything(&store).await), seen(&before));
 }
@@ -262,7 +262,7 @@ async fn a_database_that_is_cut_or_damaged_anywhere_is_made_again() {
             before.len(),
             "seed {SEED}, {number}: nothing is removed"
         );
-        rebuild(data.path()).unwrap();
+        rebuild(data.path(), Comparing::Digests).unwrap();
         let store = data.open();
         assert_eq!(
             seen(&everything(&store).await),
@@ -271,7 +271,7 @@ async fn a_database_that_is_cut_or_damaged_anywhere_is_made_again() {
         );
         data.close(store);
         assert!(
-            verify(data.path()).unwrap().is_consistent(),
+            verify(data.path(), Comparing::Digests).unwrap().is_consistent(),
             "seed {SEED}, {number}"
         );
     }
@@ -309,7 +309,7 @@ async fn objects_of_parts_and_odd_keys_come_back_and_parts_alone_do_not() {
     let before = everything(&store).await;
     data.close(store);
     take_database_away(&data);
-    rebuild(data.path()).unwrap();
+    rebuild(data.path(), Comparing::Digests).unwrap();
     let store = data.open();
     assert_eq!(seen(&everything(&store).await), seen(&before));
     data.close(store);
@@ -345,7 +345,7 @@ async fn nobody_can_upload_facts_of_another_key() {
         .join("objects/ab/ab111111111111111111111111111111.new");
     std::fs::write(&unfinished, &forged).unwrap();
     take_database_away(&data);
-    let verified = rebuild(data.path()).unwrap();
+    let verified = rebuild(data.path(), Comparing::Digests).unwrap();
     assert_eq!((verified.found, verified.unclaimed), (2, 1));
     let store = data.open();
     assert_eq!(read(&store, "victim").await, b"right");
@@ -379,7 +379,8 @@ fn make_legacy(data: &Data) {
     drop(statement);
     connection
         .execute_batch(
-            "UPDATE objects SET file = substr(file, 1, 32); DROP TABLE trash;
+            "UPDATE objects SET file = substr(file, 1, 32); DROP TABLE trash; DROP TABLE damaged;
+             DROP TABLE scrub; DROP INDEX jobs_key;
              ALTER TABLE jobs DROP COLUMN crashes; ALTER TABLE jobs DROP COLUMN failing_since;
              PRAGMA user_version = 2",
         )
@@ -423,7 +424,7 @@ async fn a_folder_of_an_older_release_is_served_and_gets_its_facts() {
     assert_eq!(data.files().len(), before.len());
     data.close(store);
     take_database_away(&data);
-    rebuild(data.path()).unwrap();
+    rebuild(data.path(), Comparing::Digests).unwrap();
     let store = data.open();
     assert_eq!(seen(&everything(&store).await), seen(&before));
 }
@@ -439,7 +440,7 @@ async fn files_without_facts_and_without_a_row_are_set_aside_by_a_rebuild() {
     make_legacy(&data);
     take_database_away(&data);
     assert_eq!(refused(&data).0, 10);
-    let verified = rebuild(data.path()).unwrap();
+    let verified = rebuild(data.path(), Comparing::Digests).unwrap();
     assert_eq!((verified.found, verified.unclaimed), (0, 10));
     let store = data.open();
     assert_eq!(everything(&store).await.len(), 0);
@@ -457,17 +458,26 @@ async fn a_source_that_was_cut_is_told_and_not_served() {
         .open(&data.files()[0])
         .unwrap();
     file.set_len(3).unwrap();
-    let verified = verify(data.path()).unwrap();
+    let verified = verify(data.path(), Comparing::Digests).unwrap();
     assert_eq!(verified.cut, ["cut"]);
     let store = data.open();
-    assert!(matches!(store.open_source("cut").await, Err(Error::Corrupt(_))));
+    assert!(matches!(store.open_source("cut").await, Err(Error::Damaged(_))));
 }
 
 #[tokio::test]
 async fn nothing_is_verified_while_a_server_runs_or_where_no_store_is() {
     let data = Data::new();
-    assert!(matches!(verify(data.path()), Err(Error::Locked { .. })));
-    assert!(matches!(rebuild(data.path()), Err(Error::Locked { .. })));
+    assert!(matches!(
+        verify(data.path(), Comparing::Digests),
+        Err(Error::Locked { .. })
+    ));
+    assert!(matches!(
+        rebuild(data.path(), Comparing::Digests),
+        Err(Error::Locked { .. })
+    ));
     let empty = tempfile::tempdir().unwrap();
-    assert!(matches!(verify(empty.path()), Err(Error::Io { .. })));
+    assert!(matches!(
+        verify(empty.path(), Comparing::Digests),
+        Err(Error::Io { .. })
+    ));
 }

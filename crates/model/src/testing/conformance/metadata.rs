@@ -8,6 +8,8 @@ use crate::{MetadataStore, ObjectKey, PutRecord, Record, RecordFilter, Status, S
 pub async fn metadata_store(store: &dyn MetadataStore) {
     keeps_the_newest_record(store).await;
     lets_results_replace_provisional_records(store).await;
+    keeps_pictures_that_work_came_to_nothing_on(store).await;
+    keeps_what_was_published_meanwhile(store).await;
     keeps_records_of_every_key(store).await;
     lists_and_counts_records(store).await;
     finds_records_by_the_digest_of_their_source(store).await;
@@ -17,6 +19,7 @@ pub async fn metadata_store(store: &dyn MetadataStore) {
 async fn write(store: &dyn MetadataStore, record: &Record) -> Option<Record> {
     match store.put(record).await.expect("put") {
         PutRecord::Written(replaced) => replaced.map(|record| *record),
+        PutRecord::Noted(noted) => panic!("{record:?} was noted in {noted:?}"),
         PutRecord::Refused(current) => panic!("{record:?} was refused for {current:?}"),
     }
 }
@@ -24,8 +27,18 @@ async fn write(store: &dyn MetadataStore, record: &Record) -> Option<Record> {
 async fn refused(store: &dyn MetadataStore, record: &Record) -> Record {
     match store.put(record).await.expect("put") {
         PutRecord::Refused(current) => *current,
-        PutRecord::Written(_) => panic!("{record:?} was written"),
+        PutRecord::Written(_) | PutRecord::Noted(_) => panic!("{record:?} was written"),
     }
+}
+
+/// The record after this one was noted in it, which is also what the store gives from then on.
+async fn noted(store: &dyn MetadataStore, record: &Record) -> Record {
+    let noted = match store.put(record).await.expect("put") {
+        PutRecord::Noted(noted) => *noted,
+        other => panic!("{record:?} was not noted: {other:?}"),
+    };
+    assert_eq!(store.get(&record.key).await.expect("get").as_ref(), Some(&noted));
+    noted
 }
 
 async fn keeps_the_newest_record(store: &dyn MetadataStore) {
@@ -36,7 +49,7 @@ async fn keeps_the_newest_record(store: &dyn MetadataStore) {
         source: None,
         ..record("newest", order(6, 0), Status::Deleted)
     };
-    let late = record("newest", order(5, 2), rejected());
+    let late = record("newest", order(5, 2), ready("v3", "set3/medium.jpg"));
     assert_eq!(store.get(&key).await.expect("get"), None);
     assert_eq!(write(store, &first).await, None);
     assert_eq!(
@@ -72,9 +85,82 @@ async fn lets_results_replace_provisional_records(store: &dyn MetadataStore) {
     refused(store, &with(Status::Pending)).await;
     refused(store, &with(failed())).await;
     refused(store, &with(rejected())).await;
-    let next = record("provisional", order(2, 0), failed());
-    write(store, &next).await;
+    noted(store, &record("provisional", order(2, 0), failed())).await;
     write(store, &record("provisional", order(2, 0), Status::Deleted)).await;
+}
+
+async fn keeps_pictures_that_work_came_to_nothing_on(store: &dyn MetadataStore) {
+    let filter = |status: &str| RecordFilter {
+        prefix: "kept".to_owned(),
+        status: Some(status.to_owned()),
+        sha256: None,
+    };
+    let with = |revision, status| record("kept", order(3, revision), status);
+    let first = with(0, ready("v1", "set1/medium.jpg"));
+    write(store, &first).await;
+    let result = |record: &Record| record.attempt.as_ref().map(|attempt| attempt.result.name());
+    for (revision, status, told) in [(1, rejected(), "rejected"), (2, failed(), "failed")] {
+        let kept = noted(store, &with(revision, status.clone())).await;
+        assert_eq!((&kept.status, &kept.order), (&first.status, &first.order));
+        assert_eq!((&kept.source, kept.updated_at), (&first.source, first.updated_at));
+        assert_eq!(result(&kept), Some(told));
+        assert_eq!(kept.newest_order(), &order(3, revision));
+        assert_eq!(
+            refused(store, &with(revision, status)).await,
+            kept,
+            "the same again"
+        );
+        assert_eq!(
+            refused(store, &with(revision - 1, rejected())).await,
+            kept,
+            "an older one"
+        );
+        assert_eq!(listed(store, &filter("ready"), 10).await, ["kept"]);
+        assert_eq!(listed(store, &filter(told), 10).await, Vec::<String>::new());
+    }
+    // The same work, tried again, succeeds.
+    let redriven = with(2, ready("v2", "set2/medium.jpg"));
+    let before = write(store, &redriven).await.expect("a record");
+    assert_eq!(before.status, first.status);
+    assert_eq!(result(&before), Some("failed"));
+    assert_eq!(refused(store, &with(2, failed())).await, redriven);
+    // A newer upload that is given up leaves the picture; one that is rejected does not.
+    let given_up = record("kept", order(4, 0), failed());
+    assert_eq!(noted(store, &given_up).await.status, redriven.status);
+    let bad = record("kept", order(4, 0), rejected());
+    let before = write(store, &bad).await.expect("a record");
+    assert_eq!(before.status, redriven.status);
+    assert_eq!(store.get(&bad.key).await.expect("get"), Some(bad));
+    // What is rejected stays so while work on it fails, and is rejected anew for another reason.
+    let kept = noted(store, &record("kept", order(4, 1), failed())).await;
+    assert_eq!(kept.status, rejected());
+    write(store, &record("kept", order(4, 2), rejected())).await;
+    let removed = Record {
+        source: None,
+        ..record("kept", order(5, 0), Status::Deleted)
+    };
+    write(store, &removed).await;
+    assert_eq!(store.get(&removed.key).await.expect("get"), Some(removed));
+}
+
+/// A rejection and a new set of the same source at once: the rejection is noted in the set that is published, whichever
+/// that is.
+async fn keeps_what_was_published_meanwhile(store: &dyn MetadataStore) {
+    for (number, (set, refusal)) in [(1, 2), (2, 1)].into_iter().enumerate() {
+        let name = format!("meanwhile/{number}");
+        let first = record(&name, order(1, 0), ready("v1", &format!("{name}/1")));
+        write(store, &first).await;
+        let newer = record(&name, order(1, set), ready("v2", &format!("{name}/2")));
+        let refusal = record(&name, order(1, refusal), rejected());
+        let (published, told) = tokio::join!(store.put(&newer), store.put(&refusal));
+        let kept = store.get(&first.key).await.expect("get").expect("a record");
+        match published.expect("put") {
+            PutRecord::Written(_) => assert_eq!(kept.status, newer.status, "{told:?}"),
+            PutRecord::Refused(_) => assert_eq!(kept.status, first.status, "{told:?}"),
+            PutRecord::Noted(noted) => panic!("a set is no attempt: {noted:?}"),
+        }
+        assert_eq!(kept.attempt.is_some(), refusal.order > newer.order, "{told:?}");
+    }
 }
 
 async fn keeps_records_of_every_key(store: &dyn MetadataStore) {

@@ -117,6 +117,7 @@ pub fn record(key: &str, order: Order, status: Status) -> Record {
             size_bytes: 1000,
             sha256: Some("ab".repeat(32)),
         }),
+        attempt: None,
     }
 }
 
