@@ -1,6 +1,9 @@
 """A disk that is full, and a database that is damaged: what still works, and who is told."""
 
+import contextlib
 import os
+import signal
+import sqlite3
 import subprocess
 
 import pytest
@@ -111,6 +114,36 @@ def test_a_full_disk_does_not_stop_the_start(new_server, small_disk):
     fill(small_disk)
     server.start()
     assert server.get("/img/b.jpg/small").status == 200
+    filler.unlink()
+    wait_until(lambda: ready(server)[0] == 200, "ready again", log=server.log)
+    assert server.stop() == 0
+
+
+def test_a_full_disk_does_not_stop_a_start_with_work_in_hand(new_server, small_disk):
+    """The processes that render are stopped, so that the server is killed while it has the job. The log of the database
+    is cut, so that writing that the job is nobody's needs room, and the reserve was used up before."""
+    server = new_server("disk/data", QUICK_RECIPE + "[render]\nworkers = 1\n").start()
+    server.put("a.jpg", pictures.small_jpeg(1))
+    server.wait_ready("a.jpg")
+    wait_until((server.data / "reserve").exists, "a reserve", log=server.log)
+    for process in server.renderers():
+        os.kill(process, signal.SIGSTOP)
+    server.put("b.jpg", pictures.small_jpeg(2))
+
+    def in_hand():
+        figures = server.get("/metrics", Authorization=f"Bearer {server.token}").body.decode()
+        return 'tintype_queue_jobs{state="leased"} 1\n' in figures
+
+    wait_until(in_hand, "in hand", log=server.log)
+    server.kill()
+    (server.data / "reserve").unlink()
+    with contextlib.closing(sqlite3.connect(server.data / "tintype.db")) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        filler = fill(small_disk)
+        server.start()
+    assert server.get("/img/a.jpg/small").status == 200
+    assert server.get("/img/b.jpg/small").status == 202
+    assert "the jobs in hand are taken up later" in server.log(lines=10_000)
     filler.unlink()
     wait_until(lambda: ready(server)[0] == 200, "ready again", log=server.log)
     assert server.stop() == 0

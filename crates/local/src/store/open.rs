@@ -89,7 +89,12 @@ pub(crate) fn open(data: &Path, clock: Clock) -> Result<Store> {
         .iter()
         .filter(|name| !(is_older && name.kind() == Kind::Legacy));
     refuse(data, &files, known_well)?;
-    let jobs = queue::recover(&connection, clock.steady())?;
+    // Without it the jobs come back when their leases end.
+    let jobs = unless_full(
+        queue::recover(&connection, clock.steady()),
+        "the jobs in hand are taken up later",
+    )?;
+    let jobs = jobs.unwrap_or(0);
     let removed = tidy(&connection, data, &files, found, &clock)?;
     if jobs + removed > 0 {
         tracing::info!(jobs, files = removed, "cleaned up after the last run");
@@ -185,6 +190,33 @@ fn tidy(connection: &Connection, data: &Path, files: &Files, found: Found, clock
             "moved uploads that were never acknowledged to lost+found, which nothing else looks into"
         );
     }
+    let dropped = unless_full(
+        drop_unneeded(connection, clock),
+        "rows of unfinished work are dropped by the next start",
+    )?;
+    let Some((dropped, trash)) = dropped else {
+        return Ok(found.remove_garbage(files));
+    };
+    let garbage = dropped.into_iter().filter(|name| name.kind() != Kind::Legacy);
+    let found = Found {
+        garbage: garbage.map(EntryName::Whole).chain(found.garbage).collect(),
+        ..Found::default()
+    };
+    let removed = found.remove_garbage(files);
+    let Some(emptied) = survey::empty_trash(files, &trash)? else {
+        return Ok(removed);
+    };
+    // The rows name files that are gone, and the next collection forgets them.
+    unless_full(
+        forget(connection, &trash),
+        "which files were removed is forgotten later",
+    )?;
+    Ok(removed + emptied)
+}
+
+/// Drops the rows of renditions that were never published and of uploads that expired. Answers the files that they
+/// named, and the files in the trash.
+fn drop_unneeded(connection: &Connection, clock: &Clock) -> Result<(Vec<FileName>, Vec<FileName>)> {
     let transaction = connection.unchecked_transaction()?;
     let mut dropped = garbage::drop_unpublished(&transaction)?;
     dropped.extend(garbage::drop_expired(&transaction, clock.wall())?);
@@ -196,27 +228,24 @@ fn tidy(connection: &Connection, data: &Path, files: &Files, found: Found, clock
     }
     let trash = survey::trash(&transaction)?;
     transaction.commit()?;
-    let garbage = dropped.into_iter().filter(|name| name.kind() != Kind::Legacy);
-    let found = Found {
-        garbage: garbage.map(EntryName::Whole).chain(found.garbage).collect(),
-        ..Found::default()
-    };
-    let removed = found.remove_garbage(files);
-    let Some(emptied) = survey::empty_trash(files, &trash)? else {
-        return Ok(removed);
-    };
-    let forgotten = connection.unchecked_transaction().map_err(Error::from);
-    let forgotten = forgotten.and_then(|transaction| {
-        survey::forget(&transaction, &trash)?;
-        transaction.commit().map_err(Error::from)
-    });
-    match forgotten {
-        Ok(()) => {}
-        // A full disk must not stop the start. The rows name files that are gone, and the next collection forgets them.
+    Ok((dropped, trash))
+}
+
+fn forget(connection: &Connection, trash: &[FileName]) -> Result<()> {
+    let transaction = connection.unchecked_transaction()?;
+    survey::forget(&transaction, trash)?;
+    Ok(transaction.commit()?)
+}
+
+/// The result, or `None` when there was no room for it, which must not stop the start; `later` says in the log when it
+/// is made up for.
+fn unless_full<T>(result: Result<T>, later: &str) -> Result<Option<T>> {
+    match result {
+        Ok(done) => Ok(Some(done)),
         Err(Error::Full(_)) => {
-            tracing::warn!("no room to forget which files were removed: they are forgotten later")
+            tracing::warn!("the disk is full: {later}");
+            Ok(None)
         }
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
     }
-    Ok(removed + emptied)
 }
