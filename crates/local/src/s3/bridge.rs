@@ -216,7 +216,9 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
             "The storage class you specified is not valid: there is only STANDARD.",
         ));
     }
-    let usual: [(&str, &[&str]); 3] = [
+    let usual: [(&str, &[&str]); 4] = [
+        // The SDK for C++ names the only version there is.
+        ("x-amz-api-version", &["2006-03-01"]),
         ("x-amz-request-payer", &["requester"]),
         // There is nothing that a copy could take along or leave behind.
         ("x-amz-tagging-directive", &["COPY", "REPLACE"]),
@@ -382,6 +384,7 @@ mod tests {
             (encryption, "AES256"),
             ("x-amz-storage-class", "STANDARD"),
             ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
+            ("x-amz-api-version", "2006-03-01"),
             ("x-amz-request-payer", "requester"),
             ("x-amz-tagging-directive", "REPLACE"),
             ("x-amz-expected-bucket-owner", OWNER),

@@ -214,6 +214,7 @@ async fn headers_that_an_operation_does_not_know_are_refused() {
             "Sun, 06 Nov 1994 08:49:37 GMT",
             UNKNOWN,
         ),
+        ("PUT", "x-amz-api-version", "2030-01-01", (400, "InvalidArgument")),
         ("PUT", "x-amz-request-payer", "somebody", (400, "InvalidArgument")),
         (
             "PUT",
@@ -319,6 +320,7 @@ async fn headers_that_say_what_is_usual_are_taken() {
         ("x-amz-acl", "bucket-owner-full-control"),
         ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
         ("x-amz-server-side-encryption", "AES256"),
+        ("x-amz-api-version", "2006-03-01"),
         ("x-amz-request-payer", "requester"),
         ("x-amz-expected-bucket-owner", "tintype"),
         ("x-amz-sdk-checksum-algorithm", "sha256"),

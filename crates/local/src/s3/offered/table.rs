@@ -4,6 +4,7 @@ use super::{Operation, Target};
 
 /// Headers of the transport, of the signature, and those that every operation checks.
 pub(super) const ANYWHERE: &[&str] = &[
+    "x-amz-api-version",
     "x-amz-content-sha256",
     "x-amz-date",
     "x-amz-decoded-content-length",
