@@ -17,6 +17,7 @@ from minio.deleteobjects import DeleteObject
 
 import clients
 import pictures
+import raw_http
 from bucket import MIB, keys, noise
 from clients import RCLONE, S3CMD
 from tintype import HANG
@@ -225,6 +226,19 @@ console.log(JSON.stringify([
     assert answer.headers["Location"] == f"{quick_server.url}/raw/{prefix}form"
     assert client.get_object(Bucket="raw", Key=prefix + "parts")["Body"].read() == b"part"
     assert client.get_object(Bucket="raw", Key=prefix + "form")["Body"].read() == b"form"
+
+
+def test_metadata_in_many_headers_comes_back(quick_server, client, prefix):
+    metadata = {f"name-{number}": f"{number:04}" for number in range(150)}
+    client.put_object(Bucket="raw", Key=prefix + "k", Metadata=metadata)
+    # Python's own client reads no more than 100 headers.
+    path = f"/raw/{prefix}k"
+    status, text = raw_http.ask(quick_server, "HEAD", path, raw_http.signed(quick_server, "HEAD", path))
+    assert status == 200, text
+    lines = text.decode().lower().split("\r\n")
+    assert {line for line in lines if line.startswith("x-amz-meta-")} == {
+        f"x-amz-meta-{name}: {value}" for name, value in metadata.items()
+    }
 
 
 # minio-py

@@ -216,10 +216,11 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
             "The storage class you specified is not valid: there is only STANDARD.",
         ));
     }
-    let usual: [(&str, &[&str]); 4] = [
+    let usual: [(&str, &[&str]); 5] = [
         // The SDK for C++ names the only version there is.
         ("x-amz-api-version", &["2006-03-01"]),
         ("x-amz-request-payer", &["requester"]),
+        ("x-amz-checksum-type", &["FULL_OBJECT", "COMPOSITE"]),
         // There is nothing that a copy could take along or leave behind.
         ("x-amz-tagging-directive", &["COPY", "REPLACE"]),
         ("x-amz-object-annotation-directive", &["COPY", "EXCLUDE"]),
@@ -266,20 +267,17 @@ fn announced_length(headers: &HeaderMap) -> S3Result<Option<u64>> {
 
 /// `aws-chunked` is how the body came, not what the object is; what remains is stored.
 fn strip_aws_chunked(headers: &mut HeaderMap) -> S3Result<()> {
-    let Some(value) = headers.get(header::CONTENT_ENCODING) else {
-        return Ok(());
-    };
-    let Ok(text) = value.to_str() else {
-        return Err(fail(
-            S3ErrorCode::InvalidArgument,
-            "The Content-Encoding header is not text.",
-        ));
-    };
-    let kept: Vec<&str> = text
-        .split(',')
-        .map(str::trim)
-        .filter(|coding| !coding.is_empty() && *coding != "aws-chunked")
-        .collect();
+    let mut kept = Vec::new();
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let Ok(text) = value.to_str() else {
+            return Err(fail(
+                S3ErrorCode::InvalidArgument,
+                "The Content-Encoding header is not text.",
+            ));
+        };
+        let codings = text.split(',').map(str::trim);
+        kept.extend(codings.filter(|coding| !coding.is_empty() && *coding != "aws-chunked"));
+    }
     if kept.is_empty() {
         headers.remove(header::CONTENT_ENCODING);
     } else if let Ok(value) = HeaderValue::from_str(&kept.join(", ")) {
@@ -330,12 +328,17 @@ mod tests {
     #[test]
     fn only_the_object_s_own_encodings_are_kept() {
         for (sent, kept) in [
-            ("aws-chunked", None),
-            ("gzip,aws-chunked", Some("gzip")),
-            ("gzip", Some("gzip")),
+            (&["aws-chunked"][..], None),
+            (&["gzip,aws-chunked"], Some("gzip")),
+            (&["gzip"], Some("gzip")),
+            (&["aws-chunked", "gzip"], Some("gzip")),
+            (&["br", "aws-chunked, gzip"], Some("br, gzip")),
+            (&[], None),
         ] {
-            let mut headers =
-                HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static(sent))]);
+            let mut headers = HeaderMap::new();
+            for value in sent {
+                headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
+            }
             strip_aws_chunked(&mut headers).unwrap();
             assert_eq!(
                 headers

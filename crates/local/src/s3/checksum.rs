@@ -190,6 +190,17 @@ pub(crate) fn refuse_unknown(headers: &HeaderMap) -> S3Result<()> {
     }
 }
 
+/// Checks the kind of checksum that a client names for an object in one piece.
+pub(crate) fn refuse_composite(headers: &HeaderMap) -> S3Result<()> {
+    match headers.get("x-amz-checksum-type") {
+        Some(kind) if kind != Kind::FullObject.name() => Err(fail(
+            S3ErrorCode::InvalidRequest,
+            "The checksum of an object in one piece is of the type FULL_OBJECT.",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The algorithm that a client names; without a value it says what to store.
 pub(crate) fn named(headers: &HeaderMap) -> Option<Algorithm> {
     ["x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"]

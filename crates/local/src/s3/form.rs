@@ -78,6 +78,7 @@ pub(crate) async fn upload(
     offered::check_fields(&headers)?;
     refuse_unsupported(&headers)?;
     checksum::refuse_unknown(&headers)?;
+    checksum::refuse_composite(&headers)?;
     let metadata: BTreeMap<String, String> = fields
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.clone())))

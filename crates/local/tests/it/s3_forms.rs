@@ -192,6 +192,7 @@ async fn fields_that_are_not_offered_are_refused() {
         ("x-amz-checksum-sha512", "AAAA", (501, "NotImplemented")),
         ("x-amz-checksum-algorithm", "XXHASH64", (501, "NotImplemented")),
         ("x-amz-checksum-algorithm", "CRC99", (400, "InvalidRequest")),
+        ("x-amz-checksum-type", "COMPOSITE", (400, "InvalidRequest")),
         ("x-amz-website-redirect-location", "/x", (501, "NotImplemented")),
         (
             "x-amz-expected-bucket-owner",

@@ -95,6 +95,7 @@ async fn sub_resources_that_are_not_offered_leave_the_object_alone() {
             &[("", "x")],
             &[("x-id", "MadeUp")],
             &[("append", ""), ("position", "0")],
+            &[("list-type", "1")],
             &[("uploadId", "x"), ("partNumber", "1"), ("acl", "")],
         ] {
             object
@@ -215,6 +216,8 @@ async fn headers_that_an_operation_does_not_know_are_refused() {
             UNKNOWN,
         ),
         ("PUT", "x-amz-api-version", "2030-01-01", (400, "InvalidArgument")),
+        ("PUT", "x-amz-checksum-type", "COMPOSITE", (400, "InvalidRequest")),
+        ("PUT", "x-amz-checksum-type", "HALF", (400, "InvalidArgument")),
         ("PUT", "x-amz-request-payer", "somebody", (400, "InvalidArgument")),
         (
             "PUT",
@@ -321,6 +324,7 @@ async fn headers_that_say_what_is_usual_are_taken() {
         ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
         ("x-amz-server-side-encryption", "AES256"),
         ("x-amz-api-version", "2006-03-01"),
+        ("x-amz-checksum-type", "FULL_OBJECT"),
         ("x-amz-request-payer", "requester"),
         ("x-amz-expected-bucket-owner", "tintype"),
         ("x-amz-sdk-checksum-algorithm", "sha256"),

@@ -10,6 +10,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
 use s3s::{S3Error, S3ErrorCode, S3Result};
@@ -36,7 +38,8 @@ pub(crate) struct Operation {
     chosen_by: &'static [&'static str],
     /// Other query names that it may carry.
     query: &'static [&'static str],
-    /// The `x-amz-*` headers that it may carry besides [those of every request](table::ANYWHERE), by group; a name that ends in `-` is a prefix.
+    /// The `x-amz-*` headers that it may carry besides [those of every request](table::ANYWHERE), by group. A name that
+    /// ends in `-` stands for all longer ones that begin with it.
     headers: &'static [&'static [&'static str]],
     /// Whether the header `x-amz-copy-source` is required.
     copies: bool,
@@ -71,11 +74,12 @@ const LISTS: &[&str] = &[
 pub(crate) fn choose(method: &Method, uri: &Uri, headers: &HeaderMap) -> S3Result<&'static Operation> {
     let target = target(uri)?;
     let parameters = parameters(uri.query().unwrap_or_default())?;
+    let lists = *method == Method::GET && target == Target::Bucket;
     let names: Vec<&str> = parameters
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
-        // The first is checked below, the second says nothing.
-        .filter(|pair| pair.0 != "x-id" && *pair != ("list-type", "1"))
+        // The first is compared with what is found; the second says what listings are without it.
+        .filter(|pair| pair.0 != "x-id" && !(lists && *pair == ("list-type", "1")))
         .map(|(name, _)| name)
         .collect();
     let copies = headers.contains_key("x-amz-copy-source");
@@ -106,9 +110,8 @@ pub(crate) fn choose(method: &Method, uri: &Uri, headers: &HeaderMap) -> S3Resul
 /// # Errors
 /// 501 when it has a query, or a header that says something about the object.
 pub(crate) fn check_form(uri: &Uri, headers: &HeaderMap) -> S3Result<()> {
-    let parameters = parameters(uri.query().unwrap_or_default())?;
-    if let Some((name, _)) = parameters.first() {
-        return Err(not_implemented(&format!("the query parameter {name} of a form")));
+    if uri.query().is_some_and(|query| !query.is_empty()) {
+        return Err(not_implemented("a form with a query"));
     }
     FORM.check_headers(headers)
 }
@@ -173,7 +176,10 @@ impl Operation {
     }
 
     fn takes_header(&self, name: &str) -> bool {
-        let listed = |listed: &&str| name == *listed || (listed.ends_with('-') && name.starts_with(listed));
+        let listed = |listed: &&str| {
+            name == *listed && !listed.ends_with('-')
+                || listed.ends_with('-') && name.len() > listed.len() && name.starts_with(listed)
+        };
         ANYWHERE.contains(&name) || self.headers.iter().any(|group| group.iter().any(listed))
     }
 }
@@ -202,11 +208,11 @@ pub(crate) fn parameters(query: &str) -> S3Result<Vec<(String, String)>> {
         let text = text.replace('+', " ");
         percent_decode_str(&text).decode_utf8_lossy().into_owned()
     };
-    let mut found: Vec<(String, String)> = Vec::new();
+    let (mut found, mut known) = (Vec::new(), BTreeSet::new());
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = decode(name);
-        if found.iter().any(|(known, _)| *known == name) {
+        if !known.insert(name.clone()) {
             let message = format!("The query parameter {name:?} is there more than once.");
             return Err(fail(S3ErrorCode::InvalidArgument, message));
         }

@@ -121,6 +121,7 @@ pub(super) const OFFERED: &[Operation] = &[
             "encoding-type",
             "key-marker",
             "max-keys",
+            "metadata",
             "prefix",
             "version-id-marker",
         ],
@@ -232,7 +233,7 @@ pub(super) const OFFERED: &[Operation] = &[
 ];
 
 pub(super) const PUT_OBJECT: Operation = Operation {
-    headers: &[CHECKSUM, METADATA, USUAL],
+    headers: &[CHECKSUM, CHECKSUM_TYPE, METADATA, USUAL],
     conditions: &["if-match", "if-none-match"],
     ..plain("PutObject", "PUT", Target::Object)
 };

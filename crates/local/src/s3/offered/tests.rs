@@ -65,6 +65,9 @@ fn unknown_names_reach_no_operation() {
         ("PUT", "/raw/k?x-id=CopyObject"),
         ("PUT", "/raw/k?partNumber=1&uploadId=x&acl"),
         ("PUT", "/raw/k?=x"),
+        ("PUT", "/raw/k?list-type=1"),
+        ("DELETE", "/raw/k?list-type=1"),
+        ("GET", "/raw/k?list-type=2"),
         ("PUT", "/raw?abac"),
         ("DELETE", "/raw/k?retention"),
         ("DELETE", "/raw/k?anything=else"),
@@ -120,6 +123,7 @@ fn headers_that_an_operation_does_not_know_are_refused() {
     for (method, uri, name, expected) in [
         ("PUT", "/raw/k", "x-amz-meta-a", "PutObject"),
         ("PUT", "/raw/k", "x-amz-meta", unknown),
+        ("PUT", "/raw/k", "x-amz-meta-", unknown),
         ("PUT", "/raw/k", "x-amz-checksum-sha512", unknown),
         ("PUT", "/raw/k", "x-amz-tagging", unknown),
         ("PUT", "/raw/k", "x-amz-made-up", unknown),
