@@ -90,7 +90,7 @@ pub(crate) fn content_md5(headers: &HeaderMap) -> S3Result<Option<[u8; 16]>> {
     }
 }
 
-/// What a digest that does not fit is answered with.
+/// The answer to a digest that does not fit.
 pub(crate) fn bad_digest(name: &str) -> S3Error {
     fail(
         S3ErrorCode::BadDigest,
@@ -98,7 +98,7 @@ pub(crate) fn bad_digest(name: &str) -> S3Error {
     )
 }
 
-/// What unreadable checksums are answered with.
+/// The answer to unreadable checksums.
 pub(crate) fn invalid_claim(error: checksum::ClaimError) -> S3Error {
     let message = match error {
         checksum::ClaimError::Several => {

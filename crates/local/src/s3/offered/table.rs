@@ -36,7 +36,7 @@ const COPY_SOURCE: &[&str] = &[
     "x-amz-copy-source-if-unmodified-since",
     "x-amz-source-expected-bucket-owner",
 ];
-/// Of what may be left behind by a copy, objects here have metadata only.
+/// The parts of an object that a copy can leave behind. Objects here have metadata only.
 const DIRECTIVES: &[&str] = &[
     "x-amz-metadata-directive",
     "x-amz-object-annotation-directive",

@@ -22,7 +22,7 @@ pub(crate) const CHECKSUM_TYPE: &str = "checksum-type";
 /// Where [`Attributes::extra`] keeps the checksums of the parts, in order and separated by commas.
 const PART_CHECKSUMS: &str = "part-checksums";
 
-/// What [`Attributes::extra`] says of the checksum of an object that was put together of parts with these.
+/// The entries of [`Attributes::extra`] for an object whose parts have these checksums.
 pub(crate) fn of_parts<'a>(kind: Kind, parts: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
     let parts: Vec<&str> = parts.collect();
     BTreeMap::from([

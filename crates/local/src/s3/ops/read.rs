@@ -258,8 +258,8 @@ fn part(meta: &SourceMeta, number: i32) -> S3Result<Slice> {
     })
 }
 
-/// What the documents of `s3s` cannot carry: the checksum of the whole object or of the part that is read, and
-/// `Expires`, which is kept as it was sent.
+/// The headers that the documents of `s3s` cannot carry: the checksum of the whole object or of the part that is read,
+/// and `Expires`, which is kept as it was sent.
 fn common_headers(meta: &SourceMeta, slice: &Slice, with_checksum: bool) -> HeaderMap {
     let known = checksum(&meta.attributes).filter(|_| with_checksum);
     let told = known.and_then(|(algorithm, kind, whole)| {
