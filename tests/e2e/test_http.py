@@ -81,33 +81,32 @@ def aws_chunked_put(server):
     return "PUT", "/raw/chunked", signed(server, "PUT", "/raw/chunked", body, headers, in_chunks=True), body, 200
 
 
-def form_upload(server):
-    form = server.s3().generate_presigned_post("raw", "form.jpg", Conditions=[["content-length-range", 1, 100_000]])
-    boundary = "b" * 30
-    body = "".join(
-        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-        for name, value in form["fields"].items()
-    ).encode()
-    body += f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'.encode()
-    body += b"x" * 24_000 + f"\r\n--{boundary}--\r\n".encode()
+BOUNDARY = "b" * 30
+
+
+def part_of_form(name, value):
+    return f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + value
+
+
+def form_to_bucket(server, body, status):
     headers = [
         ("Host", f"{server.host}:{server.port}"),
-        ("Content-Type", f"multipart/form-data; boundary={boundary}"),
+        ("Content-Type", f"multipart/form-data; boundary={BOUNDARY}"),
         ("Content-Length", len(body)),
     ]
-    return "POST", "/raw", headers, body, 204
+    return "POST", "/raw", headers, body, status
+
+
+def form_upload(server):
+    form = server.s3().generate_presigned_post("raw", "form.jpg", Conditions=[["content-length-range", 1, 100_000]])
+    parts = [part_of_form(name, value.encode()) for name, value in form["fields"].items()]
+    body = b"\r\n".join([*parts, part_of_form("file", b"x" * 24_000), f"--{BOUNDARY}--\r\n".encode()])
+    return form_to_bucket(server, body, 204)
 
 
 def form_without_end(server):
     """A stranger's: fields that are too long, and no signature."""
-    boundary = "b" * 30
-    body = f'--{boundary}\r\nContent-Disposition: form-data; name="key"\r\n\r\n'.encode() + b"x" * 70_000
-    headers = [
-        ("Host", f"{server.host}:{server.port}"),
-        ("Content-Type", f"multipart/form-data; boundary={boundary}"),
-        ("Content-Length", len(body)),
-    ]
-    return "POST", "/raw", headers, body, 400
+    return form_to_bucket(server, part_of_form("key", b"x" * 70_000), 400)
 
 
 def xml_body(server):
@@ -299,6 +298,11 @@ def test_refusals_are_logged_without_secrets(new_server):
     assert server.get(url.removeprefix(server.url)).status == 403
     unknown = urllib.parse.urlsplit(url)._replace(netloc="", scheme="").geturl().replace(server.access_key, "AKIDNOBODY")
     assert server.get(unknown).status == 403
+    form = wrong.generate_presigned_post("raw", "a")["fields"]
+    form["x-amz-credential"] = form["x-amz-credential"].replace(server.access_key, "AKIDOFAFORM")
+    body = b"\r\n".join([*(part_of_form(name, value.encode()) for name, value in form.items()), part_of_form("file", b"")])
+    method, path, headers, body, _ = form_to_bucket(server, body, 403)
+    assert server.request(method, path, dict(headers), body).status == 403
     assert server.stop() == 0
     log = server.log(lines=1000)
     for reason in [
@@ -312,6 +316,7 @@ def test_refusals_are_logged_without_secrets(new_server):
         "SignatureDoesNotMatch",
         "InvalidAccessKeyId",
         "AKIDNOBODY",
+        "AKIDOFAFORM",
         server.access_key,
         "127.0.0.1",
     ]:

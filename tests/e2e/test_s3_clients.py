@@ -1,14 +1,23 @@
 """The S3 endpoint with the clients that people use, as they come: what docs/s3.md says, and presigned URLs."""
 
+import datetime
+import io
+import json
 import os
 import subprocess
 import urllib.parse
 
+import minio
+import pyarrow.fs
 import pytest
 import requests
+from minio.commonconfig import ComposeSource, CopySource
+from minio.datatypes import PostPolicy
+from minio.deleteobjects import DeleteObject
 
 import clients
 import pictures
+import raw_http
 from bucket import MIB, keys, noise
 from clients import RCLONE, S3CMD
 from tintype import HANG
@@ -24,6 +33,8 @@ DOCUMENTED = [
     ("AWS CLI", "aws-cli-2"),
     ("boto3", None),
     ("AWS SDK for JavaScript", None),
+    ("minio-py", None),
+    ("pyarrow", None),
     ("rclone", None),
     ("s3cmd", None),
     ("curl", None),
@@ -39,7 +50,8 @@ def test_what_the_page_says_uploads_lists_downloads_and_deletes(quick_server, cl
     said = LANGUAGES[language](quick_server, text, tmp_path, aws or "aws-cli-1")
     assert "photo.jpg" in said, said
     assert (tmp_path / "back.jpg").read_bytes() == photo.read_bytes()
-    assert keys(client, "some/") == []
+    # A file system leaves the folder.
+    assert [key for key in keys(client, "some/") if key != "some/"] == []
 
 
 def test_the_page_has_a_block_of_each_client():
@@ -181,6 +193,118 @@ console.log(await getSignedUrl(new S3Client({{ forcePathStyle: true }}), put, {{
     assert requests.put(url, data=b"abd", headers=checksum, timeout=HANG).status_code == 400
     assert keys(client, prefix) == []
     assert requests.put(url, data=b"abc", headers=checksum, timeout=HANG).status_code == 200
+
+
+def test_javascript_posts_forms_and_presigns_parts(quick_server, client, tmp_path, prefix):
+    """Forms and parts of an upload, sent by somebody who has no key."""
+    lines = clients.javascript(
+        quick_server,
+        f"""
+import {{ S3Client, CreateMultipartUploadCommand, UploadPartCommand }} from "@aws-sdk/client-s3";
+import {{ createPresignedPost }} from "@aws-sdk/s3-presigned-post";
+import {{ getSignedUrl }} from "@aws-sdk/s3-request-presigner";
+const s3 = new S3Client({{ forcePathStyle: true }});
+const object = {{ Bucket: "raw", Key: {prefix + "parts"!r} }};
+const {{ UploadId }} = await s3.send(new CreateMultipartUploadCommand(object));
+const part = new UploadPartCommand({{ ...object, UploadId, PartNumber: 1 }});
+const Conditions = [["content-length-range", 1, 1000]];
+console.log(JSON.stringify([
+  UploadId, await getSignedUrl(s3, part), await createPresignedPost(s3, {{ ...object, Key: {prefix + "form"!r}, Conditions }}),
+]));
+""",
+        tmp_path,
+    )
+    upload, url, post = json.loads(lines)
+    part = requests.put(url, data=b"part", timeout=HANG)
+    assert part.status_code == 200, part.text
+    client.complete_multipart_upload(
+        Bucket="raw", Key=prefix + "parts", UploadId=upload,
+        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part.headers["ETag"]}]},
+    )  # fmt: skip
+    answer = requests.post(post["url"], data=post["fields"], files={"file": b"form"}, timeout=HANG)
+    assert answer.status_code == 204, answer.text
+    assert answer.headers["Location"] == f"{quick_server.url}/raw/{prefix}form"
+    assert client.get_object(Bucket="raw", Key=prefix + "parts")["Body"].read() == b"part"
+    assert client.get_object(Bucket="raw", Key=prefix + "form")["Body"].read() == b"form"
+
+
+def test_metadata_in_many_headers_comes_back(quick_server, client, prefix):
+    metadata = {f"name-{number}": f"{number:04}" for number in range(150)}
+    client.put_object(Bucket="raw", Key=prefix + "k", Metadata=metadata)
+    # Python's own client reads no more than 100 headers.
+    path = f"/raw/{prefix}k"
+    status, text = raw_http.ask(quick_server, "HEAD", path, raw_http.signed(quick_server, "HEAD", path))
+    assert status == 200, text
+    lines = text.decode().lower().split("\r\n")
+    assert {line for line in lines if line.startswith("x-amz-meta-")} == {
+        f"x-amz-meta-{name}: {value}" for name, value in metadata.items()
+    }
+
+
+# minio-py
+
+
+def test_minio_py_uploads_copies_composes_posts_and_removes(quick_server, client, prefix):
+    s3 = minio.Minio(
+        f"{quick_server.host}:{quick_server.port}",
+        secure=False,
+        region="local",
+        access_key=quick_server.access_key,
+        secret_key=quick_server.secret_key,
+    )
+    assert s3.bucket_exists("raw") and [bucket.name for bucket in s3.list_buckets()] == ["raw"]
+    large = noise(11 * MIB)
+    # Of a length that is not known, so in parts.
+    s3.put_object("raw", prefix + "large", io.BytesIO(large), -1, part_size=5 * MIB, metadata={"made": "by-hand"})
+    s3.put_object("raw", prefix + "a+b c ü", io.BytesIO(b"small"), 5)
+    assert s3.stat_object("raw", prefix + "large").metadata["x-amz-meta-made"] == "by-hand"
+    assert s3.get_object("raw", prefix + "large", offset=5 * MIB, length=7).read() == large[5 * MIB :][:7]
+    s3.copy_object("raw", prefix + "copy", CopySource("raw", prefix + "a+b c ü"))
+    sources = [ComposeSource("raw", prefix + "large"), ComposeSource("raw", prefix + "copy")]
+    s3.compose_object("raw", prefix + "composed", sources)
+    assert s3.get_object("raw", prefix + "composed").read() == large + b"small"
+    policy = PostPolicy("raw", datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=30))
+    policy.add_equals_condition("key", prefix + "form")
+    fields = {**s3.presigned_post_policy(policy), "key": prefix + "form"}
+    assert requests.post(quick_server.url + "/raw", data=fields, files={"file": b"form"}, timeout=HANG).ok
+    url = s3.presigned_put_object("raw", prefix + "url")
+    assert requests.put(url, data=b"url", timeout=HANG).ok
+    assert requests.get(s3.presigned_get_object("raw", prefix + "url"), timeout=HANG).content == b"url"
+    names = [entry.object_name for entry in s3.list_objects("raw", prefix=prefix, include_user_meta=True)]
+    assert names == [prefix + name for name in ["a+b c ü", "composed", "copy", "form", "large", "url"]]
+    assert [entry.object_name for entry in s3.list_objects("raw", prefix=prefix, start_after=names[2])] == names[3:]
+    assert list(s3.remove_objects("raw", [DeleteObject(name) for name in names])) == []
+    assert keys(client, prefix) == []
+
+
+# pyarrow, which uses the AWS SDK for C++
+
+
+def test_pyarrow_reads_and_writes_files_in_folders(quick_server, client, prefix):
+    s3 = pyarrow.fs.S3FileSystem(
+        scheme="http",
+        endpoint_override=f"{quick_server.host}:{quick_server.port}",
+        region="local",
+        access_key=quick_server.access_key,
+        secret_key=quick_server.secret_key,
+    )
+    folder, large = f"raw/{prefix}folder", noise(11 * MIB)
+    s3.create_dir(folder + "/sub")
+    with s3.open_output_stream(folder + "/sub/large", metadata={"Content-Type": "image/png"}) as stream:
+        stream.write(large)
+    with s3.open_output_stream(folder + "/a+b c ü") as stream:
+        stream.write(b"small")
+    assert client.head_object(Bucket="raw", Key=f"{prefix}folder/sub/large")["ContentType"] == "image/png"
+    with s3.open_input_file(folder + "/sub/large") as file:
+        file.seek(5 * MIB)
+        assert file.read(7) == large[5 * MIB :][:7]
+    s3.copy_file(folder + "/a+b c ü", folder + "/copy")
+    s3.move(folder + "/copy", folder + "/moved")
+    entries = s3.get_file_info(pyarrow.fs.FileSelector(folder, recursive=True))
+    files = {entry.path.removeprefix(folder + "/"): entry.size for entry in entries if entry.is_file}
+    assert files == {"a+b c ü": 5, "moved": 5, "sub/large": len(large)}
+    s3.delete_dir(folder)
+    assert [key for key in keys(client, prefix) if not key.endswith("/")] == []
 
 
 # s3cmd

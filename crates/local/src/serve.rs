@@ -95,6 +95,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         secret_key: credentials.secret_key.clone(),
         region: REGION.to_owned(),
         allowed_origins: config.allowed_origins.clone(),
+        public_url: config.public_url.clone(),
     };
 
     let ports = Ports {

@@ -55,6 +55,7 @@ async fn start(edge: axum::Router, bounds: Bounds) -> Server {
         secret_key: "secret".to_owned(),
         region: "us-east-1".to_owned(),
         allowed_origins: Vec::new(),
+        public_url: None,
     };
     let app = App {
         edge,

@@ -3,21 +3,23 @@
 //! Headers are signed, so nothing can be rewritten before the signature is checked; what `s3s` would misread or
 //! refuse is rewritten here.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
-use s3s::crypto::{Checksum as _, Md5};
 use s3s::route::S3Route;
 use s3s::service::S3Service;
 use s3s::{Body, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, TrailingHeaders};
 
 use super::body::BodyReport;
-use super::error::{custom, fail, not_implemented};
-use super::{MAX_PUT_BYTES, MAX_XML_BYTES, checksum};
+use super::error::{fail, not_implemented};
+use super::offered::{self, Operation};
+use super::verify::verified;
+use super::{MAX_PUT_BYTES, OWNER, checksum};
 
 /// What an operation needs to know of the request besides its parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
+    /// The operation that the request is for.
+    pub(crate) operation: &'static Operation,
     /// All headers, with `x-amz-*` query parameters of presigned URLs among them.
     pub(crate) headers: HeaderMap,
     /// Headers behind an aws-chunked body, there once it was read.
@@ -65,7 +67,9 @@ impl S3Route for Bridge {
         } = request;
         let report = extensions.remove::<BodyReport>().unwrap_or_default();
         let uri = take_presigned(&uri, &mut headers)?;
+        let operation = offered::choose(&method, &uri, &headers)?;
         refuse_unsupported(&headers)?;
+        checksum::refuse_unknown(&headers)?;
         let length = announced_length(&headers)?;
         if length.is_some_and(|length| length > MAX_PUT_BYTES) {
             return Err(fail(
@@ -74,10 +78,11 @@ impl S3Route for Bridge {
             ));
         }
         strip_aws_chunked(&mut headers)?;
-        if method == Method::POST && has_parameter(&uri, "delete") {
-            body = verified(body, &headers, trailing_headers.as_ref(), &report).await?;
+        if operation.takes_document() {
+            body = verified(body, operation, &headers, trailing_headers.as_ref(), &report).await?;
         }
         let origin = Origin {
+            operation,
             headers: headers.clone(),
             trailers: trailing_headers,
             report,
@@ -100,11 +105,34 @@ impl S3Route for Bridge {
         if parts.status == StatusCode::OK && parts.headers.contains_key(header::CONTENT_RANGE) {
             parts.status = StatusCode::PARTIAL_CONTENT;
         }
+        let body = match body.bytes() {
+            Some(document) if operation.answers_attributes() => without_quotes(&document).into(),
+            Some(_) | None => body,
+        };
         let mut answer = S3Response::with_status(body, parts.status);
         answer.headers = parts.headers;
         Ok(answer)
     }
 }
+
+/// The attributes of an object with its `ETag` as S3 writes it there, without quotes.
+fn without_quotes(document: &[u8]) -> Vec<u8> {
+    String::from_utf8_lossy(document)
+        .replacen("<ETag>\"", "<ETag>", 1)
+        .replacen("\"</ETag>", "</ETag>", 1)
+        .into_bytes()
+}
+
+/// The query parameters that make up a signature.
+const SIGNATURE: [&str; 7] = [
+    "X-Amz-Algorithm",
+    "X-Amz-Credential",
+    "X-Amz-Date",
+    "X-Amz-Expires",
+    "X-Amz-Security-Token",
+    "X-Amz-Signature",
+    "X-Amz-SignedHeaders",
+];
 
 /// Takes the signature out of the query, and the headers that SDKs moved into it. The query is signed as a whole, and
 /// a header that is there as well wins, as the client that was given the URL sees it.
@@ -116,26 +144,21 @@ fn take_presigned(uri: &Uri, headers: &mut HeaderMap) -> S3Result<Uri> {
     let Some(query) = uri.query() else {
         return Ok(uri.clone());
     };
+    offered::parameters(query)?;
     let mut rest = Vec::new();
+    let mut moved = HeaderMap::new();
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
+        let name = percent_decode_str(name).decode_utf8_lossy();
+        if SIGNATURE.contains(&&*name) {
+            continue;
+        }
+        let name = name.to_ascii_lowercase();
         if !name.starts_with("x-amz-") {
             rest.push(pair);
             continue;
         }
-        if matches!(
-            name.as_str(),
-            "x-amz-algorithm"
-                | "x-amz-credential"
-                | "x-amz-date"
-                | "x-amz-expires"
-                | "x-amz-security-token"
-                | "x-amz-signature"
-                | "x-amz-signedheaders"
-                | "x-amz-content-sha256"
-        ) || checksum::is_value(&name)
-        {
+        if name == "x-amz-content-sha256" || checksum::is_value(&name) {
             continue;
         }
         let value = value.replace('+', " ");
@@ -147,7 +170,15 @@ fn take_presigned(uri: &Uri, headers: &mut HeaderMap) -> S3Result<Uri> {
                 "A query parameter is not a valid header.",
             ));
         };
-        headers.entry(name).or_insert(value);
+        if moved.insert(&name, value).is_some() {
+            let message = format!("The query parameter {name} is there more than once.");
+            return Err(fail(S3ErrorCode::InvalidArgument, message));
+        }
+    }
+    for (name, value) in &moved {
+        if !headers.contains_key(name) {
+            headers.insert(name, value.clone());
+        }
     }
     let path = uri.path();
     let target = if rest.is_empty() {
@@ -158,8 +189,8 @@ fn take_presigned(uri: &Uri, headers: &mut HeaderMap) -> S3Result<Uri> {
     target.parse().map_err(|_| S3Error::new(S3ErrorCode::InvalidURI))
 }
 
-/// Features whose silent absence would surprise: refused as S3 refuses what it does not implement. Values that only
-/// repeat what is usual, and that many scripts send, pass.
+/// Refuses values that ask for what is not there. Those that only repeat what is usual, and that many scripts send,
+/// pass.
 pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
     let is_other = |name: &str, usual: &[&str]| {
         headers
@@ -173,19 +204,6 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
             "x-amz-server-side-encryption with another value than AES256",
         ));
     }
-    for name in headers.keys().map(HeaderName::as_str) {
-        let unsupported = name.starts_with("x-amz-server-side-encryption-")
-            || name.starts_with("x-amz-copy-source-server-side-encryption")
-            || name.starts_with("x-amz-object-lock-")
-            || name.starts_with("x-amz-grant-")
-            || matches!(
-                name,
-                "x-amz-tagging" | "x-amz-website-redirect-location" | "x-amz-write-offset-bytes"
-            );
-        if unsupported {
-            return Err(not_implemented(name));
-        }
-    }
     if is_other("x-amz-acl", &["private", "bucket-owner-full-control"]) {
         return Err(fail(
             S3ErrorCode::AccessControlListNotSupported,
@@ -197,6 +215,34 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
             S3ErrorCode::InvalidStorageClass,
             "The storage class you specified is not valid: there is only STANDARD.",
         ));
+    }
+    let usual: [(&str, &[&str]); 5] = [
+        // The SDK for C++ names the only version there is.
+        ("x-amz-api-version", &["2006-03-01"]),
+        ("x-amz-request-payer", &["requester"]),
+        ("x-amz-checksum-type", &["FULL_OBJECT", "COMPOSITE"]),
+        // There is nothing that a copy could take along or leave behind.
+        ("x-amz-tagging-directive", &["COPY", "REPLACE"]),
+        ("x-amz-object-annotation-directive", &["COPY", "EXCLUDE"]),
+    ];
+    for (name, values) in usual {
+        if is_other(name, values) {
+            let message = format!(
+                "The value of {name} is not valid: it must be {}.",
+                values.join(" or ")
+            );
+            return Err(fail(S3ErrorCode::InvalidArgument, message));
+        }
+    }
+    for name in [
+        "x-amz-expected-bucket-owner",
+        "x-amz-source-expected-bucket-owner",
+    ] {
+        if is_other(name, &[OWNER]) {
+            let message =
+                format!("Access Denied: the owner of the bucket is {OWNER:?}, and {name} names another.");
+            return Err(fail(S3ErrorCode::AccessDenied, message));
+        }
     }
     Ok(())
 }
@@ -221,113 +267,23 @@ fn announced_length(headers: &HeaderMap) -> S3Result<Option<u64>> {
 
 /// `aws-chunked` is how the body came, not what the object is; what remains is stored.
 fn strip_aws_chunked(headers: &mut HeaderMap) -> S3Result<()> {
-    let Some(value) = headers.get(header::CONTENT_ENCODING) else {
-        return Ok(());
-    };
-    let Ok(text) = value.to_str() else {
-        return Err(fail(
-            S3ErrorCode::InvalidArgument,
-            "The Content-Encoding header is not text.",
-        ));
-    };
-    let kept: Vec<&str> = text
-        .split(',')
-        .map(str::trim)
-        .filter(|coding| !coding.is_empty() && *coding != "aws-chunked")
-        .collect();
+    let mut kept = Vec::new();
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let Ok(text) = value.to_str() else {
+            return Err(fail(
+                S3ErrorCode::InvalidArgument,
+                "The Content-Encoding header is not text.",
+            ));
+        };
+        let codings = text.split(',').map(str::trim);
+        kept.extend(codings.filter(|coding| !coding.is_empty() && *coding != "aws-chunked"));
+    }
     if kept.is_empty() {
         headers.remove(header::CONTENT_ENCODING);
     } else if let Ok(value) = HeaderValue::from_str(&kept.join(", ")) {
         headers.insert(header::CONTENT_ENCODING, value);
     }
     Ok(())
-}
-
-pub(crate) fn has_parameter(uri: &Uri, wanted: &str) -> bool {
-    uri.query().is_some_and(|query| {
-        query.split('&').any(|pair| {
-            let name = pair.split_once('=').map_or(pair, |(name, _)| name);
-            percent_decode_str(name).decode_utf8_lossy() == wanted
-        })
-    })
-}
-
-/// Reads a document and compares it with its digests; `s3s` would not.
-async fn verified(
-    mut body: Body,
-    headers: &HeaderMap,
-    trailers: Option<&TrailingHeaders>,
-    report: &BodyReport,
-) -> S3Result<Body> {
-    let bytes = body.store_all_limited(MAX_XML_BYTES).await.map_err(|error| {
-        // The only error that is about the amount is that of the limit itself.
-        if report.error().is_none() && error.downcast_ref::<http_body_util::LengthLimitError>().is_some() {
-            S3Error::new(S3ErrorCode::MaxMessageLengthExceeded)
-        } else {
-            report.failure(headers)
-        }
-    })?;
-    if let Some(expected) = content_md5(headers)?
-        && expected != Md5::checksum(&bytes)
-    {
-        return Err(bad_digest("Content-MD5"));
-    }
-    let mut claim = checksum::claim(headers).map_err(invalid_claim)?;
-    if let Some(found) = trailers.and_then(|trailers| trailers.read(checksum::claim)) {
-        claim = found.map_err(invalid_claim)?;
-    }
-    match claim {
-        Some(claim) if claim.algorithm.of(&bytes) != claim.value => Err(bad_digest(claim.algorithm.name())),
-        Some(_) | None => Ok(bytes.into()),
-    }
-}
-
-/// The digest in `Content-MD5`.
-pub(crate) fn content_md5(headers: &HeaderMap) -> S3Result<Option<[u8; 16]>> {
-    let Some(value) = headers.get("content-md5") else {
-        return Ok(None);
-    };
-    let digest = STANDARD
-        .decode(value.as_bytes())
-        .ok()
-        .and_then(|digest| digest.try_into().ok());
-    match digest {
-        Some(digest) => Ok(Some(digest)),
-        None => Err(fail(
-            S3ErrorCode::InvalidDigest,
-            "The Content-MD5 you specified was invalid.",
-        )),
-    }
-}
-
-/// What a digest that does not fit is answered with.
-pub(crate) fn bad_digest(name: &str) -> S3Error {
-    fail(
-        S3ErrorCode::BadDigest,
-        format!("The {name} you specified did not match what we received."),
-    )
-}
-
-/// What unreadable checksums are answered with.
-pub(crate) fn invalid_claim(error: checksum::ClaimError) -> S3Error {
-    let message = match error {
-        checksum::ClaimError::Several => {
-            "Expecting a single x-amz-checksum- header. Multiple checksum types are not allowed.".to_owned()
-        }
-        checksum::ClaimError::Invalid(algorithm) => {
-            format!("Value for {} header is invalid.", algorithm.header())
-        }
-    };
-    fail(S3ErrorCode::InvalidRequest, message)
-}
-
-/// A trailer that was announced and did not come.
-pub(crate) fn missing_trailer() -> S3Error {
-    custom(
-        StatusCode::BAD_REQUEST,
-        "MalformedTrailerError",
-        "The request contained trailing data that was not well-formed or did not conform to our published schema.",
-    )
 }
 
 /// Conditions, dates and ranges come to operations as they were sent: `s3s` refuses several entity tags, several
@@ -372,12 +328,17 @@ mod tests {
     #[test]
     fn only_the_object_s_own_encodings_are_kept() {
         for (sent, kept) in [
-            ("aws-chunked", None),
-            ("gzip,aws-chunked", Some("gzip")),
-            ("gzip", Some("gzip")),
+            (&["aws-chunked"][..], None),
+            (&["gzip,aws-chunked"], Some("gzip")),
+            (&["gzip"], Some("gzip")),
+            (&["aws-chunked", "gzip"], Some("gzip")),
+            (&["br", "aws-chunked, gzip"], Some("br, gzip")),
+            (&[], None),
         ] {
-            let mut headers =
-                HeaderMap::from_iter([(header::CONTENT_ENCODING, HeaderValue::from_static(sent))]);
+            let mut headers = HeaderMap::new();
+            for value in sent {
+                headers.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
+            }
             strip_aws_chunked(&mut headers).unwrap();
             assert_eq!(
                 headers
@@ -402,16 +363,12 @@ mod tests {
     #[test]
     fn features_that_are_missing_are_not_ignored() {
         for name in [
-            "x-amz-tagging",
-            "x-amz-server-side-encryption",
-            "x-amz-server-side-encryption-customer-key",
-            "x-amz-server-side-encryption-bucket-key-enabled",
-            "x-amz-copy-source-server-side-encryption-customer-key",
-            "x-amz-object-lock-mode",
-            "x-amz-grant-read",
+            "x-amz-expected-bucket-owner",
+            "x-amz-source-expected-bucket-owner",
         ] {
-            assert_eq!(verdict(name, &["x"]), "NotImplemented", "{name}");
+            assert_eq!(verdict(name, &["123456789012"]), "AccessDenied", "{name}");
         }
+        assert_eq!(verdict("x-amz-tagging-directive", &["DROP"]), "InvalidArgument");
         assert_eq!(
             verdict("x-amz-acl", &["public-read"]),
             "AccessControlListNotSupported"
@@ -430,6 +387,10 @@ mod tests {
             (encryption, "AES256"),
             ("x-amz-storage-class", "STANDARD"),
             ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
+            ("x-amz-api-version", "2006-03-01"),
+            ("x-amz-request-payer", "requester"),
+            ("x-amz-tagging-directive", "REPLACE"),
+            ("x-amz-expected-bucket-owner", OWNER),
         ] {
             assert_eq!(verdict(name, &[value]), "ok", "{name}: {value}");
         }

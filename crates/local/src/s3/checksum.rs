@@ -8,6 +8,12 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use crc_fast::CrcAlgorithm;
 use http::{HeaderMap, HeaderName};
 use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
+use s3s::{S3Error, S3ErrorCode, S3Result};
+
+use super::error::{fail, not_implemented};
+
+/// Algorithms that S3 has and that are not verified here.
+const NOT_OFFERED: [&str; 5] = ["MD5", "SHA512", "XXHASH3", "XXHASH64", "XXHASH128"];
 
 /// A checksum algorithm that clients may choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,9 +160,61 @@ pub(crate) enum ClaimError {
     Invalid(Algorithm),
 }
 
-/// Whether the header of this name, in lower case, carries a checksum.
+/// Whether the header of this name, in lower case, carries a checksum, of whatever algorithm.
 pub(crate) fn is_value(name: &str) -> bool {
-    Algorithm::ALL.iter().any(|algorithm| algorithm.header() == name)
+    name.strip_prefix("x-amz-checksum-")
+        .is_some_and(|rest| !matches!(rest, "algorithm" | "mode" | "type"))
+}
+
+/// Checks that every algorithm that is named or announced is one that can be verified.
+///
+/// # Errors
+/// 501 for algorithms of S3 that are not offered and for trailers that are no checksums, 400 for other names.
+pub(crate) fn refuse_unknown(headers: &HeaderMap) -> S3Result<()> {
+    for name in ["x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"] {
+        for value in headers.get_all(name) {
+            let value = value.to_str().unwrap_or_default();
+            if Algorithm::from_name(value).is_none() {
+                return Err(unsupported(name, value));
+            }
+        }
+    }
+    let strange = trailer_names(headers).find(|name| {
+        Algorithm::ALL
+            .iter()
+            .all(|algorithm| algorithm.header() != name.as_str())
+    });
+    match strange {
+        Some(name) => Err(not_implemented(&format!("the trailer {name}"))),
+        None => Ok(()),
+    }
+}
+
+/// Checks the kind of checksum that a client names for an object in one piece.
+pub(crate) fn refuse_composite(headers: &HeaderMap) -> S3Result<()> {
+    match headers.get("x-amz-checksum-type") {
+        Some(kind) if kind != Kind::FullObject.name() => Err(fail(
+            S3ErrorCode::InvalidRequest,
+            "The checksum of an object in one piece is of the type FULL_OBJECT.",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The algorithm that a client names; without a value it says what to store.
+pub(crate) fn named(headers: &HeaderMap) -> Option<Algorithm> {
+    ["x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"]
+        .iter()
+        .find_map(|name| Algorithm::from_name(headers.get(*name)?.to_str().ok()?))
+}
+
+fn unsupported(header: &str, value: &str) -> S3Error {
+    if NOT_OFFERED.iter().any(|name| name.eq_ignore_ascii_case(value)) {
+        return not_implemented(&format!("{header}: {value}"));
+    }
+    let names = Algorithm::ALL.map(Algorithm::name).join(", ");
+    let message = format!("Checksum algorithm {value:?} in {header} is unsupported. Use one of {names}.");
+    fail(S3ErrorCode::InvalidRequest, message)
 }
 
 /// The one checksum in these headers.
@@ -180,18 +238,21 @@ pub(crate) fn claim(headers: &HeaderMap) -> Result<Option<Claim>, ClaimError> {
     Ok(found)
 }
 
-/// The algorithms that `x-amz-trailer` announces.
-pub(crate) fn announced(headers: &HeaderMap) -> impl Iterator<Item = Algorithm> {
-    let names: Vec<String> = headers
+/// The names in `x-amz-trailer`, in lower case.
+fn trailer_names(headers: &HeaderMap) -> impl Iterator<Item = String> {
+    headers
         .get_all("x-amz-trailer")
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(|name| name.trim().to_ascii_lowercase())
-        .collect();
-    Algorithm::ALL
-        .into_iter()
-        .filter(move |algorithm| names.iter().any(|name| *name == algorithm.header().as_str()))
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|name| String::from_utf8_lossy(name).trim().to_ascii_lowercase())
+        .filter(|name| !name.is_empty())
+}
+
+/// The algorithms that `x-amz-trailer` announces.
+pub(crate) fn announced(headers: &HeaderMap) -> Vec<Algorithm> {
+    let names: Vec<String> = trailer_names(headers).collect();
+    let is_announced = |algorithm: &Algorithm| names.iter().any(|name| algorithm.header() == name.as_str());
+    Algorithm::ALL.into_iter().filter(is_announced).collect()
 }
 
 /// A running checksum.

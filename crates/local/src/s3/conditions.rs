@@ -110,30 +110,71 @@ pub(crate) fn format_http_date(at: UnixMillis) -> String {
         .to_string()
 }
 
+/// The condition of a delete.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum DeleteCondition {
+    /// None.
+    Always,
+    /// The object exists.
+    Exists,
+    /// It has this `ETag`.
+    Etag(String),
+}
+
+impl DeleteCondition {
+    /// The condition in `If-Match`, or in the `ETag` element of a document.
+    ///
+    /// # Errors
+    /// Lists are refused.
+    pub(crate) fn parse(tag: &str) -> Result<Self, S3Error> {
+        match tag.trim() {
+            "*" => Ok(Self::Exists),
+            tags if tags.contains(',') => Err(not_implemented("If-Match with several entity tags")),
+            tag => Ok(Self::Etag(unquote(tag).to_owned())),
+        }
+    }
+
+    /// The condition of a delete with these headers.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, S3Error> {
+        match one(headers, &header::IF_MATCH)? {
+            None => Ok(Self::Always),
+            Some(tag) => Self::parse(tag),
+        }
+    }
+}
+
+/// The value of a header that may be there once.
+fn one<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Result<Option<&'a str>, S3Error> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    match (first, values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => match value.to_str() {
+            Ok(value) => Ok(Some(value.trim())),
+            Err(_) => Err(fail(
+                S3ErrorCode::InvalidArgument,
+                format!("The {name} header is not text."),
+            )),
+        },
+        (Some(_), Some(_)) => Err(fail(
+            S3ErrorCode::InvalidArgument,
+            format!("There are several {name} headers."),
+        )),
+    }
+}
+
 /// The condition of a write. S3 knows `If-None-Match: *` and `If-Match` with one entity tag.
 ///
 /// # Errors
 /// Other conditions are refused, as S3 does: ignoring them would overwrite what was to be kept.
 pub(crate) fn of_write(headers: &HeaderMap) -> Result<Precondition, S3Error> {
-    let one = |name: header::HeaderName| {
-        let mut values = headers.get_all(&name).iter();
-        let first = values.next();
-        match (first, values.next()) {
-            (None, _) => Ok(None),
-            (Some(value), None) => match value.to_str() {
-                Ok(value) => Ok(Some(value.trim())),
-                Err(_) => Err(fail(
-                    S3ErrorCode::InvalidArgument,
-                    format!("The {name} header is not text."),
-                )),
-            },
-            (Some(_), Some(_)) => Err(fail(
-                S3ErrorCode::InvalidArgument,
-                format!("There are several {name} headers."),
-            )),
-        }
-    };
-    match (one(header::IF_MATCH)?, one(header::IF_NONE_MATCH)?) {
+    match (
+        one(headers, &header::IF_MATCH)?,
+        one(headers, &header::IF_NONE_MATCH)?,
+    ) {
         (None, None) => Ok(Precondition::None),
         (None, Some("*")) => Ok(Precondition::Absent),
         (None, Some(_)) => Err(not_implemented("If-None-Match with an entity tag")),
@@ -202,6 +243,15 @@ mod tests {
         assert!(write("if-none-match", "\"abc\"").is_err());
         assert!(write("if-match", "*").is_err());
         assert!(write("if-match", "\"a\", \"b\"").is_err());
+    }
+
+    #[test]
+    fn deletes_take_one_tag_or_any() {
+        let parse = |tag| DeleteCondition::parse(tag).ok();
+        assert_eq!(parse("*"), Some(DeleteCondition::Exists));
+        assert_eq!(parse("\"abc\""), Some(DeleteCondition::Etag("abc".into())));
+        assert_eq!(parse("abc"), Some(DeleteCondition::Etag("abc".into())));
+        assert_eq!(parse("\"a\", \"b\""), None);
     }
 
     #[test]

@@ -10,17 +10,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, req
 use jiff::Timestamp;
 use percent_encoding::utf8_percent_encode;
 use s3s::{S3Error, S3ErrorCode, S3Result};
-use tintype_model::{ObjectKey, Precondition, encode_path};
+use tintype_edge::{Peer, Refused};
+use tintype_model::{ObjectKey, Precondition};
 
 use super::body::Inbound;
-use super::bridge::{content_md5, invalid_claim, refuse_unsupported};
+use super::bridge::refuse_unsupported;
 use super::checksum::{self, Algorithm, Kind};
-use super::error::{self, fail, from_store};
+use super::error::{self, fail, from_store, not_implemented};
 use super::form_data::{Form, boundary};
+use super::offered;
 use super::ops::attributes;
 use super::policy::{self, Fields};
 use super::receive::{Expected, Receiver};
 use super::sigv4::ENCODED;
+use super::verify::{content_md5, invalid_claim};
 use super::{BUCKET, MAX_PUT_BYTES, S3Config};
 use crate::store::{SourceOptions, Store};
 
@@ -39,6 +42,7 @@ pub(crate) async fn upload(
         let message = "The specified method is not allowed against this resource: forms go to the bucket.";
         return Err(fail(S3ErrorCode::MethodNotAllowed, message));
     }
+    offered::check_form(&request.uri, &request.headers)?;
     let boundary = boundary(&request.headers)?;
     let mut form = Form::new(Body::new(body), &boundary);
     let mut fields = Fields::new();
@@ -65,19 +69,27 @@ pub(crate) async fn upload(
         let name = filename.rsplit(['/', '\\']).next().unwrap_or_default();
         *key = key.replace("${filename}", name);
     }
-    let size = policy::check(config, &fields, Timestamp::now())?;
+    let size = policy::check(config, &fields, Timestamp::now())
+        .inspect_err(|error| log_refusal(error, &fields, request.extensions.get().copied()))?;
     let key = fields.get("key").cloned().unwrap_or_default();
     let key = ObjectKey::new(key).map_err(|error| from_store(error.into()))?;
 
     let headers = headers_of(&fields)?;
+    offered::check_fields(&headers)?;
     refuse_unsupported(&headers)?;
+    checksum::refuse_unknown(&headers)?;
+    checksum::refuse_composite(&headers)?;
     let metadata: BTreeMap<String, String> = fields
         .iter()
         .filter_map(|(name, value)| Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.clone())))
         .collect();
     let mut attributes = attributes::from_headers(&headers, Some(metadata))?;
     let claim = checksum::claim(&headers).map_err(invalid_claim)?;
-    let algorithm = claim.as_ref().map_or(Algorithm::DEFAULT, |claim| claim.algorithm);
+    let algorithm = claim
+        .as_ref()
+        .map(|claim| claim.algorithm)
+        .or_else(|| checksum::named(&headers))
+        .unwrap_or(Algorithm::DEFAULT);
     let expected = Expected {
         length: None,
         md5: content_md5(&headers)?,
@@ -103,6 +115,7 @@ pub(crate) async fn upload(
             ),
         ));
     }
+    check_rest(&mut form).await?;
     let received = receiver.finish(None).await?;
     let value = received.checksum().to_owned();
     attributes::set_checksum(&mut attributes, algorithm, Kind::FullObject, value);
@@ -115,28 +128,91 @@ pub(crate) async fn upload(
         .put_source(&key, received.staged, options)
         .await
         .map_err(from_store)?;
-    answer(&fields, &request.headers, &key, &meta.etag)
+    answer(config, &fields, &request.headers, &key, &meta.etag)
+}
+
+/// Logs a form that was refused for what it presented, with the id of its key.
+fn log_refusal(error: &S3Error, fields: &Fields, peer: Option<Peer>) {
+    let credential = fields.get("x-amz-credential");
+    Refused {
+        part: "s3",
+        reason: error.code().as_str(),
+        presented: credential.and_then(|credential| credential.split('/').next()),
+        peer: peer.map(|Peer(address)| address),
+    }
+    .log();
+}
+
+/// Fields that are no headers of an upload: they say where it goes, that it may, and what is answered.
+const OWN_FIELDS: [&str; 10] = [
+    "bucket",
+    "key",
+    "policy",
+    "redirect",
+    "success_action_redirect",
+    "success_action_status",
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-signature",
+];
+
+/// The header that a field stands for, in lower case.
+fn header_of(field: &str) -> Option<&str> {
+    match field {
+        "acl" => Some("x-amz-acl"),
+        "cache-control"
+        | "content-type"
+        | "content-disposition"
+        | "content-encoding"
+        | "content-language"
+        | "content-md5"
+        | "expires" => Some(field),
+        _ if OWN_FIELDS.contains(&field) => None,
+        _ => field.starts_with("x-amz-").then_some(field),
+    }
+}
+
+/// Reads what stands behind the file. S3 leaves it out, and buttons of pages come there.
+///
+/// # Errors
+/// When it is another file, or a field that would have meant something in front of the file.
+async fn check_rest(form: &mut Form) -> S3Result<()> {
+    while let Some(part) = form.next_part().await? {
+        let name = part.name.as_str();
+        if name == "file" {
+            return Err(fail(
+                S3ErrorCode::InvalidArgument,
+                "POST requires exactly one file upload per request.",
+            ));
+        }
+        if header_of(name).is_some() || OWN_FIELDS.contains(&name) || name == "tagging" {
+            let message =
+                format!("The form field {name} stands behind the file. Put it in front of the file.");
+            return Err(fail(S3ErrorCode::InvalidArgument, message));
+        }
+        form.text().await?;
+    }
+    Ok(())
 }
 
 /// The fields that an upload with `PUT` would send as headers.
+///
+/// # Errors
+/// When a field is none of those, and none of a form's own.
 fn headers_of(fields: &Fields) -> S3Result<HeaderMap> {
     let mut headers = HeaderMap::new();
+    if fields.get("bucket").is_some_and(|bucket| bucket != BUCKET) {
+        let message = format!("The form field bucket names another bucket than {BUCKET:?}.");
+        return Err(fail(S3ErrorCode::InvalidArgument, message));
+    }
     for (name, value) in fields {
-        let name = match name.as_str() {
-            // The signature's own.
-            "x-amz-algorithm" | "x-amz-credential" | "x-amz-date" | "x-amz-signature" => continue,
-            "acl" => "x-amz-acl",
-            name @ ("cache-control"
-            | "content-type"
-            | "content-disposition"
-            | "content-encoding"
-            | "content-language"
-            | "content-md5"
-            | "expires") => name,
-            name if name.starts_with("x-amz-meta-") => continue,
-            name if name.starts_with("x-amz-") => name,
-            _ => continue,
-        };
+        // Metadata is any text.
+        let is_own = OWN_FIELDS.contains(&name.as_str());
+        if is_own || name.starts_with("x-amz-meta-") || name.starts_with("x-ignore-") {
+            continue;
+        }
+        let name = header_of(name).ok_or_else(|| not_implemented(&format!("the form field {name}")))?;
         let value = attributes::checked_header(name, value)?;
         let pair = HeaderName::from_bytes(name.as_bytes())
             .ok()
@@ -152,13 +228,15 @@ fn headers_of(fields: &Fields) -> S3Result<HeaderMap> {
     Ok(headers)
 }
 
-fn answer(fields: &Fields, headers: &HeaderMap, key: &ObjectKey, etag: &str) -> S3Result<Response<Body>> {
+fn answer(
+    config: &S3Config,
+    fields: &Fields,
+    headers: &HeaderMap,
+    key: &ObjectKey,
+    etag: &str,
+) -> S3Result<Response<Body>> {
     let internal = |_| S3Error::new(S3ErrorCode::InternalError);
-    let location = format!("/{BUCKET}/{}", encode_path(key.as_str()));
-    let location = match headers.get(header::HOST).and_then(|host| host.to_str().ok()) {
-        Some(host) => format!("http://{host}{location}"),
-        None => location,
-    };
+    let location = super::location(config.public_url.as_deref(), headers, key);
     let response = Response::builder().header(header::ETAG, format!("\"{etag}\""));
     let redirect = fields
         .get("success_action_redirect")

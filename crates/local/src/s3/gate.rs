@@ -4,12 +4,14 @@
 
 use std::borrow::Cow;
 
-use http::{HeaderMap, Method, header, request};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
+use jiff::{Timestamp, civil};
 use percent_encoding::percent_decode_str;
 use s3s::{S3Error, S3ErrorCode};
 
+use super::conditions;
 use super::error::fail;
-use super::sigv4::{ALGORITHM, Credential, MAX_EXPIRES};
+use super::sigv4::{ALGORITHM, Credential, MAX_EXPIRES, amz_date};
 
 /// Whether a request is a form, whose policy is signed instead of the request.
 ///
@@ -107,6 +109,42 @@ pub(crate) fn check(request: &request::Parts) -> Result<(), S3Error> {
     }
 }
 
+/// Writes headers as `s3s` reads them and as their signature reads them, too: values of metadata that is there more than
+/// once are one value with commas (RFC 9110 section 5.3), and a `Date` stands in for a missing `x-amz-date`.
+pub(crate) fn complete(headers: &mut HeaderMap) {
+    let repeated: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("x-amz-meta-") && headers.get_all(*name).iter().count() > 1)
+        .cloned()
+        .collect();
+    for name in repeated {
+        let values: Vec<&[u8]> = headers
+            .get_all(&name)
+            .iter()
+            .map(|value| value.as_bytes().trim_ascii())
+            .collect();
+        if let Ok(joined) = HeaderValue::from_bytes(&values.join(&b","[..])) {
+            headers.insert(name, joined);
+        }
+    }
+    if headers.contains_key(header::AUTHORIZATION) && !headers.contains_key("x-amz-date") {
+        let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
+        if let Some(Ok(date)) = date.and_then(amz_date_of).map(HeaderValue::try_from) {
+            headers.insert("x-amz-date", date);
+        }
+    }
+}
+
+/// A `Date` in the form that is signed; clients send it in that form or in HTTP's.
+fn amz_date_of(date: &str) -> Option<String> {
+    let is_short = civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date).is_ok();
+    if is_short {
+        return Some(date.to_owned());
+    }
+    let seconds = conditions::http_date(date)?;
+    Timestamp::from_second(seconds).ok().map(amz_date)
+}
+
 fn decode(text: &str) -> Option<Cow<'_, str>> {
     percent_decode_str(text).decode_utf8().ok()
 }
@@ -135,7 +173,7 @@ fn check_signed_headers(signed: &str, headers: &HeaderMap) -> Result<(), S3Error
     }
     let unsigned = headers
         .keys()
-        .map(header::HeaderName::as_str)
+        .map(HeaderName::as_str)
         .find(|name| name.starts_with("x-amz-") && *name != "x-amz-content-sha256" && !is_signed(name));
     match unsigned {
         Some(name) => Err(fail(
@@ -262,6 +300,39 @@ mod tests {
             "ok"
         );
         assert_eq!(code(&query("60", "content-type"), &[]), "AccessDenied");
+    }
+
+    #[test]
+    fn headers_are_completed_as_they_are_signed() {
+        let completed = |pairs: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            complete(&mut headers);
+            headers
+        };
+        let headers = completed(&[
+            ("x-amz-meta-a", "1 "),
+            ("x-amz-meta-b", "x"),
+            ("x-amz-meta-a", "2, 3"),
+        ]);
+        assert_eq!(
+            (&headers["x-amz-meta-a"], headers.len()),
+            (&HeaderValue::from_static("1,2, 3"), 2)
+        );
+        for date in ["Tue, 24 Nov 2026 05:25:00 GMT", "20261124T052500Z"] {
+            let headers = completed(&[("authorization", SIGNED), ("date", date)]);
+            assert_eq!(headers["x-amz-date"], "20261124T052500Z", "{date}");
+        }
+        let headers = completed(&[("authorization", SIGNED), ("date", "yesterday")]);
+        assert!(!headers.contains_key("x-amz-date"));
+        let both = completed(&[
+            ("authorization", SIGNED),
+            ("date", "Tue, 24 Nov 2026 05:25:00 GMT"),
+            ("x-amz-date", "20261125T000000Z"),
+        ]);
+        assert_eq!(both["x-amz-date"], "20261125T000000Z");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! A request passes four stages. `gate` refuses what needs no secret to be refused, `cors` answers preflights and
 //! `form` takes forms. `s3s` checks the signature. `bridge` makes of the authenticated request what clients mean by
-//! it. A second `s3s`, without authentication, reads parameters and XML, calls `ops` and writes the answer. Keys are
-//! opaque here: the raw path is decoded once and never normalised.
+//! it, and refuses what `offered` does not list. A second `s3s`, without authentication, reads parameters and XML,
+//! calls `ops` and writes the answer. Keys are opaque here: the raw path is decoded once and never normalised.
 
 mod aws_chunked;
 mod body;
@@ -15,10 +15,12 @@ mod error;
 mod form;
 mod form_data;
 mod gate;
+mod offered;
 mod ops;
 mod policy;
 mod receive;
 mod sigv4;
+mod verify;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ use s3s::config::{S3Config as Limits, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3ErrorCode};
 
+use tintype_model::{ObjectKey, encode_path};
+
 use self::body::{BodyReport, Inbound};
 use crate::store::Store;
 
@@ -38,6 +42,9 @@ pub use sigv4::{PresignError, presign_put};
 
 /// The only bucket.
 pub const BUCKET: &str = "raw";
+
+/// Who owns it and everything in it; S3 wants a name.
+const OWNER: &str = "tintype";
 
 /// The largest object, or part of one, that one request may carry, in bytes: S3's own limit.
 const MAX_PUT_BYTES: u64 = 5 << 30;
@@ -57,6 +64,9 @@ pub struct S3Config {
     pub region: String,
     /// Origins (`https://example.com`) whose pages may send cross-origin requests.
     pub allowed_origins: Vec<String>,
+    /// The address that clients reach the server at, such as `https://images.example.com`; else it is the `Host` that
+    /// they ask for, over HTTP.
+    pub public_url: Option<String>,
 }
 
 impl fmt::Debug for S3Config {
@@ -182,11 +192,12 @@ impl S3Endpoint {
 
     async fn signed(
         service: &S3Service,
-        parts: request::Parts,
+        mut parts: request::Parts,
         body: Inbound,
         report: &BodyReport,
     ) -> Result<Response<Body>, S3Error> {
         gate::check(&parts)?;
+        gate::complete(&mut parts.headers);
         let headers = body_headers(&parts.headers);
         let body = body.check_framing(&parts.headers)?;
         let mut request = Request::from_parts(parts, s3s::Body::http_body_unsync(body));
@@ -200,6 +211,17 @@ impl S3Endpoint {
             return Err(report.failure(&headers));
         }
         Ok(error::finish(response))
+    }
+}
+
+/// The address of an object, for a client that sent these headers.
+fn location(public_url: Option<&str>, headers: &HeaderMap, key: &ObjectKey) -> String {
+    let path = format!("/{BUCKET}/{}", encode_path(key.as_str()));
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    match (public_url, host) {
+        (Some(url), _) => format!("{}{path}", url.trim_end_matches('/')),
+        (None, Some(host)) => format!("http://{host}{path}"),
+        (None, None) => path,
     }
 }
 
@@ -270,6 +292,7 @@ mod tests {
             secret_key: "hush".into(),
             region: "us-east-1".into(),
             allowed_origins: Vec::new(),
+            public_url: None,
         };
         assert!(!format!("{config:?}").contains("hush"));
     }

@@ -8,9 +8,10 @@ use futures::{Stream, StreamExt as _};
 use s3s::{S3ErrorCode, S3Result};
 
 use super::body::BodyError;
-use super::bridge::{Origin, bad_digest, content_md5, invalid_claim, missing_trailer};
+use super::bridge::Origin;
 use super::checksum::{self, Algorithm, Claim, ClaimError, Hasher};
 use super::error::{fail, from_store};
+use super::verify::{bad_digest, content_md5, invalid_claim, trailing_claim};
 use crate::store::{Staged, Store};
 
 /// A durable file that nobody names yet, and its checksums by [`Algorithm::name`].
@@ -135,19 +136,15 @@ where
         )
     })?;
     let claim = checksum::claim(headers).map_err(invalid_claim)?;
-    let announced: Vec<Algorithm> = checksum::announced(headers).collect();
+    let announced = checksum::announced(headers);
     if announced.len() + usize::from(claim.is_some()) > 1 {
         return Err(invalid_claim(ClaimError::Several));
     }
-    // SDKs name the algorithm too; without a value it still says what to store.
-    let named = ["x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"]
-        .iter()
-        .find_map(|name| Algorithm::from_name(headers.get(*name)?.to_str().ok()?));
     let chosen = claim
         .as_ref()
         .map(|claim| claim.algorithm)
         .or(announced.first().copied())
-        .or(named);
+        .or_else(|| checksum::named(headers));
     let mut algorithms: Vec<Algorithm> = chosen.into_iter().chain(also).collect();
     if algorithms.is_empty() {
         algorithms.push(Algorithm::DEFAULT);
@@ -164,14 +161,6 @@ where
             receiver.write(bytes).await?;
         }
     }
-    let trailing = origin
-        .trailers
-        .as_ref()
-        .and_then(|trailers| trailers.read(checksum::claim));
-    let trailing = trailing.transpose().map_err(invalid_claim)?.flatten();
-    // A trailer that was not announced is not signed for, one that was and is missing was cut off.
-    if trailing.as_ref().map(|claim| claim.algorithm) != announced.first().copied() {
-        return Err(missing_trailer());
-    }
+    let trailing = trailing_claim(headers, origin.trailers.as_ref())?;
     receiver.finish(trailing).await
 }

@@ -215,6 +215,7 @@ mod tests {
             secret_key: "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY".into(),
             region: "us-east-1".into(),
             allowed_origins: Vec::new(),
+            public_url: None,
         }
     }
 

@@ -15,4 +15,5 @@ mod s3_keys;
 mod s3_listings;
 mod s3_multipart;
 mod s3_objects;
+mod s3_offered;
 mod s3_uploads;

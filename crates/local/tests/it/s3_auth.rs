@@ -102,6 +102,19 @@ async fn clocks_may_differ_by_15_minutes() {
 }
 
 #[tokio::test]
+async fn the_time_may_be_told_as_http_does() {
+    let server = Server::start().await;
+    server.object("PUT", "k").http_date().send(b"body").await.ok();
+    assert_eq!(
+        server.object("GET", "k").http_date().send(b"").await.ok().body,
+        b"body"
+    );
+    let mut late = server.object("GET", "k").http_date();
+    late.at -= SignedDuration::from_mins(16);
+    assert_eq!(late.send(b"").await.error(), (403, "RequestTimeTooSkewed".into()));
+}
+
+#[tokio::test]
 async fn headers_that_matter_must_be_signed() {
     let server = Server::start().await;
     let call = server

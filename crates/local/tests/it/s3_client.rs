@@ -1,6 +1,7 @@
 //! A server in this process and a client that signs requests by itself, so that what goes over the wire is exactly
 //! what a test says.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -39,11 +40,17 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
+        Self::start_at(None).await
+    }
+
+    /// A server that is reached at this address from outside.
+    pub(crate) async fn start_at(public_url: Option<&str>) -> Self {
         let config = S3Config {
             access_key: ACCESS_KEY.into(),
             secret_key: SECRET_KEY.into(),
             region: REGION.into(),
             allowed_origins: vec![ORIGIN.into()],
+            public_url: public_url.map(str::to_owned),
         };
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("data")).unwrap();
@@ -62,6 +69,7 @@ impl Server {
                     });
                 tokio::spawn(
                     hyper::server::conn::http1::Builder::new()
+                        .max_headers(512)
                         .serve_connection(TokioIo::new(stream), service),
                 );
             }
@@ -100,6 +108,7 @@ impl Server {
             headers: Vec::new(),
             unsigned_headers: Vec::new(),
             payload: Payload::Digest,
+            has_http_date: false,
             at: Timestamp::now(),
             region: REGION,
             access_key: ACCESS_KEY,
@@ -141,6 +150,7 @@ pub(crate) struct Call {
     headers: Vec<(String, String)>,
     unsigned_headers: Vec<(String, String)>,
     pub(crate) payload: Payload,
+    has_http_date: bool,
     pub(crate) at: Timestamp,
     pub(crate) region: &'static str,
     pub(crate) access_key: &'static str,
@@ -183,6 +193,12 @@ impl Call {
         self
     }
 
+    /// Tells the time in `Date`, as HTTP writes it, instead of `x-amz-date`.
+    pub(crate) fn http_date(mut self) -> Self {
+        self.has_http_date = true;
+        self
+    }
+
     pub(crate) fn payload(mut self, text: &'static str) -> Self {
         self.payload = Payload::Text(text);
         self
@@ -211,16 +227,17 @@ impl Call {
 
     /// The signature over these headers, and their names.
     fn sign(&self, headers: &[(String, String)], digest: &str) -> (String, String) {
-        let mut headers: Vec<(String, &str)> = headers
+        let mut joined: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (name, value) in headers {
+            joined
+                .entry(name.to_ascii_lowercase())
+                .or_default()
+                .push(value.trim());
+        }
+        let names = joined.keys().cloned().collect::<Vec<_>>().join(";");
+        let lines: String = joined
             .iter()
-            .map(|(name, value)| (name.to_ascii_lowercase(), value.trim()))
-            .collect();
-        headers.sort();
-        let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
-        let names = names.join(";");
-        let lines: String = headers
-            .iter()
-            .map(|(name, value)| format!("{name}:{value}\n"))
+            .map(|(name, values)| format!("{name}:{}\n", values.join(",")))
             .collect();
         let request = format!(
             "{}\n{}\n{}\n{lines}\n{names}\n{digest}",
@@ -248,7 +265,14 @@ impl Call {
         let date = amz_date(self.at);
         let mut headers = self.headers.clone();
         headers.push(("host".into(), self.address.to_string()));
-        headers.push(("x-amz-date".into(), date));
+        headers.push(if self.has_http_date {
+            (
+                "date".into(),
+                self.at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+            )
+        } else {
+            ("x-amz-date".into(), date)
+        });
         let (digest, body) = match self.payload {
             Payload::Digest => {
                 let body = body("");

@@ -65,6 +65,26 @@ async fn listings_roll_up_at_the_delimiter() {
         .await
         .ok();
     assert_eq!(after.all("Key"), ["l/d/x/y", "l/e", "other"]);
+    // A client that goes on behind the last line it was given comes to an end.
+    let (mut last, mut seen) = (String::new(), Vec::new());
+    while seen.len() < 10 {
+        let page = server
+            .call("GET", "/raw")
+            .query("list-type", "2")
+            .query("prefix", "l/")
+            .query("delimiter", "/")
+            .query("max-keys", "1")
+            .query("start-after", &last)
+            .send(b"")
+            .await
+            .ok();
+        let mut lines = page.all("Key");
+        lines.extend(page.all("Prefix").into_iter().filter(|prefix| prefix != "l/"));
+        let Some(line) = lines.pop() else { break };
+        last.clone_from(&line);
+        seen.push(line);
+    }
+    assert_eq!(seen, ["l/a", "l/b/", "l/c", "l/d/", "l/e"]);
     let none = server
         .call("GET", "/raw")
         .query("list-type", "2")

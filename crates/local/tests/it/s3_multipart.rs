@@ -121,6 +121,7 @@ async fn parts_become_one_object() {
         assert!(!server.has(key).await, "nothing is there before it is complete");
         let answer = complete(&server, key, &id, &listed).await.ok();
         assert_eq!(answer.all("ETag"), [etag.as_str()], "{key}");
+        assert_eq!(answer.all("Location"), [format!("{}/raw/{key}", server.url())]);
         assert_eq!(answer.all(&format!("Checksum{name}")), [value.as_str()], "{key}");
         assert_eq!(answer.all("ChecksumType"), [kind], "{key}");
         // The answer may have been lost.
@@ -142,9 +143,30 @@ async fn parts_become_one_object() {
             value
         );
         assert_eq!(answer.header("x-amz-checksum-type"), kind);
-        let answer = server.object("GET", key).query("partNumber", "2").send(b"").await;
-        assert_eq!((answer.status, answer.header("x-amz-mp-parts-count")), (206, "3"));
-        assert!(answer.body == parts[1]);
+        let header = format!("x-amz-checksum-{}", name.to_lowercase());
+        let part_sum = if name == "CRC32" {
+            crc32(&parts[1])
+        } else {
+            STANDARD.encode(crc_fast::checksum(CrcAlgorithm::Crc64Nvme, &parts[1]).to_be_bytes())
+        };
+        for mode in ["", "ENABLED"] {
+            let call = server.object("GET", key).query("partNumber", "2");
+            let answer = call.header("x-amz-checksum-mode", mode).send(b"").await;
+            assert_eq!((answer.status, answer.header("x-amz-mp-parts-count")), (206, "3"));
+            assert!(answer.body == parts[1]);
+            let told = if mode.is_empty() { "" } else { part_sum.as_str() };
+            assert_eq!(answer.header(&header), told, "{key}");
+        }
+        let attributes = server
+            .object("GET", key)
+            .query("attributes", "")
+            .header("x-amz-object-attributes", "Checksum,ObjectParts")
+            .send(b"")
+            .await
+            .ok();
+        let told = attributes.all(&format!("Checksum{name}"));
+        assert_eq!((told.len(), told.contains(&value)), (4, true), "{key}");
+        assert!(told.contains(&part_sum), "{key}");
         let beyond = server.object("GET", key).query("partNumber", "4").send(b"").await;
         assert_eq!(beyond.error(), (416, "InvalidPartNumber".into()));
     }
@@ -202,6 +224,16 @@ async fn completions_that_do_not_fit_change_nothing() {
         .send(body.as_bytes())
         .await;
     assert_eq!(answer.error(), (400, "InvalidRequest".into()));
+    let answer = call()
+        .header("x-amz-checksum-type", "COMPOSITE")
+        .send(body.as_bytes())
+        .await;
+    assert_eq!(answer.error(), (400, "InvalidRequest".into()));
+    let answer = call()
+        .payload("0000000000000000000000000000000000000000000000000000000000000000")
+        .send(body.as_bytes())
+        .await;
+    assert_eq!(answer.error(), (400, "XAmzContentSHA256Mismatch".into()));
     let answer = call()
         .header("x-amz-checksum-crc64nvme", "AAAAAAAAAAA=")
         .send(body.as_bytes())

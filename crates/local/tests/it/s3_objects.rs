@@ -44,13 +44,45 @@ async fn attributes_come_back_as_they_were_sent() {
         ("response-content-language", "content-language", "en"),
         ("response-expires", "expires", "Thu, 01 Jan 2032 00:00:00 GMT"),
     ];
-    let mut call = server.object("GET", "k");
-    for (parameter, _, value) in overrides {
-        call = call.query(parameter, value);
+    for method in ["GET", "HEAD"] {
+        let mut call = server.object(method, "k");
+        for (parameter, _, value) in overrides {
+            call = call.query(parameter, value);
+        }
+        let answer = call.send(b"").await.ok();
+        for (_, header, value) in overrides {
+            assert_eq!(answer.header(header), value, "{method}");
+        }
+        let other = server.object(method, "k").query("response-server", "x");
+        assert_eq!(other.send(b"").await.status, 501);
     }
-    let answer = call.send(b"").await.ok();
-    for (_, header, value) in overrides {
-        assert_eq!(answer.header(header), value);
+}
+
+#[tokio::test]
+async fn metadata_may_come_in_many_headers() {
+    let server = Server::start().await;
+    server
+        .object("PUT", "twice")
+        .header("x-amz-meta-a", "1")
+        .header("x-amz-meta-b", "x")
+        .header("x-amz-meta-a", "2, 3")
+        .send(b"")
+        .await
+        .ok();
+    let answer = server.get("twice").await.ok();
+    assert_eq!(
+        (answer.header("x-amz-meta-a"), answer.header("x-amz-meta-b")),
+        ("1,2, 3", "x")
+    );
+    let names: Vec<String> = (0..120).map(|number| format!("x-amz-meta-n{number}")).collect();
+    let mut call = server.object("PUT", "many");
+    for name in &names {
+        call = call.header(name, "0123456789");
+    }
+    call.send(b"").await.ok();
+    let answer = server.get("many").await.ok();
+    for name in &names {
+        assert_eq!(answer.header(name), "0123456789");
     }
 }
 
@@ -172,6 +204,56 @@ async fn writes_are_conditional() {
 }
 
 #[tokio::test]
+async fn deletes_may_ask_that_there_is_something_to_delete() {
+    let server = Server::start().await;
+    let failed = (412, "PreconditionFailed".to_owned());
+    let delete = async |key: &'static str| {
+        server
+            .object("DELETE", key)
+            .header("if-match", "*")
+            .send(b"")
+            .await
+    };
+    assert_eq!(delete("k").await.error(), failed);
+    server.put("k", b"x").await.ok();
+    assert_eq!(delete("k").await.status, 204);
+    assert!(!server.has("k").await);
+    server.put("k", b"x").await.ok();
+    let document =
+        b"<Delete><Object><Key>k</Key><ETag>*</ETag></Object><Object><Key>none</Key><ETag>*</ETag></Object>\
+        </Delete>";
+    let answer = server
+        .call("POST", "/raw")
+        .query("delete", "")
+        .send(document)
+        .await
+        .ok();
+    assert_eq!(answer.all("Key"), ["k", "none"]);
+    assert_eq!(answer.all("Code"), ["PreconditionFailed"]);
+    assert!(!server.has("k").await);
+}
+
+#[tokio::test]
+async fn attributes_of_an_object_are_told_as_s3_does() {
+    let server = Server::start().await;
+    server.put("k", b"x").await.ok();
+    let ask = async |names: &str| {
+        let call = server.object("GET", "k").query("attributes", "");
+        call.header("x-amz-object-attributes", names).send(b"").await
+    };
+    let answer = ask("ETag,ObjectSize, StorageClass").await.ok();
+    assert_eq!(answer.all("ETag"), ["9dd4e461268c8034f5c8564e155c67a6"]);
+    assert_eq!(
+        (answer.all("ObjectSize"), answer.all("StorageClass")),
+        (vec!["1".into()], vec!["STANDARD".into()])
+    );
+    for names in ["ETag,Owner", "etag", "ETag,", ""] {
+        assert_eq!(ask(names).await.status, 400, "{names:?}");
+    }
+    assert_eq!(ask("ETag,Owner").await.error(), (400, "InvalidArgument".into()));
+}
+
+#[tokio::test]
 async fn of_many_writers_that_want_to_be_first_one_is() {
     let server = Server::start().await;
     let writes = (0..16).map(|n| {
@@ -225,11 +307,30 @@ async fn ranges_are_served() {
         ("k", "bytes=300000-"),
         ("k", "bytes=-0"),
         ("empty", "bytes=0-"),
-        ("empty", "bytes=-1"),
+        ("empty", "bytes=0-0"),
+        ("empty", "bytes=-0"),
     ] {
         let answer = server.object("GET", key).header("range", range).send(b"").await;
         assert_eq!(answer.error(), (416, "InvalidRange".into()), "{key} {range}");
         assert!(answer.header("content-range").starts_with("bytes */"));
+    }
+    for range in ["bytes=-1", "bytes=-999", "bytes=x", "bytes=0-0,1-2"] {
+        for method in ["GET", "HEAD"] {
+            let answer = server
+                .object(method, "empty")
+                .header("range", range)
+                .send(b"")
+                .await;
+            assert_eq!(
+                (
+                    answer.status,
+                    answer.header("content-length"),
+                    answer.header("content-range")
+                ),
+                (200, "0", ""),
+                "{method} {range}"
+            );
+        }
     }
     let stale = server
         .object("GET", "k")

@@ -19,6 +19,23 @@ const MAX_METADATA_BYTES: usize = 2048;
 /// Where [`Attributes::extra`] keeps the kind of checksum.
 pub(crate) const CHECKSUM_TYPE: &str = "checksum-type";
 
+/// Where [`Attributes::extra`] keeps the checksums of the parts, in order and separated by commas.
+const PART_CHECKSUMS: &str = "part-checksums";
+
+/// The entries of [`Attributes::extra`] for an object whose parts have these checksums.
+pub(crate) fn of_parts<'a>(kind: Kind, parts: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
+    let parts: Vec<&str> = parts.collect();
+    BTreeMap::from([
+        (CHECKSUM_TYPE.to_owned(), kind.name().to_owned()),
+        (PART_CHECKSUMS.to_owned(), parts.join(",")),
+    ])
+}
+
+/// The checksum of the part at this place, counted from 0, in the algorithm of its object.
+pub(crate) fn part_checksum(attributes: &Attributes, index: usize) -> Option<&str> {
+    attributes.extra.get(PART_CHECKSUMS)?.split(',').nth(index)
+}
+
 /// The attributes in the headers of an upload. `metadata` is what `s3s` decoded of the `x-amz-meta-*` ones.
 pub(crate) fn from_headers(
     headers: &HeaderMap,

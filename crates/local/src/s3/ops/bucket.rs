@@ -31,8 +31,15 @@ pub(crate) async fn list_buckets(
     ops: &Operations,
     request: S3Request<ListBucketsInput>,
 ) -> Answer<ListBucketsOutput> {
-    let prefix = request.input.prefix;
-    let shown = prefix.as_deref().is_none_or(|prefix| BUCKET.starts_with(prefix));
+    let input = request.input;
+    if input.continuation_token.is_some() {
+        // One bucket is one page.
+        let message = "The continuation token provided is incorrect.";
+        return Err(fail(S3ErrorCode::InvalidArgument, message));
+    }
+    let prefix = input.prefix;
+    let shown = prefix.as_deref().is_none_or(|prefix| BUCKET.starts_with(prefix))
+        && input.bucket_region.is_none_or(|region| region == ops.region);
     let bucket = Bucket {
         // The bucket was always there.
         creation_date: Some(timestamp(UnixMillis(0))),

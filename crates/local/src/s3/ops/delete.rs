@@ -2,14 +2,16 @@
 
 use s3s::dto::{
     DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject, Error,
+    ObjectIdentifier,
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use tintype_model::{ObjectKey, Precondition};
 
 use super::{Operations, check_bucket, check_version, echo, fail, object_key};
 use crate::s3::bridge::Origin;
-use crate::s3::conditions;
-use crate::s3::error::from_store;
+use crate::s3::conditions::DeleteCondition;
+use crate::s3::error::{from_store, not_implemented};
+use crate::store::{self, Store};
 
 /// Keys that one request may name.
 const MAX_KEYS: usize = 1000;
@@ -22,14 +24,34 @@ pub(crate) async fn delete_object(
     let input = request.input;
     check_version(input.version_id.as_ref())?;
     let key = object_key(&input.bucket, &input.key)?;
-    let precondition = conditions::of_write(&origin.headers)?;
-    ops.store
-        .delete_source(&key, precondition)
-        .await
-        .map_err(from_store)?;
+    let condition = DeleteCondition::of(&origin.headers)?;
+    match condition {
+        DeleteCondition::Exists => delete_existing(&ops.store, &key).await,
+        DeleteCondition::Always => delete(&ops.store, &key, Precondition::None).await,
+        DeleteCondition::Etag(etag) => delete(&ops.store, &key, Precondition::Etag(etag)).await,
+    }
+    .map_err(from_store)?;
     let mut response = S3Response::new(DeleteObjectOutput::default());
     response.status = Some(http::StatusCode::NO_CONTENT);
     Ok(response)
+}
+
+async fn delete(store: &Store, key: &ObjectKey, precondition: Precondition) -> Result<(), store::Error> {
+    store.delete_source(key, precondition).await.map(drop)
+}
+
+/// Deletes an object that has to be there, whatever it is. One that is replaced meanwhile still is there.
+async fn delete_existing(store: &Store, key: &ObjectKey) -> Result<(), store::Error> {
+    loop {
+        let meta = match store.head_source(key.as_str()).await {
+            Err(store::Error::NoSuchKey) => return Err(store::Error::PreconditionFailed),
+            found => found?,
+        };
+        match delete(store, key, Precondition::Etag(meta.etag)).await {
+            Err(store::Error::PreconditionFailed) => {}
+            answer => return answer,
+        }
+    }
 }
 
 pub(crate) async fn delete_objects(
@@ -47,27 +69,31 @@ pub(crate) async fn delete_objects(
     }
     let mut errors = Vec::new();
     let mut wanted = Vec::with_capacity(objects.len());
+    let mut existing = Vec::new();
     for object in objects {
-        let checked = check_version(object.version_id.as_ref())
-            .and_then(|()| ObjectKey::new(object.key.clone()).map_err(|error| from_store(error.into())));
-        match checked {
-            Ok(key) => {
-                let precondition = object
-                    .e_tag
-                    .map_or(Precondition::None, |etag| Precondition::Etag(etag.into_value()));
-                wanted.push((key, precondition));
-            }
+        match check(&object) {
+            Ok((key, DeleteCondition::Always)) => wanted.push((key, Precondition::None)),
+            Ok((key, DeleteCondition::Etag(etag))) => wanted.push((key, Precondition::Etag(etag))),
+            Ok((key, DeleteCondition::Exists)) => existing.push(key),
             Err(error) => errors.push(describe(object.key, &error)),
         }
     }
     let keys: Vec<ObjectKey> = wanted.iter().map(|(key, _)| key.clone()).collect();
     let answers = ops.store.delete_sources(wanted).await.map_err(from_store)?;
+    let mut answers: Vec<_> = keys
+        .into_iter()
+        .zip(answers.into_iter().map(|answer| answer.map(drop)))
+        .collect();
+    for key in existing {
+        let answer = delete_existing(&ops.store, &key).await;
+        answers.push((key, answer));
+    }
     let mut deleted = Vec::new();
-    for (key, answer) in keys.into_iter().zip(answers) {
+    for (key, answer) in answers {
         match answer {
             // A key that XML cannot carry would make the whole answer unreadable; what is gone goes without saying.
-            Ok(_) if echo(&key).is_none() => {}
-            Ok(_) => deleted.push(DeletedObject {
+            Ok(()) if echo(&key).is_none() => {}
+            Ok(()) => deleted.push(DeletedObject {
                 key: echo(&key),
                 ..Default::default()
             }),
@@ -83,6 +109,20 @@ pub(crate) async fn delete_objects(
         ..Default::default()
     };
     Ok(S3Response::new(output))
+}
+
+/// The key of an object that a document names, and on which condition it is deleted.
+fn check(object: &ObjectIdentifier) -> S3Result<(ObjectKey, DeleteCondition)> {
+    check_version(object.version_id.as_ref())?;
+    if object.size.is_some() || object.last_modified_time.is_some() {
+        return Err(not_implemented("a size or a time as the condition of a delete"));
+    }
+    let key = ObjectKey::new(object.key.clone()).map_err(|error| from_store(error.into()))?;
+    let condition = match &object.e_tag {
+        None => DeleteCondition::Always,
+        Some(etag) => DeleteCondition::parse(etag.value())?,
+    };
+    Ok((key, condition))
 }
 
 fn describe(key: String, error: &S3Error) -> Error {

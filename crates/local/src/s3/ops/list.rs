@@ -194,10 +194,7 @@ pub(crate) async fn list_objects_v2(
                 "The continuation token provided is incorrect.",
             )
         })?,
-        None => match input.start_after.as_ref().filter(|key| !key.is_empty()) {
-            Some(key) => ListFrom::After(key.clone()),
-            None => ListFrom::Start,
-        },
+        None => after(input.start_after.as_ref(), prefix, delimiter),
     };
     let listing = page(ops, prefix, delimiter, from, limit).await?;
     let truncated = listing.truncated;

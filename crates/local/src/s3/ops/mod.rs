@@ -14,18 +14,17 @@ use s3s::dto;
 use s3s::{S3, S3ErrorCode, S3Request, S3Response, S3Result};
 use tintype_model::{ObjectKey, UnixMillis};
 
-use super::error::{custom, fail};
-use super::{BUCKET, S3Config};
+use super::bridge::Origin;
+use super::error::{custom, fail, not_implemented};
+use super::{BUCKET, OWNER, S3Config};
 use crate::store::Store;
-
-/// Who owns everything; S3 wants a name.
-const OWNER: &str = "tintype";
 
 /// The operations on a store.
 #[derive(Clone, Debug)]
 pub(crate) struct Operations {
     store: Store,
     region: String,
+    public_url: Option<String>,
 }
 
 impl Operations {
@@ -33,6 +32,7 @@ impl Operations {
         Self {
             store,
             region: config.region.clone(),
+            public_url: config.public_url.clone(),
         }
     }
 }
@@ -121,13 +121,21 @@ macro_rules! set_checksum {
 }
 use set_checksum;
 
-/// Forwards operations to the functions of the same name.
+/// Forwards operations to the functions of the same name, if that is the operation that the table of those that are
+/// offered has chosen: `s3s` chooses by rules of its own.
 macro_rules! operations {
     ($($module:ident::$name:ident($input:ident) -> $output:ident;)*) => {
+        /// The names of all functions.
+        #[cfg(test)]
+        pub(crate) const FUNCTIONS: &[&str] = &[$(stringify!($name)),*];
+
         #[async_trait::async_trait]
         impl S3 for Operations {
             $(
                 async fn $name(&self, request: S3Request<dto::$input>) -> S3Result<S3Response<dto::$output>> {
+                    if !Origin::of(&request)?.operation.is(stringify!($name)) {
+                        return Err(not_implemented(stringify!($name)));
+                    }
                     $module::$name(self, request).await
                 }
             )*

@@ -17,11 +17,13 @@ use super::{
     BUCKET, OWNER, Operations, echo, etag, fail, object_key, owner, page_limit, set_checksum, signed,
     timestamp,
 };
-use crate::s3::bridge::{Origin, bad_digest, invalid_claim};
+use crate::s3::bridge::Origin;
 use crate::s3::checksum::{self, Algorithm, Kind};
 use crate::s3::conditions;
 use crate::s3::error::from_store;
+use crate::s3::location;
 use crate::s3::receive::receive;
+use crate::s3::verify::{bad_digest, invalid_claim};
 use crate::store::{Assembled, Attributes, CompletedPart, Completion, Error, SourceMeta};
 
 /// Where [`Attributes::extra`] keeps the algorithm of an upload.
@@ -261,8 +263,7 @@ pub(crate) async fn complete_multipart_upload(
         .await
         .map_err(from_store)?;
     if let Some(meta) = assembled.existing() {
-        let output = completed(meta);
-        return Ok(S3Response::new(output));
+        return Ok(S3Response::new(completed(ops, &origin, meta)));
     }
     let (algorithm, kind, chosen) = checksum_of(&assembled.upload().attributes);
     if chosen && kind == Kind::Composite {
@@ -277,6 +278,14 @@ pub(crate) async fn complete_multipart_upload(
             );
             return Err(fail(S3ErrorCode::InvalidRequest, message));
         }
+    }
+    let claimed_kind = input.checksum_type.as_ref().map(|name| name.as_str());
+    if claimed_kind.is_some_and(|name| name != kind.name()) {
+        let message = format!(
+            "The upload was created with the checksum type {}, which x-amz-checksum-type does not name.",
+            kind.name()
+        );
+        return Err(fail(S3ErrorCode::InvalidRequest, message));
     }
     if input
         .mpu_object_size
@@ -313,11 +322,11 @@ pub(crate) async fn complete_multipart_upload(
     let completion = Completion {
         precondition,
         checksums: BTreeMap::from([(algorithm.name().to_owned(), value)]),
-        extra: BTreeMap::from([(CHECKSUM_TYPE.to_owned(), kind.name().to_owned())]),
+        extra: attributes::of_parts(kind, values(&assembled, algorithm).map(|(value, _)| value)),
     };
     let expects_object = matches!(completion.precondition, Precondition::Etag(_));
     match ops.store.commit_assembled(assembled, completion).await {
-        Ok(meta) => Ok(S3Response::new(completed(&meta))),
+        Ok(meta) => Ok(S3Response::new(completed(ops, &origin, &meta))),
         Err(error @ Error::PreconditionFailed) if expects_object => {
             Err(missing_or(&ops.store, &key, error).await)
         }
@@ -342,15 +351,12 @@ fn combined(assembled: &Assembled, algorithm: Algorithm, kind: Kind) -> S3Result
     })
 }
 
-fn completed(meta: &SourceMeta) -> CompleteMultipartUploadOutput {
+fn completed(ops: &Operations, origin: &Origin, meta: &SourceMeta) -> CompleteMultipartUploadOutput {
     let mut output = CompleteMultipartUploadOutput {
         bucket: Some(BUCKET.to_owned()),
         e_tag: Some(etag(&meta.etag)),
         key: echo(&meta.key),
-        location: Some(format!(
-            "/{BUCKET}/{}",
-            tintype_model::encode_path(meta.key.as_str())
-        )),
+        location: Some(location(ops.public_url.as_deref(), &origin.headers, &meta.key)),
         ..Default::default()
     };
     if let Some((algorithm, kind, value)) = attributes::checksum(&meta.attributes) {

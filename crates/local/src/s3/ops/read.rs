@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use s3s::dto::{
     Checksum, ChecksumType, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectAttributesParts,
     GetObjectInput, GetObjectOutput, GetObjectTaggingInput, GetObjectTaggingOutput, HeadObjectInput,
@@ -12,14 +12,24 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 use tokio_util::io::ReaderStream;
 
-use super::attributes::{checksum, checksum_headers, last_modified, validators};
+use super::attributes::{checksum, checksum_headers, last_modified, part_checksum, validators};
 use super::{
     Operations, check_version, custom, etag, fail, object_key, page_limit, set_checksum, signed, timestamp,
 };
 use crate::s3::bridge::Origin;
 use crate::s3::conditions::{self, Conditions, Verdict};
 use crate::s3::error::{from_store, precondition_failed};
-use crate::store::SourceMeta;
+use crate::s3::offered;
+use crate::store::{Attributes, SourceMeta};
+
+/// The attributes that can be asked for.
+const ATTRIBUTES: [&str; 5] = [
+    ObjectAttributes::CHECKSUM,
+    ObjectAttributes::ETAG,
+    ObjectAttributes::OBJECT_PARTS,
+    ObjectAttributes::OBJECT_SIZE,
+    ObjectAttributes::STORAGE_CLASS,
+];
 
 /// How much of a file is read at once, in bytes.
 const READ_BYTES: usize = 256 << 10;
@@ -90,7 +100,9 @@ pub(crate) async fn head_object(
     let meta = ops.store.check_source(key.as_str()).await.map_err(from_store)?;
     check_conditions(&origin.headers, &meta)?;
     let slice = select(&meta, &origin.headers, input.part_number)?;
-    let headers = common_headers(&meta, &slice, input.checksum_mode.is_some());
+    let mut headers = common_headers(&meta, &slice, input.checksum_mode.is_some());
+    // s3s sets them for downloads only.
+    headers.extend(response_headers(&request.uri)?);
     let attributes = meta.attributes;
     let output = HeadObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
@@ -110,6 +122,23 @@ pub(crate) async fn head_object(
     Ok(S3Response::with_headers(output, headers))
 }
 
+/// The headers that `response-*` parameters ask for in the answer.
+fn response_headers(uri: &Uri) -> S3Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in offered::parameters(uri.query().unwrap_or_default())? {
+        let Some(header) = name.strip_prefix("response-") else {
+            continue;
+        };
+        let header = HeaderName::from_bytes(header.as_bytes()).ok();
+        let (Some(header), Ok(value)) = (header, HeaderValue::from_str(&value)) else {
+            let message = format!("The value of {name} cannot be a header.");
+            return Err(fail(S3ErrorCode::InvalidArgument, message));
+        };
+        headers.insert(header, value);
+    }
+    Ok(headers)
+}
+
 /// The conditions of a read; where nothing changed, the answer still says what it is that did not.
 fn check_conditions(headers: &HeaderMap, meta: &SourceMeta) -> S3Result<()> {
     match Conditions::of_read(headers).check(&meta.etag, last_modified(meta)) {
@@ -127,6 +156,8 @@ fn check_conditions(headers: &HeaderMap, meta: &SourceMeta) -> S3Result<()> {
 #[derive(Debug)]
 struct Slice {
     range: Range<u64>,
+    /// The place of the part that it is, counted from 0.
+    part: Option<usize>,
     content_range: Option<String>,
     parts_count: Option<i32>,
 }
@@ -135,6 +166,7 @@ fn select(meta: &SourceMeta, headers: &HeaderMap, part_number: Option<i32>) -> S
     let size = meta.size_bytes;
     let whole = || Slice {
         range: 0..size,
+        part: None,
         content_range: None,
         parts_count: None,
     };
@@ -147,11 +179,16 @@ fn select(meta: &SourceMeta, headers: &HeaderMap, part_number: Option<i32>) -> S
         return part(meta, number);
     }
     let Some(range) = range else { return Ok(whole()) };
+    // The last bytes of nothing are nothing, which a 206 could not say (RFC 9110 section 14.1.2).
+    if size == 0 && matches!(range, s3s::dto::Range::Suffix { length: 1.. }) {
+        return Ok(whole());
+    }
     match range.check(size) {
         Ok(range) if range.start < range.end => {
             let content_range = Some(format!("bytes {}-{}/{size}", range.start, range.end - 1));
             Ok(Slice {
                 range,
+                part: None,
                 content_range,
                 parts_count: None,
             })
@@ -215,20 +252,26 @@ fn part(meta: &SourceMeta, number: i32) -> S3Result<Slice> {
         (!meta.attributes.part_sizes.is_empty()).then(|| i32::try_from(sizes.len()).unwrap_or(i32::MAX));
     Ok(Slice {
         range,
+        part: Some(index),
         content_range,
         parts_count,
     })
 }
 
-/// What the documents of `s3s` cannot carry: checksums, which belong to the whole object, and `Expires`, which is
-/// kept as it was sent.
+/// The headers that the documents of `s3s` cannot carry: the checksum of the whole object or of the part that is read,
+/// and `Expires`, which is kept as it was sent.
 fn common_headers(meta: &SourceMeta, slice: &Slice, with_checksum: bool) -> HeaderMap {
-    let mut headers = match checksum(&meta.attributes) {
-        Some((algorithm, kind, value)) if with_checksum && slice.content_range.is_none() => {
-            checksum_headers(algorithm, kind, value)
-        }
-        Some(_) | None => HeaderMap::new(),
-    };
+    let known = checksum(&meta.attributes).filter(|_| with_checksum);
+    let told = known.and_then(|(algorithm, kind, whole)| {
+        let value = match slice.part {
+            Some(index) if !meta.attributes.part_sizes.is_empty() => part_checksum(&meta.attributes, index)?,
+            Some(_) => whole,
+            None if slice.content_range.is_none() => whole,
+            None => return None,
+        };
+        Some(checksum_headers(algorithm, kind, value))
+    });
+    let mut headers = told.unwrap_or_default();
     if let Some(Ok(value)) = meta.attributes.expires.as_deref().map(HeaderValue::from_str) {
         headers.insert(header::EXPIRES, value);
     }
@@ -249,6 +292,13 @@ pub(crate) async fn get_object_attributes(
         .iter()
         .flat_map(|names| names.as_str().split(','));
     let names: Vec<&str> = names.map(str::trim).collect();
+    if let Some(unknown) = names.iter().find(|name| !ATTRIBUTES.contains(name)) {
+        let message = format!(
+            "Invalid attribute name specified: {unknown:?}. There are {}.",
+            ATTRIBUTES.join(", ")
+        );
+        return Err(fail(S3ErrorCode::InvalidArgument, message));
+    }
     let wanted = |name: &str| names.contains(&name);
     let known = checksum(&meta.attributes).filter(|_| wanted(ObjectAttributes::CHECKSUM));
     let checksum = known.map(|(algorithm, kind, value)| {
@@ -256,12 +306,7 @@ pub(crate) async fn get_object_attributes(
             checksum_type: Some(ChecksumType::from_static(kind.name())),
             ..Checksum::default()
         };
-        // Here S3 leaves out the number of parts that a composite value ends in.
-        set_checksum!(
-            checksum,
-            algorithm,
-            value.split_once('-').map_or(value, |(digest, _)| digest)
-        );
+        set_checksum!(checksum, algorithm, value);
         checksum
     });
     let sizes = &meta.attributes.part_sizes;
@@ -272,11 +317,7 @@ pub(crate) async fn get_object_attributes(
             .zip(sizes)
             .skip(after)
             .take(limit)
-            .map(|(number, size)| ObjectPart {
-                part_number: Some(number),
-                size: Some(signed(*size)),
-                ..ObjectPart::default()
-            })
+            .map(|(number, size)| object_part(&meta.attributes, number, *size))
             .collect();
         let last = page.last().and_then(|part| part.part_number);
         Some(GetObjectAttributesParts {
@@ -301,6 +342,19 @@ pub(crate) async fn get_object_attributes(
         ..Default::default()
     };
     Ok(S3Response::new(output))
+}
+
+fn object_part(attributes: &Attributes, number: i32, size: u64) -> ObjectPart {
+    let mut part = ObjectPart {
+        part_number: Some(number),
+        size: Some(signed(size)),
+        ..ObjectPart::default()
+    };
+    let index = usize::try_from(number - 1).unwrap_or_default();
+    if let (Some((algorithm, ..)), Some(value)) = (checksum(attributes), part_checksum(attributes, index)) {
+        set_checksum!(part, algorithm, value);
+    }
+    part
 }
 
 pub(crate) async fn get_object_tagging(

@@ -7,7 +7,7 @@ use tintype_model::{ObjectKey, Precondition};
 use super::attributes::{self, checksum_headers};
 use super::{Operations, etag, object_key};
 use crate::s3::bridge::Origin;
-use crate::s3::checksum::Kind;
+use crate::s3::checksum::{self, Kind};
 use crate::s3::conditions;
 use crate::s3::error::{from_store, no_such_key};
 use crate::s3::receive::receive;
@@ -21,6 +21,7 @@ pub(crate) async fn put_object(
     let input = request.input;
     let key = object_key(&input.bucket, &input.key)?;
     let precondition = conditions::of_write(&origin.headers)?;
+    checksum::refuse_composite(&origin.headers)?;
     let mut attributes = attributes::from_headers(&origin.headers, input.metadata)?;
     let received = receive(&ops.store, input.body, &origin, None).await?;
     let (algorithm, value) = (received.algorithm, received.checksum().to_owned());
