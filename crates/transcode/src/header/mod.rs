@@ -42,7 +42,7 @@ pub(crate) struct Header {
     pub(crate) motion: Motion,
     pub(crate) bit_depth: u8,
     pub(crate) model: Model,
-    /// A JPEG that the fast decoder gets wrong.
+    /// A JPEG that not all decoders read in the same way.
     pub(crate) is_odd_jpeg: bool,
     /// The embedded profile, if it can be used on these pixels.
     pub(crate) profile: Option<Profile>,

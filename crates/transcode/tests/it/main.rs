@@ -15,6 +15,7 @@ mod heif;
 mod hostile;
 mod hostile_heif;
 mod ico;
+mod jpeg_rules;
 mod judge;
 mod jxl;
 mod jxl_output;
