@@ -13,6 +13,7 @@ pub(crate) mod motion;
 pub(crate) mod png;
 pub(crate) mod svg;
 pub(crate) mod tiff;
+pub(crate) mod tiff_fields;
 pub(crate) mod webp;
 
 use tintype_model::{Dimensions, ImageInfo, Limits, RejectionCode};

@@ -29,3 +29,4 @@ mod sources;
 mod svg;
 mod tiff;
 mod wide_gamut;
+mod tiff_channels;
