@@ -4,7 +4,7 @@
 
 pub(crate) mod bmp;
 mod gain_map;
-mod gif;
+pub(crate) mod gif;
 pub(crate) mod heif;
 pub(crate) mod ico;
 pub(crate) mod jpeg;
