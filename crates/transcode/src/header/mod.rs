@@ -134,6 +134,13 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
 }
 
 impl Header {
+    /// Makes the picture a still: its animation cannot be decoded.
+    pub(crate) fn show_still(&mut self) {
+        self.frames = 1;
+        self.motion = Motion::default();
+        self.duration_ms = None;
+    }
+
     /// `source` is what the header was read from.
     pub(crate) fn info(&self, source: &[u8]) -> ImageInfo {
         let color_space = match (self.model, &self.profile) {
