@@ -1,5 +1,5 @@
 //! JPEGs that break a rule of T.81 in a way that libjpeg, and with it every browser, passes over: rewritten so that they
-//! keep it. What is rewritten are headers; no entropy-coded byte is touched.
+//! keep it. Only headers are rewritten; no entropy-coded byte is touched.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use std::borrow::Cow;
@@ -106,7 +106,7 @@ impl<'a> Iterator for Segments<'a> {
     }
 }
 
-/// What the headers of a JPEG say.
+/// The facts in the headers of a JPEG.
 #[derive(Default)]
 struct Facts {
     /// Identifier, sampling factors and quantization table of each.
@@ -202,7 +202,7 @@ impl Facts {
                 adobe.is_none() && self.components.iter().all(|&[_, factors, _]| factors == 0x11)
             }
             (Color::YCbCr, None | Some(1)) => !self.has_rgb_ids(),
-            (Color::Rgb, None) | (Color::Cmyk, None | Some(0)) | (Color::Ycck, Some(2)) => true,
+            (Color::Rgb | Color::Cmyk, None | Some(0)) | (Color::Ycck, Some(2)) => true,
             _ => false,
         };
         is_color_plain && !self.has_odd_scan && !self.lacks_tables && !self.has_equal_ids()

@@ -95,7 +95,7 @@ pub(crate) fn as_windows(source: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
     Ok(Cow::Owned(file))
 }
 
-/// What headers of version 4 and 5 say of the colours ([MS-WMF] 2.2.2.10 and 2.2.2.11).
+/// The meaning of the colours by headers of version 4 and 5 ([MS-WMF] 2.2.2.10 and 2.2.2.11).
 #[derive(Default)]
 struct Colors {
     icc: Option<Vec<u8>>,

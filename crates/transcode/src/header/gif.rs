@@ -65,7 +65,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     Ok(found)
 }
 
-/// What a file says of the screen that its frames are laid on.
+/// The screen that a file asks for, and the one that its frames are laid on.
 struct Screen {
     width: u16,
     height: u16,

@@ -15,7 +15,7 @@ pub(crate) enum Entry<'a> {
     Bmp {
         /// An icon that holds a BMP alone.
         icon: Vec<u8>,
-        /// What lies behind its colours: a bit for each pixel, as far as they are there.
+        /// The bytes behind its colours: a bit for each pixel, as far as they are there.
         mask: &'a [u8],
         /// Whether its pixels have room for alpha.
         has_alpha: bool,

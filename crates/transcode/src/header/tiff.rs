@@ -43,6 +43,8 @@ const RAW_PHOTOMETRIC: [u64; 2] = [32_803, 34_892];
 const RAW_COMPRESSION: [u64; 7] = [34_713, 32_767, 32_770, 65_535, 65_000, 262, 34_892];
 /// JPEG in strips or tiles of their own (TIFF technical note 2).
 pub(crate) const JPEG: u64 = 7;
+/// JPEG as TIFF 6.0 had it, which note 2 withdraws.
+pub(crate) const OLD_JPEG: u64 = 6;
 
 /// Most bytes that one directory is looked at for: real ones have some tens of entries.
 const MAX_ENTRIES: u64 = 4096;

@@ -27,7 +27,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     Ok(found)
 }
 
-/// The chunks of the container. What lies behind it does not belong to it, and need not be of chunks.
+/// The chunks of the container. Bytes behind it do not belong to it, and need not be chunks.
 pub(crate) fn chunks(source: &[u8]) -> Result<Reader<'_>, Error> {
     let mut reader = Reader::at(source, 4);
     let announced = reader.le32().unwrap_or(0);
@@ -119,7 +119,7 @@ fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut 
     Ok(())
 }
 
-/// What of a WebP shows its first picture: the rest may be missing or broken.
+/// The parts of a WebP that show its first picture. The rest may be missing or broken.
 pub(crate) enum First<'a> {
     Still {
         /// Whether the file is of the extended format, and if so whether its picture has alpha.

@@ -259,7 +259,7 @@ fn components_of_the_same_name_are_taken_in_their_order() {
     assert_eq!(code, "unsupported_format", "{detail}");
 }
 
-/// What decides between YCbCr and RGB, judged by libjpeg.
+/// The choice between YCbCr and RGB, judged by libjpeg.
 #[test]
 fn the_colour_model_is_the_one_of_libjpeg() {
     let parts = Parts::of(&encoded(&[(1, 1); 3], false));

@@ -246,6 +246,7 @@ fn drawings_that_would_take_for_ever_are_refused_before_they_are_drawn() {
             drawing(hundred, &("<g>".repeat(30_000) + &"</g>".repeat(30_000))),
             "nested deeper",
         ),
+        ("size", drawing("width='1e9' height='1e9'", ""), "pixels"),
         (
             "units",
             drawing("width='1e38mm' height='99999999999999in'", ""),

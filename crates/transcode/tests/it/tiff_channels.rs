@@ -11,7 +11,7 @@ use crate::judge::{rejection, shown, told};
 const SHORT: u16 = 3;
 const LONG: u16 = 4;
 
-/// What a file is like.
+/// The layout of a file.
 #[derive(Clone, Copy, Debug)]
 struct Kind {
     photometric: u32,

@@ -6,7 +6,7 @@ use tiff::decoder::{Decoder, Limits};
 use super::view::{Spliced, view};
 use crate::Error;
 use crate::header::Header;
-use crate::header::tiff::{Directory, JPEG, YCBCR};
+use crate::header::tiff::{Directory, JPEG, OLD_JPEG, YCBCR};
 
 /// Samples of any width in the machine's byte order.
 pub(super) struct Raw {
@@ -187,6 +187,11 @@ fn check(directory: &Directory<'_>) -> Result<(), Error> {
     if directory.is_mixed() {
         return Err(Error::unsupported(
             "the TIFF has channels that differ in their number of bits or in their kind of number",
+        ));
+    }
+    if directory.compression() == OLD_JPEG {
+        return Err(Error::unsupported(
+            "the TIFF has old-style JPEG (compression 6); save it with another compression",
         ));
     }
     let is_upsampled = directory.compression() == JPEG && !directory.is_planar();
