@@ -122,13 +122,13 @@ fn a_screen_that_is_too_small_for_its_first_frame_does_not_count() {
     let plain = shown(&fixtures::gif((8, 6), (0, 0), (8, 6), &indices, 1));
     for screen in [(0, 0), (1, 1), (7, 6), (8, 5), (0, 6), (8, 0), (200, 5), (4, 300)] {
         for place in [(0, 0), (3, 2)] {
-            for frames in [1, 3] {
-                let source = fixtures::gif(screen, place, (8, 6), &indices, frames);
+            for frames in [1u8, 3] {
+                let source = fixtures::gif(screen, place, (8, 6), &indices, frames.into());
                 assert_eq!(shown(&source), plain, "{screen:?} {place:?}");
                 let rendered = rendered(&source, &full_size(&[Format::Webp]));
                 let size = rendered.files[0].dimensions;
                 assert_eq!((size.width, size.height), (8, 6));
-                assert_eq!(told(&source).frames, frames as u32);
+                assert_eq!(told(&source).frames, u32::from(frames));
             }
         }
     }
@@ -140,8 +140,8 @@ fn a_screen_that_is_too_small_for_its_first_frame_does_not_count() {
 #[test]
 fn extensions_of_a_gif_that_nobody_knows_are_passed_over() {
     let indices: Vec<u8> = (0..48u8).map(|at| at % 4).collect();
-    for frames in [1, 3] {
-        let plain = fixtures::gif((8, 6), (0, 0), (8, 6), &indices, frames);
+    for frames in [1u8, 3] {
+        let plain = fixtures::gif((8, 6), (0, 0), (8, 6), &indices, frames.into());
         // Behind the header and its palette of four colours.
         let at = 13 + 12;
         for label in [0x00, 0x02, 0x80, 0xAB, 0xFD] {
@@ -149,7 +149,7 @@ fn extensions_of_a_gif_that_nobody_knows_are_passed_over() {
                 let extension = [&[0x21, label], blocks].concat();
                 let source = [&plain[..at], &extension, &plain[at..]].concat();
                 assert_eq!(shown(&source), shown(&plain), "{label:x}");
-                assert_eq!(told(&source).frames, frames as u32);
+                assert_eq!(told(&source).frames, u32::from(frames));
                 let end = plain.len() - 1;
                 let source = [&plain[..end], &extension, &plain[end..]].concat();
                 assert_eq!(shown(&source), shown(&plain), "{label:x} at the end");
