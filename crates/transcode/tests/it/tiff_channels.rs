@@ -355,6 +355,32 @@ fn colours_that_were_multiplied_with_alpha_are_divided_behind_a_predictor_too() 
 }
 
 #[test]
+fn a_predictor_counts_only_with_a_compression_that_has_one() {
+    for (extra, bits) in [(&[][..], 8), (&[0], 8), (&[2], 16)] {
+        for (is_planar, is_tiled) in [(false, false), (true, false), (true, true)] {
+            let kind = Kind {
+                extra,
+                bits,
+                is_planar,
+                is_tiled,
+                ..RGB
+            };
+            let mut random = Random(5);
+            let samples = WIDTH * HEIGHT * kind.samples();
+            let pixels: Vec<u64> = (0..samples).map(|_| kind.sample(&mut random)).collect();
+            let plain = kind.file(&pixels);
+            let mut told = plain.clone();
+            let entry = told
+                .windows(4)
+                .rposition(|bytes| bytes == [0x3D, 0x01, 3, 0])
+                .unwrap();
+            told[entry + 8] = 2;
+            assert!(shown(&told) == shown(&plain), "{kind:?}, seed 5");
+        }
+    }
+}
+
+#[test]
 fn planes_that_do_not_belong_together_are_refused() {
     let kind = Kind {
         is_planar: true,
@@ -382,6 +408,20 @@ fn what_is_not_read_by_choice_is_called_unsupported() {
         assert_eq!(code, "unsupported_format", "{detail}");
         assert!(detail.contains(word), "{detail}");
     }
+    let mut jpeg = Kind {
+        extra: &[0],
+        colors: 1,
+        photometric: 1,
+        ..RGB
+    }
+    .file(&pixels);
+    let entry = jpeg
+        .windows(4)
+        .rposition(|bytes| bytes == [0x03, 0x01, 3, 0])
+        .unwrap();
+    jpeg[entry + 8] = 7;
+    let (code, detail) = rejection(&jpeg);
+    assert_eq!(code, "unsupported_format", "{detail}");
     let mut mixed = RGB.file(&pixels);
     // The bits of the three channels are 8, 8 and 8.
     let at = mixed

@@ -194,6 +194,13 @@ fn check(directory: &Directory<'_>) -> Result<(), Error> {
             "the TIFF has old-style JPEG (compression 6); save it with another compression",
         ));
     }
+    if directory.compression() == JPEG && !directory.is_planar() && !matches!(directory.samples(), 1 | 3 | 4)
+    {
+        return Err(Error::unsupported(format!(
+            "the TIFF has JPEG of {} channels; 1, 3 and 4 are read",
+            directory.samples()
+        )));
+    }
     let is_upsampled = directory.compression() == JPEG && !directory.is_planar();
     if directory.photometric() == YCBCR && directory.is_subsampled() && !is_upsampled {
         return Err(Error::unsupported(

@@ -7,18 +7,21 @@ use crate::header::tiff::{BLACK_IS_ZERO, Directory};
 use crate::header::tiff_fields::Field;
 
 /// Tags that the decoder needs and that stay as they are.
-const KEPT: [u16; 8] = [
+const KEPT: [u16; 7] = [
     256, // ImageWidth
     257, // ImageLength
     259, // Compression
     278, // RowsPerStrip
-    317, // Predictor
     322, // TileWidth
     323, // TileLength
     347, // JPEGTables
 ];
 const BITS_PER_SAMPLE: u16 = 258;
 const PHOTOMETRIC: u16 = 262;
+const PREDICTOR: u16 = 317;
+/// LZW and Deflate, which has two numbers: the only compressions that predictors belong to. libtiff does not look at the
+/// tag with any other.
+const PREDICTED: [u64; 3] = [5, 8, 32_946];
 const SAMPLES_PER_PIXEL: u16 = 277;
 const SAMPLE_FORMAT: u16 = 339;
 /// Offsets and lengths of strips, and of tiles.
@@ -50,7 +53,8 @@ pub(super) fn view<'a>(
         tail.fields
             .push((tag, directory.short(number).ok_or_else(unreadable)?));
     }
-    for tag in KEPT {
+    let predictor = PREDICTED.contains(&directory.compression()).then_some(PREDICTOR);
+    for tag in KEPT.into_iter().chain(predictor) {
         tail.fields.extend(directory.field(tag).map(|field| (tag, field)));
     }
     for tag in CHUNKS {
