@@ -78,6 +78,11 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     // A side that needs more than 32 bits is beyond any limit.
     let clamp = |side: u64| u32::try_from(side).unwrap_or(u32::MAX);
     let size = check_size(clamp(side(IMAGE_WIDTH)?), clamp(side(IMAGE_LENGTH)?), limits)?;
+    if directory.number(PHOTOMETRIC).is_none() {
+        return Err(Error::unsupported(
+            "the TIFF does not say what its samples mean (photometric interpretation)",
+        ));
+    }
     let photometric = directory.photometric();
     let bits = directory.bits();
     let model = match photometric {

@@ -422,6 +422,15 @@ fn what_is_not_read_by_choice_is_called_unsupported() {
     jpeg[entry + 8] = 7;
     let (code, detail) = rejection(&jpeg);
     assert_eq!(code, "unsupported_format", "{detail}");
+    let mut silent = RGB.file(&pixels);
+    let entry = silent
+        .windows(4)
+        .rposition(|bytes| bytes == [0x06, 0x01, 3, 0])
+        .unwrap();
+    silent[entry] = 7;
+    let (code, detail) = rejection(&silent);
+    assert_eq!(code, "unsupported_format", "{detail}");
+    assert!(detail.contains("photometric"), "{detail}");
     let mut mixed = RGB.file(&pixels);
     // The bits of the three channels are 8, 8 and 8.
     let at = mixed
