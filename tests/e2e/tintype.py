@@ -24,6 +24,8 @@ BINARY = pathlib.Path(
     )
 )
 CORPUS = pathlib.Path(os.environ.get("TINTYPE_CORPUS", ROOT.parent / "shared/corpus"))
+# Rebuilt from public bug reports, with a MANIFEST.tsv as well.
+FIELD = pathlib.Path(os.environ.get("TINTYPE_FIELD", ROOT.parent / "shared/field"))
 
 # Seconds after which a test is taken for hung. It is a watchdog and nothing else: no test asserts a time, and what takes
 # milliseconds on an idle machine must not come near this on a busy one.

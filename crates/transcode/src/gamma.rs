@@ -51,7 +51,7 @@ impl Gamma {
     }
 }
 
-const SRGB: Chromaticities = [(0.3127, 0.3290), (0.64, 0.33), (0.30, 0.60), (0.15, 0.06)];
+pub(crate) const SRGB: Chromaticities = [(0.3127, 0.3290), (0.64, 0.33), (0.30, 0.60), (0.15, 0.06)];
 
 /// Whether red, green and blue are the corners of a triangle and not points on a line.
 fn spans_colors([_, red, green, blue]: Chromaticities) -> bool {

@@ -16,6 +16,7 @@ use crate::header::Header;
 use crate::miniature::Miniature;
 use crate::picture::Picture;
 use crate::quality::{self, Content, Wanted};
+use crate::sniff::Kind;
 use crate::space::Space;
 use crate::{
     ENGINE, Error, animation, appearance, attention, color, decode, encode, header, quietly, resize, schedule,
@@ -49,6 +50,34 @@ pub fn render_timed(
 ) -> Result<Rendered, Error> {
     let threads = threads.max(1);
     let opened = open(source, recipe, limits, threads)?;
+    if !has_still(&opened.header) {
+        return make(source, opened, recipe, limits, threads, clock);
+    }
+    match make(source, opened, recipe, limits, threads, clock) {
+        // Pixels of the still have been decoded: a frame behind it is broken.
+        Err(Error::Rejected(_)) => {
+            let mut opened = open(source, recipe, limits, threads)?;
+            opened.header.show_still();
+            make(source, opened, recipe, limits, threads, clock)
+        }
+        made => made,
+    }
+}
+
+/// Whether the picture is an animation that has a still to be shown instead, by its format's own rule (PNG, third
+/// edition, section 4.9). One that is cut off is no whole file.
+fn has_still(header: &Header) -> bool {
+    header.kind == Kind::Png && header.frames > 1 && !header.motion.is_cut
+}
+
+fn make(
+    source: &[u8],
+    opened: Opened,
+    recipe: &Recipe,
+    limits: &Limits,
+    threads: usize,
+    clock: &Clock<'_>,
+) -> Result<Rendered, Error> {
     let (header, is_wide) = (opened.header, opened.wide.is_some());
     let small = Miniature::new(&opened.picture);
     let appearance = quietly(|| appearance::of(&small, recipe.background));

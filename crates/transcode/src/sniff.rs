@@ -1,6 +1,7 @@
 //! What a file is by its first bytes. Names and declared media types are never asked.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+use crate::header::bmp;
 use crate::reader::Reader;
 use crate::{Error, markup};
 
@@ -177,11 +178,19 @@ const MAX_FTYP_BYTES: usize = 512;
 
 /// `\0\0\x01\0` begins other files too: the first picture has to lie behind the directory.
 fn is_icon(source: &[u8]) -> bool {
+    is_directory(source, 1)
+}
+
+/// A directory of icons (1) or of cursors (2).
+fn is_directory(source: &[u8], kind: u16) -> bool {
     let mut reader = Reader::new(source);
     let directory = (reader.le16(), reader.le16(), reader.le16());
-    let (Some(0), Some(1), Some(count @ 1..)) = directory else {
+    let (Some(0), Some(found), Some(count @ 1..)) = directory else {
         return false;
     };
+    if found != kind {
+        return false;
+    }
     let first = Reader::at(source, 18)
         .le32()
         .and_then(|first| usize::try_from(first).ok());
@@ -195,7 +204,7 @@ fn is_bitmap_header(source: &[u8]) -> bool {
         .get(14..18)
         .and_then(|bytes| bytes.try_into().ok())
         .map(u32::from_le_bytes);
-    matches!(size, Some(12 | 40 | 52 | 56 | 108 | 124))
+    size.is_some_and(|size| matches!(size, 12 | 40 | 52 | 56 | 108 | 124) || bmp::is_os2(size))
 }
 
 fn other_format(source: &[u8]) -> Option<&'static str> {
@@ -221,6 +230,9 @@ fn other_format(source: &[u8]) -> Option<&'static str> {
         if source.get(at..).is_some_and(|rest| rest.starts_with(magic)) {
             return Some(name);
         }
+    }
+    if is_directory(source, 2) {
+        return Some("a cursor (CUR)");
     }
     let head = source.get(..source.len().min(1024)).unwrap_or_default();
     if contains_ignoring_case(head, b"<html") || contains_ignoring_case(head, b"<!doctype html") {
@@ -277,6 +289,10 @@ mod tests {
             (b"<?xml version='1.0'?><Error>", "XML"),
             (b"  <!DOCTYPE html><body>", "HTML"),
             (b"\0\0\x01\0", "ICO"),
+            (
+                b"\0\0\x02\0\x01\0\x20\x20\0\0\x01\0\x01\0\x09\0\0\0\x16\0\0\0",
+                "CUR",
+            ),
             (b"", "no known image format"),
         ] {
             let message = sniff(source).unwrap_err().to_string();

@@ -6,20 +6,25 @@ use tintype_model::Dimensions;
 use super::Part;
 use super::canvas::{Blend, Disposal, Placement};
 use crate::Error;
-use crate::decode::gif::{colors, open, refused};
+use crate::decode::gif::{colors, first_place, open, refused};
 use crate::picture::{Layout, Samples};
 
 /// The frames of a GIF.
 pub(super) struct Frames<'a> {
     decoder: gif::Decoder<Cursor<&'a [u8]>>,
+    is_first: bool,
 }
 
 impl<'a> Frames<'a> {
     pub(super) fn new(source: &'a [u8]) -> Result<Self, Error> {
-        open(source).map(|decoder| Self { decoder })
+        open(source).map(|decoder| Self {
+            decoder,
+            is_first: true,
+        })
     }
 
     pub(super) fn next(&mut self) -> Result<Part, Error> {
+        let screen = (self.decoder.width(), self.decoder.height());
         let shared = self.decoder.global_palette().map(<[u8]>::to_vec);
         let frame = self
             .decoder
@@ -27,6 +32,11 @@ impl<'a> Frames<'a> {
             .map_err(|error| refused(&error))?
             .ok_or_else(|| Error::corrupt("the GIF has fewer frames than it seemed"))?;
         let colors = colors(frame, shared.as_deref())?;
+        let (left, top) = if std::mem::take(&mut self.is_first) {
+            first_place(frame, screen)
+        } else {
+            (frame.left, frame.top)
+        };
         let data = frame
             .buffer
             .iter()
@@ -43,8 +53,8 @@ impl<'a> Frames<'a> {
                 data,
             },
             placement: Placement {
-                left: frame.left.into(),
-                top: frame.top.into(),
+                left: left.into(),
+                top: top.into(),
                 blend: Blend::Over,
                 disposal: match frame.dispose {
                     DisposalMethod::Any | DisposalMethod::Keep => Disposal::Keep,

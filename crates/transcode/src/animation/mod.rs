@@ -59,7 +59,7 @@ impl<'a> Player<'a> {
         let decoder = contain(|| match header.kind {
             Kind::Gif => gif::Frames::new(source).map(Box::new).map(Decoder::Gif),
             Kind::Png => png::Frames::new(source, header).map(Box::new).map(Decoder::Png),
-            Kind::Webp => Ok(Decoder::Webp(webp::Frames::new(source, header.size))),
+            Kind::Webp => webp::Frames::new(source, header.size).map(Decoder::Webp),
             other => Err(other.not_read()),
         })?;
         Ok(Self {

@@ -5,11 +5,12 @@ use image::{ColorType, ImageDecoder};
 use tintype_model::Dimensions;
 
 use crate::Error;
-use crate::header::bmp::refused;
+use crate::header::bmp::{as_windows, refused};
 use crate::picture::{Layout, Samples};
 
 pub(super) fn decode(source: &[u8]) -> Result<Samples, Error> {
-    let decoder = BmpDecoder::new(Cursor::new(source)).map_err(|error| refused(&error))?;
+    let source = as_windows(source)?;
+    let decoder = BmpDecoder::new(Cursor::new(&source[..])).map_err(|error| refused(&error))?;
     let (width, height) = decoder.dimensions();
     let layout = match decoder.color_type() {
         ColorType::L8 => Layout::Grey,

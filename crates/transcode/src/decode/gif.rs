@@ -3,18 +3,21 @@ use std::num::NonZeroU64;
 
 use crate::Error;
 use crate::header::Header;
+use crate::header::gif::is_outgrown;
 use crate::picture::{Layout, Samples};
 
 /// The first frame on its canvas: what it does not cover is transparent, as in browsers, whatever the background
 /// colour says.
 pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     let mut decoder = open(source)?;
+    let screen = (decoder.width(), decoder.height());
     let shared = decoder.global_palette().map(<[u8]>::to_vec);
     let frame = decoder
         .read_next_frame()
         .map_err(|error| refused(&error))?
         .ok_or_else(|| Error::corrupt("the GIF has no frame"))?;
     let colors = colors(frame, shared.as_deref())?;
+    let (left, top) = first_place(frame, screen);
     let (layout, channels) = if header.has_alpha {
         (Layout::Rgba, 4)
     } else {
@@ -22,9 +25,9 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     };
     let (width, height) = (header.size.width as usize, header.size.height as usize);
     let mut data = vec![0; width * height * channels];
-    let rows = data.chunks_exact_mut(width * channels).skip(frame.top.into());
+    let rows = data.chunks_exact_mut(width * channels).skip(top.into());
     for (row, indices) in rows.zip(frame.buffer.chunks_exact(frame.width.into())) {
-        let pixels = row.chunks_exact_mut(channels).skip(frame.left.into());
+        let pixels = row.chunks_exact_mut(channels).skip(left.into());
         for (pixel, &index) in pixels.zip(indices) {
             pixel.copy_from_slice(&colors[usize::from(index)][..channels]);
         }
@@ -37,6 +40,15 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     })
 }
 
+/// Where the first frame lies on its canvas.
+pub(crate) const fn first_place(frame: &gif::Frame<'_>, screen: (u16, u16)) -> (u16, u16) {
+    if is_outgrown(screen, (frame.width, frame.height)) {
+        (0, 0)
+    } else {
+        (frame.left, frame.top)
+    }
+}
+
 pub(crate) fn refused(error: &gif::DecodingError) -> Error {
     Error::corrupt(format!("the GIF cannot be decoded: {error}"))
 }
@@ -45,6 +57,8 @@ pub(crate) fn refused(error: &gif::DecodingError) -> Error {
 pub(crate) fn open(source: &[u8]) -> Result<gif::Decoder<Cursor<&[u8]>>, Error> {
     let mut options = gif::DecodeOptions::new();
     options.set_color_output(gif::ColorOutput::Indexed);
+    // Extensions that nobody knows are passed over, as the header's walk does.
+    options.allow_unknown_blocks(true);
     options.set_memory_limit(gif::MemoryLimit::Bytes(NonZeroU64::MAX));
     options
         .read_info(Cursor::new(source))

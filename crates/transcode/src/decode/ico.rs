@@ -16,9 +16,13 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
         max_pixels: header.size.pixels(),
         ..Limits::default()
     };
-    let icon = match Entry::largest(source, &limits)? {
+    let (icon, mask, has_alpha) = match Entry::largest(source, &limits)? {
         Entry::Png(source) => return png::decode(source),
-        Entry::Bmp(icon) => icon,
+        Entry::Bmp {
+            icon,
+            mask,
+            has_alpha,
+        } => (icon, mask, has_alpha),
     };
     let decoder = IcoDecoder::new(Cursor::new(&icon[..])).map_err(|error| refused(&error))?;
     if decoder.dimensions() != (header.size.width, header.size.height)
@@ -30,9 +34,10 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
         usize::try_from(decoder.total_bytes()).map_err(|_| Error::corrupt("the icon is too large"))?;
     let mut data = vec![0; bytes];
     decoder.read_image(&mut data).map_err(|error| refused(&error))?;
-    // Icons older than alpha may have 32 bits for each pixel, of which eight are zero everywhere: the mask alone counts.
-    if data.chunks_exact(4).all(|pixel| pixel[3] == 0) {
-        apply_mask(&mut data, &icon, header.size.width as usize);
+    // Where there is alpha, Windows and browsers look at that alone. Icons older than alpha may have 32 bits for each
+    // pixel, of which eight are zero everywhere.
+    if !has_alpha || data.chunks_exact(4).all(|pixel| pixel[3] == 0) {
+        apply_mask(&mut data, mask, header.size.width as usize);
     }
     Ok(Samples {
         size: header.size,
@@ -42,22 +47,16 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     })
 }
 
-/// The mask is the end of the picture: a bit for each pixel, set where it is transparent, in rows of whole 32 bits from
-/// the bottom.
-fn apply_mask(data: &mut [u8], icon: &[u8], width: usize) {
-    let stride = width.div_ceil(32) * 4;
+/// A bit for each pixel, set where it is transparent, in rows of whole 32 bits from the bottom. Rows that are missing hide
+/// nothing.
+fn apply_mask(data: &mut [u8], mask: &[u8], width: usize) {
+    data.chunks_exact_mut(4).for_each(|pixel| pixel[3] = 255);
     let rows = data.chunks_exact_mut(width * 4).rev();
-    let mask = icon
-        .len()
-        .checked_sub(stride * rows.len())
-        .and_then(|start| icon.get(start..));
-    for (row, mask) in rows.zip(mask.unwrap_or_default().chunks_exact(stride)) {
+    for (row, mask) in rows.zip(mask.chunks_exact(width.div_ceil(32) * 4)) {
         for (x, pixel) in row.chunks_exact_mut(4).enumerate() {
-            pixel[3] = if mask[x / 8] & (0x80 >> (x % 8)) == 0 {
-                255
-            } else {
-                0
-            };
+            if mask[x / 8] & (0x80 >> (x % 8)) != 0 {
+                pixel[3] = 0;
+            }
         }
     }
 }

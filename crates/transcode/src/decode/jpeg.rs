@@ -1,8 +1,10 @@
+use jpeg_decoder::ColorTransform;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
+use super::plain_jpeg::{Color, plain};
 use crate::Error;
 use crate::header::Header;
 use crate::picture::{Layout, Samples};
@@ -22,15 +24,15 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
         .set_max_width(header.size.width as usize)
         .set_max_height(header.size.height as usize)
         .jpeg_set_max_scans(MAX_SCANS);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(source), options);
+    let plain = plain(source)?;
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&plain.bytes[..]), options);
     decoder.decode_headers().map_err(refused)?;
-    let stored = decoder.input_colorspace();
-    let (output, layout) = match stored {
-        Some(ColorSpace::Luma) => (ColorSpace::Luma, Layout::Grey),
+    let (output, layout) = match plain.color {
+        Color::Grey => (ColorSpace::Luma, Layout::Grey),
         // Ink is converted with its own profile, so it has to stay ink here.
-        Some(ColorSpace::CMYK) if components(&decoder) == 4 => (ColorSpace::CMYK, Layout::InvertedCmyk),
-        Some(ColorSpace::YCCK) if components(&decoder) == 4 => (ColorSpace::YCCK, Layout::InvertedCmyk),
-        _ => (ColorSpace::RGB, Layout::Rgb),
+        Color::Cmyk => (ColorSpace::CMYK, Layout::InvertedCmyk),
+        Color::Ycck => (ColorSpace::YCCK, Layout::InvertedCmyk),
+        Color::YCbCr | Color::Rgb => (ColorSpace::RGB, Layout::Rgb),
     };
     // Where entropy-coded data is missing, only strict mode reports it; otherwise the rest comes out grey.
     decoder.set_options(options.set_strict_mode(true).jpeg_set_out_colorspace(output));
@@ -46,28 +48,39 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     })
 }
 
-/// Two legal and rare kinds of which zune-jpeg 0.5.15 makes stripes: baseline with subsampled components in scans of
-/// their own, and luma that is coarser than chroma.
+/// Files that other decoders read otherwise than libjpeg does. Of some samplings zune-jpeg 0.5.15 makes stripes, and it
+/// refuses others; what has been rewritten comes here as well, so that one decoder sees all that is unusual.
 fn decode_slowly(source: &[u8], header: &Header) -> Result<Samples, Error> {
-    let refused = |error: jpeg_decoder::Error| Error::corrupt(format!("the JPEG cannot be decoded: {error}"));
-    let mut decoder = jpeg_decoder::Decoder::new(source);
+    let refused = |error: jpeg_decoder::Error| match error {
+        jpeg_decoder::Error::Unsupported(feature) => {
+            Error::unsupported(format!("the JPEG has what is not read: {feature:?}"))
+        }
+        error => Error::corrupt(format!("the JPEG cannot be decoded: {error}")),
+    };
+    let plain = plain(source)?;
+    let mut decoder = jpeg_decoder::Decoder::new(&plain.bytes[..]);
     decoder.set_max_decoding_buffer_size(header.size.width as usize * header.size.height as usize * 4);
-    let data = decoder.decode().map_err(refused)?;
-    match decoder.info().map(|info| info.pixel_format) {
-        Some(jpeg_decoder::PixelFormat::RGB24) => Ok(Samples {
-            size: header.size,
-            layout: Layout::Rgb,
-            is_deep: false,
-            data,
-        }),
-        _ => Err(Error::unsupported(
-            "the JPEG has ink in an unusual subsampling, which is not read",
-        )),
+    let (transform, layout) = match plain.color {
+        Color::Grey => (ColorTransform::Grayscale, Layout::Grey),
+        Color::YCbCr => (ColorTransform::YCbCr, Layout::Rgb),
+        Color::Rgb => (ColorTransform::RGB, Layout::Rgb),
+        // The transform counts the ink that the file counts the light of.
+        Color::Cmyk | Color::Ycck => (ColorTransform::CMYK, Layout::InvertedCmyk),
+    };
+    decoder.set_color_transform(transform);
+    let mut data = decoder.decode().map_err(refused)?;
+    if layout == Layout::InvertedCmyk {
+        data.iter_mut().for_each(|ink| *ink = !*ink);
     }
-}
-
-fn components(decoder: &JpegDecoder<ZCursor<&[u8]>>) -> u8 {
-    decoder.info().map_or(0, |info| info.components)
+    if plain.color == Color::Ycck {
+        ycck_to_inverted_cmyk(&mut data);
+    }
+    Ok(Samples {
+        size: header.size,
+        layout,
+        is_deep: false,
+        data,
+    })
 }
 
 /// YCCK is CMY, taken for the complement of RGB, in YCbCr (JFIF 1.02), with K left alone.

@@ -6,6 +6,7 @@ mod heif;
 mod ico;
 mod jpeg;
 mod jxl;
+pub(crate) mod plain_jpeg;
 pub(crate) mod png;
 mod svg;
 mod tiff;

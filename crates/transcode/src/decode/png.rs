@@ -4,13 +4,22 @@ use png::{BitDepth, ColorType, Transformations};
 use tintype_model::Dimensions;
 
 use crate::Error;
-use crate::header::png::{METADATA_LIMITS, refused};
+use crate::header::png::{METADATA_LIMITS, refused, without_animation};
 use crate::picture::{Layout, Samples};
 
 pub(crate) type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
 
 /// The default image: the only one of a PNG, and the first of an APNG unless that hides it.
+///
+/// An animation whose control chunks are wrong still has it.
 pub(super) fn decode(source: &[u8]) -> Result<Samples, Error> {
+    default_image(source).or_else(|error| match without_animation(source) {
+        Some(still) => default_image(&still),
+        None => Err(error),
+    })
+}
+
+fn default_image(source: &[u8]) -> Result<Samples, Error> {
     let (mut reader, mut data) = open(source, METADATA_LIMITS)?;
     let frame = reader.next_frame(&mut data).map_err(|error| refused(&error))?;
     data.truncate(frame.buffer_size());

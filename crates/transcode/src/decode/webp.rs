@@ -4,13 +4,85 @@ use image_webp::WebPDecoder;
 use tintype_model::Dimensions;
 
 use crate::Error;
+use crate::header::webp::{ALPHA, ANIMATED, Chunk, First, first};
 use crate::picture::{Layout, Samples};
 
-/// A picture of which a header said that it is of `size`.
-pub(crate) fn decode(source: &[u8], size: Dimensions) -> Result<Samples, Error> {
+/// The picture, or the first frame on its canvas.
+///
+/// The decoder gets a file that holds nothing else: image-webp 0.2.4 refuses one whose header promises a chunk that is
+/// missing, and one with bytes behind its end.
+pub(super) fn decode(source: &[u8], size: Dimensions) -> Result<Samples, Error> {
+    let file = match first(source)? {
+        First::Still {
+            extended: None,
+            pixels,
+            ..
+        } => riff(&[pixels]),
+        First::Still {
+            extended: Some(has_alpha),
+            size,
+            alpha,
+            pixels,
+        } => still(size, has_alpha, alpha, pixels),
+        First::Animated {
+            has_alpha,
+            size,
+            frame,
+        } => {
+            let header = extended(size, ANIMATED | if has_alpha { ALPHA } else { 0 });
+            riff(&[(*b"VP8X", &header), (*b"ANIM", &[0; 6]), (*b"ANMF", frame)])
+        }
+    };
+    pixels(&file, size)
+}
+
+/// A file of the extended format with one picture.
+pub(crate) fn still(size: Dimensions, has_alpha: bool, alpha: Option<&[u8]>, pixels: Chunk<'_>) -> Vec<u8> {
+    let header = extended(size, if has_alpha { ALPHA } else { 0 });
+    let header = (*b"VP8X", &header[..]);
+    match alpha {
+        Some(alpha) => riff(&[header, (*b"ALPH", alpha), pixels]),
+        None => riff(&[header, pixels]),
+    }
+}
+
+/// The content of a `VP8X` chunk.
+fn extended(size: Dimensions, flags: u8) -> Vec<u8> {
+    let side = |pixels: u32| {
+        let [a, b, c, _] = pixels.saturating_sub(1).to_le_bytes();
+        [a, b, c]
+    };
+    let mut header = vec![flags, 0, 0, 0];
+    header.extend(side(size.width));
+    header.extend(side(size.height));
+    header
+}
+
+fn riff(chunks: &[Chunk<'_>]) -> Vec<u8> {
+    let mut file = b"RIFF\0\0\0\0WEBP".to_vec();
+    for (name, data) in chunks {
+        file.extend_from_slice(name);
+        file.extend(length(data.len()));
+        file.extend_from_slice(data);
+        if data.len() % 2 == 1 {
+            file.push(0);
+        }
+    }
+    let body = length(file.len() - 8);
+    file[4..8].copy_from_slice(&body);
+    file
+}
+
+/// Chunks come from a file that counts its bytes in the same 32 bits.
+fn length(bytes: usize) -> [u8; 4] {
+    u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes()
+}
+
+/// Decodes a file that holds one picture, which a header said to be of `size`.
+pub(crate) fn pixels(file: &[u8], size: Dimensions) -> Result<Samples, Error> {
     let refused =
         |error: image_webp::DecodingError| Error::corrupt(format!("the WebP cannot be decoded: {error}"));
-    let mut decoder = WebPDecoder::new(Cursor::new(source)).map_err(refused)?;
+    let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(refused)?;
     if decoder.dimensions() != (size.width, size.height) {
         return Err(Error::corrupt("the WebP's header cannot be read"));
     }

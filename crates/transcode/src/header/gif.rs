@@ -1,6 +1,6 @@
 //! GIF89a: blocks are walked, image data is passed over.
 
-use tintype_model::Limits;
+use tintype_model::{Dimensions, Limits};
 
 use super::motion::Motion;
 use super::{Found, MAX_PROFILE_BYTES, check_frames, check_size};
@@ -13,12 +13,15 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let (Some(width), Some(height), Some(flags)) = (reader.le16(), reader.le16(), reader.u8()) else {
         return Err(cut());
     };
-    let canvas = check_size(width.into(), height.into(), limits)?;
+    let mut screen = Screen {
+        width,
+        height,
+        canvas: Dimensions::default(),
+    };
     reader.skip(2).ok_or_else(cut)?;
     skip_palette(&mut reader, flags).ok_or_else(cut)?;
 
     let mut found = Found {
-        size: canvas,
         bit_depth: 8,
         ..Found::default()
     };
@@ -40,15 +43,13 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
                     break;
                 };
                 let size = check_size(frame.width.into(), frame.height.into(), limits)?;
-                found.motion.add(u64::from(control.delay).saturating_mul(10));
-                found.motion.add_excess(size.pixels(), canvas.pixels());
                 if found.frames == 1 {
-                    let covers = frame.left == 0
-                        && frame.top == 0
-                        && size.width >= canvas.width
-                        && size.height >= canvas.height;
+                    let covers = screen.fit(&frame, limits)?;
+                    found.size = screen.canvas;
                     found.has_alpha = control.is_transparent || !covers;
                 }
+                found.motion.add(u64::from(control.delay).saturating_mul(10));
+                found.motion.add_excess(size.pixels(), screen.canvas.pixels());
                 control = Control::default();
                 if skip_sub_blocks(&mut reader).is_none() {
                     found.motion.is_cut = true;
@@ -62,6 +63,32 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         return Err(Error::corrupt("the GIF has no frame"));
     }
     Ok(found)
+}
+
+/// The screen that a file asks for, and the one that its frames are laid on.
+struct Screen {
+    width: u16,
+    height: u16,
+    /// The screen that counts.
+    canvas: Dimensions,
+}
+
+impl Screen {
+    /// Settles the canvas by the first frame, and tells whether that covers it.
+    fn fit(&mut self, first: &Frame, limits: &Limits) -> Result<bool, Error> {
+        if is_outgrown((self.width, self.height), (first.width, first.height)) {
+            self.canvas = check_size(first.width.into(), first.height.into(), limits)?;
+            return Ok(true);
+        }
+        self.canvas = check_size(self.width.into(), self.height.into(), limits)?;
+        Ok((first.left, first.top, first.width, first.height) == (0, 0, self.width, self.height))
+    }
+}
+
+/// Whether the screen is too small for the first frame in a direction, or has no size. The frame then is the canvas,
+/// and lies at its corner, as in browsers.
+pub(crate) const fn is_outgrown(screen: (u16, u16), first: (u16, u16)) -> bool {
+    screen.0 < first.0 || screen.1 < first.1
 }
 
 /// What the graphic control extension before a frame says of it.

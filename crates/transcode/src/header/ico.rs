@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use image::codecs::ico::IcoDecoder;
-use tintype_model::Limits;
+use tintype_model::{Dimensions, Limits};
 
 use super::{Found, check_size, png};
 use crate::Error;
@@ -12,8 +12,14 @@ use crate::reader::Reader;
 /// The largest picture of an icon.
 pub(crate) enum Entry<'a> {
     Png(&'a [u8]),
-    /// An icon that holds a BMP alone.
-    Bmp(Vec<u8>),
+    Bmp {
+        /// An icon that holds a BMP alone.
+        icon: Vec<u8>,
+        /// The bytes behind its colours: a bit for each pixel, as far as they are there.
+        mask: &'a [u8],
+        /// Whether its pixels have room for alpha.
+        has_alpha: bool,
+    },
 }
 
 pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
@@ -22,7 +28,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
             let found = png::parse(png, limits)?;
             Ok(Found { frames: 1, ..found })
         }
-        Entry::Bmp(icon) => {
+        Entry::Bmp { icon, .. } => {
             let decoder = IcoDecoder::new(Cursor::new(&icon[..])).map_err(|error| refused(&error))?;
             let (width, height) = image::ImageDecoder::dimensions(&decoder);
             Ok(Found {
@@ -68,8 +74,9 @@ impl<'a> Entry<'a> {
         Self::bitmap(picture, limits)
     }
 
-    /// The decoder wants a directory whose sides are those of the picture, which those of real icons are not always.
-    fn bitmap(picture: &[u8], limits: &Limits) -> Result<Self, Error> {
+    /// The decoder wants a directory whose sides are those of the picture, which those of real icons are not always; and
+    /// no mask, which it would apply to pixels that have alpha as well.
+    fn bitmap(picture: &'a [u8], limits: &Limits) -> Result<Self, Error> {
         let mut header = Reader::new(picture);
         let header = (header.le32(), header.le32(), header.le32());
         let (Some(40 | 52 | 56 | 64 | 108 | 124), Some(width), Some(doubled)) = header else {
@@ -79,8 +86,10 @@ impl<'a> Entry<'a> {
         };
         // The mask is counted as rows of the picture.
         let size = check_size(width, doubled / 2, limits)?;
+        let end = colors_end(picture, size).filter(|&end| end <= picture.len());
+        let (colors, mask) = picture.split_at(end.unwrap_or(picture.len()));
         let side = |side: u32| u8::try_from(side).unwrap_or(0);
-        let length = u32::try_from(picture.len()).unwrap_or(u32::MAX);
+        let length = u32::try_from(colors.len()).unwrap_or(u32::MAX);
         let mut icon = vec![
             0,
             0,
@@ -99,9 +108,49 @@ impl<'a> Entry<'a> {
         ];
         icon.extend(length.to_le_bytes());
         icon.extend([22, 0, 0, 0]);
-        icon.extend_from_slice(picture);
-        Ok(Self::Bmp(icon))
+        icon.extend_from_slice(colors);
+        Ok(Self::Bmp {
+            icon,
+            mask,
+            has_alpha: has_alpha(picture),
+        })
     }
+}
+
+/// Whether the pixels have 32 bits, and not three masks that leave out eight of them.
+fn has_alpha(picture: &[u8]) -> bool {
+    let mut fields = Reader::at(picture, 14);
+    let (bits, compression) = (fields.le16(), fields.le32());
+    let has_short_header = Reader::new(picture).le32() == Some(40);
+    bits == Some(32) && !(compression == Some(3) && has_short_header)
+}
+
+/// Where the colours of an uncompressed picture end, which has `size` without its mask.
+fn colors_end(picture: &[u8], size: Dimensions) -> Option<usize> {
+    let header_bytes = Reader::new(picture).le32()?;
+    let mut fields = Reader::at(picture, 14);
+    let (bits, compression) = (u32::from(fields.le16()?), fields.le32()?);
+    let used = Reader::at(picture, 32).le32()?;
+    let palette = match (bits, used) {
+        (0, _) => return None,
+        (1..=8, 0) => 1u32 << bits,
+        (1..=8, used) => used,
+        _ => 0,
+    };
+    let masks = match (compression, header_bytes) {
+        (0, _) => 0,
+        (3, 52 | 56) => 0,
+        (3, _) => 12,
+        _ => return None,
+    };
+    let row = u64::from(size.width)
+        .checked_mul(bits.into())?
+        .div_ceil(32)
+        .checked_mul(4)?;
+    let head = u64::from(header_bytes)
+        .checked_add(masks)?
+        .checked_add(u64::from(palette).checked_mul(4)?)?;
+    usize::try_from(row.checked_mul(size.height.into())?.checked_add(head)?).ok()
 }
 
 pub(crate) fn refused(error: &image::ImageError) -> Error {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tintype_model::{Dimensions, Limits};
 
 use super::{Found, MAX_PROFILE_BYTES, Model, check_size, gain_map};
+use crate::decode::plain_jpeg::is_rewritten;
 use crate::reader::Reader;
 use crate::{Error, exif};
 
@@ -20,7 +21,8 @@ struct Frame {
     components: u8,
     is_baseline: bool,
     is_subsampled: bool,
-    is_luma_subsampled: bool,
+    /// Chroma has factors of its own, or luma has unusual ones.
+    is_oddly_sampled: bool,
 }
 
 pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
@@ -70,7 +72,8 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
             4 => Model::Cmyk,
             _ => Model::Rgb,
         },
-        is_odd_jpeg: frame.is_luma_subsampled
+        is_odd_jpeg: frame.is_oddly_sampled
+            || is_rewritten(source)
             || (frame.is_baseline && frame.is_subsampled && first_scan_components < frame.components),
         exif: block,
         icc: profile.assemble(),
@@ -130,13 +133,18 @@ fn start_of_frame(marker: u8, segment: &[u8], limits: &Limits) -> Result<Frame, 
         components.filter_map(|component| component.get(1)).copied()
     };
     let luma = factors().next().unwrap_or_default();
-    let exceeds_luma = |factor: u8| factor >> 4 > luma >> 4 || factor & 15 > luma & 15;
+    // As almost all files have it, and the fast decoder has been seen to read it right.
+    let is_usual = |(place, factor): (usize, u8)| match place {
+        0 => matches!(factor, 0x11 | 0x12 | 0x21 | 0x22 | 0x41),
+        3 => factor == 0x11 || factor == luma,
+        _ => factor == 0x11,
+    };
     Ok(Frame {
         size: check_size(width.into(), height.into(), limits)?,
         components,
         is_baseline: marker != 0xC2,
         is_subsampled: factors().any(|factor| factor != 0x11),
-        is_luma_subsampled: factors().any(exceeds_luma),
+        is_oddly_sampled: !factors().enumerate().all(is_usual),
     })
 }
 

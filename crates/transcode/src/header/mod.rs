@@ -4,7 +4,7 @@
 
 pub(crate) mod bmp;
 mod gain_map;
-mod gif;
+pub(crate) mod gif;
 pub(crate) mod heif;
 pub(crate) mod ico;
 pub(crate) mod jpeg;
@@ -13,6 +13,7 @@ pub(crate) mod motion;
 pub(crate) mod png;
 pub(crate) mod svg;
 pub(crate) mod tiff;
+pub(crate) mod tiff_fields;
 pub(crate) mod webp;
 
 use tintype_model::{Dimensions, ImageInfo, Limits, RejectionCode};
@@ -42,7 +43,7 @@ pub(crate) struct Header {
     pub(crate) motion: Motion,
     pub(crate) bit_depth: u8,
     pub(crate) model: Model,
-    /// A JPEG that the fast decoder gets wrong.
+    /// A JPEG that not all decoders read in the same way.
     pub(crate) is_odd_jpeg: bool,
     /// The embedded profile, if it can be used on these pixels.
     pub(crate) profile: Option<Profile>,
@@ -133,6 +134,13 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
 }
 
 impl Header {
+    /// Makes the picture a still: its animation cannot be decoded.
+    pub(crate) fn show_still(&mut self) {
+        self.frames = 1;
+        self.motion = Motion::default();
+        self.duration_ms = None;
+    }
+
     /// `source` is what the header was read from.
     pub(crate) fn info(&self, source: &[u8]) -> ImageInfo {
         let color_space = match (self.model, &self.profile) {

@@ -18,6 +18,12 @@ pub(crate) const METADATA_LIMITS: png::Limits = png::Limits {
 
 pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let mut reader = Reader::at(source, 8);
+    if source.get(12..16) == Some(b"CgBI") {
+        return Err(Error::unsupported(
+            "the PNG is of the kind that Xcode makes for iOS apps (CgBI), which no browser but Safari reads; \
+             use the PNG that it was made from",
+        ));
+    }
     let header = chunk(&mut reader)
         .filter(|(name, data)| name == b"IHDR" && data.len() == 13)
         .ok_or_else(|| Error::corrupt("the PNG does not begin with its header chunk"))?;
@@ -171,6 +177,29 @@ fn chunk<'a>(reader: &mut Reader<'a>) -> Option<([u8; 4], &'a [u8])> {
     let data = reader.take(length)?;
     reader.skip(4)?;
     Some((name, data))
+}
+
+/// The file without what makes it an animation: its default image alone. `None` if there is no such thing in it.
+///
+/// A decoder that knows animations refuses the whole file for a control chunk that is wrong; others show this.
+pub(crate) fn without_animation(source: &[u8]) -> Option<Vec<u8>> {
+    let mut still = source.get(..8)?.to_vec();
+    let mut reader = Reader::at(source, 8);
+    let mut has_some = false;
+    loop {
+        let rest = reader.rest();
+        // What cannot be read is left to the decoder.
+        let Some((name, _)) = chunk(&mut reader) else {
+            still.extend_from_slice(rest);
+            return has_some.then_some(still);
+        };
+        if matches!(&name, b"acTL" | b"fcTL" | b"fdAT") {
+            has_some = true;
+        } else {
+            let length = rest.len().saturating_sub(reader.rest().len());
+            still.extend_from_slice(rest.get(..length)?);
+        }
+    }
 }
 
 fn profile(source: &[u8]) -> Result<Option<Vec<u8>>, Error> {

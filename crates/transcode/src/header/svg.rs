@@ -24,6 +24,13 @@ const MAX_NESTED_DRAWINGS: u32 = 2;
 /// A drawing whose longer side is shorter than this many pixels is drawn this large: it has no pixels of its own, and
 /// what is scaled up later would be blurred.
 const LEAST_SIDE: f64 = 1024.0;
+/// The pixels on the longer side of a drawing that says to be larger than the limit, or fewer where the limit asks for it.
+/// They fill any screen.
+const TOO_LARGE_SIDE: f64 = 4096.0;
+/// The longest side of a drawing that is drawn: a longer one is a mistake or an attack.
+const ABSURD_SIDE: f64 = 1e6;
+/// No side becomes longer than this: PNG and JPEG XL alone can be longer.
+const MOST_SIDE: f64 = 65_535.0;
 /// Stack of the thread that parses and draws, both of which call themselves for each level of nesting.
 const STACK_BYTES: usize = 64 << 20;
 
@@ -81,25 +88,38 @@ pub(crate) fn on_large_stack<T: Send>(work: impl Fn() -> Result<T, Error> + Sync
     })
 }
 
+/// The pixels that a drawing of `size` becomes: at least so many that it can be scaled later, at most so many as the
+/// limit allows. A drawing has no pixels of its own, so that none is too large
+/// but for one of an absurd size.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "floating point is cut to the range of the integer, where the limit refuses it"
+    clippy::cast_precision_loss,
+    reason = "sides are cut to the range of the integer; limits are far below 2^52"
 )]
 fn raster_size(size: usvg::Size, limits: &Limits) -> Result<Dimensions, Error> {
     let (width, height) = (f64::from(size.width()), f64::from(size.height()));
-    let pixels = |scale: f64| {
-        let side = |side: f64| (side * scale).round().max(1.0) as u32;
-        (side(width), side(height))
+    let pixels = |scale: f64, round: fn(f64) -> f64| {
+        let side = |side: f64| round(side * scale).clamp(1.0, MOST_SIDE) as u32;
+        check_size(side(width), side(height), limits)
     };
-    let (own_width, own_height) = pixels(1.0);
-    let own = check_size(own_width, own_height, limits)?;
-    let scale = LEAST_SIDE / width.max(height);
-    if scale <= 1.0 {
-        return Ok(own);
+    let longest = width.max(height);
+    if longest > ABSURD_SIDE {
+        return Err(Error::rejected(
+            RejectionCode::TooManyPixels,
+            format!("the SVG says to be {width}x{height} pixels; sides of up to {ABSURD_SIDE} are drawn"),
+        ));
     }
-    let (width, height) = pixels(scale);
-    Ok(check_size(width, height, limits).unwrap_or(own))
+    let scale = (LEAST_SIDE / longest).max(1.0).min(MOST_SIDE / longest);
+    if let Ok(size) = pixels(scale, f64::round).or_else(|_| pixels(scale.min(1.0), f64::round)) {
+        return Ok(size);
+    }
+    let most = limits.max_pixels as f64;
+    let fitting = (most / (width * height)).sqrt().min(most / longest);
+    // A whole number stays one, whatever the division has lost of it.
+    pixels(fitting.min(TOO_LARGE_SIDE / longest), |side| {
+        (side + 1e-6).floor()
+    })
 }
 
 fn too_long(what: &str) -> Error {
@@ -338,8 +358,34 @@ mod tests {
             ..limits
         };
         assert_eq!(size_of("width='100' height='50'", &tight).unwrap(), (100, 50));
-        assert!(size_of("width='101' height='100'", &tight).is_err());
-        assert!(size_of("width='1e30' height='1e30'", &Limits::default()).is_err());
+        for (attributes, width, height) in [
+            ("width='101' height='100'", 100, 99),
+            ("width='8000' height='8000'", 100, 100),
+            ("width='1e6' height='1e6'", 100, 100),
+            ("width='1e6' height='1'", 4096, 1),
+            ("width='1' height='200000'", 1, 4096),
+            ("viewBox='0 0 4000 1000'", 200, 50),
+        ] {
+            let found = size_of(attributes, &tight).unwrap();
+            assert!(
+                found.0.abs_diff(width) <= 1 && found.1.abs_diff(height) <= 1 && found.0 * found.1 <= 10_000,
+                "{attributes}: {found:?}"
+            );
+        }
+        for attributes in [
+            "width='1e9' height='1e9'",
+            "width='1e30' height='1e30'",
+            "width='1e7' height='1e7'",
+        ] {
+            let message = size_of(attributes, &limits).unwrap_err().to_string();
+            assert!(message.starts_with("too_many_pixels"), "{message}");
+        }
+        let (width, height) = size_of("width='8000' height='8000'", &limits).unwrap();
+        assert_eq!((width, height), (4096, 4096));
+        assert_eq!(
+            size_of("width='70000' height='700'", &limits).unwrap(),
+            (65_535, 655)
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ const STRIP_OFFSETS: u16 = 273;
 const ORIENTATION: u16 = 274;
 const SAMPLES_PER_PIXEL: u16 = 277;
 const STRIP_BYTE_COUNTS: u16 = 279;
-const PREDICTOR: u16 = 317;
+const PLANAR_CONFIGURATION: u16 = 284;
 const COLOR_MAP: u16 = 320;
 const TILE_WIDTH: u16 = 322;
 const TILE_LENGTH: u16 = 323;
@@ -26,6 +26,7 @@ const TILE_BYTE_COUNTS: u16 = 325;
 const SUB_IFDS: u16 = 330;
 const EXTRA_SAMPLES: u16 = 338;
 const SAMPLE_FORMAT: u16 = 339;
+const YCBCR_SUBSAMPLING: u16 = 530;
 const ICC_PROFILE: u16 = 34_675;
 const DNG_VERSION: u16 = 50_706;
 
@@ -33,8 +34,8 @@ const DNG_VERSION: u16 = 50_706;
 pub(crate) const PALETTE: u64 = 3;
 pub(crate) const CMYK: u64 = 5;
 pub(crate) const YCBCR: u64 = 6;
-const WHITE_IS_ZERO: u64 = 0;
-const BLACK_IS_ZERO: u64 = 1;
+pub(crate) const WHITE_IS_ZERO: u64 = 0;
+pub(crate) const BLACK_IS_ZERO: u64 = 1;
 const RGB: u64 = 2;
 /// What only cameras write: the samples of a colour filter array, and light that no profile describes.
 const RAW_PHOTOMETRIC: [u64; 2] = [32_803, 34_892];
@@ -42,6 +43,8 @@ const RAW_PHOTOMETRIC: [u64; 2] = [32_803, 34_892];
 const RAW_COMPRESSION: [u64; 7] = [34_713, 32_767, 32_770, 65_535, 65_000, 262, 34_892];
 /// JPEG in strips or tiles of their own (TIFF technical note 2).
 pub(crate) const JPEG: u64 = 7;
+/// JPEG as TIFF 6.0 had it, which note 2 withdraws.
+pub(crate) const OLD_JPEG: u64 = 6;
 
 /// Most bytes that one directory is looked at for: real ones have some tens of entries.
 const MAX_ENTRIES: u64 = 4096;
@@ -49,9 +52,9 @@ const MAX_ENTRIES: u64 = 4096;
 /// What the first directory says.
 #[derive(Debug)]
 pub(crate) struct Directory<'a> {
-    source: &'a [u8],
-    is_little: bool,
-    is_big: bool,
+    pub(super) source: &'a [u8],
+    pub(super) is_little: bool,
+    pub(crate) is_big: bool,
     entries: Vec<Entry<'a>>,
 }
 
@@ -59,11 +62,8 @@ pub(crate) struct Directory<'a> {
 struct Entry<'a> {
     tag: u16,
     kind: u16,
-    count: u64,
     /// All bytes of its values; empty if they are not in the file.
     values: &'a [u8],
-    /// Where the entry begins.
-    at: usize,
 }
 
 pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
@@ -78,6 +78,11 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     // A side that needs more than 32 bits is beyond any limit.
     let clamp = |side: u64| u32::try_from(side).unwrap_or(u32::MAX);
     let size = check_size(clamp(side(IMAGE_WIDTH)?), clamp(side(IMAGE_LENGTH)?), limits)?;
+    if directory.number(PHOTOMETRIC).is_none() {
+        return Err(Error::unsupported(
+            "the TIFF does not say what its samples mean (photometric interpretation)",
+        ));
+    }
     let photometric = directory.photometric();
     let bits = directory.bits();
     let model = match photometric {
@@ -159,9 +164,7 @@ impl<'a> Directory<'a> {
         Some(Entry {
             tag,
             kind,
-            count,
             values: self.values(kind, count, inline).unwrap_or_default(),
-            at,
         })
     }
 
@@ -179,6 +182,11 @@ impl<'a> Directory<'a> {
 
     fn find(&self, tag: u16) -> Option<&Entry<'a>> {
         self.entries.iter().find(|entry| entry.tag == tag)
+    }
+
+    /// The type and the bytes of a tag's values.
+    pub(super) fn stored(&self, tag: u16) -> Option<(u16, &'a [u8])> {
+        self.find(tag).map(|entry| (entry.kind, entry.values))
     }
 
     /// All values of a tag, as far as they are whole numbers.
@@ -201,14 +209,14 @@ impl<'a> Directory<'a> {
     fn whole(&self, kind: u16, value: &[u8]) -> Option<u64> {
         Some(match (kind, value) {
             (1 | 7, [byte]) => u64::from(*byte),
-            (3, _) => u64::from(self.order16(value.try_into().ok()?)),
-            (4 | 13, _) => u64::from(self.order32(value.try_into().ok()?)),
-            (16 | 18, _) => self.order64(value.try_into().ok()?),
+            (3, _) => u64::from(self.value16(value.try_into().ok()?)),
+            (4 | 13, _) => u64::from(self.value32(value.try_into().ok()?)),
+            (16 | 18, _) => self.value64(value.try_into().ok()?),
             _ => return None,
         })
     }
 
-    const fn order16(&self, bytes: [u8; 2]) -> u16 {
+    const fn value16(&self, bytes: [u8; 2]) -> u16 {
         if self.is_little {
             u16::from_le_bytes(bytes)
         } else {
@@ -216,7 +224,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    const fn order32(&self, bytes: [u8; 4]) -> u32 {
+    const fn value32(&self, bytes: [u8; 4]) -> u32 {
         if self.is_little {
             u32::from_le_bytes(bytes)
         } else {
@@ -224,7 +232,7 @@ impl<'a> Directory<'a> {
         }
     }
 
-    const fn order64(&self, bytes: [u8; 8]) -> u64 {
+    const fn value64(&self, bytes: [u8; 8]) -> u64 {
         if self.is_little {
             u64::from_le_bytes(bytes)
         } else {
@@ -233,15 +241,15 @@ impl<'a> Directory<'a> {
     }
 
     fn u16(&self, at: usize) -> Option<u16> {
-        Some(self.order16(*self.source.get(at..)?.first_chunk()?))
+        Some(self.value16(*self.source.get(at..)?.first_chunk()?))
     }
 
     fn u32(&self, at: usize) -> Option<u32> {
-        Some(self.order32(*self.source.get(at..)?.first_chunk()?))
+        Some(self.value32(*self.source.get(at..)?.first_chunk()?))
     }
 
     fn u64(&self, at: usize) -> Option<u64> {
-        Some(self.order64(*self.source.get(at..)?.first_chunk()?))
+        Some(self.value64(*self.source.get(at..)?.first_chunk()?))
     }
 
     pub(crate) fn photometric(&self) -> u64 {
@@ -256,10 +264,6 @@ impl<'a> Directory<'a> {
         self.number(COMPRESSION).unwrap_or(1)
     }
 
-    pub(crate) fn has_predictor(&self) -> bool {
-        self.number(PREDICTOR).unwrap_or(1) != 1
-    }
-
     pub(crate) fn is_float(&self) -> bool {
         self.number(SAMPLE_FORMAT) == Some(3)
     }
@@ -268,12 +272,36 @@ impl<'a> Directory<'a> {
         self.number(SAMPLE_FORMAT) == Some(2)
     }
 
-    fn samples(&self) -> u64 {
+    /// Whether each channel has strips or tiles of its own.
+    pub(crate) fn is_planar(&self) -> bool {
+        self.number(PLANAR_CONFIGURATION) == Some(2)
+    }
+
+    /// Whether channels are not all of the same kind.
+    pub(crate) fn is_mixed(&self) -> bool {
+        [BITS_PER_SAMPLE, SAMPLE_FORMAT].into_iter().any(|tag| {
+            let first = self.number(tag);
+            self.numbers(tag).any(|value| Some(value) != first)
+        })
+    }
+
+    /// Whether chroma of YCbCr is coarser than luma, as it is where nothing is said.
+    pub(crate) fn is_subsampled(&self) -> bool {
+        let mut factors = self.numbers(YCBCR_SUBSAMPLING);
+        (factors.next().unwrap_or(2), factors.next().unwrap_or(2)) != (1, 1)
+    }
+
+    pub(crate) fn sample_format(&self) -> Option<u64> {
+        self.number(SAMPLE_FORMAT)
+    }
+
+    /// Channels in all.
+    pub(crate) fn samples(&self) -> u64 {
         self.number(SAMPLES_PER_PIXEL).unwrap_or(1)
     }
 
     /// Channels behind the colours, transparency or not.
-    pub(crate) fn extra(&self) -> u64 {
+    fn extra(&self) -> u64 {
         self.samples().saturating_sub(self.colors())
     }
 
@@ -308,18 +336,6 @@ impl<'a> Directory<'a> {
     /// The colours of a palette, 16 bits each: all reds, all greens, all blues.
     pub(crate) fn palette(&self) -> Vec<u64> {
         self.numbers(COLOR_MAP).take(3 << 16).collect()
-    }
-
-    /// Where the two bytes lie that say how samples are to be seen.
-    pub(crate) fn photometric_at(&self) -> Option<usize> {
-        let entry = self.find(PHOTOMETRIC)?;
-        let value = entry.at.checked_add(if self.is_big { 12 } else { 8 })?;
-        (entry.kind == 3 && entry.count == 1).then_some(value)
-    }
-
-    /// `BlackIsZero` in the file's byte order.
-    pub(crate) const fn black_is_zero(&self) -> [u8; 2] {
-        if self.is_little { [1, 0] } else { [0, 1] }
     }
 
     /// Width and height of tiles.
@@ -377,7 +393,7 @@ impl<'a> Directory<'a> {
 }
 
 /// Bytes of one value (TIFF 6.0 section 2, BigTIFF).
-const fn width(kind: u16) -> Option<u64> {
+pub(super) const fn width(kind: u16) -> Option<u64> {
     match kind {
         1 | 2 | 6 | 7 => Some(1),
         3 | 8 => Some(2),

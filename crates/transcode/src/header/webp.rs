@@ -7,16 +7,7 @@ use crate::reader::Reader;
 use crate::{Error, exif};
 
 pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
-    let mut reader = Reader::at(source, 4);
-    let announced = reader.le32().unwrap_or(0);
-    let body = reader.rest().len();
-    // Some writers leave out the padding byte at the end.
-    if usize::try_from(announced).map_or(true, |bytes| bytes > body.saturating_add(1)) {
-        return Err(Error::corrupt(format!(
-            "the WebP is cut off: it says {announced} bytes and has {body}"
-        )));
-    }
-    reader.skip(4).ok_or_else(cut)?;
+    let mut reader = chunks(source)?;
     let (name, data) = chunk(&mut reader)?.ok_or_else(cut)?;
     let mut found = Found {
         frames: 1,
@@ -36,6 +27,24 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     Ok(found)
 }
 
+/// The chunks of the container. Bytes behind it do not belong to it, and need not be chunks.
+pub(crate) fn chunks(source: &[u8]) -> Result<Reader<'_>, Error> {
+    let mut reader = Reader::at(source, 4);
+    let announced = reader.le32().unwrap_or(0);
+    let body = reader.rest();
+    let length = usize::try_from(announced).map_err(|_| cut())?;
+    // Some writers leave out the padding byte at the end, and some do not count it.
+    if length > body.len().saturating_add(1) {
+        return Err(Error::corrupt(format!(
+            "the WebP is cut off: it says {announced} bytes and has {}",
+            body.len()
+        )));
+    }
+    let mut chunks = Reader::new(body.get(..length).unwrap_or(body));
+    chunks.skip(4).ok_or_else(cut)?;
+    Ok(chunks)
+}
+
 fn cut() -> Error {
     Error::corrupt("the WebP is cut off")
 }
@@ -44,19 +53,29 @@ fn bounded(size: Dimensions, limits: &Limits) -> Result<Dimensions, Error> {
     check_size(size.width, size.height, limits)
 }
 
-fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut Found) -> Result<(), Error> {
+/// Flags of a `VP8X` chunk.
+pub(crate) const ALPHA: u8 = 0b1_0000;
+pub(crate) const ANIMATED: u8 = 0b10;
+
+/// The flags and the canvas of a `VP8X` chunk (RFC 9649 section 2.7).
+fn canvas(header: &[u8]) -> Result<(u8, u32, u32), Error> {
     let mut fields = Reader::new(header);
     let header = (fields.u8(), fields.skip(3), fields.le24(), fields.le24());
     let (Some(flags), Some(()), Some(width), Some(height)) = header else {
         return Err(cut());
     };
-    let size = check_size(width.saturating_add(1), height.saturating_add(1), limits)?;
-    let is_animated = flags & 0b10 != 0;
+    Ok((flags, width.saturating_add(1), height.saturating_add(1)))
+}
+
+fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut Found) -> Result<(), Error> {
+    let (flags, width, height) = canvas(header)?;
+    let size = check_size(width, height, limits)?;
+    let is_animated = flags & ANIMATED != 0;
     found.size = size;
-    found.has_alpha = flags & 0b1_0000 != 0;
     found.frames = 0;
     let mut pixels = None;
-    while let Some((name, data)) = chunk(&mut reader)? {
+    let mut has_alpha_chunk = false;
+    while let Some((name, data)) = next_chunk(&mut reader, pixels.is_some() && !is_animated)? {
         match &name {
             b"VP8 " | b"VP8L" if !is_animated => {
                 if pixels.is_some() {
@@ -64,7 +83,9 @@ fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut 
                 }
                 pixels = Some(bitstream_size(name, data)?);
                 found.frames = 1;
+                found.has_alpha = has_alpha(flags, (name, data), has_alpha_chunk)?;
             }
+            b"ALPH" => has_alpha_chunk = true,
             b"ANMF" if is_animated => {
                 if pixels.is_none() {
                     pixels = Some(frame(data, size)?.size);
@@ -72,6 +93,7 @@ fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut 
                 let duration = Reader::at(data, 12).le24().unwrap_or(0);
                 found.motion.add(duration.into());
                 found.frames = found.frames.saturating_add(1);
+                found.has_alpha = flags & ALPHA != 0;
                 check_frames(found.frames, limits)?;
             }
             b"ANIM" if is_animated => {
@@ -94,6 +116,75 @@ fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut 
         return Err(mismatch(pixels, size));
     }
     Ok(())
+}
+
+/// The parts of a WebP that show its first picture. The rest may be missing or broken.
+pub(crate) enum First<'a> {
+    Still {
+        /// Whether the file is of the extended format, and if so whether its picture has alpha.
+        extended: Option<bool>,
+        size: Dimensions,
+        alpha: Option<&'a [u8]>,
+        pixels: Chunk<'a>,
+    },
+    Animated {
+        has_alpha: bool,
+        size: Dimensions,
+        /// The `ANMF` chunk of the first frame.
+        frame: &'a [u8],
+    },
+}
+
+/// Finds the first picture of a file that [`parse`] let pass.
+pub(crate) fn first(source: &[u8]) -> Result<First<'_>, Error> {
+    let mut reader = chunks(source)?;
+    let (name, header) = chunk(&mut reader)?.ok_or_else(cut)?;
+    if &name != b"VP8X" {
+        return Ok(First::Still {
+            extended: None,
+            size: bitstream_size(name, header)?,
+            alpha: None,
+            pixels: (name, header),
+        });
+    }
+    let (flags, width, height) = canvas(header)?;
+    let size = Dimensions { width, height };
+    let mut alpha = None;
+    while let Some((name, data)) = chunk(&mut reader)? {
+        match &name {
+            b"ALPH" => alpha = alpha.or(Some(data)),
+            b"VP8 " | b"VP8L" if flags & ANIMATED == 0 => {
+                let pixels = (name, data);
+                let has_alpha = has_alpha(flags, pixels, alpha.is_some())?;
+                return Ok(First::Still {
+                    extended: Some(has_alpha),
+                    size,
+                    alpha: alpha.filter(|_| has_alpha && &name == b"VP8 "),
+                    pixels,
+                });
+            }
+            b"ANMF" if flags & ANIMATED != 0 => {
+                return Ok(First::Animated {
+                    has_alpha: flags & ALPHA != 0,
+                    size,
+                    frame: data,
+                });
+            }
+            _ => {}
+        }
+    }
+    Err(Error::corrupt("the WebP has no pixel data"))
+}
+
+/// Whether a still of the extended format has alpha. The flag is a promise that a lossy picture without an `ALPH` chunk
+/// does not keep; a lossless one has its own word, which counts as well.
+fn has_alpha(flags: u8, (name, data): Chunk<'_>, has_chunk: bool) -> Result<bool, Error> {
+    let is_promised = flags & ALPHA != 0;
+    if &name == b"VP8L" {
+        Ok(is_promised || lossless_size(data)?.1)
+    } else {
+        Ok(is_promised && has_chunk)
+    }
 }
 
 fn mismatch(pixels: Dimensions, announced: Dimensions) -> Error {
@@ -119,6 +210,14 @@ pub(crate) fn chunk<'a>(reader: &mut Reader<'a>) -> Result<Option<Chunk<'a>>, Er
         reader.skip(1).ok_or_else(cut)?;
     }
     Ok(Some((name, data)))
+}
+
+/// The next chunk; one that does not fit is the end of the file where nothing that is shown can follow.
+fn next_chunk<'a>(reader: &mut Reader<'a>, is_shown: bool) -> Result<Option<Chunk<'a>>, Error> {
+    match chunk(reader) {
+        Err(_) if is_shown => Ok(None),
+        found => found,
+    }
 }
 
 /// An ANMF chunk (RFC 9649 section 2.7.1.1).

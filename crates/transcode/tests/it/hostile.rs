@@ -4,8 +4,11 @@ use tintype_model::{Format, Limits, Recipe};
 use tintype_transcode::{Error, probe, render};
 
 use crate::fixtures::{self, Jpeg, Random, one, photo, rgb_png, rgba_png};
+use crate::jpeg_rules;
 use crate::judge::rejection;
+use crate::lenient;
 use crate::memory::asked_for;
+use crate::tiff_channels;
 
 fn sources() -> Vec<(&'static str, Vec<u8>)> {
     let rgb = photo(48, 40);
@@ -42,8 +45,10 @@ fn sources() -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("baseline JPEG", jpeg(false, true).encode(&rgb, 48, 40)),
         ("progressive JPEG", jpeg(true, true).encode(&rgb, 48, 40)),
+        ("JPEG without tables", jpeg_rules::without_tables()),
         ("CMYK JPEG", Jpeg::default().encode(&rgba, 48, 40)),
         ("PNG", png),
+        ("animated PNG", lenient::animated_png().0),
         ("GIF", fixtures::gif((50, 44), (1, 2), (48, 40), &indices, 3)),
         (
             "lossless WebP",
@@ -56,10 +61,12 @@ fn sources() -> Vec<(&'static str, Vec<u8>)> {
             fixtures::animated_webp((50, 44), (0, 2), (48, 40), &still, 2),
         ),
         ("BMP", fixtures::bmp(48, 40, &rgb)),
+        ("BMP of OS/2", lenient::of_os2(&fixtures::bmp(48, 40, &rgb))),
         ("AVIF", avif(&opaque)),
         ("AVIF with alpha", avif(&rgba)),
         ("ICO", fixtures::icon(48, 40, &rgba)),
         ("TIFF", fixtures::tiff(48, 40, &rgb)),
+        ("TIFF in planes", tiff_channels::in_planes()),
         ("JPEG XL", fixtures::jxl(48, 40, &rgb)),
         ("SVG", fixtures::svg()),
     ]
@@ -93,7 +100,7 @@ fn a_file_that_is_cut_off_is_never_published() {
             let passed = try_source(&source[..length], &|| format!("{name} cut at {length}"));
             // Animations have all that is shown once the first frame is there; the rest has its end mark last.
             let enough = match name {
-                "GIF" | "animated WebP" => 0.34,
+                "GIF" | "animated WebP" | "animated PNG" => 0.34,
                 _ => 0.97,
             };
             let share = length as f64 / source.len() as f64;

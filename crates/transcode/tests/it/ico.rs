@@ -88,6 +88,46 @@ fn masks_cut_out_what_has_no_alpha() {
 }
 
 #[test]
+fn masks_do_not_touch_what_has_alpha() {
+    let deep = [1, 2, 3, 77, 4, 5, 6, 255, 7, 8, 9, 1, 10, 11, 12, 255];
+    let opaque: Vec<u8> = deep.chunks(4).flat_map(|p| [p[0], p[1], p[2], 255]).collect();
+    let hidden: Vec<u8> = deep.chunks(4).flat_map(|p| [p[0], p[1], p[2], 0]).collect();
+    let (all, left) = ([0xFF; 8], [0x80, 0, 0, 0, 0x80, 0, 0, 0]);
+    for mask in [&[0; 8][..], &all, &left, &left[..5], &[]] {
+        for bits in [0, 1, 32] {
+            let mut source = icon(&[(2, 2, &bitmap(32, &deep, mask))]);
+            source[6 + 6] = bits;
+            let image = shown(&source);
+            let alphas = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(x, y)| image.pixel(x, y)[3]);
+            assert_eq!(
+                alphas,
+                [1, 255, 77, 255],
+                "{mask:?}, {bits} bits in the directory"
+            );
+        }
+        let image = shown(&icon(&[(2, 2, &bitmap(32, &opaque, mask))]));
+        assert_eq!(image.rgb(), [9, 8, 7, 12, 11, 10, 3, 2, 1, 6, 5, 4], "{mask:?}");
+        assert!(image.rgba.chunks(4).all(|pixel| pixel[3] == 255), "{mask:?}");
+    }
+    // Rows of a mask that are missing hide nothing.
+    for (mask, alphas) in [
+        (&left[..], [0, 255, 0, 255]),
+        (&left[..4], [255, 255, 0, 255]),
+        (&[], [255; 4]),
+    ] {
+        let rows = [1, 2, 3, 4, 5, 6, 0, 0, 7, 8, 9, 10, 11, 12, 0, 0];
+        for picture in [bitmap(32, &hidden, mask), bitmap(24, &rows, mask)] {
+            let image = shown(&icon(&[(2, 2, &picture)]));
+            assert_eq!(
+                [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(x, y)| image.pixel(x, y)[3]),
+                alphas,
+                "{mask:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_picture_inside_has_to_keep_the_limits() {
     let mut huge = rgb_png(8, 8, &photo(8, 8));
     huge[16..24].copy_from_slice(&[0, 0, 0x9C, 0x40, 0, 0, 0x9C, 0x40]);
