@@ -149,6 +149,7 @@ mod tests {
             etag: meta.etag,
             object_key: name.to_owned(),
             encoding: tintype_model::Encoding::default(),
+            stand_ins: Vec::new(),
         }
     }
 
