@@ -189,6 +189,24 @@ def formats(env):
 
 
 @check
+def smallest(env):
+    """a client is sent on to a smaller file that is no worse, unless the URL names a format"""
+    modules = numpy.random.default_rng().integers(0, 2, (48, 48), dtype=numpy.uint8) * 255
+    out = io.BytesIO()
+    Image.fromarray(modules).resize((384, 384), Image.Resampling.NEAREST).save(out, "PNG")
+    key = env.upload("drawn.png", out.getvalue())
+    env.published(key)
+    for path, policy in ((env.path(key, "original"), SHORT), (env.versioned(key, "smoke", "original"), IMMUTABLE)):
+        answer = env.get(path)
+        assert (answer.status, answer.headers["Location"]) == (302, f"{path}.webp"), (answer.status, dict(answer.headers))
+        assert answer.headers["Cache-Control"] == policy and not answer.body
+        webp, avif = env.get(answer.headers["Location"]), env.get(f"{path}.avif")
+        assert [each.status for each in (webp, avif)] == [200, 200]
+        assert (webp.headers["Content-Type"], avif.headers["Content-Type"]) == ("image/webp", "image/avif")
+        assert len(webp.body) < len(avif.body)
+
+
+@check
 def headers(env):
     """deliveries carry the security headers, and errors are not told to be kept"""
     answer = env.get(env.path(env.shown), Origin="https://elsewhere.example")

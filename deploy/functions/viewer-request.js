@@ -4,6 +4,10 @@
 //   /v/{key}/{version}/{variant}[.{ext}]    -> the same, and the version in a header that only the cache key of /v/*
 //                                              includes: behaviours share cache entries of equal URI otherwise
 //
+// Without an extension the request goes on with a query of two fields, which no cache key includes and which is not sent
+// to S3: `takes`, the extensions that the client takes besides the chosen one, and `path`, its URL without an extension.
+// image-response.js reads them.
+//
 // The rules are those of tintype_model::DeliveryPath, ObjectKey::check_servable and tintype_edge::negotiate, in their
 // order; crates/edge/tests/vectors hold both sides to them. Written for CloudFront's runtime 2.0 in the syntax that
 // njs 0.7 takes. `tintype-render-functions` fills in the next line and strips comments.
@@ -72,34 +76,36 @@ function rangesOf(accept) {
   return ranges;
 }
 
-// The extension that a request with this Accept header gets of those that are negotiated for the variant.
+// Of the extensions that are negotiated for the variant: the one that a request with this Accept header prefers, then the
+// others that it takes.
 function negotiate(accept, extensions) {
-  const universal = extensions.indexOf('jpg') !== -1 ? 'jpg' : 'png';
-  if (bytes(accept) > RECIPE.maxAcceptBytes || accept.indexOf('"') !== -1) {
-    return universal;
-  }
-  const ranges = rangesOf(accept);
-  let best = universal;
+  const isSilent = accept === null || bytes(accept) > RECIPE.maxAcceptBytes || accept.indexOf('"') !== -1;
+  const ranges = isSilent ? {} : rangesOf(accept);
+  let best = extensions.indexOf('jpg') !== -1 ? 'jpg' : 'png';
   let bestWeight = 0;
-  extensions.forEach(function (extension) {
-    const named = ranges[' image/' + (extension === 'jpg' ? 'jpeg' : extension)];
-    let weight = named;
-    if (named === undefined && (extension === 'jpg' || extension === 'png')) {
+  const taken = extensions.filter(function (extension) {
+    const isUniversal = extension === 'jpg' || extension === 'png';
+    let weight = ranges[' image/' + (extension === 'jpg' ? 'jpeg' : extension)];
+    if (weight === undefined && isUniversal) {
       weight = ranges[' image/*'] === undefined ? ranges[' */*'] : ranges[' image/*'];
     }
     if (weight > bestWeight) {
       best = extension;
       bestWeight = weight;
     }
+    return isSilent ? isUniversal : weight > 0;
   });
-  return best;
+  const others = taken.filter(function (extension) {
+    return extension !== best;
+  });
+  return [best].concat(others);
 }
 
-// Several lines of one header are one list.
+// Several lines of one header are one list; null without any.
 function acceptOf(headers) {
   const accept = headers.accept;
   if (!accept) {
-    return '';
+    return null;
   }
   if (!accept.multiValue) {
     return accept.value;
@@ -117,7 +123,7 @@ function versionToken(version) {
   return version === '' || version.length > 64 || /[^0-9A-Za-z_-]/.test(version) ? '~' : version;
 }
 
-// { uri, version } of a path that names a rendition of the recipe, null for any other. Each part is decoded once;
+// { uri, version, query } of a path that names a rendition of the recipe, null for any other. Each part is decoded once;
 // decodeURIComponent throws at bad escapes and bad UTF-8 and takes `+` for a plus sign.
 function parse(path, headers) {
   const versioned = path.slice(0, 3) === '/v/';
@@ -151,12 +157,20 @@ function parse(path, headers) {
     return null;
   }
   let extension = last.slice(dot + 1);
+  const query = {};
+  const folder = '/' + encode(key) + '/';
   if (dot === -1) {
-    extension = negotiate(acceptOf(headers), variant.negotiated);
+    const taken = negotiate(acceptOf(headers), variant.negotiated);
+    extension = taken[0];
+    if (taken.length > 1) {
+      const start = versioned ? '/v' + folder + version + '/' : '/img' + folder;
+      query.path = { value: start + encode(variant.name) };
+      query.takes = { value: taken.slice(1).join() };
+    }
   } else if (variant.negotiated.indexOf(extension) === -1 && variant.heldBack.indexOf(extension) === -1) {
     return null;
   }
-  return { uri: '/' + encode(key) + '/' + encode(variant.name) + '.' + extension, version: version };
+  return { uri: folder + encode(variant.name) + '.' + extension, version: version, query: query };
 }
 
 function problem(status, title, code, detail, cacheControl) {
@@ -188,7 +202,7 @@ function handler(event) {
     return problem(404, 'Not Found', 'not_found', 'the path names no picture', RECIPE.negative);
   }
   request.uri = found.uri;
-  request.querystring = {};
+  request.querystring = found.query;
   // Whatever the client sent under this name, in one line or several, goes.
   delete request.headers[VERSION_HEADER];
   if (found.version !== null) {

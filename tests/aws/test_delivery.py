@@ -5,7 +5,7 @@ import pytest
 import deployment
 import pictures
 from deployment import CHROME, CURL, MISSING, SAFARI_15
-from recipe import IMMUTABLE, SHORT, assert_same_picture, size_in
+from recipe import IMMUTABLE, SHORT, assert_same_picture, rendition_keys, size_in
 
 KEY = "delivery/some photo.jpg"
 PATH = f"/img/{deployment.encode_key(KEY)}"
@@ -77,6 +77,63 @@ def test_a_versioned_path_may_be_kept_for_ever(tintype, picture, version):
     assert (part.status, part.headers["Cache-Control"]) == (206, IMMUTABLE)
     again = tintype.get(path, CHROME, If_None_Match=answer.headers["ETag"])
     assert (again.status, again.headers["Cache-Control"]) == (304, IMMUTABLE)
+
+
+@pytest.fixture(scope="module")
+def drawing(tintype):
+    """The key of a drawing whose WebP is smaller than its AVIF and no worse."""
+    key = "delivery/some code.png"
+    tintype.put(key, pictures.png(pictures.code(37, 8)))
+    image = tintype.wait_ready(key)
+    renditions = {(each["variant"], each["format"]): each for each in image["published"]["renditions"]}
+    assert "webp" in renditions["original", "avif"]["stand_ins"]
+    return key, image["published"]["version"]
+
+
+def test_a_smaller_file_that_is_no_worse_goes_to_everybody_who_takes_it(tintype, drawing):
+    key, version = drawing
+    encoded = deployment.encode_key(key)
+    for path, policy in ((f"/img/{encoded}/original", SHORT), (f"/v/{encoded}/{version}/original", IMMUTABLE)):
+        for method in ("GET", "HEAD"):
+            answer = tintype.get(path, CHROME, method=method)
+            assert (answer.status, answer.body) == (302, b""), answer
+            assert answer.headers["Location"] == f"{path}.webp"
+            assert answer.headers["Cache-Control"] == policy and "Accept" in answer.headers["Vary"]
+            assert answer.headers["ETag"] is None and answer.headers["Content-Type"] is None
+        sent = tintype.get(answer.headers["Location"], CHROME)
+        assert (sent.status, sent.headers["Content-Type"]) == (200, "image/webp")
+        assert sent.headers["Cache-Control"] == policy
+        assert pictures.decode(sent.body).convert("L").tobytes() == pictures.code(37, 8).tobytes()
+        named = tintype.get(f"{path}.avif", CHROME)
+        assert (named.status, named.headers["Content-Type"]) == (200, "image/avif")
+        assert len(sent.body) < len(named.body)
+        # Who prefers WebP is sent it at once, and who takes AVIF alone gets it.
+        for accept, media_type in ((SAFARI_15, "image/webp"), ("image/avif", "image/avif")):
+            answer = tintype.get(path, accept)
+            assert (answer.status, answer.headers["Content-Type"]) == (200, media_type)
+
+
+def test_a_query_sends_nobody_anywhere(tintype, drawing):
+    encoded = deployment.encode_key(drawing[0])
+    query = "?path=//evil.example/x&takes=webp"
+    assert tintype.get(f"/img/{encoded}/original.avif{query}", CHROME).status == 200
+    assert tintype.get(f"/img/{encoded}/original{query}", CHROME).headers["Location"] == f"/img/{encoded}/original.webp"
+
+
+def test_ranges_and_what_a_browser_holds_are_not_redirected(tintype, drawing):
+    path = f"/img/{deployment.encode_key(drawing[0])}/original"
+    held = tintype.get(f"{path}.avif", CHROME)
+    part = tintype.get(path, CHROME, Range="bytes=0-9", If_Range=held.headers["ETag"])
+    assert (part.status, part.body) == (206, held.body[:10])
+    assert tintype.get(path, CHROME, If_None_Match=held.headers["ETag"]).status == 304
+
+
+def test_an_object_lists_its_stand_ins_and_no_other_object_is_there(tintype, drawing):
+    key, _ = drawing
+    found = tintype.client("s3").head_object(Bucket=tintype.processed, Key=f"{key}/original.avif")
+    assert "webp" in found["Metadata"]["tintype-stand-ins"].split(",")
+    assert found["ContentType"] == "image/avif"
+    assert set(tintype.objects(tintype.processed, f"{key}/")) == rendition_keys(key)
 
 
 def test_an_error_is_never_kept(tintype, picture, version):

@@ -22,7 +22,7 @@ FUNCTION = "function handler(event) { return event.request || event.response; }"
 def package(folder, note="first"):
     """What `make package` makes, without the build."""
     template, _ = strip(load())
-    for name in ("ViewerRequestFunction", "VersionedResponseFunction"):
+    for name in ("ViewerRequestFunction", "ImageResponseFunction", "VersionedResponseFunction"):
         template["Resources"][name]["Properties"]["FunctionCode"] = FUNCTION
     (folder / "template.yaml").write_text(json.dumps(template, indent=1))
     for name in ("worker", "api"):

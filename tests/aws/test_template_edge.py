@@ -98,10 +98,14 @@ def test_images_and_versions_have_their_own_cache_policies(resources):
 
 
 def test_every_request_passes_the_function_and_only_versions_are_marked_immutable(resources):
-    request = {"EventType": "viewer-request", "FunctionARN": {"Fn::GetAtt": ["ViewerRequestFunction", "FunctionARN"]}}
-    response = {"EventType": "viewer-response", "FunctionARN": {"Fn::GetAtt": ["VersionedResponseFunction", "FunctionARN"]}}
+    def association(event, name):
+        return {"EventType": event, "FunctionARN": {"Fn::GetAtt": [name, "FunctionARN"]}}
+
+    request = association("viewer-request", "ViewerRequestFunction")
     assert {path: each["FunctionAssociations"] for path, each in behaviours(resources).items()} == {
-        "*": [request], "/img/*": [request], "/v/*": [request, response]}
+        "*": [request],
+        "/img/*": [request, association("viewer-response", "ImageResponseFunction")],
+        "/v/*": [request, association("viewer-response", "VersionedResponseFunction")]}
     for properties in of_type(resources, "AWS::CloudFront::Function").values():
         assert properties["AutoPublish"] is True
         assert properties["FunctionConfig"]["Runtime"] == "cloudfront-js-2.0"

@@ -3,7 +3,7 @@
 import io
 
 import numpy
-from PIL import Image
+from PIL import Image, ImageDraw
 
 # Corners of the upright picture: top left, top right, bottom left, bottom right.
 CORNERS = {
@@ -37,6 +37,46 @@ def photo(width, height, seed=1):
         picture[disc] += random.random(3, numpy.float32) * 120 - 60
     picture += random.normal(0, 2.5, (height, width, 1)).astype(numpy.float32)
     return Image.fromarray(numpy.clip(picture + 127.5, 0, 255).astype(numpy.uint8))
+
+
+def code(modules, scale, seed=5):
+    """Black and white squares without order, as in a QR code."""
+    random = numpy.random.default_rng(seed)
+    squares = random.integers(0, 2, (modules, modules), dtype=numpy.uint8) * 255
+    return Image.fromarray(squares).resize((modules * scale, modules * scale), Image.Resampling.NEAREST)
+
+
+def chart(width, height, seed=6):
+    """Bars, a grid and a line on white."""
+    random = numpy.random.default_rng(seed)
+    image = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(image)
+    for y in range(0, height, height // 10):
+        draw.line([(0, y), (width, y)], fill=(200, 200, 200))
+    step = width // 12
+    tops = [int(top) for top in random.integers(height // 10, height * 9 // 10, 12)]
+    for number, top in enumerate(tops):
+        colour = [(40, 90, 200), (220, 60, 60), (30, 150, 80)][number % 3]
+        draw.rectangle([number * step + 8, top, number * step + step - 8, height], fill=colour)
+    draw.line([(number * step + step // 2, top - 20) for number, top in enumerate(tops)], fill="black", width=3)
+    return image
+
+
+def badge(size):
+    """Rings of flat colour around nothing: transparent outside."""
+    image = Image.new("RGBA", (size, size), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
+    for inset, colour in ((10, (200, 30, 60, 255)), (60, (255, 255, 255, 255)), (90, (30, 60, 160, 160))):
+        draw.ellipse([inset, inset, size - inset, size - inset], fill=colour)
+    return image
+
+
+def moving_code(frames):
+    """A GIF of codes that follow each other."""
+    first, *others = (code(24, 6, seed).convert("P") for seed in range(frames))
+    out = io.BytesIO()
+    first.save(out, "GIF", save_all=True, append_images=others, duration=100, loop=0)
+    return out.getvalue()
 
 
 def jpeg(image, quality=90, **options):

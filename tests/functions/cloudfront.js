@@ -61,8 +61,14 @@ function requestEvent({ method = 'GET', target, headers = [] }) {
   };
 }
 
-function responseEvent({ status, headers = [] }) {
-  const event = requestEvent({ target: '/key/medium.webp' });
+/// The event of a response: the request as the request function passed it on, with the query that it put there, or
+/// `asItCame`, a target and an Accept header.
+function responseEvent({ status, headers = [], query = {}, asItCame = null }) {
+  const [target, accept] = asItCame ?? ['/key/medium.webp', '*/*'];
+  const event = requestEvent({ target, headers: [['Accept', accept]] });
+  if (asItCame === null) {
+    event.request.querystring = headersOf(Object.entries(query));
+  }
   event.context.eventType = 'viewer-response';
   event.response = { statusCode: status, statusDescription: '', headers: headersOf(headers), cookies: {} };
   return event;

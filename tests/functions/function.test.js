@@ -4,21 +4,23 @@
 const assert = require('node:assert');
 const { test } = require('node:test');
 const { checkRequestResult, load, requestEvent, responseEvent } = require('./cloudfront.js');
-const { outcome, render } = require('./vectors.js');
+const { offerOf, outcome, render } = require('./vectors.js');
 
 const VERSION = '0123456789abcdef0123456789abcdef';
-const { request, response } = render();
+const { request, image, response } = render();
 const handle = load(request);
 const respond = load(response);
+const respondImage = load(image);
 
 function ask(target, headers = [], method = 'GET') {
   const event = requestEvent({ method, target, headers });
   return checkRequestResult(event, handle(event));
 }
 
-test('both functions fit into 10 KB, with room for a larger recipe', () => {
+test('all functions fit into 10 KB, with room for a larger recipe', () => {
   assert.ok(Buffer.byteLength(request) <= 6 * 1024, `${Buffer.byteLength(request)} bytes`);
-  assert.ok(Buffer.byteLength(response) <= 1024, `${Buffer.byteLength(response)} bytes`);
+  assert.ok(Buffer.byteLength(image) <= 2560, `${Buffer.byteLength(image)} bytes`);
+  assert.ok(Buffer.byteLength(response) <= 2560, `${Buffer.byteLength(response)} bytes`);
   const variants = Array.from({ length: 60 }, (_, number) => `[[variant]]\nname = "variant-${number}"\n`);
   assert.ok(Buffer.byteLength(render(variants.join('')).request) <= 10_240);
 });
@@ -32,9 +34,25 @@ test('a recipe that does not fit is an error that says so', () => {
 });
 
 test('the functions use no language beyond ES5.1, const, let, and no dynamic code', () => {
-  for (const code of [request, response]) {
+  for (const code of [request, image, response]) {
     assert.doesNotMatch(code, /\b(eval|Function|import|require|class|async|of)\b|=>|\?\.|\.\.\.|`/);
   }
+});
+
+test('what the client takes besides goes along when no format is named, and nothing of its own query', () => {
+  const chrome = [['Accept', 'image/avif,image/webp,image/apng,image/*,*/*;q=0.8']];
+  const offer = (target, headers = chrome) => offerOf(ask(target, headers));
+  for (const query of ['', '?path=/img/b/medium&takes=avif', '?takes=webp&takes=jpg']) {
+    assert.deepStrictEqual(offer(`/img/a%2bb/medium${query}`), { path: '/img/a%2Bb/medium', takes: 'webp,jpg' });
+    assert.deepStrictEqual(offer(`/v/a/${VERSION}/medium${query}`), { path: `/v/a/${VERSION}/medium`, takes: 'webp,jpg' });
+    assert.strictEqual(offer(`/img/a/medium.avif${query}`), null);
+    assert.strictEqual(offer(`/img/a/medium${query}`, [['Accept', 'image/avif']]), null);
+    assert.strictEqual(offer(`/img/a/medium${query}`, []), null);
+  }
+  assert.deepStrictEqual(offer('/v/a/%00/medium'), { path: '/v/a/~/medium', takes: 'webp,jpg' });
+  assert.deepStrictEqual(offer('/img/a/medium', [['Accept', 'image/webp,*/*']]), { path: '/img/a/medium', takes: 'jpg' });
+  const firefox = [['Accept', 'image/avif,image/webp;q=0,image/*;q=0.8']];
+  assert.deepStrictEqual(offer('/img/a/medium', firefox), { path: '/img/a/medium', takes: 'jpg' });
 });
 
 test('the query string is dropped, the rest of the request stays', () => {
@@ -119,6 +137,78 @@ test('names that mean something to JavaScript are names like any other', () => {
 test('a mistake of our own is not taken for the client\'s', () => {
   const broken = load(request.replace('RECIPE.maxKeyBytes', 'RECIPE.no.such'));
   assert.throws(() => broken(requestEvent({ target: '/img/a/medium' })), { name: 'TypeError' });
+});
+
+const SHORT = 'public, max-age=86400';
+const FOREVER = 'public, max-age=31536000, immutable';
+
+/// The answer of S3 for an AVIF whose WebP is smaller and no worse, for a client that takes more than AVIF.
+function outdone({ status = 200, listed = 'webp', query = { path: '/img/a/medium', takes: 'webp,jpg' }, asItCame = null } = {}) {
+  const headers = [
+    ['Cache-Control', SHORT],
+    ['Content-Type', 'image/avif'],
+    ['Content-Length', '9000'],
+    ['ETag', '"1"'],
+    ['Vary', 'Accept'],
+  ];
+  const all = listed === null ? headers : [...headers, ['x-amz-meta-tintype-stand-ins', listed]];
+  return responseEvent({ status, headers: all, query, asItCame });
+}
+
+test('a client is sent to the smallest file that is no worse and that it takes', () => {
+  for (const [listed, extension] of [
+    ['webp', 'webp'],
+    ['jpg,webp', 'jpg'],
+    ['png,webp', 'webp'],
+  ]) {
+    const result = respondImage(outdone({ listed }));
+    assert.deepStrictEqual([result.statusCode, result.statusDescription], [302, 'Found']);
+    assert.strictEqual(result.headers.location.value, `/img/a/medium.${extension}`);
+    assert.deepStrictEqual(result.body, { encoding: 'text', data: '' });
+    assert.strictEqual(result.headers['cache-control'].value, SHORT);
+    assert.strictEqual(result.headers.vary.value, 'Accept');
+    for (const name of ['content-type', 'content-length', 'etag']) {
+      assert.ok(!Object.hasOwn(result.headers, name), `${name} is of the file that is not sent`);
+    }
+  }
+  const versioned = respond(outdone({ query: { path: `/v/a/${VERSION}/medium`, takes: 'webp' } }));
+  assert.strictEqual(versioned.headers.location.value, `/v/a/${VERSION}/medium.webp`);
+  assert.strictEqual(versioned.headers['cache-control'].value, FOREVER);
+});
+
+test('a request that is seen as it came is understood as well', () => {
+  const chrome = 'image/avif, IMAGE/WEBP,image/apng,image/*,*/*;q=0.8';
+  const location = (target, accept = chrome, listed = 'jpg,webp') =>
+    respondImage(outdone({ listed, asItCame: [target, accept] })).headers.location?.value;
+  assert.strictEqual(location('/img/a/b%20c/medium'), '/img/a/b%20c/medium.webp');
+  assert.strictEqual(location('/img/img/a/medium?x=1'), '/img/img/a/medium.webp');
+  assert.strictEqual(location(`/v/a/${VERSION}/medium`), `/v/a/${VERSION}/medium.webp`);
+  assert.strictEqual(location('/img/a/medium?path=/v/b/c&takes=webp'), '/v/b/c.webp', 'of this host all the same');
+  for (const [target, accept] of [
+    ['/img/a/medium.avif', chrome],
+    ['/img/a/medium%2Eavif', chrome],
+    ['/img/a/medium', 'image/avif'],
+    ['/img/a/medium', 'image/avif,image/webp;q=0'],
+    ['/img/a/medium.avif?path=//evil.example/a&takes=webp', chrome],
+    ['/img/a/medium.avif?path=https://evil.example/a&takes=webp', chrome],
+  ]) {
+    assert.strictEqual(location(target, accept), undefined, `${target} ${accept}`);
+  }
+});
+
+test('everything else passes as S3 answered it', () => {
+  for (const [name, event] of Object.entries({
+    'a format by name': outdone({ query: {} }),
+    'no stand-in': outdone({ listed: null }),
+    'none that the client takes': outdone({ listed: 'png' }),
+    'a part': outdone({ status: 206 }),
+    'what the client has': outdone({ status: 304 }),
+    'a path that is not ours': outdone({ query: { path: '//evil.example/a', takes: 'webp' } }),
+    'half an offer': outdone({ query: { takes: 'webp' } }),
+  })) {
+    const result = respondImage(event);
+    assert.deepStrictEqual(result, event.response, name);
+  }
 });
 
 test('whole, partial and unmodified pictures of /v/* are immutable, nothing else is', () => {

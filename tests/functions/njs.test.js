@@ -8,7 +8,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 const { requestEvent, responseEvent } = require('./cloudfront.js');
-const { acceptCases, fuzzCases, inFolder, outcome, pathCases, render, seed } = require('./vectors.js');
+const { acceptCases, agree, fuzzCases, inFolder, pathCases, render, seed } = require('./vectors.js');
 
 // Written in what njs understands. Through files, since njs cuts what it prints at 2,048 characters.
 const DRIVER = `
@@ -36,7 +36,7 @@ function check(code, cases) {
   );
   const results = run(code, events);
   cases.forEach(({ path: target, accept, expected }, index) => {
-    assert.deepStrictEqual(outcome(results[index]), expected, JSON.stringify({ target, accept }));
+    agree(results[index], expected, JSON.stringify({ target, accept }));
   });
 }
 
@@ -64,6 +64,13 @@ test('njs runs the response function', () => {
   const values = run(render().response, events).map((response) => response.headers['cache-control'].value);
   const immutable = 'public, max-age=31536000, immutable';
   assert.deepStrictEqual(values, [immutable, immutable, immutable, 'public, max-age=86400']);
+});
+
+test('njs sends a client to the stand-in that it takes', () => {
+  const query = { path: '/img/a/medium', takes: 'webp,jpg' };
+  const event = responseEvent({ status: 200, headers: [['x-amz-meta-tintype-stand-ins', 'png,webp']], query });
+  const [result] = run(render().image, [event]);
+  assert.deepStrictEqual([result.statusCode, result.headers.location.value], [302, '/img/a/medium.webp']);
 });
 
 test('njs refuses what runtime 2.0 may not understand', () => {

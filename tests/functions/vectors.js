@@ -36,7 +36,7 @@ function render(toml, ...options) {
     }
     execFileSync(binary('tintype-render-functions'), words, { stdio: ['ignore', 'ignore', 'pipe'] });
     const read = (name) => fs.readFileSync(path.join(folder, name), 'utf8');
-    return { request: read('viewer-request.js'), response: read('versioned-response.js') };
+    return { request: read('viewer-request.js'), image: read('image-response.js'), response: read('versioned-response.js') };
   });
 }
 
@@ -110,4 +110,19 @@ function outcome(result) {
   return { uri: result.uri, version: result.headers['x-tintype-version']?.value ?? null };
 }
 
-module.exports = { acceptCases, fuzzCases, inFolder, outcome, pathCases, render, seed };
+/// What a request goes on with for the response function, in the form of a case's `expected.offer`.
+function offerOf(result) {
+  const { path, takes, ...others } = result.querystring;
+  assert.deepStrictEqual(others, {});
+  return path === undefined && takes === undefined ? null : { path: path.value, takes: takes.value };
+}
+
+/// Checks a result against a case's `expected`; the tables say nothing of offers.
+function agree(result, { offer, ...expected }, message) {
+  assert.deepStrictEqual(outcome(result), expected, message);
+  if (offer !== undefined) {
+    assert.deepStrictEqual(offerOf(result), offer, message);
+  }
+}
+
+module.exports = { acceptCases, agree, fuzzCases, inFolder, offerOf, outcome, pathCases, render, seed };

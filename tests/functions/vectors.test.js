@@ -4,14 +4,14 @@
 const assert = require('node:assert');
 const { test } = require('node:test');
 const { checkRequestResult, load, requestEvent } = require('./cloudfront.js');
-const { acceptCases, fuzzCases, outcome, pathCases, render, seed } = require('./vectors.js');
+const { acceptCases, agree, fuzzCases, pathCases, render, seed } = require('./vectors.js');
 
 function check(handler, cases) {
   for (const { path, accept, expected } of cases) {
     const headers = (accept ?? []).map((line) => ['Accept', line]);
     const event = requestEvent({ target: path, headers });
     const result = checkRequestResult(event, handler(event));
-    assert.deepStrictEqual(outcome(result), expected, JSON.stringify({ path, accept }));
+    agree(result, expected, JSON.stringify({ path, accept }));
   }
 }
 
@@ -44,6 +44,9 @@ test('10,000 random requests get what the edge makes of them', (context) => {
   ]) {
     assert.ok(reached > 200, `${reached} of 10,000, seed ${number}`);
   }
+  // It takes a path without an extension and a client that takes several of the variant's formats: about 1 %.
+  const offers = count((expected) => expected.offer);
+  assert.ok(offers > 40, `${offers} offers of 10,000, seed ${number}`);
   for (const { code, cases } of recipes) {
     check(load(code), cases);
   }

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
-use tintype_aws::functions::{Rewrite, render, rewrite};
+use tintype_aws::functions::{Offer, Rewrite, render, rewrite};
 use tintype_model::{Format, Recipe};
 
 /// Bits of servable keys.
@@ -157,6 +157,14 @@ const RANGES: &[&str] = &[
     "image/avıf",
     "é",
 ];
+/// Headers of clients that take more than one format.
+const CLIENTS: &[&str] = &[
+    "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+    "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5",
+    "image/webp,image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5",
+    "image/jxl,image/avif;q=0.9,image/webp;q=0.9,image/jpeg;q=0",
+    "image/png,*/*;q=0.1",
+];
 const PARAMETERS: &[&str] = &[
     "",
     "",
@@ -232,6 +240,9 @@ fn long_path(random: &mut StdRng) -> String {
 }
 
 fn accept(random: &mut StdRng) -> Option<Vec<String>> {
+    if random.random_ratio(1, 2) {
+        return Some(vec![pick(random, CLIENTS).to_owned()]);
+    }
     let lines = *[0, 1, 1, 1, 1, 1, 2, 3].choose(random)?;
     let mut header = Vec::new();
     for _ in 0..lines {
@@ -282,7 +293,7 @@ fn main() -> anyhow::Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     let recipes = recipes()?;
     for (index, (recipe, held_back)) in recipes.iter().enumerate() {
-        let [request, _] = render(recipe, held_back)?;
+        let [request, ..] = render(recipe, held_back)?;
         writeln!(out, "{}", json!({ "recipe": index, "code": request.code }))?;
     }
     for _ in 0..count {
@@ -296,7 +307,10 @@ fn main() -> anyhow::Result<()> {
         let accept = accept(&mut random);
         let joined = accept.as_ref().map(|lines| lines.join(","));
         let expected = match rewrite(&path, joined.as_deref(), recipe, held_back) {
-            Rewrite::Object { uri, version } => json!({ "uri": uri, "version": version }),
+            Rewrite::Object { uri, version, offer } => {
+                let offer = offer.map(|Offer { path, takes }| json!({ "path": path, "takes": takes }));
+                json!({ "uri": uri, "version": version, "offer": offer })
+            }
             Rewrite::BadEncoding => json!({ "status": 400 }),
             Rewrite::NotFound => json!({ "status": 404 }),
         };

@@ -170,6 +170,7 @@ mod tests {
             etag: meta.etag,
             object_key: name.to_owned(),
             encoding: tintype_model::Encoding::default(),
+            stand_ins: Vec::new(),
         }
     }
 

@@ -22,7 +22,7 @@ use tintype_model::{
 use crate::cache::PictureCache;
 use crate::conditional::{self, Validators, Verdict};
 use crate::error::{Error, Result};
-use crate::negotiate::negotiate;
+use crate::negotiate::Accept;
 use crate::range::{self, ByteRange};
 use crate::state::State;
 
@@ -135,7 +135,8 @@ async fn picture(
     Err(Error::Busy)
 }
 
-/// The rendition of the variant in the format that the path asks for, or that the request accepts best.
+/// The rendition of the variant in the format that the path asks for; without one, in the format that the request prefers
+/// or in a smaller one that it takes and that is no worse.
 fn choose<'a>(
     renditions: &'a [Rendition],
     path: &DeliveryPath,
@@ -146,17 +147,21 @@ fn choose<'a>(
             .iter()
             .filter(|rendition| rendition.variant == path.variant)
     };
-    let format = match path.format {
-        Some(format) => format,
-        None => {
-            let available: Vec<Format> = of_variant().map(|rendition| rendition.format).collect();
-            negotiate(accept(headers).as_deref(), &available)
-        }
-    };
+    let in_format = |format: Format| of_variant().find(|rendition| rendition.format == format);
     if of_variant().next().is_none() {
         return Err(Error::NotFound("the picture has no such variant"));
     }
-    let found = of_variant().find(|rendition| rendition.format == format);
+    let found = match path.format {
+        Some(format) => in_format(format),
+        None => {
+            let available: Vec<Format> = of_variant().map(|rendition| rendition.format).collect();
+            let accept = Accept::parse(accept(headers).as_deref());
+            in_format(accept.preferred(&available)).map(|preferred| {
+                let mut taken = preferred.stand_ins.iter().filter(|format| accept.takes(**format));
+                taken.find_map(|format| in_format(*format)).unwrap_or(preferred)
+            })
+        }
+    };
     found.ok_or(Error::NotFound("the variant has no such format"))
 }
 

@@ -36,7 +36,7 @@ impl Urls<'_> {
 /// What to put into a page.
 #[derive(Debug)]
 pub(crate) struct Markup {
-    /// `srcset` with width descriptors, by format.
+    /// `srcset` with width descriptors, by the format that a browser has to take for it.
     pub srcset: BTreeMap<Format, String>,
     /// A whole `<picture>` element.
     pub picture: String,
@@ -67,12 +67,43 @@ pub(crate) fn markup(urls: Urls<'_>, renditions: &[Rendition], recipe: &Recipe) 
     for rendition in usable {
         by_format.entry(rendition.format).or_default().push(rendition);
     }
-    let srcset = by_format
+    let offered = offered(renditions, by_format);
+    let srcset = offered
         .iter()
         .map(|(format, renditions)| (*format, srcset(urls, renditions)))
         .collect();
-    let picture = picture(urls, &by_format, &srcset);
+    let picture = picture(urls, &offered, &srcset);
     Markup { srcset, picture }
+}
+
+/// What a browser that takes a format is offered: in each size the rendition in that format, or an older one that is
+/// smaller and no worse, as every browser that takes a format takes the older ones too. A format that adds nothing to the
+/// older ones is left out.
+fn offered<'a>(
+    renditions: &'a [Rendition],
+    by_format: BTreeMap<Format, Vec<&'a Rendition>>,
+) -> BTreeMap<Format, Vec<&'a Rendition>> {
+    let smallest = |rendition: &'a Rendition| {
+        let mut older = rendition
+            .stand_ins
+            .iter()
+            .filter(|format| **format > rendition.format);
+        let found = older.find_map(|format| {
+            renditions
+                .iter()
+                .find(|other| other.variant == rendition.variant && other.format == *format)
+        });
+        found.unwrap_or(rendition)
+    };
+    let mut offered: BTreeMap<Format, Vec<&Rendition>> = BTreeMap::new();
+    for (format, renditions) in by_format.into_iter().rev() {
+        let smallest: Vec<&Rendition> = renditions.into_iter().map(smallest).collect();
+        let next_older = offered.first_key_value().map(|(_, renditions)| renditions);
+        if format.is_universal() || next_older != Some(&smallest) {
+            offered.insert(format, smallest);
+        }
+    }
+    offered
 }
 
 fn srcset(urls: Urls<'_>, renditions: &[&Rendition]) -> String {
@@ -88,10 +119,11 @@ fn srcset(urls: Urls<'_>, renditions: &[&Rendition]) -> String {
 
 fn picture(
     urls: Urls<'_>,
-    by_format: &BTreeMap<Format, Vec<&Rendition>>,
+    offered: &BTreeMap<Format, Vec<&Rendition>>,
     srcset: &BTreeMap<Format, String>,
 ) -> String {
-    let universal = by_format.iter().find(|(format, _)| format.is_universal());
+    let universal = offered.iter().find(|(format, _)| format.is_universal());
+    // A source in another universal format would be taken by every browser, and the image by none.
     let Some((universal, renditions)) = universal else {
         return String::new();
     };
@@ -103,7 +135,7 @@ fn picture(
         return String::new();
     };
     let mut html = String::from("<picture>\n");
-    for (format, srcset) in srcset.iter().filter(|(format, _)| *format != universal) {
+    for (format, srcset) in srcset.iter().filter(|(format, _)| !format.is_universal()) {
         let (kind, srcset) = (format.media_type(), Escaped(srcset));
         let line = writeln!(
             html,
@@ -138,6 +170,7 @@ mod tests {
             etag: "e".to_owned(),
             object_key: "o".to_owned(),
             encoding: tintype_model::Encoding::default(),
+            stand_ins: Vec::new(),
         }
     }
 
@@ -211,6 +244,89 @@ mod tests {
         assert_eq!(widths(&recipe), "/img/k/original.jpg 4000w");
         recipe.variants.remove(0);
         assert_eq!(widths(&recipe), "/img/k/original.jpg 4000w");
+    }
+
+    fn key() -> ObjectKey {
+        ObjectKey::new("k").unwrap()
+    }
+
+    /// The default set in which `stand_ins` has what stands in for a variant in a format.
+    fn markup_with(formats: &[Format], stand_ins: &[(&str, Format, &[Format])]) -> Markup {
+        let key = key();
+        let urls = Urls {
+            base: "",
+            key: &key,
+            version: None,
+        };
+        let sizes = [("original", 4000, 3000), ("medium", 800, 600)];
+        let mut renditions = Vec::new();
+        for (variant, width, height) in sizes {
+            for format in formats {
+                let mut rendition = rendition(variant, *format, width, height);
+                let known = stand_ins
+                    .iter()
+                    .find(|(name, of, _)| *name == variant && of == format);
+                rendition.stand_ins = known.map_or_else(Vec::new, |(_, _, formats)| formats.to_vec());
+                renditions.push(rendition);
+            }
+        }
+        markup(urls, &renditions, &Recipe::default())
+    }
+
+    const USUAL: [Format; 3] = [Format::Avif, Format::Webp, Format::Jpeg];
+
+    #[test]
+    fn a_format_that_is_larger_for_nothing_in_every_size_is_not_offered() {
+        let webp: &[Format] = &[Format::Webp];
+        let markup = markup_with(
+            &USUAL,
+            &[("original", Format::Avif, webp), ("medium", Format::Avif, webp)],
+        );
+        assert!(!markup.picture.contains("avif"), "{}", markup.picture);
+        assert!(!markup.srcset.contains_key(&Format::Avif));
+        assert_eq!(
+            markup.srcset[&Format::Webp],
+            "/img/k/medium.webp 800w, /img/k/original.webp 4000w"
+        );
+        assert!(markup.picture.contains("<source type=\"image/webp\""));
+    }
+
+    #[test]
+    fn a_format_that_is_larger_for_nothing_in_one_size_gives_way_there() {
+        let markup = markup_with(&USUAL, &[("medium", Format::Avif, &[Format::Webp])]);
+        assert_eq!(
+            markup.srcset[&Format::Avif],
+            "/img/k/medium.webp 800w, /img/k/original.avif 4000w"
+        );
+    }
+
+    #[test]
+    fn a_jpeg_that_is_the_smallest_is_all_that_is_offered() {
+        let jpeg: &[Format] = &[Format::Jpeg];
+        let all = ["original", "medium"]
+            .map(|name| [(name, Format::Avif, jpeg), (name, Format::Webp, jpeg)])
+            .concat();
+        let markup = markup_with(&USUAL, &all);
+        assert!(!markup.picture.contains("<source"), "{}", markup.picture);
+        assert_eq!(markup.srcset.into_keys().collect::<Vec<_>>(), [Format::Jpeg]);
+    }
+
+    #[test]
+    fn only_what_every_taker_of_a_format_takes_is_offered_in_its_place() {
+        let avif: &[Format] = &[Format::Avif];
+        let markup = markup_with(
+            &USUAL,
+            &[("original", Format::Webp, avif), ("medium", Format::Jpeg, avif)],
+        );
+        assert!(!markup.srcset[&Format::Webp].contains("avif"));
+        assert!(!markup.srcset[&Format::Jpeg].contains("avif"));
+    }
+
+    #[test]
+    fn the_second_universal_format_does_not_push_the_first_aside() {
+        let markup = markup_with(&[Format::Webp, Format::Jpeg, Format::Png], &[]);
+        assert!(!markup.picture.contains("png"), "{}", markup.picture);
+        assert!(markup.srcset.contains_key(&Format::Png));
     }
 
     #[test]

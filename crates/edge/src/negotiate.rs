@@ -1,7 +1,9 @@
 //! Which format a browser gets: proactive negotiation on `Accept` (RFC 9110 section 12).
 //!
 //! The rules are few enough to be written again as a CloudFront Function; `tests/vectors/accept.tsv` is the table
-//! that both must agree with.
+//! that both must agree with. They say which format a request prefers. What it gets is the preferred file, or the first of
+//! the file's stand-ins ([`tintype_model::Rendition::stand_ins`]) that the request takes: nobody gets a larger file than
+//! one that they take as well and that is no worse.
 //!
 //! 1. No header, a header longer than [`MAX_ACCEPT_BYTES`] and a header with a quotation mark (which old
 //!    Internet Explorers sent) say nothing: the answer is the universal format.
@@ -15,6 +17,7 @@
 //! 5. The largest weight wins; equal weights go by the order of [`Format::ALL`].
 //! 6. When nothing can be chosen, the answer is the universal format (JPEG, or PNG when there is no JPEG): a
 //!    picture rather than a 406 (section 15.5.7 leaves that choice to the server).
+//! 7. A request takes every format whose weight is above 0, and where the header says nothing the universal formats.
 
 use tintype_model::Format;
 
@@ -26,7 +29,7 @@ type Weight = u16;
 
 const FULL: Weight = 1000;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Ranges {
     formats: [Option<Weight>; Format::ALL.len()],
     any_image: Option<Weight>,
@@ -115,25 +118,52 @@ fn universal(available: &[Format]) -> Format {
         .unwrap_or(Format::Jpeg)
 }
 
-/// The format of `available` that a request with this `Accept` gets, by the rules above. Several header lines are
-/// one list, joined by commas (RFC 9110 section 5.3).
-///
-/// The answer is always one of `available`; when that is empty, JPEG.
-#[must_use]
-pub fn negotiate(accept: Option<&str>, available: &[Format]) -> Format {
-    let said = |accept: &&str| accept.len() <= MAX_ACCEPT_BYTES && !accept.contains('"');
-    let Some(accept) = accept.filter(said) else {
-        return universal(available);
-    };
-    let ranges = Ranges::parse(accept);
-    let mut best = (universal(available), 0);
-    for format in Format::ALL {
-        let weight = ranges.weight(format);
-        if available.contains(&format) && weight > best.1 {
-            best = (format, weight);
+/// What the `Accept` of a request says of formats, by the rules above.
+#[derive(Debug)]
+pub struct Accept {
+    /// `None` when it says nothing.
+    ranges: Option<Ranges>,
+}
+
+impl Accept {
+    /// Reads the header. Several header lines are one list, joined by commas (RFC 9110 section 5.3).
+    #[must_use]
+    pub fn parse(header: Option<&str>) -> Self {
+        let said = |accept: &&str| accept.len() <= MAX_ACCEPT_BYTES && !accept.contains('"');
+        Self {
+            ranges: header.filter(said).map(Ranges::parse),
         }
     }
-    best.0
+
+    /// The format of `available` that the request prefers.
+    ///
+    /// The answer is always one of `available`; when that is empty, JPEG.
+    #[must_use]
+    pub fn preferred(&self, available: &[Format]) -> Format {
+        let mut best = (universal(available), 0);
+        for format in Format::ALL {
+            let weight = self.ranges.as_ref().map_or(0, |ranges| ranges.weight(format));
+            if available.contains(&format) && weight > best.1 {
+                best = (format, weight);
+            }
+        }
+        best.0
+    }
+
+    /// Whether the format may be sent in answer to the request.
+    #[must_use]
+    pub fn takes(&self, format: Format) -> bool {
+        match &self.ranges {
+            Some(ranges) => ranges.weight(format) > 0,
+            None => format.is_universal(),
+        }
+    }
+}
+
+/// The format of `available` that a request with this `Accept` prefers: [`Accept::preferred`].
+#[must_use]
+pub fn negotiate(accept: Option<&str>, available: &[Format]) -> Format {
+    Accept::parse(accept).preferred(available)
 }
 
 #[cfg(test)]
@@ -175,6 +205,26 @@ mod tests {
             negotiate(Some("image/avif,text/plain;a=\"x\""), &Format::ALL),
             Format::Jpeg
         );
+    }
+
+    #[test]
+    fn what_has_weight_is_taken() {
+        let takes = |accept: Option<&str>| {
+            let accept = Accept::parse(accept);
+            Format::ALL.map(|format| accept.takes(format))
+        };
+        // JPEG XL, AVIF, WebP, JPEG, PNG.
+        let firefox = "image/avif,image/webp,image/png,image/svg+xml,image/*;q=0.8,*/*;q=0.5";
+        assert_eq!(takes(Some(firefox)), [false, true, true, true, true]);
+        assert_eq!(takes(Some("image/avif")), [false, true, false, false, false]);
+        assert_eq!(
+            takes(Some("image/avif;q=0.1,image/jpeg;q=0,*/*")),
+            [false, true, false, false, true]
+        );
+        assert_eq!(takes(Some("text/html")), [false; 5]);
+        for silent in [None, Some("image/avif,\"")] {
+            assert_eq!(takes(silent), [false, false, false, true, true], "{silent:?}");
+        }
     }
 
     #[test]

@@ -78,6 +78,15 @@ impl Format {
         matches!(self, Self::Jxl | Self::Webp | Self::Png)
     }
 
+    /// Whether its pixels can be transparent.
+    #[must_use]
+    pub const fn can_be_transparent(self) -> bool {
+        match self {
+            Self::Jxl | Self::Avif | Self::Webp | Self::Png => true,
+            Self::Jpeg => false,
+        }
+    }
+
     /// Whether animated sources can stay animated in it.
     #[must_use]
     pub const fn can_be_animated(self) -> bool {

@@ -7,6 +7,7 @@ mod place;
 mod process;
 mod rendition;
 mod set;
+mod stand_in;
 mod version;
 
 pub use error::{Error, Result};

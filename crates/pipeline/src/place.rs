@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 
 use futures::future::{join_all, try_join_all};
 use tintype_model::{
-    ObjectKey, ObjectMeta, ObjectStore, Order, Precondition, Record, Rendered, RenderedFile, Rendition,
-    Status, StoreError,
+    ObjectKey, ObjectMeta, ObjectStore, Order, Precondition, Recipe, Record, Rendered, RenderedFile,
+    Rendition, Status, StoreError,
 };
 
 use crate::rendition::{describe, holds, of, options, order_of};
@@ -35,7 +35,8 @@ fn object_key(key: &ObjectKey, file: &RenderedFile) -> String {
 
 /// Writes every rendition, unless newer work has written one of them; then `None`, and some may be written.
 ///
-/// `current` is the key's record as it was lately: it only decides whether it is worth looking before writing.
+/// `recipe` is what they were made by. `current` is the key's record as it was lately: it only decides whether it is
+/// worth looking before writing.
 ///
 /// # Errors
 /// When a read or write fails; some renditions may be written.
@@ -44,6 +45,7 @@ pub(crate) async fn write(
     key: &ObjectKey,
     order: &Order,
     rendered: &Rendered,
+    recipe: &Recipe,
     current: Option<&Record>,
 ) -> Result<Option<Vec<Rendition>>, StoreError> {
     let published = current.is_some_and(|record| !of(&record.status).is_empty());
@@ -51,7 +53,7 @@ pub(crate) async fn write(
         rendered
             .files
             .iter()
-            .map(|file| describe(object_key(key, file), file)),
+            .map(|file| describe(object_key(key, file), file, rendered, recipe)),
     )
     .await;
     let written = rendered
@@ -117,7 +119,7 @@ pub(crate) enum Standing {
     Settled,
     /// Objects that the record does not name were deleted: look again.
     Changed,
-    /// A rendition of the record is missing or has other bytes: they have to be made again, in this order.
+    /// A rendition of the record is missing, or has other bytes or stand-ins: they have to be made again, in this order.
     Damaged(Order),
 }
 

@@ -258,8 +258,8 @@ impl Pipeline {
         };
         let store = &*self.ports.renditions;
         let written = match self.settings.layout {
-            Layout::RandomSets => set::write(store, &job.order, &rendered).await.map(Some),
-            Layout::InPlace => place::write(store, &job.key, &job.order, &rendered, current).await,
+            Layout::RandomSets => set::write(store, &job.order, &rendered, &recipe).await.map(Some),
+            Layout::InPlace => place::write(store, &job.key, &job.order, &rendered, &recipe, current).await,
         };
         let Some(renditions) = written.map_err(Error::Renditions)? else {
             return Ok((Outcome::Skipped(Skip::Superseded), Others::Listed));

@@ -1,8 +1,10 @@
 use tintype_model::{
-    CachePolicy, ObjectMeta, Order, Precondition, PutOptions, RenderedFile, Rendition, Status,
+    CachePolicy, Format, ObjectMeta, Order, Precondition, PutOptions, Recipe, Rendered, RenderedFile,
+    Rendition, Status,
 };
 
 use crate::digest::sha256;
+use crate::stand_in::stand_ins;
 
 /// Name of the metadata that marks an object as a rendition, with the order of the work that made it.
 pub(crate) const ORDER: &str = "tintype-order";
@@ -10,8 +12,17 @@ pub(crate) const ORDER: &str = "tintype-order";
 /// Name of the metadata with [`Rendition::etag`]. A store's own `ETag` need not be a digest of the bytes.
 const DIGEST: &str = "tintype-digest";
 
-/// The entry in a record of a file that is kept under this object key.
-pub(crate) async fn describe(object_key: String, file: &RenderedFile) -> Rendition {
+/// Name of the metadata with [`Rendition::stand_ins`]: extensions, separated by commas. A CDN that has no record is told
+/// by it. Absent where there are none.
+const STAND_INS: &str = "tintype-stand-ins";
+
+/// The entry in a record of a file of `rendered` that is kept under this object key. `recipe` is what it was made by.
+pub(crate) async fn describe(
+    object_key: String,
+    file: &RenderedFile,
+    rendered: &Rendered,
+    recipe: &Recipe,
+) -> Rendition {
     Rendition {
         variant: file.variant.clone(),
         format: file.format,
@@ -20,7 +31,14 @@ pub(crate) async fn describe(object_key: String, file: &RenderedFile) -> Renditi
         etag: hex::encode(&sha256(&file.bytes).await[..16]),
         object_key,
         encoding: file.encoding.clone(),
+        stand_ins: stand_ins(file, rendered, recipe),
     }
+}
+
+/// How the metadata of an object tells the formats that stand in for it; `None` when there are none.
+fn listed(stand_ins: &[Format]) -> Option<String> {
+    let extensions: Vec<&str> = stand_ins.iter().map(|format| format.extension()).collect();
+    (!extensions.is_empty()).then(|| extensions.join(","))
 }
 
 /// How a rendition is written.
@@ -30,10 +48,13 @@ pub(crate) fn options(rendition: &Rendition, order: &Order, precondition: Precon
         content_type: Some(rendition.format.media_type().to_owned()),
         cache_control: Some(CachePolicy::Short.header_value().to_owned()),
         metadata: [
-            (ORDER.to_owned(), order.to_string()),
-            (DIGEST.to_owned(), rendition.etag.clone()),
+            Some((ORDER.to_owned(), order.to_string())),
+            Some((DIGEST.to_owned(), rendition.etag.clone())),
+            listed(&rendition.stand_ins).map(|listed| (STAND_INS.to_owned(), listed)),
         ]
-        .into(),
+        .into_iter()
+        .flatten()
+        .collect(),
     }
 }
 
@@ -42,11 +63,10 @@ pub(crate) fn order_of(meta: &ObjectMeta) -> Option<Order> {
     meta.metadata.get(ORDER)?.parse().ok()
 }
 
-/// Whether the object has exactly these bytes.
+/// Whether the object has exactly these bytes, and tells the same stand-ins for them.
 pub(crate) fn holds(meta: &ObjectMeta, rendition: &Rendition) -> bool {
-    meta.metadata
-        .get(DIGEST)
-        .is_some_and(|digest| *digest == rendition.etag)
+    meta.metadata.get(DIGEST) == Some(&rendition.etag)
+        && meta.metadata.get(STAND_INS) == listed(&rendition.stand_ins).as_ref()
 }
 
 /// The renditions that a record publishes.

@@ -2,7 +2,9 @@
 
 use futures::future::{join_all, try_join_all};
 use rand::Rng;
-use tintype_model::{ObjectStore, Order, Precondition, Rendered, RenderedFile, Rendition, StoreError};
+use tintype_model::{
+    ObjectStore, Order, Precondition, Recipe, Rendered, RenderedFile, Rendition, StoreError,
+};
 
 use crate::rendition::{describe, options};
 
@@ -14,10 +16,17 @@ pub(crate) async fn write(
     store: &dyn ObjectStore,
     order: &Order,
     rendered: &Rendered,
+    recipe: &Recipe,
 ) -> Result<Vec<Rendition>, StoreError> {
     let set = hex::encode(rand::rng().random::<[u8; 16]>());
     let named = |file: &RenderedFile| format!("{set}/{}.{}", file.variant, file.format.extension());
-    let renditions = join_all(rendered.files.iter().map(|file| describe(named(file), file))).await;
+    let renditions = join_all(
+        rendered
+            .files
+            .iter()
+            .map(|file| describe(named(file), file, rendered, recipe)),
+    )
+    .await;
     let put = |(file, rendition): (&RenderedFile, &Rendition)| {
         let options = options(rendition, order, Precondition::Absent);
         let (key, bytes) = (rendition.object_key.clone(), file.bytes.clone());

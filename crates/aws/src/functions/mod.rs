@@ -9,7 +9,7 @@ use serde::Serialize;
 use tintype_edge::MAX_ACCEPT_BYTES;
 use tintype_model::{CachePolicy, Format, ObjectKey, Recipe};
 
-pub use rules::{Rewrite, UNKNOWN_VERSION, rewrite, version_token};
+pub use rules::{Offer, Rewrite, UNKNOWN_VERSION, rewrite, version_token};
 
 /// What CloudFront allows a function's code to be (quota "Maximum function size": 10 KB).
 pub const MAX_BYTES: usize = 10_240;
@@ -17,7 +17,7 @@ pub const MAX_BYTES: usize = 10_240;
 /// One function, ready to be deployed for runtime `cloudfront-js-2.0`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// File name under `deploy/functions`.
+    /// File name that the template knows it by.
     pub file_name: &'static str,
     /// The code, ASCII, at most [`MAX_BYTES`].
     pub code: String,
@@ -49,20 +49,20 @@ pub enum FunctionError {
 
 /// A file of `deploy/functions`, and the mark in it that is replaced.
 struct Template {
-    file_name: &'static str,
+    name: &'static str,
     text: &'static str,
     mark: &'static str,
 }
 
 const VIEWER_REQUEST: Template = Template {
-    file_name: "viewer-request.js",
+    name: "viewer-request.js",
     text: include_str!("../../../../deploy/functions/viewer-request.js"),
     mark: "{/*recipe*/}",
 };
 
-const VERSIONED_RESPONSE: Template = Template {
-    file_name: "versioned-response.js",
-    text: include_str!("../../../../deploy/functions/versioned-response.js"),
+const VIEWER_RESPONSE: Template = Template {
+    name: "viewer-response.js",
+    text: include_str!("../../../../deploy/functions/viewer-response.js"),
     mark: "{/*policy*/}",
 };
 
@@ -86,17 +86,19 @@ struct VariantTable<'a> {
     held_back: Vec<&'static str>,
 }
 
+/// What the response function of one behaviour knows.
 #[derive(Serialize)]
 struct ResponseTable {
-    immutable: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    immutable: Option<&'static str>,
 }
 
-/// The functions for a recipe that is valid. Formats of `held_back` are served under their explicit URLs and never
-/// chosen, until every image has them (delivery rule 10).
+/// The functions for a recipe that is valid: of requests, of responses of `/img/*`, of responses of `/v/*`. Formats of
+/// `held_back` are served under their explicit URLs and never chosen, until every image has them (delivery rule 10).
 ///
 /// # Errors
 /// [`FunctionError`], when a function would be too large or a variant would have nothing to negotiate.
-pub fn render(recipe: &Recipe, held_back: &[Format]) -> Result<[Function; 2], FunctionError> {
+pub fn render(recipe: &Recipe, held_back: &[Format]) -> Result<[Function; 3], FunctionError> {
     let mut variants = Vec::with_capacity(recipe.variants.len());
     for variant in &recipe.variants {
         let extensions = |held: bool| {
@@ -129,17 +131,24 @@ pub fn render(recipe: &Recipe, held_back: &[Format]) -> Result<[Function; 2], Fu
         no_store: CachePolicy::NoStore.header_value(),
         variants,
     };
-    let response = ResponseTable {
-        immutable: CachePolicy::Immutable.header_value(),
+    let image = ResponseTable { immutable: None };
+    let versioned = ResponseTable {
+        immutable: Some(CachePolicy::Immutable.header_value()),
     };
     Ok([
-        VIEWER_REQUEST.fill(&request, recipe)?,
-        VERSIONED_RESPONSE.fill(&response, recipe)?,
+        VIEWER_REQUEST.fill("viewer-request.js", &request, recipe)?,
+        VIEWER_RESPONSE.fill("image-response.js", &image, recipe)?,
+        VIEWER_RESPONSE.fill("versioned-response.js", &versioned, recipe)?,
     ])
 }
 
 impl Template {
-    fn fill(&self, table: &impl Serialize, recipe: &Recipe) -> Result<Function, FunctionError> {
+    fn fill(
+        &self,
+        file_name: &'static str,
+        table: &impl Serialize,
+        recipe: &Recipe,
+    ) -> Result<Function, FunctionError> {
         let table = serde_json::to_string(table).expect("a table has only strings, numbers and lists");
         let statements: String = self
             .text
@@ -150,20 +159,17 @@ impl Template {
         let code = format!(
             "// Tintype {}: deploy/functions/{} rendered for recipe {}\n{}",
             env!("CARGO_PKG_VERSION"),
-            self.file_name,
+            self.name,
             recipe.hash(),
             statements.replacen(self.mark, &ascii(&table), 1)
         );
         if code.len() > MAX_BYTES {
             return Err(FunctionError::TooLarge {
-                file_name: self.file_name,
+                file_name,
                 size: code.len(),
             });
         }
-        Ok(Function {
-            file_name: self.file_name,
-            code,
-        })
+        Ok(Function { file_name, code })
     }
 }
 
@@ -203,15 +209,16 @@ mod tests {
 
     #[test]
     fn the_marks_are_replaced_and_comments_are_left_out() {
-        let [request, response] = render(&Recipe::default(), &[]).unwrap();
+        let [request, image, versioned] = render(&Recipe::default(), &[]).unwrap();
         assert!(
             request
                 .code
                 .contains(r#"{"name":"medium","negotiated":["avif","webp","jpg"],"heldBack":[]}"#)
         );
         assert!(request.code.contains(r#""maxKeyBytes":1009"#));
-        assert!(response.code.contains("public, max-age=31536000, immutable"));
-        for function in [request, response] {
+        assert!(versioned.code.contains("public, max-age=31536000, immutable"));
+        assert!(!image.code.contains("max-age"));
+        for function in [request, image, versioned] {
             let comments = function
                 .code
                 .lines()
@@ -220,14 +227,14 @@ mod tests {
             assert!(!function.code.contains("{/*"), "{}", function.code);
             assert!(function.code.is_ascii());
         }
-        for template in [VIEWER_REQUEST, VERSIONED_RESPONSE] {
+        for template in [VIEWER_REQUEST, VIEWER_RESPONSE] {
             assert_eq!(template.text.matches(template.mark).count(), 1);
         }
     }
 
     #[test]
     fn what_is_held_back_is_listed_apart() {
-        let [request, _] = render(&Recipe::default(), &[Format::Avif]).unwrap();
+        let [request, ..] = render(&Recipe::default(), &[Format::Avif]).unwrap();
         assert!(
             request
                 .code
@@ -255,7 +262,7 @@ mod tests {
     #[test]
     fn names_cannot_break_out_of_their_string() {
         let hostile = recipe(["\"},0]};x(\"", "\u{2028}", "snail \u{1F40C}", "__proto__"].map(str::to_owned));
-        let [request, _] = render(&hostile, &[]).unwrap();
+        let [request, ..] = render(&hostile, &[]).unwrap();
         assert!(
             request.code.contains(r#""name":"\"},0]};x(\"""#),
             "{}",

@@ -1,4 +1,4 @@
-use tintype_edge::negotiate;
+use tintype_edge::Accept;
 use tintype_model::{DeliveryPath, Format, PathError, Recipe, encode_path};
 
 /// What the request function does with a request.
@@ -10,11 +10,23 @@ pub enum Rewrite {
         uri: String,
         /// The header `x-tintype-version`, on `/v/` paths.
         version: Option<String>,
+        /// What the response function may send the client to instead; `None` where the path names a format, and where
+        /// the client takes no other one.
+        offer: Option<Offer>,
     },
     /// 400: not percent-encoded UTF-8.
     BadEncoding,
     /// 404: the path names no rendition of this recipe.
     NotFound,
+}
+
+/// The other formats in which a client takes the variant that it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The request's path, percent-encoded.
+    pub path: String,
+    /// Extensions that the client takes besides the chosen one, in the order of [`Format::ALL`], separated by commas.
+    pub takes: String,
 }
 
 /// Stands for every text that cannot be a version, so that they share one cache entry. No version is spelled so.
@@ -48,13 +60,33 @@ pub fn rewrite(raw_path: &str, accept: Option<&str>, recipe: &Recipe, held_back:
     if path.key.check_servable(recipe).is_err() {
         return Rewrite::NotFound;
     }
-    let format = match path.format {
-        Some(format) if variant.formats.contains(&format) => format,
+    let version = path
+        .version
+        .as_deref()
+        .map(|version| version_token(version).to_owned());
+    let (format, offer) = match path.format {
+        Some(format) if variant.formats.contains(&format) => (format, None),
         Some(_) => return Rewrite::NotFound,
         None => {
-            let advertised = |format: &Format| !held_back.contains(format);
-            let formats: Vec<Format> = variant.formats.iter().copied().filter(advertised).collect();
-            negotiate(accept, &formats)
+            let advertised =
+                |format: &Format| variant.formats.contains(format) && !held_back.contains(format);
+            let formats: Vec<Format> = Format::ALL.into_iter().filter(advertised).collect();
+            let accept = Accept::parse(accept);
+            let preferred = accept.preferred(&formats);
+            let others: Vec<&str> = formats
+                .iter()
+                .filter(|format| **format != preferred && accept.takes(**format))
+                .map(|format| format.extension())
+                .collect();
+            let negotiated = DeliveryPath {
+                version: version.clone(),
+                ..path.clone()
+            };
+            let offer = (!others.is_empty()).then(|| Offer {
+                path: negotiated.to_path(),
+                takes: others.join(","),
+            });
+            (preferred, offer)
         }
     };
     Rewrite::Object {
@@ -64,10 +96,8 @@ pub fn rewrite(raw_path: &str, accept: Option<&str>, recipe: &Recipe, held_back:
             encode_path(&path.variant),
             format.extension()
         ),
-        version: path
-            .version
-            .as_deref()
-            .map(|version| version_token(version).to_owned()),
+        version,
+        offer,
     }
 }
 
@@ -89,24 +119,53 @@ mod tests {
     #[test]
     fn a_format_held_back_is_served_only_by_name() {
         let recipe = Recipe::default();
-        let object = |uri: &str| Rewrite::Object {
+        let object = |uri: &str, takes: Option<&str>| Rewrite::Object {
             uri: uri.to_owned(),
             version: None,
+            offer: takes.map(|takes| Offer {
+                path: "/img/a/medium".to_owned(),
+                takes: takes.to_owned(),
+            }),
         };
         let accept = Some("image/avif,image/webp");
         let held_back = [Format::Avif];
         assert_eq!(
             rewrite("/img/a/medium", accept, &recipe, &held_back),
-            object("/a/medium.webp")
+            object("/a/medium.webp", None)
         );
         assert_eq!(
             rewrite("/img/a/medium.avif", accept, &recipe, &held_back),
-            object("/a/medium.avif")
+            object("/a/medium.avif", None)
         );
         assert_eq!(
             rewrite("/img/a/medium", accept, &recipe, &[]),
-            object("/a/medium.avif")
+            object("/a/medium.avif", Some("webp"))
         );
+    }
+
+    #[test]
+    fn what_else_the_client_takes_goes_along() {
+        let offer = |path: &str, accept| match rewrite(path, accept, &Recipe::default(), &[]) {
+            Rewrite::Object { offer, .. } => offer.map(|Offer { path, takes }| (path, takes)),
+            other => panic!("{other:?}"),
+        };
+        let told = |path: &str, takes: &str| Some((path.to_owned(), takes.to_owned()));
+        let chrome = Some("image/avif,image/webp,image/apng,image/*,*/*;q=0.8");
+        assert_eq!(
+            offer("/img/a%2bb/medium", chrome),
+            told("/img/a%2Bb/medium", "webp,jpg")
+        );
+        assert_eq!(
+            offer("/v/a/0123/medium", chrome),
+            told("/v/a/0123/medium", "webp,jpg")
+        );
+        assert_eq!(
+            offer("/v/a/a%20b/medium", chrome),
+            told("/v/a/~/medium", "webp,jpg")
+        );
+        assert_eq!(offer("/img/a/medium.avif", chrome), None);
+        assert_eq!(offer("/img/a/medium", Some("*/*")), None);
+        assert_eq!(offer("/img/a/medium", None), None);
     }
 
     #[test]
@@ -123,6 +182,7 @@ mod tests {
                 uri => Rewrite::Object {
                     uri: uri.to_owned(),
                     version: (version != "-").then(|| version.to_owned()),
+                    offer: None,
                 },
             };
             assert_eq!(

@@ -367,6 +367,7 @@ fn write_rendition(
         dimensions,
         size_bytes,
         encoding,
+        stand_ins,
         ..
     } = rendition;
     let url = urls.of(variant, Some(*format));
@@ -382,10 +383,14 @@ fn write_rendition(
         Some(frames) => format!(", {frames} frames"),
         None => String::new(),
     };
+    let better = match stand_ins.first() {
+        Some(format) => format!(", {} is smaller and no worse", format.name()),
+        None => String::new(),
+    };
     writeln!(
         html,
         "<figure><a href=\"{url}\"><img src=\"{url}\" width=\"{}\" height=\"{}\" alt=\"\" loading=\"lazy\"></a>\
-         <figcaption><a href=\"{url}\">{} {}</a>: {} × {}, {size_bytes} bytes{share}{frames}</figcaption></figure>",
+         <figcaption><a href=\"{url}\">{} {}</a>: {} × {}, {size_bytes} bytes{share}{frames}{better}</figcaption></figure>",
         dimensions.width,
         dimensions.height,
         Escaped(variant),

@@ -11,11 +11,13 @@ use crate::markup::{Urls, markup};
 /// How to show a picture.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Delivery {
-    /// URL of each variant, in the best format that a browser accepts.
+    /// URL of each variant, in the best format that a browser accepts: the newest, unless another one is smaller and no
+    /// worse.
     negotiated: BTreeMap<String, String>,
     /// URL of each variant in each format.
     urls: BTreeMap<String, BTreeMap<String, String>>,
-    /// `srcset` by format, of the variants that keep the aspect.
+    /// `srcset` of the variants that keep the aspect, by the format that a browser has to take for it. An older format
+    /// stands where it is smaller and no worse, and a format that is so nowhere better is absent.
     srcset: BTreeMap<String, String>,
     /// A `<picture>` element; `alt` and `sizes` are the page's to fill in.
     picture: String,

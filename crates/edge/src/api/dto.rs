@@ -229,6 +229,9 @@ struct RenditionInfo {
     /// Why it is larger than the same variant in an older format; absent where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     larger_because: Option<String>,
+    /// Formats that negotiation sends in its place: smaller and no worse, the smallest first; absent where none are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    stand_ins: Vec<&'static str>,
 }
 
 impl Image {
@@ -350,6 +353,7 @@ impl RenditionInfo {
             is_lossless: *is_lossless,
             frames: *frames,
             larger_because: larger_because.clone(),
+            stand_ins: rendition.stand_ins.iter().map(|format| format.name()).collect(),
         }
     }
 }

@@ -231,6 +231,7 @@ async fn pages_end_before_they_are_too_long() {
         etag: "e".repeat(64),
         object_key: "k".repeat(1000),
         encoding: tintype_model::Encoding::default(),
+        stand_ins: Vec::new(),
     };
     let renditions: Vec<Rendition> = (0..100).map(rendition).collect();
     // Control characters are the longest in JSON.

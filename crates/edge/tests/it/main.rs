@@ -16,4 +16,5 @@ mod negotiation;
 mod openapi;
 mod paths;
 mod site;
+mod stand_ins;
 mod wire;

@@ -360,6 +360,7 @@ impl Site {
                     etag: meta.etag,
                     object_key,
                     encoding: encoding_of(format),
+                    stand_ins: Vec::new(),
                 });
             }
         }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use tintype_model::{
-    GetOptions, Job, ObjectStore, Outcome, Precondition, PutOptions, Rejection, RejectionCode, RenderError,
-    Skip,
+    GetOptions, Job, Object, ObjectStore, Outcome, Precondition, PutOptions, Rejection, RejectionCode,
+    RenderError, Skip,
 };
 use tintype_pipeline::Layout;
 
@@ -108,6 +108,48 @@ async fn a_repeated_event_repairs_what_is_missing() {
         world.pipeline.process(&job, 1).await.unwrap(),
         Outcome::Skipped(Skip::Duplicate)
     );
+    assert_eq!(world.published("a").await, "one");
+}
+
+/// The text renderer's JPEG is the shortest of its files.
+#[tokio::test]
+async fn an_object_tells_which_formats_are_smaller_and_no_worse() {
+    let world = world();
+    let job = world.upload("a", "one").await;
+    world.pipeline.process(&job, 1).await.unwrap();
+    let told = async |name: &str| {
+        let meta = world.renditions.head(name).await.unwrap();
+        meta.metadata.get("tintype-stand-ins").cloned()
+    };
+    assert_eq!(told("a/medium.avif").await.as_deref(), Some("jpg"));
+    assert_eq!(told("a/medium.webp").await.as_deref(), Some("jpg"));
+    assert_eq!(told("a/medium.jpg").await, None);
+}
+
+#[tokio::test]
+async fn an_object_that_tells_other_stand_ins_than_the_record_is_made_again() {
+    let world = world();
+    let job = world.upload("a", "one").await;
+    world.pipeline.process(&job, 1).await.unwrap();
+    // An older release wrote the same bytes late.
+    let Object { mut meta, body } = world
+        .renditions
+        .get("a/medium.avif", GetOptions::default())
+        .await
+        .unwrap();
+    meta.metadata.remove("tintype-stand-ins");
+    let options = PutOptions {
+        metadata: meta.metadata,
+        ..PutOptions::default()
+    };
+    world
+        .renditions
+        .put("a/medium.avif", body, options)
+        .await
+        .unwrap();
+    world.pipeline.process(&job, 2).await.unwrap();
+    let meta = world.renditions.head("a/medium.avif").await.unwrap();
+    assert_eq!(meta.metadata["tintype-stand-ins"], "jpg");
     assert_eq!(world.published("a").await, "one");
 }
 
