@@ -49,7 +49,7 @@ pub fn render_timed(
 ) -> Result<Rendered, Error> {
     let threads = threads.max(1);
     let opened = open(source, recipe, limits, threads)?;
-    let (header, is_wide) = (opened.header, opened.wide.is_some());
+    let (header, is_wide, is_truncated) = (opened.header, opened.wide.is_some(), opened.is_truncated);
     let small = Miniature::new(&opened.picture);
     let appearance = quietly(|| appearance::of(&small, recipe.background));
     let content = quality::classify(&opened.picture);
@@ -60,7 +60,8 @@ pub fn render_timed(
     let (moving, works): (Vec<_>, Vec<_>) = works.into_iter().partition(|work| work.moves);
     let scaled = scale(opened.picture, opened.wide, recipe, &works, threads)?;
     let kept = kept(&works, &scaled);
-    let original = Original::of(source, &header).map(|original| (original, size));
+    let original = Original::of(source, &header).filter(|_| !is_truncated);
+    let original = original.map(|original| (original, size));
     let stills = schedule::encode_all(recipe, content, &works, scaled, original, threads, clock)?;
     let (places, mut files): (Vec<_>, Vec<_>) = stills.into_iter().unzip();
     for (index, variant) in recipe.variants.iter().enumerate() {
@@ -93,6 +94,7 @@ pub fn render_timed(
     files.sort_by_key(|(place, _)| *place);
     Ok(Rendered {
         image: ImageInfo {
+            is_truncated,
             appearance,
             ..header.info(source)
         },
@@ -108,11 +110,13 @@ pub(crate) struct Opened {
     pub(crate) picture: Picture,
     /// In Display P3, if the source has colours outside sRGB and a variant keeps them.
     pub(crate) wide: Option<Picture>,
+    /// Whether a part of the picture was missing in the source.
+    is_truncated: bool,
 }
 
 pub(crate) fn open(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usize) -> Result<Opened, Error> {
     let header = header::read(source, limits)?;
-    let samples = decode::decode(source, &header)?;
+    let (samples, is_truncated) = decode::decode(source, &header)?;
     let convert = |samples, space| {
         let picture = color::convert(samples, header.profile.as_ref(), space, threads);
         header.orientation.apply(picture, threads).without_idle_alpha()
@@ -125,6 +129,7 @@ pub(crate) fn open(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usi
         picture,
         wide,
         header,
+        is_truncated,
     })
 }
 
@@ -159,6 +164,7 @@ fn scale_again(
         header,
         picture,
         wide,
+        ..
     } = open(source, recipe, limits, threads)?;
     let mut works = self::plan(picture.size, recipe, &header, wide.is_some());
     works.retain(|work| work.plan == *plan && work.space == space);

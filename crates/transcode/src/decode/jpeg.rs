@@ -3,6 +3,7 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
+use super::mend::{Mended, mend};
 use crate::Error;
 use crate::header::Header;
 use crate::picture::{Layout, Samples};
@@ -11,10 +12,18 @@ use crate::picture::{Layout, Samples};
 /// them would keep a core busy for minutes.
 pub(super) const MAX_SCANS: usize = 100;
 
-pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
-    if header.is_odd_jpeg {
-        return decode_slowly(source, header);
-    }
+/// The picture, and whether a part of it was missing and is filled in.
+pub(super) fn decode(source: &[u8], header: &Header) -> Result<(Samples, bool), Error> {
+    let Mended { jpeg, is_truncated } = mend(source)?;
+    let decode = if header.is_odd_jpeg {
+        decode_slowly
+    } else {
+        decode_fast
+    };
+    Ok((decode(&jpeg, header)?, is_truncated))
+}
+
+fn decode_fast(source: &[u8], header: &Header) -> Result<Samples, Error> {
     let refused = |error| Error::corrupt(format!("the JPEG cannot be decoded: {error:?}"));
     // Some cameras leave stray bytes between header segments, which strict mode refuses: it begins with the scans.
     let options = DecoderOptions::default()
@@ -32,7 +41,7 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
         Some(ColorSpace::YCCK) if components(&decoder) == 4 => (ColorSpace::YCCK, Layout::InvertedCmyk),
         _ => (ColorSpace::RGB, Layout::Rgb),
     };
-    // Where entropy-coded data is missing, only strict mode reports it; otherwise the rest comes out grey.
+    // Where entropy-coded data is missing all the same, only strict mode reports it.
     decoder.set_options(options.set_strict_mode(true).jpeg_set_out_colorspace(output));
     let mut data = decoder.decode().map_err(refused)?;
     if output == ColorSpace::YCCK {
