@@ -83,7 +83,7 @@ pub fn render_timed(
         })?;
     }
     let mut files: Vec<_> = places.into_iter().zip(files).collect();
-    let animated = animation::encode_all(source, &header, recipe, &moving, threads)?;
+    let animated = animation::encode_all(source, &header, recipe, &moving, content, threads)?;
     for (work, file) in moving.iter().zip(animated) {
         let encoding = Encoding {
             frames: (file.frames > 1).then_some(file.frames),
