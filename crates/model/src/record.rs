@@ -162,6 +162,9 @@ pub struct ImageInfo {
     /// Whether the source carries a gain map that brightens it on HDR screens.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_gain_map: bool,
+    /// Whether a part of the picture was missing in the source: the renditions show what is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_truncated: bool,
     /// When and with what it was taken, as its EXIF block says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<Capture>,
@@ -171,8 +174,8 @@ pub struct ImageInfo {
 }
 
 impl ImageInfo {
-    /// Motion and a gain map, which few pictures have, to go on with behind other facts: `, 3 frames, 220 ms, gain map`,
-    /// or nothing.
+    /// Motion, a gain map and missing parts, which few pictures have, to go on with behind other facts:
+    /// `, 3 frames, 220 ms, gain map, truncated`, or nothing.
     pub fn extras(&self) -> impl fmt::Display {
         fmt::from_fn(|f| {
             if self.frames > 1 {
@@ -183,6 +186,9 @@ impl ImageInfo {
             }
             if self.has_gain_map {
                 write!(f, ", gain map")?;
+            }
+            if self.is_truncated {
+                write!(f, ", truncated")?;
             }
             Ok(())
         })

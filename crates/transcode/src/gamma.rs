@@ -1,6 +1,6 @@
 //! Colours told by primaries and a gamma, as PNG's `gAMA` and `cHRM` and JPEG XL do.
 
-use moxcms::{Chromaticity, ColorPrimaries, ColorProfile, curve_from_gamma};
+use moxcms::{Chromaticity, ColorPrimaries, ColorProfile, ToneReprCurve, curve_from_gamma};
 
 use crate::color::Profile;
 
@@ -14,7 +14,13 @@ pub(crate) struct Gamma {
     pub(crate) primaries: Option<Chromaticities>,
     /// The exponent that makes light of samples, about 2.2 for most; sRGB's curve if `None`.
     pub(crate) exponent: Option<f32>,
+    /// Whether light follows from samples by the inverse of BT.709's curve for cameras instead.
+    pub(crate) is_camera: bool,
 }
+
+/// The inverse of the curve of ITU-R BT.709 (item 1.2), as exponent, factor, offset, slope and limit of a parametric
+/// curve.
+const CAMERA: [f32; 5] = [1.0 / 0.45, 0.909_672_4, 0.090_327_6, 1.0 / 4.5, 0.081_242_86];
 
 impl Gamma {
     /// `None` if that is sRGB, or describes no colours.
@@ -23,6 +29,7 @@ impl Gamma {
             // How sRGB's own curve is written in one number.
             Some(exponent) if (2.15..=2.25).contains(&exponent) => None,
             Some(exponent) if !(0.1..=10.0).contains(&exponent) => return None,
+            None if self.is_camera => Some(ToneReprCurve::Parametric(CAMERA.to_vec())),
             exponent => exponent.map(curve_from_gamma),
         };
         let primaries = self.primaries.filter(|found| !are_close(*found, SRGB));
@@ -70,7 +77,13 @@ mod tests {
     use super::*;
 
     fn of(primaries: Option<Chromaticities>, exponent: Option<f32>) -> Option<Profile> {
-        Gamma { primaries, exponent }.profile()
+        let is_camera = false;
+        Gamma {
+            primaries,
+            exponent,
+            is_camera,
+        }
+        .profile()
     }
 
     #[test]

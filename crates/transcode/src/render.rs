@@ -78,7 +78,7 @@ fn make(
     threads: usize,
     clock: &Clock<'_>,
 ) -> Result<Rendered, Error> {
-    let (header, is_wide) = (opened.header, opened.wide.is_some());
+    let (header, is_wide, is_truncated) = (opened.header, opened.wide.is_some(), opened.is_truncated);
     let small = Miniature::new(&opened.picture);
     let appearance = quietly(|| appearance::of(&small, recipe.background));
     let content = quality::classify(&opened.picture);
@@ -89,7 +89,8 @@ fn make(
     let (moving, works): (Vec<_>, Vec<_>) = works.into_iter().partition(|work| work.moves);
     let scaled = scale(opened.picture, opened.wide, recipe, &works, threads)?;
     let kept = kept(&works, &scaled);
-    let original = Original::of(source, &header).map(|original| (original, size));
+    let original = Original::of(source, &header).filter(|_| !is_truncated);
+    let original = original.map(|original| (original, size));
     let stills = schedule::encode_all(recipe, content, &works, scaled, original, threads, clock)?;
     let (places, mut files): (Vec<_>, Vec<_>) = stills.into_iter().unzip();
     for (index, variant) in recipe.variants.iter().enumerate() {
@@ -111,7 +112,7 @@ fn make(
         })?;
     }
     let mut files: Vec<_> = places.into_iter().zip(files).collect();
-    let animated = animation::encode_all(source, &header, recipe, &moving, threads)?;
+    let animated = animation::encode_all(source, &header, recipe, &moving, content, threads)?;
     for (work, file) in moving.iter().zip(animated) {
         let encoding = Encoding {
             frames: (file.frames > 1).then_some(file.frames),
@@ -122,6 +123,7 @@ fn make(
     files.sort_by_key(|(place, _)| *place);
     Ok(Rendered {
         image: ImageInfo {
+            is_truncated,
             appearance,
             ..header.info(source)
         },
@@ -137,11 +139,13 @@ pub(crate) struct Opened {
     pub(crate) picture: Picture,
     /// In Display P3, if the source has colours outside sRGB and a variant keeps them.
     pub(crate) wide: Option<Picture>,
+    /// Whether a part of the picture was missing in the source.
+    is_truncated: bool,
 }
 
 pub(crate) fn open(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usize) -> Result<Opened, Error> {
     let header = header::read(source, limits)?;
-    let samples = decode::decode(source, &header)?;
+    let (samples, is_truncated) = decode::decode(source, &header)?;
     let convert = |samples, space| {
         let picture = color::convert(samples, header.profile.as_ref(), space, threads);
         header.orientation.apply(picture, threads).without_idle_alpha()
@@ -154,6 +158,7 @@ pub(crate) fn open(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usi
         picture,
         wide,
         header,
+        is_truncated,
     })
 }
 
@@ -188,6 +193,7 @@ fn scale_again(
         header,
         picture,
         wide,
+        ..
     } = open(source, recipe, limits, threads)?;
     let mut works = self::plan(picture.size, recipe, &header, wide.is_some());
     works.retain(|work| work.plan == *plan && work.space == space);

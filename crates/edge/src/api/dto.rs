@@ -176,6 +176,8 @@ struct Picture {
     icc_description: Option<String>,
     /// Whether the source carries a gain map that brightens it on HDR screens; no rendition has one.
     has_gain_map: bool,
+    /// Whether a part of the picture was missing in the source: the renditions show what is there.
+    is_truncated: bool,
     /// When and with what it was taken; absent when the source does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<Capture>,
@@ -307,6 +309,7 @@ impl Picture {
             color_space,
             icc_description,
             has_gain_map,
+            is_truncated,
             capture,
             appearance,
         } = image;
@@ -323,6 +326,7 @@ impl Picture {
             color_space: color_space.clone(),
             icc_description: icc_description.clone(),
             has_gain_map: *has_gain_map,
+            is_truncated: *is_truncated,
             capture: capture.as_ref().map(Capture::new),
             placeholder: seen.map(Placeholder::new),
             palette: seen.map(|seen| colors(&seen.palette)),

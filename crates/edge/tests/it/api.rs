@@ -340,7 +340,7 @@ async fn renditions_tell_how_they_were_encoded() {
 }
 
 #[tokio::test]
-async fn motion_and_gain_maps_are_told_where_there_are_any() {
+async fn motion_gain_maps_and_missing_parts_are_told_where_there_are_any() {
     let site = Site::with_pictures().await;
     site.record("moving.gif", 1, conformance::ready(VERSION, "k"))
         .await;
@@ -354,12 +354,14 @@ async fn motion_and_gain_maps_are_told_where_there_are_any() {
         "of the picture: {moving}"
     );
     assert!(moving.contains(r#""has_gain_map":true"#), "{moving}");
+    assert!(moving.contains(r#""is_truncated":true"#), "{moving}");
     assert!(
         moving.contains(r#""is_lossless":true,"frames":3,"#),
         "of the rendition: {moving}"
     );
     let still = shown("ready.jpg").await;
     assert!(still.contains(r#""has_gain_map":false"#), "{still}");
+    assert!(still.contains(r#""is_truncated":false"#), "{still}");
     assert!(!still.contains("duration_ms"), "{still}");
     assert_eq!(
         still.matches("\"frames\"").count(),

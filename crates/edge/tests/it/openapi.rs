@@ -197,6 +197,7 @@ async fn facts_that_not_every_picture_has_are_described_and_not_required() {
     for (schema, fact, kind, is_required) in [
         ("Picture", "duration_ms", "integer", false),
         ("Picture", "has_gain_map", "boolean", true),
+        ("Picture", "is_truncated", "boolean", true),
         ("RenditionInfo", "frames", "integer", false),
     ] {
         let schema = &document["components"]["schemas"][schema];

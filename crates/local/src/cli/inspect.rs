@@ -134,6 +134,7 @@ fn facts(report: &Report) -> String {
         icc_description,
         duration_ms,
         has_gain_map,
+        is_truncated,
         capture,
         appearance,
     } = image;
@@ -165,6 +166,9 @@ fn facts(report: &Report) -> String {
     }
     if *has_gain_map {
         rows.push(("gain map", "yes (left out of renditions)".to_owned()));
+    }
+    if *is_truncated {
+        rows.push(("truncated", "yes (a part of the picture is missing)".to_owned()));
     }
     if let Some(capture) = capture {
         rows.extend(taken(capture));

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use tintype_model::{Format, Quality, Recipe, Rgb, Variant};
 
 use super::{Frame, Player, is_played};
+use crate::encode::Chroma;
 use crate::encode::sequence::{Animated, Sequence, Settings};
 use crate::error::EncodeError;
 use crate::geometry::Plan;
 use crate::header::Header;
 use crate::picture::Picture;
+use crate::quality::Content;
 use crate::render::{Work, failure};
 use crate::sniff::Kind;
 use crate::{Error, parallel, resize};
@@ -37,12 +39,13 @@ pub(crate) fn moves(header: &Header, variant: &Variant, format: Format, plan: &P
 }
 
 /// Decodes the source again from its first frame to its last and makes `works`, which all move. Gives the files of
-/// each of `works`, in their order.
+/// each of `works`, in their order. `content` is that of the first frame.
 pub(crate) fn encode_all(
     source: &[u8],
     header: &Header,
     recipe: &Recipe,
     works: &[Work],
+    content: Content,
     threads: usize,
 ) -> Result<Vec<Animated>, Error> {
     if works.is_empty() {
@@ -52,7 +55,7 @@ pub(crate) fn encode_all(
     let mut player = Player::new(source, header)?;
     let mut files = Vec::with_capacity(works.len());
     for work in works {
-        files.push(File::new(work, &scaler, header).map_err(|error| failure(recipe, work, error))?);
+        files.push(File::new(work, &scaler, header, content).map_err(|error| failure(recipe, work, error))?);
     }
     let canvas = header.size.pixels().max(1);
     let batch_frames = (BATCH_PIXELS / canvas).clamp(1, BATCH_FRAMES);
@@ -161,7 +164,7 @@ struct File<'a> {
 }
 
 impl<'a> File<'a> {
-    fn new(work: &'a Work, scaler: &Scaler, header: &Header) -> Result<Self, EncodeError> {
+    fn new(work: &'a Work, scaler: &Scaler, header: &Header, content: Content) -> Result<Self, EncodeError> {
         let settings = Settings {
             size: work.plan.canvas,
             // Scores are of stills.
@@ -170,6 +173,10 @@ impl<'a> File<'a> {
             plays: header.motion.plays,
             frames: header.frames,
             is_drawn: header.kind == Kind::Gif,
+            chroma: match content {
+                Content::Drawn => Chroma::Full,
+                Content::Photo => Chroma::Halved,
+            },
         };
         let plan = scaler.plans.iter().position(|plan| *plan == work.plan);
         Ok(Self {

@@ -4,7 +4,8 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-use super::plain_jpeg::{Color, plain};
+use super::mend::{Mended, mend};
+use super::plain_jpeg::{Color, Plain, plain};
 use crate::Error;
 use crate::header::Header;
 use crate::picture::{Layout, Samples};
@@ -13,10 +14,19 @@ use crate::picture::{Layout, Samples};
 /// them would keep a core busy for minutes.
 pub(super) const MAX_SCANS: usize = 100;
 
-pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
-    if header.is_odd_jpeg {
-        return decode_slowly(source, header);
-    }
+/// The picture, and whether a part of it was missing and is filled in.
+pub(super) fn decode(source: &[u8], header: &Header) -> Result<(Samples, bool), Error> {
+    let Plain { bytes, color } = plain(source)?;
+    let Mended { jpeg, is_truncated } = mend(&bytes)?;
+    let decode = if header.is_odd_jpeg {
+        decode_slowly
+    } else {
+        decode_fast
+    };
+    Ok((decode(&jpeg, color, header)?, is_truncated))
+}
+
+fn decode_fast(jpeg: &[u8], color: Color, header: &Header) -> Result<Samples, Error> {
     let refused = |error| Error::corrupt(format!("the JPEG cannot be decoded: {error:?}"));
     // Some cameras leave stray bytes between header segments, which strict mode refuses: it begins with the scans.
     let options = DecoderOptions::default()
@@ -24,17 +34,16 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
         .set_max_width(header.size.width as usize)
         .set_max_height(header.size.height as usize)
         .jpeg_set_max_scans(MAX_SCANS);
-    let plain = plain(source)?;
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&plain.bytes[..]), options);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(jpeg), options);
     decoder.decode_headers().map_err(refused)?;
-    let (output, layout) = match plain.color {
+    let (output, layout) = match color {
         Color::Grey => (ColorSpace::Luma, Layout::Grey),
         // Ink is converted with its own profile, so it has to stay ink here.
         Color::Cmyk => (ColorSpace::CMYK, Layout::InvertedCmyk),
         Color::Ycck => (ColorSpace::YCCK, Layout::InvertedCmyk),
         Color::YCbCr | Color::Rgb => (ColorSpace::RGB, Layout::Rgb),
     };
-    // Where entropy-coded data is missing, only strict mode reports it; otherwise the rest comes out grey.
+    // Where entropy-coded data is missing all the same, only strict mode reports it.
     decoder.set_options(options.set_strict_mode(true).jpeg_set_out_colorspace(output));
     let mut data = decoder.decode().map_err(refused)?;
     if output == ColorSpace::YCCK {
@@ -50,17 +59,16 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
 
 /// Files that other decoders read otherwise than libjpeg does. Of some samplings zune-jpeg 0.5.15 makes stripes, and it
 /// refuses others; what has been rewritten comes here as well, so that one decoder sees all that is unusual.
-fn decode_slowly(source: &[u8], header: &Header) -> Result<Samples, Error> {
+fn decode_slowly(jpeg: &[u8], color: Color, header: &Header) -> Result<Samples, Error> {
     let refused = |error: jpeg_decoder::Error| match error {
         jpeg_decoder::Error::Unsupported(feature) => {
             Error::unsupported(format!("the JPEG has what is not read: {feature:?}"))
         }
         error => Error::corrupt(format!("the JPEG cannot be decoded: {error}")),
     };
-    let plain = plain(source)?;
-    let mut decoder = jpeg_decoder::Decoder::new(&plain.bytes[..]);
+    let mut decoder = jpeg_decoder::Decoder::new(jpeg);
     decoder.set_max_decoding_buffer_size(header.size.width as usize * header.size.height as usize * 4);
-    let (transform, layout) = match plain.color {
+    let (transform, layout) = match color {
         Color::Grey => (ColorTransform::Grayscale, Layout::Grey),
         Color::YCbCr => (ColorTransform::YCbCr, Layout::Rgb),
         Color::Rgb => (ColorTransform::RGB, Layout::Rgb),
@@ -72,7 +80,7 @@ fn decode_slowly(source: &[u8], header: &Header) -> Result<Samples, Error> {
     if layout == Layout::InvertedCmyk {
         data.iter_mut().for_each(|ink| *ink = !*ink);
     }
-    if plain.color == Color::Ycck {
+    if color == Color::Ycck {
         ycck_to_inverted_cmyk(&mut data);
     }
     Ok(Samples {

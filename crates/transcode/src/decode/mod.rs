@@ -6,6 +6,7 @@ mod heif;
 mod ico;
 mod jpeg;
 mod jxl;
+mod mend;
 pub(crate) mod plain_jpeg;
 pub(crate) mod png;
 mod svg;
@@ -17,12 +18,17 @@ use crate::picture::Samples;
 use crate::sniff::Kind;
 use crate::{Error, contain};
 
-/// Decodes the picture whose header is `header`: the first frame of an animation, on its canvas.
+/// Decodes the picture whose header is `header`: the first frame of an animation, on its canvas. Tells whether a part
+/// of it is missing.
 ///
-/// Pixel data that is missing or cannot be decoded rejects the source; nothing is published with parts made up.
-pub(crate) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
-    contain(|| match header.kind {
-        Kind::Jpeg => jpeg::decode(source, header),
+/// A JPEG whose end is missing is shown as far as it goes (docs/formats.md). All other pixel data that is missing or
+/// cannot be decoded rejects the source.
+pub(crate) fn decode(source: &[u8], header: &Header) -> Result<(Samples, bool), Error> {
+    if header.kind == Kind::Jpeg {
+        return contain(|| jpeg::decode(source, header));
+    }
+    let samples = contain(|| match header.kind {
+        Kind::Jpeg => jpeg::decode(source, header).map(|(samples, _)| samples),
         Kind::Png => png::decode(source),
         Kind::Gif => gif::decode(source, header),
         Kind::Webp => webp::decode(source, header.size),
@@ -32,5 +38,6 @@ pub(crate) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
         Kind::Tiff => tiff::decode(source, header),
         Kind::Jxl => jxl::decode(source, header),
         Kind::Svg => svg::decode(source, header),
-    })
+    })?;
+    Ok((samples, false))
 }

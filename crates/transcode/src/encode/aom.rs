@@ -12,7 +12,7 @@ use std::{ptr, slice};
 use libaom_sys as aom;
 
 use super::Chroma;
-use super::planes::Planes;
+use super::planes::{Planes, Range};
 use crate::error::EncodeError;
 use crate::space::Space;
 
@@ -23,9 +23,11 @@ pub(super) struct Frame<'a> {
     planes: [(&'a [u8], u32); 3],
     pub(super) chroma: Chroma,
     pub(super) is_monochrome: bool,
+    range: Range,
 }
 
 impl<'a> Frame<'a> {
+    /// Colours of full range.
     pub(super) fn of_color(planes: &'a Planes) -> Self {
         let chroma = planes.chroma_width();
         Self {
@@ -38,6 +40,7 @@ impl<'a> Frame<'a> {
             ],
             chroma: planes.chroma,
             is_monochrome: false,
+            range: Range::Full,
         }
     }
 
@@ -47,6 +50,11 @@ impl<'a> Frame<'a> {
             is_monochrome: true,
             ..Self::of_color(planes)
         }
+    }
+
+    /// The same with samples of another range.
+    pub(super) fn in_range(self, range: Range) -> Self {
+        Self { range, ..self }
     }
 
     /// Columns and rows of one of the planes.
@@ -106,17 +114,18 @@ impl Encoder {
         }
     }
 
-    /// Sets what all pictures share: full range, and for colours their space (`None` for alpha) with the matrix of
+    /// Sets what all pictures have: a range, and for colours their space (`None` for alpha) with the matrix of
     /// [`Planes`], as code points of ITU-T H.273.
     pub(super) fn set_coding(
         &mut self,
         speed: c_int,
         quantizer: c_uint,
         space: Option<Space>,
+        range: Range,
     ) -> Result<(), EncodeError> {
         self.set(aom::AOME_SET_CPUUSED, speed)?;
         self.set_unsigned(aom::AOME_SET_CQ_LEVEL, quantizer)?;
-        self.set(aom::AV1E_SET_COLOR_RANGE, 1)?;
+        self.set(aom::AV1E_SET_COLOR_RANGE, range_of(range).cast_signed())?;
         if let Some(space) = space {
             let primaries = match space {
                 Space::Srgb => 1,
@@ -289,13 +298,20 @@ const fn format_of(chroma: Chroma) -> aom::aom_img_fmt_t {
     }
 }
 
+const fn range_of(range: Range) -> aom::aom_color_range_t {
+    match range {
+        Range::Full => aom::AOM_CR_FULL_RANGE,
+        Range::Limited => aom::AOM_CR_STUDIO_RANGE,
+    }
+}
+
 fn image_of(frame: &Frame<'_>) -> Result<aom::aom_image_t, EncodeError> {
     let refused = |step| EncodeError::Aom { step, code: 0 };
     // SAFETY: the structure consists of integers and pointers, for which zero is a value.
     let mut image: aom::aom_image_t = unsafe { MaybeUninit::zeroed().assume_init() };
     image.fmt = format_of(frame.chroma);
     image.monochrome = c_int::from(frame.is_monochrome);
-    image.range = aom::AOM_CR_FULL_RANGE;
+    image.range = range_of(frame.range);
     image.bit_depth = 8;
     let (bits_per_pixel, shift) = match frame.chroma {
         Chroma::Halved => (12, 1),

@@ -7,7 +7,7 @@ use tintype_model::Dimensions;
 
 use super::Chroma;
 use super::aom::{Encoder, Frame};
-use super::avif::{alpha_quantizer, quantizer};
+use super::avif::{alpha_quantizer, profile, quantizer};
 use super::avif_sequence::{Sample, Sequence, Track};
 use super::obu::{SequenceHeader, without_delimiter};
 use super::planes::{Planes, Range};
@@ -18,6 +18,9 @@ use crate::space::Space;
 
 /// Frames from one that can be decoded by itself to the next.
 const KEY_FRAME_DISTANCE: c_uint = 60;
+
+/// Chromium 150 shows the colours of a sequence as if they were of limited range, whatever the file says.
+const RANGE: Range = Range::Limited;
 
 /// How an animation is encoded.
 ///
@@ -48,7 +51,10 @@ pub(super) struct Animation {
     quality: u8,
     effort: Effort,
     plays: Option<std::num::NonZeroU32>,
+    chroma: Chroma,
     durations_ms: Vec<u32>,
+    /// The frame that was added last, with its duration: those that look like it make it longer.
+    last: Option<(Planes, u32)>,
     color: Stream,
     /// Begins with the first frame that has transparency: until then every frame is opaque.
     alpha: Option<Stream>,
@@ -62,8 +68,15 @@ impl Animation {
             quality: settings.quality,
             effort,
             plays: settings.plays,
+            chroma: settings.chroma,
             durations_ms: Vec::new(),
-            color: Stream::new(settings.size, effort, quantizer(settings.quality), false)?,
+            last: None,
+            color: Stream::new(
+                settings.size,
+                effort,
+                quantizer(settings.quality),
+                Some(settings.chroma),
+            )?,
             alpha: None,
         })
     }
@@ -73,15 +86,28 @@ impl Animation {
         if picture.size != self.size {
             return Err(EncodeError::Pixels("a frame has another size".to_owned()));
         }
-        let mut planes = Planes::of_shared(picture, Range::Full, Chroma::Halved)?;
-        self.color.add(&Frame::of_color(&planes))?;
+        let planes = Planes::of_shared(picture, RANGE, self.chroma)?;
+        if let Some((last, duration)) = &mut self.last
+            && let Some(sum) = duration.checked_add(duration_ms).filter(|_| *last == planes)
+        {
+            *duration = sum;
+            return Ok(());
+        }
+        match self.last.replace((planes, duration_ms)) {
+            Some((planes, duration_ms)) => self.encode(planes, duration_ms),
+            None => Ok(()),
+        }
+    }
+
+    fn encode(&mut self, mut planes: Planes, duration_ms: u32) -> Result<(), EncodeError> {
+        self.color.add(&Frame::of_color(&planes).in_range(RANGE))?;
         let alpha = planes.alpha.take();
         if self.alpha.is_some() || alpha.is_some() {
             let of_alpha = |alpha| Planes::of_luma(alpha, planes.width, planes.height, Chroma::Halved);
             let opaque = of_alpha(vec![255; planes.y.len()]);
             if self.alpha.is_none() {
                 let quantizer = alpha_quantizer(self.quality);
-                let mut stream = Stream::new(self.size, self.effort, quantizer, true)?;
+                let mut stream = Stream::new(self.size, self.effort, quantizer, None)?;
                 for _ in &self.durations_ms {
                     stream.add(&Frame::of_luma(&opaque))?;
                 }
@@ -96,22 +122,26 @@ impl Animation {
         Ok(())
     }
 
-    /// The file.
-    pub(super) fn finish(mut self) -> Result<Vec<u8>, EncodeError> {
+    /// The file, and how many frames it has.
+    pub(super) fn finish(mut self) -> Result<(Vec<u8>, u32), EncodeError> {
+        if let Some((planes, duration_ms)) = self.last.take() {
+            self.encode(planes, duration_ms)?;
+        }
         let count = self.durations_ms.len();
         let color = self.color.finish(count)?;
         let alpha = match &mut self.alpha {
             Some(alpha) => Some(alpha.finish(count)?),
             None => None,
         };
-        Sequence {
+        let file = Sequence {
             size: self.size,
             plays: self.plays,
             durations_ms: &self.durations_ms,
             color,
             alpha,
         }
-        .write()
+        .write()?;
+        Ok((file, u32::try_from(count).unwrap_or(u32::MAX)))
     }
 }
 
@@ -125,22 +155,28 @@ struct Stream {
 }
 
 impl Stream {
+    /// A stream of colours, or without any, of alpha.
     fn new(
         size: Dimensions,
         effort: Effort,
         quantizer: c_uint,
-        is_monochrome: bool,
+        color: Option<Chroma>,
     ) -> Result<Self, EncodeError> {
         let mut encoder = Encoder::open(effort.usage, |config| {
             (config.g_w, config.g_h) = (size.width, size.height);
             config.g_lag_in_frames = effort.frames_ahead;
             config.kf_max_dist = KEY_FRAME_DISTANCE;
-            config.monochrome = c_uint::from(is_monochrome);
+            config.monochrome = c_uint::from(color.is_none());
+            config.g_profile = color.map_or(0, profile).into();
         })?;
-        encoder.set_coding(effort.speed, quantizer, (!is_monochrome).then_some(Space::Srgb))?;
+        let (space, range) = match color {
+            Some(_) => (Some(Space::Srgb), RANGE),
+            None => (None, Range::Full),
+        };
+        encoder.set_coding(effort.speed, quantizer, space, range)?;
         Ok(Self {
             encoder,
-            is_monochrome,
+            is_monochrome: color.is_none(),
             frames: 0,
             samples: Vec::new(),
         })

@@ -16,8 +16,10 @@ const TIMESCALE: u32 = 1000;
 /// What `und` is in three times five bits (ISOBMFF section 8.4.2.3).
 const UNDETERMINED_LANGUAGE: u16 = 21_956;
 const ALPHA: &[u8] = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
-/// Level 5.1, the highest of the AV1 Baseline profile (AVIF section 8.2).
+/// Level 5.1, the highest of the AVIF Baseline profile, which has AV1's Main profile (AVIF section 8.2).
 const BASELINE_LEVEL: u8 = 13;
+/// Level 6.0, the highest of the AVIF Advanced profile, which has AV1's High profile too (AVIF section 8.3).
+const ADVANCED_LEVEL: u8 = 16;
 
 /// One frame of one track: a temporal unit.
 pub(super) struct Sample {
@@ -95,11 +97,14 @@ impl Sequence<'_> {
             for brand in [b"avif", b"avis", b"msf1", b"iso8", b"mif1", b"miaf"] {
                 b.bytes(brand);
             }
-            if self
-                .tracks(offsets)
-                .all(|(_, track)| track.header.level <= BASELINE_LEVEL)
-            {
+            let fits = |profile, level| {
+                let mut headers = self.tracks(offsets).map(|(_, track)| track.header);
+                headers.all(|header| header.profile <= profile && header.level <= level)
+            };
+            if fits(0, BASELINE_LEVEL) {
                 b.bytes(b"MA1B");
+            } else if fits(1, ADVANCED_LEVEL) {
+                b.bytes(b"MA1A");
             }
             Ok(())
         })?;

@@ -96,25 +96,26 @@ impl Boxes {
         self.push(b"av1C", |b| {
             let monochrome = u8::from(header.is_monochrome) << 4;
             let tier = u8::from(header.is_high_tier) << 7;
-            // 8 bits, chroma halved both ways, siting unknown.
+            // 8 bits, siting unknown; but for profile 1, chroma is halved both ways.
+            let halved = if header.profile == 1 { 0 } else { 0b1100 };
             b.bytes(&[
                 0x81,
                 header.profile << 5 | header.level,
-                tier | monochrome | 0b1100,
+                tier | monochrome | halved,
                 0,
             ]);
             Ok(())
         })
     }
 
-    /// sRGB in the matrix of BT.601, full range (ISOBMFF section 12.1.5).
+    /// sRGB in the matrix of BT.601, limited range (ISOBMFF section 12.1.5).
     pub(super) fn colors(&mut self) -> Result<(), EncodeError> {
         self.push(b"colr", |b| {
             b.bytes(b"nclx");
             for number in [1, 13, 6] {
                 b.u16(number);
             }
-            b.bytes(&[0x80]);
+            b.bytes(&[0]);
             Ok(())
         })
     }

@@ -17,6 +17,7 @@ use crate::picture::Picture;
 use crate::space::Space;
 
 /// Y, Cb and Cr planes (BT.601 matrix), without padding; odd sides round up in the chroma planes.
+#[derive(PartialEq, Eq)]
 pub(crate) struct Planes {
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -29,11 +30,11 @@ pub(crate) struct Planes {
 }
 
 /// Which part of 0 to 255 the samples use.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Range {
-    /// All of it: AVIF.
+    /// All of it: stills in AVIF, and alpha.
     Full,
-    /// 16 to 235, chroma 16 to 240: WebP.
+    /// 16 to 235, chroma 16 to 240: WebP, and animations in AVIF.
     Limited,
 }
 

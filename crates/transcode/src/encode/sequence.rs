@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tintype_model::{Dimensions, Format};
 
-use super::{apng, avif_animation, contain, webp_animation};
+use super::{Chroma, apng, avif_animation, contain, webp_animation};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) frames: u32,
     /// Whether the pictures have few colours, so that lossless coding may be smaller.
     pub(crate) is_drawn: bool,
+    /// That of the colours, in AVIF.
+    pub(crate) chroma: Chroma,
 }
 
 /// An animation of so many pixels in all frames together is encoded with care, a longer one in a hurry: it is to be done
@@ -81,7 +83,7 @@ impl Sequence {
     pub(crate) fn finish(self, frames: u32) -> Result<Animated, EncodeError> {
         contain(|| match self.0 {
             Kind::Avif(animation) => {
-                let bytes = animation.finish()?;
+                let (bytes, frames) = animation.finish()?;
                 Ok(Animated { bytes, frames })
             }
             Kind::Webp(animation) => {

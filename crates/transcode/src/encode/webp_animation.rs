@@ -221,6 +221,7 @@ mod tests {
             plays: NonZeroU32::new(3),
             frames: 3,
             is_drawn: false,
+            chroma: crate::encode::Chroma::Halved,
         }
     }
 

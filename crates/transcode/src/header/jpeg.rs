@@ -1,4 +1,4 @@
-//! JPEG (ITU-T T.81 annex B): segments up to the first scan, then markers only, to see that the file is whole.
+//! JPEG (ITU-T T.81 annex B): the segments up to the first scan.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,10 @@ use crate::{Error, exif};
 pub(crate) const SOI: u8 = 0xD8;
 pub(crate) const EOI: u8 = 0xD9;
 pub(crate) const SOS: u8 = 0xDA;
+pub(crate) const DHT: u8 = 0xC4;
+pub(crate) const DRI: u8 = 0xDD;
+pub(crate) const SOF0: u8 = 0xC0;
+pub(crate) const SOF2: u8 = 0xC2;
 pub(crate) const TEM: u8 = 0x01;
 pub(crate) const RST0: u8 = 0xD0;
 pub(crate) const RST7: u8 = 0xD7;
@@ -60,7 +64,6 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         }
     };
     let frame = frame.ok_or_else(|| Error::corrupt("the JPEG has a scan but no frame header"))?;
-    check_whole(reader)?;
     Ok(Found {
         size: frame.size,
         orientation,
@@ -157,23 +160,6 @@ fn unsupported_process(marker: u8) -> Error {
     Error::unsupported(format!(
         "the JPEG is {process}; baseline and progressive Huffman coding are read"
     ))
-}
-
-/// Walks the entropy-coded data to the end-of-image marker.
-///
-/// The decoder fills what is missing with grey. A photo that was uploaded by half must not be published, so a file
-/// without its end is refused; anything after the end (previews, gain maps, junk) does not matter.
-fn check_whole(mut reader: Reader<'_>) -> Result<(), Error> {
-    loop {
-        let marker = next_marker(&mut reader).ok_or_else(|| truncated("the end of its last scan"))?;
-        match marker {
-            EOI => return Ok(()),
-            0xC4 | 0xCC | SOS..=0xDF | 0xE0..=0xEF | 0xFE => {
-                segment(&mut reader).map_err(|_| truncated("the end of its last scan"))?;
-            }
-            _ => {}
-        }
-    }
 }
 
 /// An ICC profile in APP2 segments (ICC.1 annex B.4).

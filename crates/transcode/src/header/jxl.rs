@@ -215,13 +215,12 @@ fn tell_colors(found: &mut Found, profile: &JxlColorProfile) -> Result<(), Error
         _ => None,
     };
     let curve = match transfer {
-        JxlTransferFunction::BT709 => Some(1),
         JxlTransferFunction::Linear => Some(8),
         JxlTransferFunction::SRGB => Some(13),
         JxlTransferFunction::PQ => Some(16),
-        JxlTransferFunction::DCI => Some(17),
         JxlTransferFunction::HLG => Some(18),
-        JxlTransferFunction::Gamma(_) => None,
+        // Their meaning here is not what H.273's numbers are taken for in pictures.
+        JxlTransferFunction::BT709 | JxlTransferFunction::DCI | JxlTransferFunction::Gamma(_) => None,
     };
     if let (Some(primaries), Some(transfer)) = (number, curve) {
         found.cicp = Some(Cicp {
@@ -247,6 +246,7 @@ fn tell_colors(found: &mut Found, profile: &JxlColorProfile) -> Result<(), Error
                 ));
             }
         },
+        is_camera: matches!(transfer, JxlTransferFunction::BT709),
     });
     Ok(())
 }

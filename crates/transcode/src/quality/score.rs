@@ -152,7 +152,7 @@ fn decoded(file: &[u8]) -> Result<Picture, EncodeError> {
     };
     let decoded = || -> Result<Picture, crate::Error> {
         let header = header::read(file, &limits)?;
-        let samples = decode::decode(file, &header)?;
+        let (samples, _) = decode::decode(file, &header)?;
         Ok(color::to_srgb(samples, None, 1))
     };
     decoded().map_err(|error| EncodeError::Pixels(format!("a rendition cannot be read back: {error}")))

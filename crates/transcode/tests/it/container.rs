@@ -71,6 +71,8 @@ impl Item {
 pub(crate) struct Heif {
     pub(crate) brands: Vec<[u8; 4]>,
     pub(crate) items: Vec<Item>,
+    /// How many parts the data of each item is cut into.
+    pub(crate) extents: u16,
     /// From an item to others, in a manner.
     pub(crate) references: Vec<([u8; 4], u16, Vec<u16>)>,
 }
@@ -80,6 +82,7 @@ impl Heif {
         Self {
             brands: vec![*b"avif", *b"mif1", *b"miaf"],
             items,
+            extents: 1,
             references: Vec::new(),
         }
     }
@@ -112,9 +115,14 @@ impl Heif {
             // Version 2 has the item's type.
             let infe = [&[2, 0, 0, 0][..], &id, &[0, 0], &item.kind, &[0]].concat();
             entries.extend(boxed(b"infe", &infe));
-            let length = u32::try_from(item.data.len()).unwrap().to_be_bytes();
-            let at = u32::try_from(offset).unwrap().to_be_bytes();
-            locations.extend([&id[..], &[0, 0, 0, 1], &at, &length].concat());
+            locations.extend([&id[..], &[0, 0], &self.extents.to_be_bytes()].concat());
+            let parts = usize::from(self.extents);
+            for part in 0..parts {
+                let [first, end] = [part, part + 1].map(|part| item.data.len() * part / parts);
+                for number in [offset + first, end - first] {
+                    locations.extend(u32::try_from(number).unwrap().to_be_bytes());
+                }
+            }
             offset += item.data.len();
             associations.extend(id);
             associations.push(u8::try_from(item.properties.len()).unwrap());

@@ -271,3 +271,219 @@ fn of_a_sequence_the_first_frame_is_shown_and_the_rest_is_counted() {
     let seen = shown(&source).pixel(40, 40);
     assert!(seen[0] > 190 && seen[2] < 40, "{seen:?}");
 }
+
+#[test]
+fn a_picture_in_several_parts_of_the_file_is_put_together() {
+    let picture = Item::picture((WIDTH, HEIGHT), &stream(WIDTH, HEIGHT), &[]);
+    let mut file = Heif::avif(vec![picture]);
+    let whole = shown(&file.file());
+    for extents in [2, 3, 50] {
+        file.extents = extents;
+        assert_eq!(shown(&file.file()), whole, "{extents} parts");
+    }
+}
+
+/// Each tile of [`tiled`] with alpha of its own: 60 more than twice its column.
+fn tiles_with_alpha(tiles: std::ops::Range<u16>, premultiplied: bool) -> Heif {
+    let alpha: Vec<u8> = (0..64 * 64)
+        .flat_map(|at| [200, 120, 40, u8::try_from(at % 64 * 2 + 60).unwrap()])
+        .collect();
+    let alpha = streams(64, 64, &alpha).remove(1);
+    let (mut file, _) = tiled();
+    for tile in tiles {
+        file.items
+            .push(Item::picture((64, 64), &alpha, &[container::alpha_role()]));
+        let id = u16::try_from(file.items.len()).unwrap();
+        file = file.refer(b"auxl", id, &[tile]);
+        if premultiplied {
+            file = file.refer(b"prem", tile, &[id]);
+        }
+    }
+    file
+}
+
+#[test]
+fn alpha_may_belong_to_the_tiles_of_a_grid() {
+    let opaque = shown(&tiled().0.file());
+    let source = tiles_with_alpha(2..6, false).file();
+    assert!(told(&source).has_alpha);
+    let seen = shown(&source);
+    for (x, y) in [(0, 0), (63, 10), (64, 63), (99, 89)] {
+        let [red, green, blue, alpha] = seen.pixel(x, y);
+        assert!(
+            alpha.abs_diff(u8::try_from(x % 64 * 2 + 60).unwrap()) <= 2,
+            "{x}, {y}: {alpha}"
+        );
+        assert_eq!([red, green, blue], opaque.pixel(x, y)[..3], "{x}, {y}");
+    }
+    // Light that was multiplied with alpha is divided by it.
+    let divided = shown(&tiles_with_alpha(2..6, true).file()).pixel(20, 80);
+    assert!(divided[0] > seen.pixel(20, 80)[0] + 20, "{divided:?}");
+    let (code, detail) = crate::judge::rejection(&tiles_with_alpha(2..5, false).file());
+    assert_eq!(code, "unsupported_format", "{detail}");
+}
+
+#[test]
+fn alpha_need_not_tell_its_size() {
+    let pixels = [200, 120, 40, 90].repeat((WIDTH * HEIGHT) as usize);
+    let streams = streams(WIDTH, HEIGHT, &pixels);
+    let alpha = [container::av1c(), container::alpha_role()];
+    let items = vec![
+        Item::picture((WIDTH, HEIGHT), &streams[0], &[]),
+        Item::new(b"av01", &alpha, &streams[1]),
+    ];
+    let seen = shown(&Heif::avif(items).refer(b"auxl", 2, &[1]).file());
+    assert!(
+        seen.pixel(50, 30)[3].abs_diff(90) <= 2,
+        "{:?}",
+        seen.pixel(50, 30)
+    );
+    let bare = Item::new(b"av01", &[container::av1c()], &streams[0]);
+    let (code, detail) = crate::judge::rejection(&Heif::avif(vec![bare]).file());
+    assert_eq!(code, "corrupt_image", "{detail}");
+}
+
+#[test]
+fn what_is_derived_shows_its_base_cropped_and_turned_and_then_does_so_itself() {
+    let turn = |quarters: u8| boxed(b"irot", &[quarters]);
+    let mirror = |sideways: u8| boxed(b"imir", &[sideways]);
+    // So many pixels around the middle, moved by so many.
+    let clap = |width: u32, height: u32, right: i32, down: i32| {
+        let numbers = [
+            width,
+            1,
+            height,
+            1,
+            right.cast_unsigned(),
+            1,
+            down.cast_unsigned(),
+            1,
+        ];
+        boxed(b"clap", &numbers.map(u32::to_be_bytes).concat())
+    };
+    let stream = stream(WIDTH, HEIGHT);
+    let picture = |properties: &[Vec<u8>]| Item::picture((WIDTH, HEIGHT), &stream, properties);
+    let derived = |own: &[Vec<u8>], base: &[Vec<u8>]| {
+        let items = vec![Item::new(b"iden", own, &[]), picture(base)];
+        shown(&Heif::avif(items).refer(b"dimg", 1, &[2]).file())
+    };
+    let alone = |properties: &[Vec<u8>]| shown(&Heif::avif(vec![picture(properties)]).file());
+    let base = [clap(40, 20, 8, -4), turn(1), mirror(0)];
+    assert_eq!(derived(&[], &base), alone(&base));
+    assert_eq!(derived(&[turn(3)], &[turn(1)]), alone(&[]));
+    assert_eq!(derived(&[mirror(1)], &[turn(1)]), alone(&[turn(1), mirror(1)]));
+    // The part that is named is one of what the base shows.
+    let inner = derived(&[clap(12, 30, 2, -3)], &base);
+    let outer = alone(&base);
+    assert_eq!((outer.width, outer.height), (20, 40));
+    assert_eq!((inner.width, inner.height), (12, 30));
+    for (x, y) in [(0, 0), (11, 0), (3, 29), (7, 15)] {
+        assert_eq!(inner.pixel(x, y), outer.pixel(x + 6, y + 2), "{x}, {y}");
+    }
+    // Twice derived, and colours of the last word.
+    let items = vec![
+        Item::new(b"iden", &[turn(1)], &[]),
+        Item::new(b"iden", &[clap(30, 30, 0, 0), container::nclx(12, 13, 6)], &[]),
+        picture(&[turn(1)]),
+    ];
+    let file = Heif::avif(items)
+        .refer(b"dimg", 1, &[2])
+        .refer(b"dimg", 2, &[3])
+        .file();
+    assert_eq!(told(&file).color_space, "display-p3");
+    let part = alone(&[clap(30, 30, 0, 0), turn(2), container::nclx(12, 13, 6)]);
+    assert_eq!(shown(&file), part);
+}
+
+#[test]
+fn what_the_hevc_decoder_gets_wrong_is_refused_by_name() {
+    struct Bits(Vec<bool>);
+    impl Bits {
+        fn put(&mut self, value: u32, count: u32) {
+            self.0.extend((0..count).rev().map(|bit| value >> bit & 1 != 0));
+        }
+        fn golomb(&mut self, value: u32) {
+            let length = 32 - (value + 1).leading_zeros();
+            self.put(0, length - 1);
+            self.put(value + 1, length);
+        }
+    }
+    let file = |chroma: u32, is_apart: bool, depth: u32| {
+        let mut sps = Bits(Vec::new());
+        sps.put(0x4201, 16);
+        sps.put(1, 8);
+        (0..12).for_each(|_| sps.put(0xFF, 8));
+        sps.golomb(0);
+        sps.golomb(chroma);
+        if chroma == 3 {
+            sps.put(is_apart.into(), 1);
+        }
+        sps.golomb(WIDTH);
+        sps.golomb(HEIGHT);
+        sps.put(0, 1);
+        sps.golomb(depth - 8);
+        sps.golomb(depth - 8);
+        sps.put(0xFFFF_FFFF, 32);
+        let bytes = sps.0.chunks(8);
+        let bytes: Vec<u8> = bytes
+            .map(|bits| bits.iter().fold(0, |byte, &bit| byte << 1 | u8::from(bit)))
+            .collect();
+        let mut config = vec![0; 21];
+        config.extend([3, 1, 33, 0, 1]);
+        config.extend(u16::try_from(bytes.len()).unwrap().to_be_bytes());
+        config.extend(bytes);
+        let properties = [container::ispe(WIDTH, HEIGHT), boxed(b"hvcC", &config)];
+        Item::new(b"hvc1", &properties, &[0, 0, 0, 2, 0x26, 1])
+    };
+    let heic = |items: Vec<Item>| Heif {
+        brands: vec![*b"heic", *b"mif1"],
+        ..Heif::avif(items)
+    };
+    let is_built = cfg!(feature = "heic");
+    for (chroma, is_apart, depth, word) in [
+        (2, false, 8, "4:2:2"),
+        (2, false, 10, "4:2:2"),
+        (3, false, 8, "4:4:4"),
+        (3, false, 10, "4:4:4"),
+        (3, true, 8, "4:4:4"),
+        (1, false, 12, "12 bits"),
+        (0, false, 12, "12 bits"),
+    ] {
+        let whole = heic(vec![file(chroma, is_apart, depth)]).file();
+        let grid = Item::new(
+            b"grid",
+            &[container::ispe(96, 64)],
+            &container::grid(1, 1, 96, 64),
+        );
+        let grid = heic(vec![grid, file(chroma, is_apart, depth)])
+            .refer(b"dimg", 1, &[2])
+            .file();
+        let iden = Item::new(b"iden", &[], &[]);
+        let iden = heic(vec![iden, file(chroma, is_apart, depth)])
+            .refer(b"dimg", 1, &[2])
+            .file();
+        let mut alpha = file(chroma, is_apart, depth);
+        alpha
+            .properties
+            .push(full(b"auxC", b"urn:mpeg:hevc:2015:auxid:1\0"));
+        let picture = Item::picture((WIDTH, HEIGHT), &stream(WIDTH, HEIGHT), &[]);
+        let alpha = Heif::avif(vec![picture, alpha]).refer(b"auxl", 2, &[1]).file();
+        for source in [whole, grid, iden, alpha] {
+            let (code, detail) = crate::judge::rejection(&source);
+            assert_eq!(code, "unsupported_format", "{detail}");
+            assert!(!is_built || detail.contains(word), "{word}: {detail}");
+        }
+    }
+}
+
+#[test]
+fn sequences_of_hevc_pictures_are_refused_by_name() {
+    let mut source = container::sequence((96, 64), &[stream(96, 64)], 40);
+    let entry = source.windows(4).position(|name| name == b"av01").unwrap();
+    source[entry..entry + 4].copy_from_slice(b"hvc1");
+    for brand in [b"avis", b"hevc", b"hevx", b"msf1"] {
+        source[8..12].copy_from_slice(brand);
+        let (code, detail) = crate::judge::rejection(&source);
+        assert_eq!(code, "unsupported_format", "{detail}");
+    }
+}

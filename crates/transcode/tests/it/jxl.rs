@@ -1,8 +1,8 @@
 //! JPEG XL as another crate writes it.
 
 use jixel::{
-    ColorEncoding, EncodeConfig, Orientation, encode_image, encode_image_16bit, encode_image_gray,
-    encode_image_with_alpha,
+    ColorEncoding, EncodeConfig, Orientation, TransferFunction, encode_image, encode_image_16bit,
+    encode_image_gray, encode_image_with_alpha,
 };
 use moxcms::ColorProfile;
 use tintype_model::{Dimensions, Limits};
@@ -114,4 +114,57 @@ fn limits_come_from_the_header() {
     let (code, detail) = rejection(&source[..source.len() / 2]);
     assert_eq!(code, "corrupt_image", "{detail}");
     assert_eq!(rejection(b"\xFF\x0A").0, "corrupt_image");
+}
+
+#[test]
+fn light_follows_from_samples_by_each_transfer_function() {
+    let srgb = |light: f64| {
+        let light = light.clamp(0.0, 1.0);
+        let value = if light <= 0.003_130_8 {
+            12.92 * light
+        } else {
+            1.055 * light.powf(1.0 / 2.4) - 0.055
+        };
+        value * 255.0
+    };
+    // ISO/IEC 18181-1 annex E: the inverse of what each is for.
+    type Light = fn(f64) -> f64;
+    let cases: [(TransferFunction, &str, Light); 4] = [
+        (TransferFunction::Srgb, "srgb", |value| {
+            if value <= 0.040_45 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
+        }),
+        (TransferFunction::Linear, "cicp", |value| value),
+        (TransferFunction::Bt709, "gamma", |value| {
+            if value < 0.081 {
+                value / 4.5
+            } else {
+                ((value + 0.0993) / 1.0993).powf(1.0 / 0.45)
+            }
+        }),
+        (TransferFunction::Smpte428, "gamma", |value| value.powf(2.6)),
+    ];
+    let ramp: Vec<u8> = (0..=255u8).flat_map(|value| [value; 3]).collect();
+    for (transfer, name, light) in cases {
+        let encoding = ColorEncoding {
+            transfer,
+            ..ColorEncoding::srgb()
+        };
+        let config = lossless().with_color_encoding(encoding);
+        let source = encode_image(&ramp, 16, 16, &config).unwrap();
+        assert_eq!(told(&source).color_space, name, "{transfer:?}");
+        let seen = shown(&source).rgb();
+        for (value, seen) in (0..=255u32).zip(seen.chunks_exact(3)) {
+            let expected = srgb(light(f64::from(value) / 255.0));
+            for &seen in seen {
+                assert!(
+                    (f64::from(seen) - expected).abs() < 1.6,
+                    "{transfer:?}: {value} is {seen}, not {expected}"
+                );
+            }
+        }
+    }
 }

@@ -8,6 +8,7 @@ mod colours;
 mod container;
 mod corpus;
 mod crops;
+mod damaged;
 mod facts;
 mod fixtures;
 mod heic_corpus;

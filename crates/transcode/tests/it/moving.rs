@@ -329,11 +329,13 @@ fn rgb(frame: &aom_decode::FrameTempRef<'_>) -> Vec<[u8; 3]> {
     };
     let [y, u, v] = [y, u, v].map(|plane| plane.map(<[u8]>::to_vec).collect::<Vec<_>>());
     let mut pixels = Vec::new();
+    let halved = if u.len() == y.len() { 1 } else { 2 };
     for (line, row) in y.iter().enumerate() {
         for (column, &luma) in row.iter().enumerate() {
-            let [cb, cr] = [&u, &v].map(|plane| f64::from(plane[line / 2][column / 2]) - 128.0);
-            let luma = f64::from(luma);
-            // BT.601, full range.
+            let color = |plane: &Vec<Vec<u8>>| f64::from(plane[line / halved][column / halved]) - 128.0;
+            // BT.601, limited range.
+            let [cb, cr] = [&u, &v].map(|plane| color(plane) * 255.0 / 224.0);
+            let luma = (f64::from(luma) - 16.0) * 255.0 / 219.0;
             pixels.push(
                 [
                     luma + 1.402 * cr,

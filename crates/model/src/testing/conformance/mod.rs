@@ -143,6 +143,7 @@ pub fn ready(version: &str, object_key: &str) -> Status {
             color_space: "icc".to_owned(),
             icc_description: Some("Display P3".to_owned()),
             has_gain_map: true,
+            is_truncated: true,
             capture: Some(Capture {
                 taken_at: Some("2026-11-25T18:27:58+01:00".to_owned()),
                 make: Some("Tintype".to_owned()),

@@ -38,10 +38,8 @@ pub(super) fn decode(tile: &heif::Tile<'_>, size: Dimensions) -> Result<Frame, E
     settings.set_frame_size_limit(u32::try_from(size.pixels()).unwrap_or(u32::MAX));
     settings.set_strict_std_compliance(true);
     let mut decoder = Decoder::with_settings(&settings).map_err(refused)?;
-    let stream: Vec<u8> = tile
-        .parts
-        .iter()
-        .flat_map(|part| units(part))
+    let whole = tile.stream();
+    let stream: Vec<u8> = units(&whole)
         .filter(|unit| PICTURE_UNITS.contains(&unit.kind))
         .flat_map(|unit| unit.whole)
         .copied()
@@ -49,8 +47,11 @@ pub(super) fn decode(tile: &heif::Tile<'_>, size: Dimensions) -> Result<Frame, E
     if stream.is_empty() {
         return Err(Error::corrupt("the AV1 stream is empty"));
     }
-    let units = tile.parts.iter().flat_map(|part| units(part));
-    if units.filter(|unit| FRAME_HEADERS.contains(&unit.kind)).count() > MAX_FRAMES {
+    if units(&whole)
+        .filter(|unit| FRAME_HEADERS.contains(&unit.kind))
+        .count()
+        > MAX_FRAMES
+    {
         return Err(Error::corrupt(format!(
             "the AV1 picture consists of more than {MAX_FRAMES} frames"
         )));

@@ -24,15 +24,8 @@ pub(super) fn decode(tile: &heif::Tile<'_>) -> Result<Frame, Error> {
         .into_iter()
         .flat_map(|kind| config.sets(kind))
         .collect();
-    let joined;
-    let stream = match tile.parts[..] {
-        [part] => part,
-        _ => {
-            joined = tile.parts.concat();
-            &joined
-        }
-    };
-    let units = config.units(stream)?;
+    let stream = tile.stream();
+    let units = config.units(&stream)?;
     // Parameter sets in the stream would replace those that were checked.
     let units: Vec<&[u8]> = units.into_iter().filter(|unit| !is_parameter_set(unit)).collect();
     let frame = decode_still(&sets, &units).map_err(refused)?;

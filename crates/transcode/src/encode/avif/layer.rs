@@ -7,7 +7,7 @@ use libaom_sys::{AOM_USAGE_ALL_INTRA, aom_codec_enc_cfg_t};
 
 use super::super::Chroma;
 use super::super::aom::{Encoder, Frame};
-use super::super::planes::Planes;
+use super::super::planes::{Planes, Range};
 use super::super::tiles::{Grid, Mosaic};
 use crate::error::EncodeError;
 use crate::space::Space;
@@ -109,7 +109,7 @@ impl Settings {
 }
 
 /// Profile 0 (Main) knows no 4:4:4 but for pictures without colour, profile 1 (High) does.
-pub(super) const fn profile(chroma: Chroma) -> u8 {
+pub(in crate::encode) const fn profile(chroma: Chroma) -> u8 {
     match chroma {
         Chroma::Halved => 0,
         Chroma::Full => 1,
@@ -141,7 +141,7 @@ fn encoder(
         config.monochrome = c_uint::from(frame.is_monochrome);
         configure(config);
     })?;
-    encoder.set_coding(settings.speed, settings.quantizer, settings.space)?;
+    encoder.set_coding(settings.speed, settings.quantizer, settings.space, Range::Full)?;
     let has_matrices = settings.space.is_some() && frame.chroma == Chroma::Halved;
     encoder.set_still(has_matrices.then_some(MATRICES))?;
     Ok(encoder)

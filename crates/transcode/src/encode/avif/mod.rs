@@ -11,7 +11,8 @@ use avif_serialize::constants::ColorPrimaries;
 use tintype_model::Dimensions;
 
 pub(super) use layer::Piece;
-use layer::{Layer, Settings, pieces, profile};
+pub(super) use layer::profile;
+use layer::{Layer, Settings, pieces};
 
 use super::planes::{Planes, Range};
 use super::tiles::{Least, Mosaic};

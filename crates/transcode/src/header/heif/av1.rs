@@ -9,11 +9,9 @@ use crate::bits::Bits;
 use crate::cicp::Cicp;
 use crate::obu::{SEQUENCE_HEADER, find};
 
-/// What the first sequence header in the parts of a stream says.
-pub(super) fn coded(parts: &[&[u8]]) -> Result<Coded, Error> {
-    let header = parts
-        .iter()
-        .find_map(|part| find(part, SEQUENCE_HEADER))
+/// The first sequence header of a stream.
+pub(super) fn coded(stream: &[u8]) -> Result<Coded, Error> {
+    let header = find(stream, SEQUENCE_HEADER)
         .ok_or_else(|| Error::corrupt("the AV1 stream has no sequence header"))?;
     parse(&mut Bits::new(header)).ok_or_else(|| Error::corrupt("the AV1 sequence header is cut off"))
 }
@@ -198,13 +196,13 @@ mod tests {
         for (profile, color, depth, chroma) in cases {
             // A temporal delimiter comes first.
             let stream = [vec![0x12, 0], header(profile, color)].concat();
-            let found = coded(&[&stream]).unwrap();
+            let found = coded(&stream).unwrap();
             assert_eq!((found.size.width, found.size.height), (640, 480));
             assert_eq!((found.depth, found.chroma), (depth, chroma), "profile {profile}");
             assert!(found.cicp.is_full_range);
         }
         let numbers = [(0, 1), (0, 1), (1, 1), (12, 8), (16, 8), (6, 8), (0, 1), (0, 2)];
-        let cicp = coded(&[&header(0, &numbers)]).unwrap().cicp;
+        let cicp = coded(&header(0, &numbers)).unwrap().cicp;
         assert_eq!(
             (cicp.primaries, cicp.transfer, cicp.matrix, cicp.is_full_range),
             (12, 16, 6, false)
@@ -215,7 +213,7 @@ mod tests {
     fn units_end_where_the_stream_does() {
         let whole = header(0, &[(0, 1), (0, 1), (0, 1), (1, 1), (0, 2)]);
         for length in 0..whole.len() {
-            assert!(coded(&[&whole[..length]]).is_err(), "{length}");
+            assert!(coded(&whole[..length]).is_err(), "{length}");
         }
     }
 }

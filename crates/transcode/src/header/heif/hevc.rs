@@ -109,7 +109,10 @@ fn parse(bits: &mut Bits<'_>) -> Option<Coded> {
     skip_profile(bits, sub_layers)?;
     bits.golomb()?;
     let format = bits.golomb()?;
-    let has_separate_planes = format == 3 && bits.flag()?;
+    if format == 3 {
+        // Whether its planes are coded each by itself.
+        bits.skip(1)?;
+    }
     let (width, height) = (bits.golomb()?, bits.golomb()?);
     let (horizontal, vertical) = match format {
         1 => (2, 2),
@@ -139,7 +142,7 @@ fn parse(bits: &mut Bits<'_>) -> Option<Coded> {
     let chroma = match format {
         1 => Chroma::Quarter,
         2 => Chroma::Half,
-        3 if !has_separate_planes => Chroma::Full,
+        3 => Chroma::Full,
         _ => Chroma::None,
     };
     Some(Coded {

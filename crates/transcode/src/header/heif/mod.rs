@@ -10,6 +10,7 @@ mod meta;
 mod properties;
 mod still;
 mod track;
+mod view;
 
 use std::borrow::Cow;
 
@@ -66,6 +67,16 @@ pub(crate) struct Tile<'a> {
     pub(crate) config: &'a [u8],
     /// Which operating point of a layered AV1 stream to decode.
     pub(crate) operating_point: u8,
+}
+
+impl<'a> Tile<'a> {
+    /// The stream as a whole: its parts may end anywhere.
+    pub(crate) fn stream(&self) -> Cow<'a, [u8]> {
+        match self.parts[..] {
+            [part] => Cow::Borrowed(part),
+            _ => Cow::Owned(self.parts.concat()),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,15 +155,19 @@ pub(crate) fn plan<'a>(source: &'a [u8], limits: &Limits) -> Result<Plan<'a>, Er
     let meta = boxes::find(&top, b"meta")
         .map(|meta| meta::Meta::read(source, meta))
         .transpose()?;
+    let moov = boxes::find(&top, b"moov");
     let is_sequence = source.get(8..12) == Some(b"avis");
-    if is_sequence && let Some(moov) = boxes::find(&top, b"moov") {
+    if is_sequence && let Some(moov) = moov {
         let mut plan = track::plan(source, moov, limits)?;
         if let Some(meta) = &meta {
             plan.exif = still::exif(meta).or(plan.exif);
         }
         return Ok(plan);
     }
-    match meta {
+    match meta.filter(|meta| moov.is_none() || meta.primary().is_some()) {
+        None if moov.is_some() => Err(Error::unsupported(
+            "the file is a sequence of HEVC pictures without a still one, which is not read",
+        )),
         Some(meta) => still::plan(&meta, limits),
         None => Err(Error::corrupt("the file has no picture: the box meta is missing")),
     }

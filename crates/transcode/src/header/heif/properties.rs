@@ -135,7 +135,7 @@ impl<'a> Properties<'a> {
 }
 
 /// The orientation that turns a picture of this one another quarter to the left.
-const fn turned_left(orientation: u8) -> u8 {
+pub(super) const fn turned_left(orientation: u8) -> u8 {
     match orientation {
         1 => 8,
         2 => 5,
@@ -149,7 +149,7 @@ const fn turned_left(orientation: u8) -> u8 {
 }
 
 /// The orientation that then exchanges left and right, or top and bottom.
-const fn mirrored(orientation: u8, is_sideways: bool) -> u8 {
+pub(super) const fn mirrored(orientation: u8, is_sideways: bool) -> u8 {
     if is_sideways {
         match orientation {
             1 => 2,

@@ -6,7 +6,8 @@ use tintype_model::{Dimensions, Limits};
 
 use super::meta::{Item, Meta};
 use super::properties::Properties;
-use super::{Codec, Coded, Layer, Plan, Tile, av1, hevc};
+use super::view::View;
+use super::{Chroma, Codec, Coded, Layer, Plan, Tile, av1, hevc};
 use crate::Error;
 use crate::cicp::Cicp;
 use crate::exif::unboxed;
@@ -18,47 +19,149 @@ const MAX_EXIF_BYTES: usize = 1 << 20;
 /// Tiles together may have this many times the pixels of the limit: they may reach over the edge of the picture.
 const TILE_MARGIN: u64 = 4;
 /// Derivations of derivations are followed no deeper.
-const MAX_DEPTH: u32 = 4;
+const MAX_DEPTH: usize = 4;
 
 pub(super) fn plan<'a>(meta: &Meta<'a>, limits: &Limits) -> Result<Plan<'a>, Error> {
     let primary = meta
         .primary()
         .ok_or_else(|| Error::corrupt("no item is named as the picture"))?;
-    let own = Properties::read(meta.properties(primary.id))?;
-    let (mut color, inner) = layer(meta, primary, limits, 0)?;
+    let items = derivations(meta, primary)?;
+    let base = items.last().copied().unwrap_or(primary);
+    let (mut color, inner) = layer(meta, base, limits, Purpose::Color)?;
     let mut has_gain_map = meta.has_kind(b"tmap");
+    let mut view = View::whole(color.size);
     let mut alpha = None;
-    let mut is_premultiplied = false;
-    for aux in meta.referring(*b"auxl", primary.id) {
-        let properties = Properties::read(meta.properties(aux.id))?;
-        if is_alpha(properties.role) && alpha.is_none() {
-            let (found, _) = layer(meta, aux, limits, 0)?;
-            if found.size != color.size {
-                return Err(Error::corrupt("alpha has another size than the picture"));
+    let mut said = Said::default();
+    // From the picture that is coded to the one that is derived from it last.
+    for &item in items.iter().rev() {
+        let properties = Properties::read(meta.properties(item.id))?;
+        has_gain_map |= has_map(meta, item)?;
+        if let Some(found) = transparency(meta, item, limits)? {
+            if view != View::whole(color.size) {
+                return Err(Error::unsupported(
+                    "the picture's alpha belongs to what is cropped or turned before, which is not read",
+                ));
             }
-            is_premultiplied = meta.referred(*b"prem", primary.id).contains(&aux.id);
             alpha = Some(found);
         }
-        has_gain_map |= properties.role.ends_with(b":hdrgainmap");
+        view = view.then(&properties)?;
+        said = said.or_of(&properties);
     }
-    let crop = own.crop(color.size)?;
-    if let Some(cicp) = own.cicp {
+    if alpha.as_ref().is_some_and(|(alpha, _)| alpha.size != color.size) {
+        return Err(Error::corrupt("alpha has another size than the picture"));
+    }
+    if let Some(cicp) = said.cicp {
         color.is_full_range = cicp.is_full_range;
     }
+    let is_premultiplied = alpha
+        .as_ref()
+        .is_some_and(|(_, is_premultiplied)| *is_premultiplied);
     Ok(Plan {
+        crop: Some(view.crop).filter(|crop| crop.size != color.size),
         color,
-        alpha,
+        alpha: alpha.map(|(alpha, _)| alpha),
         is_premultiplied,
-        crop,
-        orientation: own.orientation,
-        cicp: own.cicp.unwrap_or(inner.cicp),
-        icc: own.icc.or(inner.icc),
-        peak: own.peak.or(inner.peak),
+        orientation: view.orientation,
+        cicp: said.cicp.unwrap_or(inner.cicp),
+        icc: said.icc.or(inner.icc),
+        peak: said.peak.or(inner.peak),
         exif: exif(meta),
         has_gain_map,
         frames: 1,
         duration_ms: None,
     })
+}
+
+/// The colours that derived items tell: the last word counts.
+#[derive(Default)]
+struct Said<'a> {
+    cicp: Option<Cicp>,
+    icc: Option<&'a [u8]>,
+    peak: Option<u16>,
+}
+
+impl<'a> Said<'a> {
+    fn or_of(self, properties: &Properties<'a>) -> Self {
+        Self {
+            cicp: properties.cicp.or(self.cicp),
+            icc: properties.icc.or(self.icc),
+            peak: properties.peak.or(self.peak),
+        }
+    }
+}
+
+/// An item, the one that it shows as it is (`iden`), and so on.
+fn derivations(meta: &Meta<'_>, primary: Item) -> Result<Vec<Item>, Error> {
+    let mut items = vec![primary];
+    while let Some(item) = items.last().filter(|item| &item.kind == b"iden") {
+        if items.len() > MAX_DEPTH {
+            return Err(Error::unsupported(format!(
+                "the picture is derived more than {MAX_DEPTH} times, which is not read"
+            )));
+        }
+        let base = meta
+            .referred(*b"dimg", item.id)
+            .first()
+            .and_then(|&id| meta.item(id));
+        items.push(base.ok_or_else(|| Error::corrupt("a derived picture has no base"))?);
+    }
+    Ok(items)
+}
+
+fn has_map(meta: &Meta<'_>, item: Item) -> Result<bool, Error> {
+    for aux in meta.referring(*b"auxl", item.id) {
+        if Properties::read(meta.properties(aux.id))?
+            .role
+            .ends_with(b":hdrgainmap")
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The alpha of an item, and whether the colours were multiplied with it.
+fn transparency<'a>(
+    meta: &Meta<'a>,
+    item: Item,
+    limits: &Limits,
+) -> Result<Option<(Layer<'a>, bool)>, Error> {
+    if let Some(aux) = alpha_of(meta, item.id)? {
+        let (found, _) = layer(meta, aux, limits, Purpose::Alpha)?;
+        let is_premultiplied = meta.referred(*b"prem", item.id).contains(&aux.id);
+        return Ok(Some((found, is_premultiplied)));
+    }
+    if &item.kind != b"grid" {
+        return Ok(None);
+    }
+    let cells = meta.referred(*b"dimg", item.id);
+    let mut parts = Vec::new();
+    let mut premultiplied = 0;
+    for &cell in &cells {
+        if let Some(aux) = alpha_of(meta, cell)? {
+            parts.push(aux.id);
+            premultiplied += usize::from(meta.referred(*b"prem", cell).contains(&aux.id));
+        }
+    }
+    if parts.is_empty() {
+        return Ok(None);
+    }
+    if parts.len() != cells.len() || ![0, cells.len()].contains(&premultiplied) {
+        return Err(Error::unsupported(
+            "some tiles of the picture have alpha and others none, or another kind, which is not read",
+        ));
+    }
+    let (found, _) = tiles(meta, grid_of(meta, item)?, &parts, limits, Purpose::Alpha)?;
+    Ok(Some((found, premultiplied > 0)))
+}
+
+fn alpha_of(meta: &Meta<'_>, id: u32) -> Result<Option<Item>, Error> {
+    for aux in meta.referring(*b"auxl", id) {
+        if is_alpha(Properties::read(meta.properties(aux.id))?.role) {
+            return Ok(Some(aux));
+        }
+    }
+    Ok(None)
 }
 
 /// The URNs of AVIF, and of HEIF with HEVC.
@@ -112,28 +215,34 @@ impl<'a> Inner<'a> {
     }
 }
 
+/// The use of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Color,
+    /// Older encoders did not write its size.
+    Alpha,
+}
+
 fn layer<'a>(
     meta: &Meta<'a>,
     item: Item,
     limits: &Limits,
-    depth: u32,
+    purpose: Purpose,
 ) -> Result<(Layer<'a>, Inner<'a>), Error> {
     match &item.kind {
         b"av01" | b"hvc1" => {
-            let (tile, size, properties) = tile(meta, item, limits)?;
+            let (tile, size, properties) = tile(meta, item, limits, purpose)?;
             let coded = checked(&tile, size)?;
             let inner = Inner::of(&properties, &coded);
             Ok((single(tile, size, coded, inner.cicp), inner))
         }
-        b"grid" => grid(meta, item, limits),
-        b"iden" if depth < MAX_DEPTH => {
-            let base = meta
-                .referred(*b"dimg", item.id)
-                .first()
-                .and_then(|&id| meta.item(id))
-                .ok_or_else(|| Error::corrupt("a derived picture has no base"))?;
-            layer(meta, base, limits, depth.saturating_add(1))
-        }
+        b"grid" => tiles(
+            meta,
+            grid_of(meta, item)?,
+            &meta.referred(*b"dimg", item.id),
+            limits,
+            purpose,
+        ),
         kind => {
             let kind = String::from_utf8_lossy(kind).escape_default().to_string();
             Err(Error::unsupported(format!(
@@ -161,13 +270,10 @@ fn tile<'a>(
     meta: &Meta<'a>,
     item: Item,
     limits: &Limits,
+    purpose: Purpose,
 ) -> Result<(Tile<'a>, Dimensions, Properties<'a>), Error> {
     let codec = codec(item.kind)?;
     let properties = Properties::read(meta.properties(item.id))?;
-    let size = properties
-        .size
-        .ok_or_else(|| Error::corrupt("nothing tells how large the picture is"))?;
-    let size = check_size(size.width, size.height, limits)?;
     let config = properties
         .config
         .ok_or_else(|| Error::corrupt("nothing tells how the picture is coded"))?;
@@ -177,7 +283,12 @@ fn tile<'a>(
         config,
         operating_point: properties.operating_point,
     };
-    Ok((tile, size, properties))
+    let size = match (properties.size, purpose) {
+        (Some(size), _) => size,
+        (None, Purpose::Alpha) => headers(&tile)?.size,
+        (None, Purpose::Color) => return Err(Error::corrupt("nothing tells how large the picture is")),
+    };
+    Ok((tile, check_size(size.width, size.height, limits)?, properties))
 }
 
 fn codec(kind: [u8; 4]) -> Result<Codec, Error> {
@@ -192,10 +303,10 @@ fn codec(kind: [u8; 4]) -> Result<Codec, Error> {
 /// Reads the headers of a stream, and compares the size there with `size`: the decoder would allocate what its stream
 /// asks for.
 pub(super) fn checked(tile: &Tile<'_>, size: Dimensions) -> Result<Coded, Error> {
-    let coded = match tile.codec {
-        Codec::Av1 => av1::coded(&tile.parts)?,
-        Codec::Hevc => hvc(tile.config)?,
-    };
+    let coded = headers(tile)?;
+    if tile.codec == Codec::Hevc {
+        check_hevc(&coded)?;
+    }
     if !matches!(coded.depth, 8 | 10 | 12) {
         return Err(Error::unsupported(format!(
             "the picture has {} bits per sample, which is not read",
@@ -211,15 +322,53 @@ pub(super) fn checked(tile: &Tile<'_>, size: Dimensions) -> Result<Coded, Error>
     Ok(coded)
 }
 
-fn hvc(config: &[u8]) -> Result<Coded, Error> {
-    hevc::Config::read(config)?.coded()
+fn headers(tile: &Tile<'_>) -> Result<Coded, Error> {
+    match tile.codec {
+        Codec::Av1 => av1::coded(&tile.stream()),
+        Codec::Hevc => hevc::Config::read(tile.config)?.coded(),
+    }
 }
 
-fn grid<'a>(meta: &Meta<'a>, item: Item, limits: &Limits) -> Result<(Layer<'a>, Inner<'a>), Error> {
+/// Lets pass what the decoder was compared with another one for (docs/formats.md).
+fn check_hevc(coded: &Coded) -> Result<(), Error> {
+    let chroma = match coded.chroma {
+        Chroma::None | Chroma::Quarter => None,
+        Chroma::Half => Some("4:2:2"),
+        Chroma::Full => Some("4:4:4"),
+    };
+    match (chroma, coded.depth) {
+        (Some(chroma), _) => Err(Error::unsupported(format!(
+            "the HEIC has its colours in {chroma}, which is not decoded right; 4:2:0 and grey are read"
+        ))),
+        (None, 8 | 10) => Ok(()),
+        (None, depth) => Err(Error::unsupported(format!(
+            "the HEIC has {depth} bits per sample; 8 and 10 are read"
+        ))),
+    }
+}
+
+/// How tiles make up a picture.
+struct Grid {
+    rows: u32,
+    columns: u32,
+    size: Dimensions,
+}
+
+fn grid_of(meta: &Meta<'_>, item: Item) -> Result<Grid, Error> {
     let data = joined(&meta.data(item.id)?, 64).ok_or_else(|| Error::corrupt("the grid is no grid"))?;
-    let (rows, columns, size) = grid_layout(&data).ok_or_else(|| Error::corrupt("the grid is cut off"))?;
+    grid_layout(&data).ok_or_else(|| Error::corrupt("the grid is cut off"))
+}
+
+/// The layer that the items `parts` make up in a grid.
+fn tiles<'a>(
+    meta: &Meta<'a>,
+    grid: Grid,
+    parts: &[u32],
+    limits: &Limits,
+    purpose: Purpose,
+) -> Result<(Layer<'a>, Inner<'a>), Error> {
+    let Grid { rows, columns, size } = grid;
     let size = check_size(size.width, size.height, limits)?;
-    let parts = meta.referred(*b"dimg", item.id);
     if u64::try_from(parts.len()).ok() != u64::from(rows).checked_mul(columns.into()) {
         return Err(Error::corrupt(format!(
             "the grid has {} tiles for {columns}x{rows} places",
@@ -227,11 +376,11 @@ fn grid<'a>(meta: &Meta<'a>, item: Item, limits: &Limits) -> Result<(Layer<'a>, 
         )));
     }
     let mut first: Option<(Layer<'a>, Inner<'a>)> = None;
-    for id in parts {
+    for &id in parts {
         let part = meta
             .item(id)
             .ok_or_else(|| Error::corrupt("a tile of the picture is missing"))?;
-        let (tile, tile_size, properties) = tile(meta, part, limits)?;
+        let (tile, tile_size, properties) = tile(meta, part, limits, purpose)?;
         let coded = checked(&tile, tile_size)?;
         match &mut first {
             None => {
@@ -256,7 +405,7 @@ fn grid<'a>(meta: &Meta<'a>, item: Item, limits: &Limits) -> Result<(Layer<'a>, 
 }
 
 /// Rows, columns and the size of what the tiles make up (ISO/IEC 23008-12 section 6.6.2.3.2).
-fn grid_layout(data: &[u8]) -> Option<(u32, u32, Dimensions)> {
+fn grid_layout(data: &[u8]) -> Option<Grid> {
     let mut reader = Reader::new(data);
     if reader.u8()? != 0 {
         return None;
@@ -271,8 +420,11 @@ fn grid_layout(data: &[u8]) -> Option<(u32, u32, Dimensions)> {
             reader.be16().map(u32::from)
         }
     };
-    let (width, height) = (side()?, side()?);
-    Some((rows, columns, Dimensions { width, height }))
+    let size = Dimensions {
+        width: side()?,
+        height: side()?,
+    };
+    Some(Grid { rows, columns, size })
 }
 
 /// Every place of the picture is covered, no tile lies outside of it, and the tiles together are bounded.

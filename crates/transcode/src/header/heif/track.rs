@@ -52,7 +52,9 @@ pub(super) fn plan<'a>(source: &'a [u8], moov: Box<'a>, limits: &Limits) -> Resu
     let main = tracks
         .iter()
         .find(|track| &track.handler == b"pict")
-        .ok_or_else(|| Error::corrupt("the sequence has no track of pictures"))?;
+        .ok_or_else(|| {
+            Error::unsupported("the sequence has no track of AV1 pictures; others are not read")
+        })?;
     check_frames(main.table.count, limits)?;
     let (color, cicp) = first_layer(source, main, limits)?;
     let aux = tracks
