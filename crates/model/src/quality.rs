@@ -31,10 +31,25 @@ impl Quality {
     pub const DEFAULT_TARGET: u8 = 75;
     const TARGETS: std::ops::RangeInclusive<u8> = 30..=95;
 
-    /// What a format is encoded at when the recipe does not say.
+    /// What a format is encoded at when the recipe does not say, in variants that may have more than a megapixel.
     #[must_use]
     pub const fn default_for(format: Format) -> Self {
         Self::Fixed(Self::default_number(format))
+    }
+
+    /// What a format is encoded at when the recipe does not say, in a variant with that box; a side that is open counts as
+    /// long as the other.
+    ///
+    /// Up to a megapixel WebP and JPEG are encoded with more care and score higher at the same number; the AVIF beside them
+    /// is not to be the worse picture.
+    #[must_use]
+    pub fn default_in(format: Format, width: Option<u32>, height: Option<u32>) -> Self {
+        let sides = width.or(height).zip(height.or(width));
+        let pixels = sides.map(|(width, height)| u64::from(width) * u64::from(height));
+        if format == Format::Avif && pixels.is_some_and(|pixels| pixels <= 1_000_000) {
+            return Self::Fixed(80);
+        }
+        Self::default_for(format)
     }
 
     /// The number; the default's where the quality is chosen by a score.
@@ -50,7 +65,7 @@ impl Quality {
     const fn default_number(format: Format) -> u8 {
         match format {
             Format::Jxl => 85,
-            Format::Avif => 65,
+            Format::Avif => 72,
             Format::Webp | Format::Jpeg => 80,
             Format::Png => 100,
         }
@@ -188,6 +203,22 @@ mod tests {
     fn variant(quality: &str) -> Result<Variant, String> {
         let json = format!(r#"{{"name":"card","formats":["webp","jpeg"],"quality":{quality}}}"#);
         serde_json::from_str(&json).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn small_variants_have_their_own_defaults() {
+        for (width, height, quality) in [
+            (None, None, 72),
+            (Some(800), Some(600), 80),
+            (Some(1000), Some(1000), 80),
+            (Some(1001), Some(1000), 72),
+            (Some(640), None, 80),
+            (None, Some(1200), 72),
+        ] {
+            let of = |format| Quality::default_in(format, width, height);
+            assert_eq!(of(Format::Avif), Quality::Fixed(quality), "{width:?} {height:?}");
+            assert_eq!(of(Format::Webp), Quality::Fixed(80));
+        }
     }
 
     #[test]

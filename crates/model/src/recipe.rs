@@ -57,7 +57,7 @@ pub struct Variant {
     ///
     /// Default: AVIF, WebP, JPEG
     pub formats: Vec<Format>,
-    /// Quality by format; formats that are missing take [`Quality::default_for`]. In TOML also one for all formats.
+    /// Quality by format; formats that are missing take [`Quality::default_in`]. In TOML also one for all formats.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub quality: BTreeMap<Format, Quality>,
     /// Whether animated sources stay animated in the formats that can be ([`Format::can_be_animated`]); if not, they
@@ -322,7 +322,7 @@ impl Variant {
         self.quality
             .get(&format)
             .copied()
-            .unwrap_or_else(|| Quality::default_for(format))
+            .unwrap_or_else(|| Quality::default_in(format, self.width, self.height))
     }
 
     /// The longest side in pixels that all of the variant's formats can hold, so that they share one size.

@@ -43,8 +43,8 @@ fn curves(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
         let is_whole = variant.width.is_none();
         let pixels = original.resize(&variant, 2)?;
         for format in LOSSY {
-            let qualities: &[u8] = match (is_whole, Quality::default_for(format)) {
-                (true, Quality::Fixed(65)) => &[50, 65, 80],
+            let qualities: &[u8] = match (is_whole, format) {
+                (true, Format::Avif) => &[50, 65, 80],
                 (true, _) => &[60, 80, 90],
                 (false, _) => &[1, 10, 20, 30, 40, 50, 60, 65, 70, 75, 80, 85, 90, 95, 100],
             };
@@ -71,7 +71,7 @@ fn defaults(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>>
         let pixels = original.resize(&variant, 2)?;
         let is_whole = variant.width.is_none();
         let avif: &[u8] = if is_whole {
-            &[65, 68, 71, 73]
+            &[65, 68, 71, 72, 73]
         } else {
             &[65, 75, 78, 80, 82, 84]
         };
