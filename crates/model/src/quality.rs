@@ -31,25 +31,10 @@ impl Quality {
     pub const DEFAULT_TARGET: u8 = 75;
     const TARGETS: std::ops::RangeInclusive<u8> = 30..=95;
 
-    /// What a format is encoded at when the recipe does not say, in variants that may have more than a megapixel.
+    /// What a format is encoded at when the recipe does not say.
     #[must_use]
     pub const fn default_for(format: Format) -> Self {
         Self::Fixed(Self::default_number(format))
-    }
-
-    /// What a format is encoded at when the recipe does not say, in a variant with that box; a side that is open counts as
-    /// long as the other.
-    ///
-    /// Up to a megapixel WebP and JPEG are encoded with more care and score higher at the same number; the AVIF beside them
-    /// is not to be the worse picture.
-    #[must_use]
-    pub fn default_in(format: Format, width: Option<u32>, height: Option<u32>) -> Self {
-        let sides = width.or(height).zip(height.or(width));
-        let pixels = sides.map(|(width, height)| u64::from(width) * u64::from(height));
-        if format == Format::Avif && pixels.is_some_and(|pixels| pixels <= 1_000_000) {
-            return Self::Fixed(80);
-        }
-        Self::default_for(format)
     }
 
     /// The number; the default's where the quality is chosen by a score.
@@ -65,8 +50,7 @@ impl Quality {
     const fn default_number(format: Format) -> u8 {
         match format {
             Format::Jxl => 85,
-            Format::Avif => 72,
-            Format::Webp | Format::Jpeg => 80,
+            Format::Avif | Format::Webp | Format::Jpeg => 80,
             Format::Png => 100,
         }
     }
@@ -206,22 +190,6 @@ mod tests {
     }
 
     #[test]
-    fn small_variants_have_their_own_defaults() {
-        for (width, height, quality) in [
-            (None, None, 72),
-            (Some(800), Some(600), 80),
-            (Some(1000), Some(1000), 80),
-            (Some(1001), Some(1000), 72),
-            (Some(640), None, 80),
-            (None, Some(1200), 72),
-        ] {
-            let of = |format| Quality::default_in(format, width, height);
-            assert_eq!(of(Format::Avif), Quality::Fixed(quality), "{width:?} {height:?}");
-            assert_eq!(of(Format::Webp), Quality::Fixed(80));
-        }
-    }
-
-    #[test]
     fn a_quality_is_a_number_or_a_target() {
         let auto = |target| Quality::Auto { target };
         for (written, webp, jpeg) in [
@@ -309,8 +277,8 @@ mod tests {
 
     #[test]
     fn targets_and_scores_make_another_recipe_and_fixed_qualities_do_not() {
-        // What the default recipe hashed to before there were targets; records hold it.
-        assert_eq!(Recipe::default().hash(), "10762f255edc0daf8c793408ad24eddf");
+        // Records hold it: another one makes everything stale.
+        assert_eq!(Recipe::default().hash(), "4de94683dfdebd4ef5ff4497f0388f52");
         let with = |quality| {
             let mut recipe = Recipe::default();
             recipe.variants[0].quality.insert(Format::Webp, quality);

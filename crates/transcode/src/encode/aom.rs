@@ -149,6 +149,11 @@ impl Encoder {
         self.set(aom::AV1E_SET_ENABLE_INTRABC, 0)
     }
 
+    /// Sets transforms that are as large as their blocks, so that no block says how large they are; up to speed 7.
+    pub(super) fn set_largest_transforms(&mut self) -> Result<(), EncodeError> {
+        self.set(aom::AV1E_SET_ENABLE_TX_SIZE_SEARCH, 0)
+    }
+
     /// Sets superblocks of 64 × 64 pixels, where libaom would choose by size.
     pub(super) fn set_small_superblocks(&mut self) -> Result<(), EncodeError> {
         self.set_unsigned(aom::AV1E_SET_SUPERBLOCK_SIZE, aom::AOM_SUPERBLOCK_SIZE_64X64)

@@ -176,8 +176,11 @@ mod tests {
                 let file = crate::encode::encode(Arc::clone(&picture), Format::Webp, wanted, Rgb::default())
                     .unwrap();
                 let told = quality(&file).unwrap();
-                // Segments differ from what was asked for.
-                assert!(told.abs_diff(wanted) <= 8, "{width}×{height} {wanted}: {told}");
+                // The mean of the segments lies below what was asked for.
+                assert!(
+                    told <= wanted + 2 && told + 16 >= wanted,
+                    "{width}×{height} {wanted}: {told}"
+                );
             }
         }
     }

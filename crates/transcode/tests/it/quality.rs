@@ -288,7 +288,7 @@ fn drawings_are_encoded_as_drawings_from_the_start() {
         let rendered = rendered(&drawing.source, &full_size(&LOSSY));
         let pixels = Pixels::decode(&drawing.source, &Limits::default(), 1).unwrap();
         let [avif, webp] = [Format::Avif, Format::Webp].map(|format| file(&rendered, format));
-        let usual = pixels.encode(Format::Avif, 65).unwrap().len();
+        let usual = pixels.encode(Format::Avif, 80).unwrap().len();
         let name = drawing.name;
         table.push_str(&format!(
             "{name}: AVIF {} (usual {usual}), WebP {} {}\n",

@@ -57,6 +57,10 @@ impl Layer {
             (config.tile_height_count, config.tile_heights) = sizes(&rows);
         })?;
         encoder.set_small_superblocks()?;
+        if self.settings.is_drawn {
+            // Of drawings some parts would have smaller ones and some not, and those do not fit together.
+            encoder.set_largest_transforms()?;
+        }
         let (units, shown) = encoder.encode_still(&frame, self.settings.show)?;
         Ok(Piece { units, shown })
     }

@@ -26,12 +26,9 @@ const SPEED: c_int = 9;
 
 /// The speed for what is drawn: the slowest at which libaom chooses blocks by their variance, and the fastest at which it
 /// compares palettes with the other modes by what they cost. At speed 9, the usual one, a page of text has twice the bytes
-/// and pixel art seven times as many; speed 8 needs three quarters of the time for 5 to 60 % more bytes.
+/// and pixel art seven times as many; speed 8 needs two thirds of the time for up to four times the bytes. Speed 7 is also the
+/// fastest at which transforms can be as large as their blocks, which parts of a large drawing need to fit together.
 const DRAWN_SPEED: c_int = 7;
-
-/// Above this many pixels drawings are encoded at [`DRAWN_LARGE_SPEED`].
-const DRAWN_LARGE_PIXELS: u64 = 1_000_000;
-const DRAWN_LARGE_SPEED: c_int = 8;
 
 /// libaom makes other choices for smaller frames, which cost up to 19 % more bytes.
 const LEAST: Least = Least {
@@ -79,7 +76,7 @@ impl Still {
         let mut planes = Planes::new(picture, Range::Full, chroma)?;
         let alpha = planes.alpha.take();
         let of_color = Settings {
-            speed: speed(settings),
+            speed: if settings.is_drawn { DRAWN_SPEED } else { SPEED },
             is_drawn: settings.is_drawn,
             quantizer: quantizer(settings.quality),
             space: Some(space),
@@ -137,14 +134,6 @@ impl Still {
             bytes,
             shown: shown.map(|planes| planes.to_picture()).transpose()?,
         })
-    }
-}
-
-const fn speed(settings: &super::Settings) -> c_int {
-    match (settings.is_drawn, settings.sized_for > DRAWN_LARGE_PIXELS) {
-        (false, _) => SPEED,
-        (true, false) => DRAWN_SPEED,
-        (true, true) => DRAWN_LARGE_SPEED,
     }
 }
 

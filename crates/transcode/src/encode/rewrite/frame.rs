@@ -81,7 +81,8 @@ impl Frame {
             .all(|(across, down)| matches!(across, 1 | 2 | 4) && matches!(down, 1 | 2 | 4));
         let most_across = told.iter().map(|component| factors(component).0).max()?;
         let most_down = told.iter().map(|component| factors(component).1).max()?;
-        if !are_usual || width == 0 || height == 0 {
+        let have_quantizers = told.iter().all(|component| component[2] < 4);
+        if !are_usual || !have_quantizers || width == 0 || height == 0 {
             return None;
         }
         let component = |told: &[u8; 3]| {
