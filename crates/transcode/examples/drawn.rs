@@ -17,6 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tintype_model::{Format, Limits, Recipe, Rendered, RenderedFile};
 use tintype_transcode::render_timed;
 
+const ROUNDS: usize = 5;
 const FORMATS: [Format; 3] = [Format::Avif, Format::Webp, Format::Jpeg];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -90,12 +91,20 @@ fn rows(name: &str, source: &[u8]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Gives the least CPU time of each file in [`ROUNDS`].
 fn render(source: &[u8], recipe: &Recipe) -> Result<Rendered, Box<dyn Error>> {
     let limits = Limits {
         max_pixels: 200_000_000,
         ..Limits::default()
     };
-    Ok(render_timed(source, recipe, &limits, 1, &clock)?)
+    let mut least = render_timed(source, recipe, &limits, 1, &clock)?;
+    for _ in 1..ROUNDS {
+        let again = render_timed(source, recipe, &limits, 1, &clock)?;
+        for (file, again) in least.files.iter_mut().zip(again.files) {
+            file.cpu = file.cpu.min(again.cpu);
+        }
+    }
+    Ok(least)
 }
 
 fn file<'a>(rendered: &'a Rendered, variant: &str, format: Format) -> Result<&'a RenderedFile, &'static str> {

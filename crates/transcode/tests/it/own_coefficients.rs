@@ -162,6 +162,17 @@ fn what_has_to_be_turned_or_converted_is_not_copied() {
 }
 
 #[test]
+fn a_profile_that_says_srgb_changes_nothing_and_is_left_out() {
+    let srgb = moxcms::ColorProfile::new_srgb().encode().unwrap();
+    let segment = [b"ICC_PROFILE\0\x01\x01", &srgb[..]].concat();
+    let source = source(kinds(50)[0], &[(Marker::APP(2), &segment[..])]);
+    let file = jpeg_of(&source);
+    assert!(file.encoding.is_lossless, "{:?}", file.encoding);
+    assert!(jpeg(&file.bytes) == jpeg(&source));
+    assert!(!contains(&file.bytes, b"ICC_PROFILE"));
+}
+
+#[test]
 fn smaller_variants_are_made_of_pixels() {
     let source = source(kinds(50)[0], &[]);
     let mut recipe = full_size(&[Format::Jpeg]);

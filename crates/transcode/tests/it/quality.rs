@@ -334,7 +334,7 @@ fn what_was_chosen_does_not_depend_on_threads() {
     let source = rgb_png(400, 300, &photo(400, 300));
     let [one, four] = [1, 4].map(|threads| {
         let recipe = at(&LOSSY, Some(300), auto(70));
-        tintype_transcode::render(&source, &recipe, &tintype_model::Limits::default(), threads).unwrap()
+        tintype_transcode::render(&source, &recipe, &Limits::default(), threads).unwrap()
     });
     for (one, four) in one.files.iter().zip(&four.files) {
         assert_eq!(one.bytes, four.bytes);

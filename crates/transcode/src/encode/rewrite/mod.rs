@@ -208,7 +208,7 @@ fn push_tables(file: &mut Vec<u8>, counts: &[[u32; 256]; 8]) -> Option<Vec<[(u16
         if table.symbols.is_empty() {
             continue;
         }
-        body.push((number / 4) << 4 | number % 4);
+        body.push(((number / 4) << 4) | (number % 4));
         body.extend(table.lengths);
         body.extend(&table.symbols);
     }
