@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run -p tintype-transcode --example quality -- curves  FILE...   scores by quality, format and size
+//! cargo run -p tintype-transcode --example quality -- defaults FILE...  scores at equal bytes: what defaults are chosen by
 //! cargo run -p tintype-transcode --example quality -- content FILE...   photograph or drawing, and why
 //! cargo run -p tintype-transcode --example quality -- drawings FILE...  as photographs against as they are
 //! cargo run -p tintype-transcode --example quality -- auto    FILE...   cost and result of "auto" against fixed
@@ -19,13 +20,14 @@ const LOSSY: [Format; 3] = [Format::Avif, Format::Webp, Format::Jpeg];
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let Some((command, files)) = arguments.split_first() else {
-        return Err("curves, content, drawings or auto, then files".into());
+        return Err("curves, defaults, content, drawings or auto, then files".into());
     };
     for file in files {
         let source = std::fs::read(file)?;
         let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
         match command.as_str() {
             "curves" => curves(&name, &source)?,
+            "defaults" => defaults(&name, &source)?,
             "content" => content(&name, &source)?,
             "drawings" => drawings(&name, &source)?,
             "auto" => auto(&name, &source)?,
@@ -41,8 +43,8 @@ fn curves(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
         let is_whole = variant.width.is_none();
         let pixels = original.resize(&variant, 2)?;
         for format in LOSSY {
-            let qualities: &[u8] = match (is_whole, Quality::default_for(format)) {
-                (true, Quality::Fixed(65)) => &[50, 65, 80],
+            let qualities: &[u8] = match (is_whole, format) {
+                (true, Format::Avif) => &[50, 65, 80],
                 (true, _) => &[60, 80, 90],
                 (false, _) => &[1, 10, 20, 30, 40, 50, 60, 65, 70, 75, 80, 85, 90, 95, 100],
             };
@@ -58,6 +60,33 @@ fn curves(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
                     measured.whole,
                 );
             }
+        }
+    }
+    Ok(())
+}
+
+fn defaults(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+    let original = Pixels::decode(source, &Limits::default(), 2)?;
+    for variant in Recipe::default().variants {
+        let pixels = original.resize(&variant, 2)?;
+        let is_whole = variant.width.is_none();
+        let avif: &[u8] = if is_whole {
+            &[65, 68, 71, 72, 73]
+        } else {
+            &[65, 75, 78, 80, 82, 84]
+        };
+        let jpeg: &[u8] = if is_whole { &[80] } else { &[80, 85] };
+        let qualities = [(Format::Avif, avif), (Format::Webp, &[80]), (Format::Jpeg, jpeg)];
+        let each = |(format, qualities): (Format, &[u8])| {
+            qualities
+                .iter()
+                .map(move |&quality| (format, quality))
+                .collect::<Vec<_>>()
+        };
+        let wanted: Vec<_> = qualities.into_iter().flat_map(each).collect();
+        for ((format, quality), (bytes, score)) in wanted.iter().zip(pixels.scores(&wanted)?) {
+            let (variant, format) = (&variant.name, format.name());
+            println!("{name}\t{variant}\t{format}\t{quality}\t{bytes}\t{score:.2}");
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use moxcms::{
     ColorProfile, DataColorSpace, ProfileText, RenderingIntent, TransformExecutor, TransformOptions,
 };
+use tintype_model::Dimensions;
 
 use crate::cicp::Cicp;
 use crate::header::Model;
@@ -118,6 +119,36 @@ impl Profile {
     /// Whether the profile has colours outside sRGB that can be kept: it is not of a high dynamic range.
     pub(crate) fn is_wide(&self) -> bool {
         self.mapping.is_none() && space::is_wide(&self.profile)
+    }
+
+    /// Whether it changes nothing by more than a level: it says sRGB, or cannot be used.
+    pub(crate) fn is_idle(&self) -> bool {
+        let levels = || (0..=255).step_by(17);
+        let (layout, data): (_, Vec<u8>) = if self.is_grey() {
+            (Layout::Grey, (0..=255).collect())
+        } else {
+            let pairs = levels().flat_map(|red| levels().map(move |green| (red, green)));
+            let colors = pairs.flat_map(|(red, green)| levels().flat_map(move |blue| [red, green, blue]));
+            (Layout::Rgb, colors.collect())
+        };
+        let pixels = data.len() / layout.channels();
+        let samples = Samples {
+            size: Dimensions {
+                width: u32::try_from(pixels).unwrap_or(0),
+                height: 1,
+            },
+            layout,
+            is_deep: false,
+            data: data.clone(),
+        };
+        let shown = convert(samples, Some(self), Space::Srgb, 1).data;
+        let expected = data
+            .iter()
+            .flat_map(|&level| std::iter::repeat_n(level, shown.len() / data.len()));
+        shown
+            .iter()
+            .zip(expected)
+            .all(|(one, other)| one.abs_diff(other) <= 1)
     }
 
     fn transform_8(

@@ -51,14 +51,14 @@ pub fn render_timed(
     let threads = threads.max(1);
     let opened = open(source, recipe, limits, threads)?;
     if !has_still(&opened.header) {
-        return make(source, opened, recipe, limits, threads, clock);
+        return make(source, opened, recipe, threads, clock);
     }
-    match make(source, opened, recipe, limits, threads, clock) {
+    match make(source, opened, recipe, threads, clock) {
         // Pixels of the still have been decoded: a frame behind it is broken.
         Err(Error::Rejected(_)) => {
             let mut opened = open(source, recipe, limits, threads)?;
             opened.header.show_still();
-            make(source, opened, recipe, limits, threads, clock)
+            make(source, opened, recipe, threads, clock)
         }
         made => made,
     }
@@ -74,7 +74,6 @@ fn make(
     source: &[u8],
     opened: Opened,
     recipe: &Recipe,
-    limits: &Limits,
     threads: usize,
     clock: &Clock<'_>,
 ) -> Result<Rendered, Error> {
@@ -85,11 +84,11 @@ fn make(
     let size = opened.picture.size;
     let recipe = attention::resolve(size, &small, recipe);
     let recipe = recipe.as_ref();
-    let works = plan(size, recipe, &header, is_wide);
+    let original = Original::of(source, &header).filter(|_| !is_truncated);
+    let source_quality = original.and_then(|original| Some((original.format, original.quality?)));
+    let works = plan(size, recipe, &header, is_wide, source_quality);
     let (moving, works): (Vec<_>, Vec<_>) = works.into_iter().partition(|work| work.moves);
     let scaled = scale(opened.picture, opened.wide, recipe, &works, threads)?;
-    let kept = kept(&works, &scaled);
-    let original = Original::of(source, &header).filter(|_| !is_truncated);
     let original = original.map(|original| (original, size));
     let stills = schedule::encode_all(recipe, content, &works, scaled, original, threads, clock)?;
     let (places, mut files): (Vec<_>, Vec<_>) = stills.into_iter().unzip();
@@ -101,15 +100,7 @@ fn make(
         let Some(files) = of_variant(&mut files, &variant.name) else {
             continue;
         };
-        let wanted = |format| wanted(recipe, content, format, variant.quality(format));
-        quality::settle(files, wanted, || {
-            let (plan, space) = (Plan::new(size, variant), space(variant, is_wide));
-            let is_it = |kept: &&(Plan, Arc<Picture>)| kept.0 == plan && kept.1.space == space;
-            match kept.iter().find(is_it) {
-                Some((_, picture)) => Ok(Arc::clone(picture)),
-                None => scale_again(source, recipe, limits, threads, &plan, space),
-            }
-        })?;
+        quality::explain(files, |format| variant.quality(format));
     }
     let mut files: Vec<_> = places.into_iter().zip(files).collect();
     let animated = animation::encode_all(source, &header, recipe, &moving, content, threads)?;
@@ -170,39 +161,6 @@ const fn space(variant: &Variant, is_wide: bool) -> Space {
     }
 }
 
-/// Up to this many pixels, scaled pictures are held on to until all files of a source are done; larger ones are
-/// made again in the rare case that a file turns out larger than it should be.
-pub(crate) const KEPT_PIXELS: u64 = 1_000_000;
-
-fn kept(works: &[Work], pictures: &[Arc<Picture>]) -> Vec<(Plan, Arc<Picture>)> {
-    let all = works.iter().zip(pictures);
-    all.filter(|(_, picture)| picture.size.pixels() <= KEPT_PIXELS)
-        .map(|(work, picture)| (work.plan, Arc::clone(picture)))
-        .collect()
-}
-
-fn scale_again(
-    source: &[u8],
-    recipe: &Recipe,
-    limits: &Limits,
-    threads: usize,
-    plan: &Plan,
-    space: Space,
-) -> Result<Arc<Picture>, Error> {
-    let Opened {
-        header,
-        picture,
-        wide,
-        ..
-    } = open(source, recipe, limits, threads)?;
-    let mut works = self::plan(picture.size, recipe, &header, wide.is_some());
-    works.retain(|work| work.plan == *plan && work.space == space);
-    works.truncate(1);
-    let scaled = scale(picture, wide, recipe, &works, threads)?;
-    let first = scaled.into_iter().next();
-    first.ok_or_else(|| Error::corrupt("the picture changed between two looks at it"))
-}
-
 /// The files of one variant, which are beside each other.
 fn of_variant<'a>(files: &'a mut [RenderedFile], name: &str) -> Option<&'a mut [RenderedFile]> {
     let first = files.iter().position(|file| file.variant == name)?;
@@ -210,11 +168,17 @@ fn of_variant<'a>(files: &'a mut [RenderedFile], name: &str) -> Option<&'a mut [
     files.get_mut(first..first + count)
 }
 
-pub(crate) fn wanted(recipe: &Recipe, content: Content, format: Format, quality: Quality) -> Wanted {
+/// `works` are all stills of the source.
+pub(crate) fn wanted(recipe: &Recipe, content: Content, work: &Work, works: &[Work]) -> Wanted {
+    let beside = works
+        .iter()
+        .filter(|other| (other.plan, other.space) == (work.plan, work.space));
     Wanted {
-        format,
-        quality,
+        format: work.format,
+        quality: work.quality,
         content,
+        source_quality: work.source_quality,
+        needed: beside.map(|work| quality::needed(work.format)).sum(),
         background: recipe.background,
         scores: recipe.scores,
     }
@@ -226,6 +190,8 @@ pub(crate) struct Work {
     pub(crate) space: Space,
     pub(crate) format: Format,
     pub(crate) quality: Quality,
+    /// Format and quality of a lossy source that is as large.
+    source_quality: Option<(Format, u8)>,
     /// Whether it is animated.
     moves: bool,
     /// Index in `Recipe::variants`, and where the rendition goes in the result.
@@ -235,11 +201,6 @@ pub(crate) struct Work {
 impl Work {
     fn cost(&self) -> u64 {
         encode::cost(self.format, self.plan.canvas.pixels())
-    }
-
-    /// Whether the coefficients of a JPEG source of that size can serve instead of its pixels.
-    pub(crate) fn takes_coefficients(&self, source: Dimensions) -> bool {
-        self.format == Format::Jxl && self.quality == Quality::Lossless && self.plan.is_whole_source(source)
     }
 
     /// Whether the variant of that number is among those that it serves.
@@ -270,8 +231,15 @@ impl Work {
     }
 }
 
-/// All files of the recipe, the most expensive first. `is_wide` says that the source has colours outside sRGB.
-fn plan(source: Dimensions, recipe: &Recipe, header: &Header, is_wide: bool) -> Vec<Work> {
+/// All files of the recipe, the most expensive first. `is_wide` says that the source has colours outside sRGB, and
+/// `source_quality` its format and quality where it is lossy.
+fn plan(
+    source: Dimensions,
+    recipe: &Recipe,
+    header: &Header,
+    is_wide: bool,
+    source_quality: Option<(Format, u8)>,
+) -> Vec<Work> {
     let mut works: Vec<Work> = Vec::new();
     let mut place = 0;
     for (index, variant) in recipe.variants.iter().enumerate() {
@@ -293,6 +261,7 @@ fn plan(source: Dimensions, recipe: &Recipe, header: &Header, is_wide: bool) -> 
                     space,
                     format,
                     quality,
+                    source_quality: source_quality.filter(|_| plan.is_whole_source(source)),
                     moves,
                     serves: vec![(index, place)],
                 }),

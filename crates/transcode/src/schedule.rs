@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tintype_model::{Dimensions, Encoding, Recipe, RenderedFile};
+use tintype_model::{Dimensions, Encoding, Format, Quality, Recipe, RenderedFile};
 
 use crate::encode::{Original, Pieces};
 use crate::error::EncodeError;
 use crate::geometry::Plan;
 use crate::picture::Picture;
-use crate::quality::{self, Content, LazyYardstick, Made};
-use crate::render::{Clock, KEPT_PIXELS, Work, failure, wanted};
+use crate::quality::{self, Content, LazyYardstick, Made, Wanted};
+use crate::render::{Clock, Work, failure, wanted};
 use crate::space::Space;
 use crate::{Error, encode, parallel};
 
@@ -109,15 +109,17 @@ const MOST_BYTES: u64 = 200_000_000;
 /// How many pieces are made at the same time: each takes some 20 MB.
 const MOST_PIECES: usize = 8;
 
-/// What the threads take in turn. What is made of pictures that are not [kept](KEPT_PIXELS) comes first; then they are let
-/// go of.
+/// What is made of larger pictures comes first; then they are let go of.
+const LARGE_PIXELS: u64 = 1_000_000;
+
+/// What the threads take in turn.
 fn tasks<'a>(jobs: Vec<Job<'a>>, shared: &'a [Shared], pieces: usize) -> Vec<Task<'a>> {
     let bytes = |job: &Job<'_>| job.picture.size.pixels() * encode::working_bytes(job.work.format);
     let (mut heavy, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| bytes(job) > MOST_BYTES);
     heavy.sort_by_key(bytes);
     let (large, small): (Vec<_>, Vec<_>) = others
         .into_iter()
-        .partition(|job| job.picture.size.pixels() > KEPT_PIXELS);
+        .partition(|job| job.picture.size.pixels() > LARGE_PIXELS);
     let alone = |job| Task::Files(vec![job]);
     let mut tasks = vec![Task::Files(heavy)];
     tasks.extend(large.into_iter().map(alone));
@@ -125,6 +127,49 @@ fn tasks<'a>(jobs: Vec<Job<'a>>, shared: &'a [Shared], pieces: usize) -> Vec<Tas
     tasks.extend(small.into_iter().map(alone));
     tasks.extend((0..pieces.min(MOST_PIECES)).map(|_| Task::Pieces));
     tasks
+}
+
+/// One file, of the pixels or of a source that is as large and has them coded already.
+fn made(job: Job<'_>, wanted: &Wanted, original: Option<Original<'_>>) -> Result<Made, EncodeError> {
+    if let Some(bytes) = original.and_then(|original| coefficients(&original, job.work, wanted)) {
+        return Ok(wanted.exact(bytes));
+    }
+    let kept = wanted
+        .is_lossless_first(&job.picture)
+        .then(|| Arc::clone(&job.picture));
+    let pixels = job.picture.size.pixels();
+    let first = quality::make(wanted, job.picture, &job.yardstick)?;
+    if let Some(original) = original.filter(|original| has_form(job.work, original))
+        && first.bytes.len() > original.bytes.len()
+        && let Some(bytes) = original.rewrite()
+        && bytes.len() < first.bytes.len()
+    {
+        return Ok(wanted.exact(bytes));
+    }
+    let attempt = quality::attempt(wanted, &first, pixels).zip(kept);
+    let second = attempt
+        .and_then(|(quality, picture)| quality::tried(wanted, quality, &first, picture, &job.yardstick));
+    Ok(second.unwrap_or(first))
+}
+
+/// The coefficients of a JPEG in a file of the format that is wanted, where that is as good as what is asked for: in a
+/// lossless JPEG XL, and in a JPEG that is not asked to be coarser.
+fn coefficients(original: &Original<'_>, work: &Work, wanted: &Wanted) -> Option<Vec<u8>> {
+    match (work.format, work.quality) {
+        (Format::Jxl, Quality::Lossless) => original.repack(),
+        (Format::Jpeg, Quality::Fixed(asked)) if has_form(work, original) => {
+            let is_coarse = original
+                .quality
+                .is_some_and(|quality| quality <= wanted.fixed(asked));
+            is_coarse.then(|| original.rewrite())?
+        }
+        _ => None,
+    }
+}
+
+/// Whether the file that is wanted has the format and the colour space that the source may serve in.
+fn has_form(work: &Work, original: &Original<'_>) -> bool {
+    work.format == original.format && work.space == Space::Srgb
 }
 
 /// The stills of a recipe, each with its place in the result. `pictures` are those of the works.
@@ -137,19 +182,15 @@ pub(crate) fn encode_all(
     threads: usize,
     clock: &Clock<'_>,
 ) -> Result<Vec<(usize, RenderedFile)>, Error> {
-    let wanted = |work: &Work| wanted(recipe, content, work.format, work.quality);
+    let wanted = |work: &Work| wanted(recipe, content, work, works);
     let encode = |job: Job<'_>| -> Encoded {
-        let (work, size) = (job.work, job.picture.size);
+        let (number, size) = (job.number, job.picture.size);
+        let original = original.filter(|&(_, size)| job.work.plan.is_whole_source(size));
+        let wanted = wanted(job.work);
         let (encoded, cpu) = timed(clock, || {
-            let repacked = original
-                .filter(|&(_, size)| work.takes_coefficients(size))
-                .and_then(|(original, _)| original.repack());
-            match repacked {
-                Some(bytes) => Ok(wanted(work).exact(bytes)),
-                None => quality::make(&wanted(work), job.picture, &job.yardstick),
-            }
+            made(job, &wanted, original.map(|(original, _)| original))
         });
-        (job.number, size, encoded, cpu)
+        (number, size, encoded, cpu)
     };
     let (mut shared, mut whole) = (Vec::new(), Vec::new());
     for job in jobs(works, pictures) {

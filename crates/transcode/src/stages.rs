@@ -88,6 +88,23 @@ impl Pixels {
         (quality::classify(&self.0) == Content::Drawn, counts)
     }
 
+    /// Encodes in each format at each quality, and gives numbers of bytes and scores as records tell them: those of a sample
+    /// where the picture is large.
+    ///
+    /// # Errors
+    /// When an encoder fails or its file cannot be read back.
+    pub fn scores(&self, wanted: &[(Format, u8)]) -> Result<Vec<(usize, f64)>, EncodeError> {
+        let background = Rgb::default();
+        let yardstick = Yardstick::new(&self.0, background);
+        let made = wanted.iter().map(|&(format, quality)| {
+            let settings = encode::Settings::usual(quality, self.0.size.pixels());
+            let encoded = encode::encode_and_show(Arc::clone(&self.0), format, &settings, background)?;
+            let score = yardstick.score_whole(format, &encoded)?;
+            Ok((encoded.bytes.len(), score))
+        });
+        made.collect()
+    }
+
     /// Encodes at `quality` and tells how good that is, measured in three ways.
     ///
     /// # Errors

@@ -4,15 +4,15 @@ use mozjpeg::qtable::NRobidoux;
 use mozjpeg::{ColorSpace, Compress, Marker};
 use tintype_model::Rgb;
 
-use super::{Chroma, Effort, Settings, huffman};
+use super::{Chroma, Settings, huffman};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
 /// Up to this many pixels a file is progressive, with mozjpeg's quantization table: 11 % fewer bytes than libjpeg-turbo's
 /// for twice its time. Larger pictures are encoded as libjpeg-turbo does.
 ///
-/// mozjpeg's trellis quantization is left out, unless a file is made again to become smaller: 8 % fewer bytes and a point of
-/// SSIMULACRA2 less, for three times the time, in the format that hardly any browser still asks for.
+/// mozjpeg's trellis quantization is left out: 8 % fewer bytes and a point of SSIMULACRA2 less, for three times the time, in
+/// the format that hardly any browser still asks for.
 const LARGE_PIXELS: u64 = 1_000_000;
 
 pub(super) fn encode(
@@ -24,25 +24,16 @@ pub(super) fn encode(
     let mut jpeg = Compress::new(ColorSpace::JCS_RGB);
     jpeg.set_size(picture.width(), picture.height());
     let quality = f32::from(settings.quality);
-    match settings.effort {
-        // mozjpeg's own defaults, trellis among them.
-        Effort::High => {
-            jpeg.set_optimize_scans(false);
-            jpeg.set_quality(quality);
-        }
-        Effort::Usual => {
-            jpeg.set_fastest_defaults();
-            jpeg.set_quality(quality);
-            if settings.sized_for <= LARGE_PIXELS {
-                jpeg.set_progressive_mode();
-                let table = NRobidoux.scaled(quality, quality);
-                jpeg.set_luma_qtable(&table);
-                jpeg.set_chroma_qtable(&table);
-            }
-        }
-    }
+    jpeg.set_fastest_defaults();
+    jpeg.set_quality(quality);
     // libjpeg would hold 6 bytes a pixel for its own optimal tables.
-    let is_rewritten = settings.effort == Effort::Usual && settings.sized_for > LARGE_PIXELS;
+    let is_rewritten = settings.sized_for > LARGE_PIXELS;
+    if !is_rewritten {
+        jpeg.set_progressive_mode();
+        let table = NRobidoux.scaled(quality, quality);
+        jpeg.set_luma_qtable(&table);
+        jpeg.set_chroma_qtable(&table);
+    }
     jpeg.set_optimize_coding(!is_rewritten);
     let chroma = match settings.chroma {
         Chroma::Halved => (2, 2),

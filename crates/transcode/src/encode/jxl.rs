@@ -2,8 +2,8 @@
 
 use jixel::{ColorEncoding, EncodeConfig, Speed};
 
+use super::Loss;
 use super::Settings;
-use super::{Effort, Loss};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 use crate::{quietly, space::Space};
@@ -31,10 +31,10 @@ pub(super) fn encode(picture: &Picture, settings: &Settings) -> Result<Vec<u8>, 
     let ways = match settings.loss {
         Loss::Usual => {
             let config = config.with_distance(distance(settings.quality));
-            let speed = match (settings.effort, settings.sized_for > LARGE_PIXELS) {
-                (Effort::Usual, true) => Speed::Fastest,
-                (Effort::Usual, false) | (Effort::High, true) => Speed::Fast,
-                (Effort::High, false) => Speed::Medium,
+            let speed = if settings.sized_for > LARGE_PIXELS {
+                Speed::Fastest
+            } else {
+                Speed::Fast
             };
             let simple = config.clone().with_speed(Speed::UltraFast);
             vec![config.with_speed(speed), simple, lossless]

@@ -16,9 +16,12 @@ mod pieces;
 mod planes;
 mod png;
 mod repack;
+mod rewrite;
+mod rewrite_png;
 mod riff;
 pub(crate) mod sequence;
 mod tiles;
+mod vp8;
 mod webp;
 mod webp_animation;
 
@@ -41,7 +44,8 @@ pub(crate) struct Settings {
     pub(crate) quality: u8,
     pub(crate) chroma: Chroma,
     pub(crate) loss: Loss,
-    pub(crate) effort: Effort,
+    /// Whether AVIF is made with the tools for what is drawn.
+    pub(crate) is_drawn: bool,
     /// Pixels of the picture whose speed is taken: a sample is encoded as the whole would be.
     pub(crate) sized_for: u64,
 }
@@ -75,14 +79,6 @@ impl Chroma {
     }
 }
 
-/// How much time an encoder takes to save bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Effort {
-    Usual,
-    /// A few times as long, for where a file came out too large.
-    High,
-}
-
 impl Settings {
     /// What a photograph of `pixels` pixels is encoded with.
     pub(crate) const fn usual(quality: u8, pixels: u64) -> Self {
@@ -90,7 +86,7 @@ impl Settings {
             quality,
             chroma: Chroma::Halved,
             loss: Loss::Usual,
-            effort: Effort::Usual,
+            is_drawn: false,
             sized_for: pixels,
         }
     }

@@ -1,50 +1,87 @@
-//! A JPEG as JPEG XL without decoding it to pixels: the same coefficients, packed better.
+//! A source as a rendition without its pixels being encoded again: a JPEG as JPEG XL or JPEG, a PNG as PNG.
 //!
 //! The bytes are a stranger's. They have been decoded before they come here, so they are a whole picture within the
 //! limits, but the encoder reads them again.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use tintype_model::Format;
+
+use super::{rewrite, rewrite_png, vp8};
 use crate::bmff;
+use crate::color::Profile;
 use crate::header::jpeg::{RST0, RST7, SOI, SOS, TEM, next_marker, segment};
 use crate::header::{Header, Model};
 use crate::orient::Orientation;
 use crate::reader::Reader;
 use crate::sniff::Kind;
 
-/// A JPEG source whose coefficients may serve as they are.
+/// A source whose coefficients or rows may serve as they are, or that tells how fine its quantizers are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Original<'a> {
-    pub(crate) jpeg: &'a [u8],
+    pub(crate) bytes: &'a [u8],
+    /// JPEG, PNG or WebP.
+    pub(crate) format: Format,
     pub(crate) orientation: Orientation,
     /// Whether the embedded profile counts. One that is ignored when pixels are converted is ignored here.
     pub(crate) has_profile: bool,
+    /// Whether it shows the pixels that renditions are made from as they are: upright and in sRGB.
+    pub(crate) is_plain: bool,
+    /// The quality of its format at which our encoder takes quantizers as fine as those of the source.
+    pub(crate) quality: Option<u8>,
 }
 
 impl<'a> Original<'a> {
-    /// The source, if it is a JPEG that every decoder understands in the same way.
+    /// The source, if it is a PNG, a WebP, or a JPEG that every decoder understands in the same way.
     pub(crate) fn of(source: &'a [u8], header: &Header) -> Option<Self> {
-        let fits = header.kind == Kind::Jpeg && header.model != Model::Cmyk && !header.is_odd_jpeg;
+        let format = match header.kind {
+            Kind::Jpeg => Format::Jpeg,
+            Kind::Png => Format::Png,
+            Kind::Webp => Format::Webp,
+            _ => return None,
+        };
+        let fits = header.model != Model::Cmyk && !header.is_odd_jpeg;
         fits.then(|| Self {
-            jpeg: source,
+            bytes: source,
+            format,
             orientation: header.orientation,
             has_profile: header.profile.is_some(),
+            is_plain: header.orientation.exif() == 1 && header.profile.as_ref().is_none_or(Profile::is_idle),
+            quality: match format {
+                Format::Jpeg => rewrite::quality(source),
+                Format::Webp => vp8::quality(source),
+                _ => None,
+            },
         })
+    }
+
+    /// The same coefficients or rows in a file of the same format, and nothing else. `None` where pixels have to be changed,
+    /// or for a kind that is not written here: of a WebP nobody here reads the coefficients.
+    pub(crate) fn rewrite(&self) -> Option<Vec<u8>> {
+        let rewritten = || match self.format {
+            Format::Jpeg => rewrite::rewritten(self.bytes),
+            Format::Png => rewrite_png::rewritten(self.bytes),
+            _ => None,
+        };
+        self.is_plain.then(|| crate::quietly(rewritten))??
     }
 
     /// The JPEG XL codestream that shows the same pixels. Of the metadata, the profile and the orientation are kept.
     /// `None` for a JPEG of a kind that JPEG XL cannot hold.
     pub(crate) fn repack(&self) -> Option<Vec<u8>> {
+        if self.format != Format::Jpeg {
+            return None;
+        }
         codestream(pack(&self.without_metadata()?)?)
     }
 
     /// The JPEG without application data and comments, except for what decides how its pixels look.
     fn without_metadata(&self) -> Option<Vec<u8>> {
-        let mut bare = Vec::with_capacity(self.jpeg.len());
+        let mut bare = Vec::with_capacity(self.bytes.len());
         bare.extend_from_slice(&[0xFF, SOI]);
         if self.orientation.exif() != 1 {
             bare.extend_from_slice(&exif_segment(self.orientation.exif()));
         }
-        let mut reader = Reader::at(self.jpeg, 2);
+        let mut reader = Reader::at(self.bytes, 2);
         loop {
             let marker = next_marker(&mut reader)?;
             if matches!(marker, SOI | TEM | RST0..=RST7) {
@@ -135,9 +172,12 @@ mod tests {
         ]
         .concat();
         let original = |orientation, has_profile| Original {
-            jpeg: &jpeg,
+            bytes: &jpeg,
+            format: Format::Jpeg,
             orientation: Orientation::from_exif(Some(orientation)),
             has_profile,
+            is_plain: false,
+            quality: None,
         };
         let rest = [
             &segment(APP14, b"Adobe\0")[..],
@@ -157,7 +197,7 @@ mod tests {
         assert_eq!(kept[38..], [profile, rest].concat());
         assert_eq!(
             Original {
-                jpeg: &jpeg[..30],
+                bytes: &jpeg[..30],
                 ..original(1, true)
             }
             .without_metadata(),

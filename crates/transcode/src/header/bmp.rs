@@ -152,6 +152,7 @@ fn calibration(reader: &mut Reader<'_>) -> Option<Gamma> {
     Some(Gamma {
         primaries: Some(primaries),
         exponent: Some(narrow(f64::from(gammas[0]) / 65_536.0)),
+        is_camera: false,
     })
 }
 

@@ -1,9 +1,10 @@
 //! How good a rendition has to be, and what that takes: settings by the kind of picture, the quality that reaches a
-//! score, and newer formats that are no larger than older ones.
+//! score, what may be tried beside it, and why a newer format is larger than an older one.
 //!
 //! Everything here follows from pixels and recipe alone, so that the same source gives the same bytes on any number
 //! of threads.
 
+mod budget;
 mod content;
 mod larger;
 mod score;
@@ -13,8 +14,9 @@ use std::sync::{Arc, OnceLock};
 
 use tintype_model::{Encoding, Format, Quality, Rgb};
 
+pub(crate) use budget::needed;
 pub(crate) use content::{Content, Features, classify};
-pub(crate) use larger::settle;
+pub(crate) use larger::explain;
 pub(crate) use score::Yardstick;
 
 use crate::encode::{self, Chroma, Encoded, Loss, Pieces, Settings};
@@ -28,6 +30,10 @@ pub(crate) struct Wanted {
     pub(crate) quality: Quality,
     /// What the source shows.
     pub(crate) content: Content,
+    /// Format and quality of a lossy source of the same size.
+    pub(crate) source_quality: Option<(Format, u8)>,
+    /// What all files of this picture cost that have to be made ([`needed`]).
+    pub(crate) needed: u64,
     /// What transparency shows in formats without alpha.
     pub(crate) background: Rgb,
     /// Whether the score is to be told even where nothing was chosen by it.
@@ -54,6 +60,10 @@ impl LazyYardstick {
 const DRAWN_JPEG_BONUS: u8 = 10;
 const DRAWN_JPEG_MOST: u8 = 95;
 
+/// Taken off a fixed quality where a drawing becomes an AVIF: with palettes, and colours at full resolution, drawings score ten
+/// points and more above what photographs do at the same number.
+const DRAWN_AVIF_LESS: u8 = 12;
+
 /// Target from which the colours of photographs are no longer halved. With halved ones photographs score 82 to 90 at
 /// the best quality that there is.
 const FULL_CHROMA_TARGET: u8 = 85;
@@ -78,18 +88,25 @@ impl Wanted {
     fn settings(&self, quality: u8, pixels: u64) -> Settings {
         Settings {
             chroma: self.chroma(),
+            is_drawn: self.content == Content::Drawn,
             ..Settings::usual(quality, pixels)
         }
     }
 
-    /// The quality that a fixed one becomes.
-    fn fixed(&self, quality: u8) -> u8 {
-        match (self.content, self.format) {
+    /// The quality that a fixed one becomes: higher in a JPEG of a drawing, lower in an AVIF of it, and no finer than is of
+    /// use.
+    pub(crate) fn fixed(&self, quality: u8) -> u8 {
+        let wanted = match (self.content, self.format) {
             (Content::Drawn, Format::Jpeg) if quality < DRAWN_JPEG_MOST => {
                 (quality + DRAWN_JPEG_BONUS).min(DRAWN_JPEG_MOST)
             }
+            (Content::Drawn, Format::Avif) if quality < 100 => quality.saturating_sub(DRAWN_AVIF_LESS).max(1),
             _ => quality,
-        }
+        };
+        let useful = self
+            .source_quality
+            .map(|source| search::useful(self.format, source));
+        wanted.min(useful.unwrap_or(100))
     }
 
     /// What a file of that fixed quality is encoded with, and what its record says.
@@ -134,49 +151,90 @@ pub(crate) fn make(
     if wanted.format == Format::Png {
         return encode::encode(picture, Format::Png, 100, wanted.background).map(|bytes| wanted.exact(bytes));
     }
-    let lossless = lossless(wanted, &picture)?;
-    let lossy = match wanted.quality {
+    match wanted.quality {
         Quality::Lossless => {
             let settings = Settings {
                 loss: Loss::Nothing,
                 ..wanted.settings(100, picture.size.pixels())
             };
-            return encode::encode_with(picture, wanted.format, &settings, wanted.background)
-                .map(|bytes| wanted.exact(bytes));
+            encode::encode_with(picture, wanted.format, &settings, wanted.background)
+                .map(|bytes| wanted.exact(bytes))
         }
-        Quality::Fixed(quality) => fixed(wanted, quality, picture, yardstick)?,
-        Quality::Auto { target } => automatic(wanted, target.into(), &picture, yardstick)?,
-    };
-    let misses = match (wanted.quality, lossy.encoding.score) {
-        (Quality::Auto { target }, Some(score)) => !search::reaches(score.into(), target.into()),
-        _ => false,
-    };
-    match lossless {
-        Some(bytes) if misses || bytes.len() <= lossy.bytes.len() => Ok(Made {
-            bytes,
-            encoding: Encoding {
-                score: lossy.encoding.score.map(|_| 100.0),
-                is_lossless: true,
-                ..Encoding::default()
-            },
-        }),
-        _ => Ok(lossy),
+        Quality::Fixed(_) if wanted.is_lossless_first(&picture) => lossless(wanted, &picture),
+        Quality::Fixed(quality) => fixed(wanted, quality, picture, yardstick),
+        Quality::Auto { target } => automatic_or_lossless(wanted, target.into(), &picture, yardstick),
     }
 }
 
-/// The picture in lossless WebP, where that may be the smaller: scaling blurs what is drawn, and then it is not.
-fn lossless(wanted: &Wanted, picture: &Arc<Picture>) -> Result<Option<Vec<u8>>, EncodeError> {
-    let may_be = wanted.format == Format::Webp
-        && wanted.content == Content::Drawn
-        && wanted.quality != Quality::Lossless;
-    if !may_be || classify(picture) != Content::Drawn {
-        return Ok(None);
+/// What else may be tried for a picture whose first file is `made`: lossy WebP where it is lossless. `None` where nothing
+/// is, because too little can be gained or it costs too much beside what has to be made.
+///
+/// It needs less memory than the first file did.
+pub(crate) fn attempt(wanted: &Wanted, made: &Made, pixels: u64) -> Option<u8> {
+    let Quality::Fixed(quality) = wanted.quality else {
+        return None;
+    };
+    let is_open = wanted.format == Format::Webp && made.encoding.is_lossless;
+    (is_open && budget::is_worth_it(made.bytes.len(), pixels) && budget::allows(wanted.needed))
+        .then_some(quality)
+}
+
+/// Makes the [`attempt`]. `None` where its file is no smaller than `first` or cannot be made.
+pub(crate) fn tried(
+    wanted: &Wanted,
+    quality: u8,
+    first: &Made,
+    picture: Arc<Picture>,
+    yardstick: &LazyYardstick,
+) -> Option<Made> {
+    let second = fixed(wanted, quality, picture, yardstick).ok()?;
+    (second.bytes.len() < first.bytes.len()).then_some(second)
+}
+
+impl Wanted {
+    /// Whether lossless WebP is made first: of what is drawn it mostly is the smaller, unless scaling has blurred it.
+    pub(crate) fn is_lossless_first(&self, picture: &Picture) -> bool {
+        self.format == Format::Webp
+            && self.content == Content::Drawn
+            && self.quality != Quality::Lossless
+            && classify(picture) == Content::Drawn
     }
+}
+
+/// Lossless WebP of every pixel that can be seen.
+fn lossless(wanted: &Wanted, picture: &Arc<Picture>) -> Result<Made, EncodeError> {
     let settings = Settings {
         loss: Loss::Invisible,
         ..wanted.settings(100, picture.size.pixels())
     };
-    encode::encode_with(Arc::clone(picture), Format::Webp, &settings, wanted.background).map(Some)
+    encode::encode_with(Arc::clone(picture), Format::Webp, &settings, wanted.background)
+        .map(|bytes| wanted.exact(bytes))
+}
+
+/// [`automatic`], or lossless where that is small anyhow, is no larger, or alone reaches the target.
+fn automatic_or_lossless(
+    wanted: &Wanted,
+    target: f64,
+    picture: &Arc<Picture>,
+    yardstick: &LazyYardstick,
+) -> Result<Made, EncodeError> {
+    if !wanted.is_lossless_first(picture) {
+        return automatic(wanted, target, picture, yardstick);
+    }
+    let mut lossless = lossless(wanted, picture)?;
+    lossless.encoding.score = Some(100.0);
+    if !budget::is_worth_it(lossless.bytes.len(), picture.size.pixels()) {
+        return Ok(lossless);
+    }
+    let lossy = automatic(wanted, target, picture, yardstick)?;
+    let reaches = lossy
+        .encoding
+        .score
+        .is_some_and(|score| search::reaches(score.into(), target));
+    if reaches && lossy.bytes.len() < lossless.bytes.len() {
+        return Ok(lossy);
+    }
+    Ok(lossless)
 }
 
 fn fixed(
@@ -268,6 +326,8 @@ mod tests {
                 format,
                 quality,
                 content: Content::Photo,
+                source_quality: None,
+                needed: 0,
                 background: Rgb::default(),
                 scores: false,
             }

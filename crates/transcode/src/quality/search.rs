@@ -204,9 +204,14 @@ pub(crate) fn higher(format: Format, quality: u8, score: f64, target: f64) -> Op
     candidates.min_by_key(|&higher| higher.abs_diff(wanted))
 }
 
-/// `quality` less `by`, at least 1.
-pub(crate) fn lowered(quality: u8, by: f64) -> u8 {
-    round(f64::from(quality) - by)
+/// The quality at which a file loses as much of a lossy source of the same size as that one, of that format and quality, has
+/// lost before. On two photographs at 800 pixels WebP of sources of qualities 15 to 75 then has 70 to 94 % of their bytes and
+/// scores 7 to 11 points less than they do; at 4 points more it is 73 to 105 %, for 1 to 5 of these points.
+pub(crate) fn useful(format: Format, (of, source): (Format, u8)) -> u8 {
+    if format == of || format == Format::Png {
+        return source;
+    }
+    quality_at(curve(format), score_at(curve(of), source))
 }
 
 #[cfg(test)]

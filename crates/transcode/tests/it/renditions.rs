@@ -289,8 +289,10 @@ fn variants_that_come_out_alike_share_their_bytes() {
     let source = rgb_png(200, 100, &photo(200, 100));
     let files = rendered(&source, &Recipe::default()).files;
     assert_eq!(files.len(), 9);
-    assert_eq!(files[0].bytes.as_ptr(), files[6].bytes.as_ptr());
-    // `medium` has another JPEG quality than the rest.
+    assert_eq!(files[1].bytes.as_ptr(), files[7].bytes.as_ptr());
+    // `original` has another AVIF quality than the rest, `medium` another JPEG quality.
+    assert_ne!(files[0].bytes, files[6].bytes);
+    assert_eq!(files[3].bytes, files[6].bytes);
     assert_ne!(files[2].bytes, files[5].bytes);
     assert_eq!(files[2].bytes, files[8].bytes);
 }

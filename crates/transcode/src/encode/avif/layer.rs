@@ -57,6 +57,10 @@ impl Layer {
             (config.tile_height_count, config.tile_heights) = sizes(&rows);
         })?;
         encoder.set_small_superblocks()?;
+        if self.settings.is_drawn {
+            // Of drawings some parts would have smaller ones and some not, and those do not fit together.
+            encoder.set_largest_transforms()?;
+        }
         let (units, shown) = encoder.encode_still(&frame, self.settings.show)?;
         Ok(Piece { units, shown })
     }
@@ -68,6 +72,24 @@ impl Layer {
         Ok(Piece { units, shown })
     }
 
+    /// What is encoded when tiles do not fit together. Drawings are tried in tiles once more, as photographs are: a whole
+    /// takes more memory than there may be.
+    fn encode_otherwise(self) -> Result<Piece, EncodeError> {
+        if !self.settings.is_drawn {
+            return self.encode_whole();
+        }
+        let usual = Self {
+            settings: Settings {
+                speed: super::SPEED,
+                is_drawn: false,
+                ..self.settings
+            },
+            ..self
+        };
+        let pieces: Result<_, _> = (0..usual.count()).map(|number| usual.encode(number)).collect();
+        usual.finish(pieces?)
+    }
+
     /// The whole. What is shown of one in tiles is what decoders see but for the few pixels on both sides of where two of
     /// them meet, which the loop filters change once more.
     pub(super) fn finish(self, mut pieces: Vec<Piece>) -> Result<Piece, EncodeError> {
@@ -76,7 +98,7 @@ impl Layer {
         };
         let written: Vec<&[u8]> = pieces.iter().map(|piece| piece.units.as_slice()).collect();
         let Some(units) = mosaic.join(&written, self.settings.space.is_none()) else {
-            return self.encode_whole();
+            return self.encode_otherwise();
         };
         let shown = self.settings.show.then(|| {
             let mut shown = Planes::grey(self.planes.width, self.planes.height, self.planes.chroma);
@@ -92,6 +114,8 @@ impl Layer {
 
 pub(super) struct Settings {
     pub(super) speed: c_int,
+    /// Whether palettes are tried.
+    pub(super) is_drawn: bool,
     pub(super) quantizer: c_uint,
     /// That of the colours; none for alpha, which is luma alone.
     pub(super) space: Option<Space>,
@@ -142,6 +166,9 @@ fn encoder(
         configure(config);
     })?;
     encoder.set_coding(settings.speed, settings.quantizer, settings.space, Range::Full)?;
+    if settings.is_drawn {
+        encoder.set_drawn()?;
+    }
     let has_matrices = settings.space.is_some() && frame.chroma == Chroma::Halved;
     encoder.set_still(has_matrices.then_some(MATRICES))?;
     Ok(encoder)

@@ -28,6 +28,7 @@ fn picture_of(width: u32, height: u32, channels: usize, data: Vec<u8>) -> Pictur
 fn of_color(quality: u8) -> Settings {
     Settings {
         speed: SPEED,
+        is_drawn: false,
         quantizer: quantizer(quality),
         space: Some(Space::Srgb),
         show: true,
@@ -214,6 +215,53 @@ fn tiles_with_wide_margins_fit_together_too() {
             let (file, _) = colored(&picture, quality, Chroma::Halved, least);
             let pixels = decoded(&file).len();
             assert_eq!(pixels, picture.data.len(), "{across}, {down}, {quality}");
+        }
+    }
+}
+
+/// Strokes in two colours, with a plain part and one of soft shades.
+fn drawn(width: u32, height: u32) -> Picture {
+    let mut random = width ^ height;
+    let pixels = (0..width * height).flat_map(|at| {
+        let (x, y) = (at % width, at / width);
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        match (x / 150 + y / 130) % 4 {
+            0 => [250; 3],
+            1 => [u8::try_from((x / 2 + y / 3) % 256).unwrap(), 90, 160],
+            _ if y % 16 < 9 && (x * 7 + y / 16 * 5 + random % 2) % 11 < 3 => [20, 20, 90],
+            _ => [255; 3],
+        }
+    });
+    picture_of(width, height, 3, pixels.collect())
+}
+
+#[test]
+fn tiles_of_drawings_fit_together_too() {
+    let least = Least {
+        side: 100,
+        area: 18_700,
+    };
+    for (across, down) in [(40u32, 48), (56, 60), (64, 96), (96, 64), (1, 23), (8, 40)] {
+        let picture = drawn(320 + across, 320 + down);
+        for quality in [30, 65, 90] {
+            let planes = Planes::of_shared(&picture, Range::Full, Chroma::Full).unwrap();
+            let settings = Settings {
+                speed: DRAWN_SPEED,
+                is_drawn: true,
+                ..of_color(quality)
+            };
+            let made = in_tiles(planes, settings, least);
+            let file = container(picture.size, Chroma::Full, Space::Srgb, &made.units, None).unwrap();
+            let shown = made.shown.unwrap().to_picture().unwrap();
+            let seen = decoded(&file);
+            assert_eq!(seen.len(), shown.data.len());
+            let pairs = seen.iter().zip(&shown.data);
+            let far = pairs.filter(|(one, other)| one.abs_diff(**other) > 32).count();
+            assert!(
+                far * 100 < seen.len(),
+                "{across}, {down}, {quality}: {far} of {}",
+                seen.len()
+            );
         }
     }
 }

@@ -4,8 +4,8 @@
 //! Here the file is read instead, once to count symbols and once to write them again, so nothing but the two files is
 //! held. The bytes are the same.
 
-mod entropy;
-mod table;
+pub(super) mod entropy;
+pub(super) mod table;
 
 use entropy::{BitReader, BitWriter};
 use table::{LONGEST, Table};

@@ -4,18 +4,18 @@ use std::array;
 use std::cmp::Reverse;
 
 /// The longest code, in bits.
-pub(super) const LONGEST: usize = 16;
+pub(in crate::encode) const LONGEST: usize = 16;
 
 /// A table as a file has it.
-pub(super) struct Table {
+pub(in crate::encode) struct Table {
     /// How many codes have 1, 2 and up to 16 bits.
-    pub(super) lengths: [u8; LONGEST],
+    pub(in crate::encode) lengths: [u8; LONGEST],
     /// By length of their codes.
-    pub(super) symbols: Vec<u8>,
+    pub(in crate::encode) symbols: Vec<u8>,
 }
 
 impl Table {
-    pub(super) fn read(data: &[u8]) -> Option<Self> {
+    pub(in crate::encode) fn read(data: &[u8]) -> Option<Self> {
         let (&lengths, symbols) = data.split_first_chunk()?;
         Some(Self {
             lengths,
@@ -23,8 +23,18 @@ impl Table {
         })
     }
 
+    /// Whether no two codes begin alike, and there are 256 at most.
+    pub(in crate::encode) fn is_possible(&self) -> bool {
+        // In units of the longest code.
+        let taken: u32 = (1..=LONGEST)
+            .zip(&self.lengths)
+            .map(|(length, &count)| u32::from(count) << (LONGEST - length))
+            .sum();
+        taken <= 1 << LONGEST && self.symbols.len() <= 256
+    }
+
     /// The table that needs fewest bits for symbols that occur that often (T.81 K.2).
-    pub(super) fn optimal(counts: &[u32; 256]) -> Self {
+    pub(in crate::encode) fn optimal(counts: &[u32; 256]) -> Self {
         // One more symbol, so that no code consists of ones only; of equal frequencies the largest symbol comes first.
         let mut frequency = [0u64; 257];
         for (to, &from) in frequency.iter_mut().zip(counts) {
@@ -88,7 +98,7 @@ impl Table {
     }
 
     /// Code and length of each symbol (T.81 C.2).
-    pub(super) fn codes(&self) -> [(u16, u32); 256] {
+    pub(in crate::encode) fn codes(&self) -> [(u16, u32); 256] {
         let mut codes = [(0, 0); 256];
         for (symbol, code, length) in self.assigned() {
             codes[usize::from(symbol)] = (code, length);
@@ -97,7 +107,7 @@ impl Table {
     }
 
     /// For any 16 bits, the length of the code that they begin with, times 256, and its symbol; 0 for none.
-    pub(super) fn decoder(&self) -> Vec<u16> {
+    pub(in crate::encode) fn decoder(&self) -> Vec<u16> {
         let mut decoder = vec![0; 1 << LONGEST];
         for (symbol, code, length) in self.assigned() {
             let rest = u16::BITS - length;

@@ -64,8 +64,8 @@ impl Sequence {
     }
 }
 
-/// What a frame header has between `tile_info` and the tiles (section 5.9.2), for a key frame without tools for screen
-/// content.
+/// What a frame header has between `tile_info` and the tiles (section 5.9.2), for a key frame without copies of
+/// blocks.
 pub(super) fn skip_to_tiles(bits: &mut Bits<'_>, sequence: &Sequence, is_monochrome: bool) -> Option<()> {
     // Quantizers: the first is that of luma; 0 could mean lossless coding, which has no filters.
     if bits.take(8)? == 0 {

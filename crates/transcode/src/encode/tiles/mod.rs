@@ -183,8 +183,8 @@ impl Part {
         usize::from(self.place() != (0, 0))
     }
 
-    /// Reads what libaom wrote for the frame. `None` when it uses what is not understood here (tools for screen content,
-    /// segments, lossless coding, loop restoration).
+    /// Reads what libaom wrote for the frame. `None` when it uses what is not understood here (copies of blocks, segments,
+    /// lossless coding, loop restoration).
     fn read(self, units: &[u8], is_monochrome: bool) -> Option<(Common, &[u8])> {
         let sequence = Sequence::read(find(units, SEQUENCE_HEADER)?, is_monochrome)?;
         let (width, height) = self.frame();
@@ -195,8 +195,13 @@ impl Part {
         let mut bits = Bits::new(frame);
         // Whether probabilities stay as they are.
         bits.skip(1)?;
-        // Tools for screen content; another size to show.
-        none(&mut bits, 2)?;
+        let has_palettes = bits.flag()?;
+        if has_palettes {
+            // Whether motion is in whole pixels, of which a still picture has none.
+            bits.skip(1)?;
+        }
+        // Another size to show; copies of blocks.
+        none(&mut bits, if has_palettes { 2 } else { 1 })?;
         let before = bits.position();
         let (grid, length_bytes) = Grid::read(width, height, &mut bits)?;
         if grid != self.tiles() {

@@ -1,0 +1,69 @@
+//! What may be tried beside the files that have to be made: never more than half of their CPU time.
+//!
+//! Whether an attempt fits is settled before it starts, from the numbers below and not from a clock, so that the same source
+//! gives the same bytes everywhere. They are nanoseconds a pixel of drawn pictures that are not plain, measured on those of
+//! `examples/drawn.rs`: for what has to be made about the least, for what is tried about the most.
+
+use tintype_model::Format;
+
+/// The attempt: lossy WebP.
+const TRIED: u64 = 65;
+
+/// Nothing is tried that cannot save so many bytes.
+const LEAST_GAIN: usize = 2048;
+
+/// In hundredths of a lossless file, which is what a lossy one saves at most.
+const MOST_GAIN: usize = 60;
+
+/// Lossless files of fewer bits than pixels are smaller than lossy ones.
+const PIXELS_PER_BIT: u64 = 2;
+
+/// What a file has to cost at least, which is made of a drawn picture.
+pub(crate) const fn needed(format: Format) -> u64 {
+    match format {
+        Format::Jxl => 100,
+        Format::Avif => 80,
+        // Lossless.
+        Format::Webp => 45,
+        Format::Png => 40,
+        Format::Jpeg => 8,
+    }
+}
+
+/// Whether the attempt costs at most half of what has to be made of the same picture.
+pub(super) const fn allows(needed: u64) -> bool {
+    2 * TRIED <= needed
+}
+
+/// Whether an attempt can save enough on a lossless file of so many bytes.
+pub(super) const fn is_worth_it(bytes: usize, pixels: u64) -> bool {
+    bytes * MOST_GAIN / 100 >= LEAST_GAIN && bytes as u64 * 8 * PIXELS_PER_BIT >= pixels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sum(formats: &[Format]) -> u64 {
+        formats.iter().map(|&format| needed(format)).sum()
+    }
+
+    #[test]
+    fn a_second_webp_is_made_beside_enough_else() {
+        use Format::{Avif, Jpeg, Png, Webp};
+        for formats in [&[Avif, Webp, Jpeg][..], &[Avif, Webp, Png]] {
+            assert!(allows(sum(formats)), "{formats:?}");
+        }
+        for formats in [&[Webp][..], &[Webp, Jpeg], &[Webp, Png]] {
+            assert!(!allows(sum(formats)), "{formats:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_tried_for_less_than_two_kilobytes() {
+        assert!(!is_worth_it(3_000, 20_000));
+        assert!(is_worth_it(4_000, 20_000));
+        // 0.3 bits a pixel.
+        assert!(!is_worth_it(37_276, 960 * 1200));
+    }
+}
