@@ -4,7 +4,7 @@ use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
-use super::plain_jpeg::{Color, plain};
+use super::plain_jpeg::{Color, check_scans, plain};
 use crate::Error;
 use crate::header::Header;
 use crate::picture::{Layout, Samples};
@@ -57,6 +57,7 @@ fn decode_slowly(source: &[u8], header: &Header) -> Result<Samples, Error> {
         }
         error => Error::corrupt(format!("the JPEG cannot be decoded: {error}")),
     };
+    check_scans(source)?;
     let plain = plain(source)?;
     let mut decoder = jpeg_decoder::Decoder::new(&plain.bytes[..]);
     decoder.set_max_decoding_buffer_size(header.size.width as usize * header.size.height as usize * 4);
