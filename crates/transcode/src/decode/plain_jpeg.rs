@@ -4,7 +4,6 @@
 
 use std::borrow::Cow;
 
-use super::jpeg::MAX_SCANS;
 use crate::Error;
 use crate::header::jpeg::{EOI, RST0, RST7, SOI, SOS, TEM, next_marker, segment};
 use crate::reader::Reader;
@@ -25,17 +24,12 @@ pub(crate) struct Plain<'a> {
     pub(crate) color: Color,
 }
 
-/// Rewrites `source` where it has to be, and counts its scans.
+/// Rewrites `source` where it has to be.
 ///
 /// # Errors
 /// If the components of a scan cannot be told apart, or the headers cannot be read.
 pub(crate) fn plain(source: &[u8]) -> Result<Plain<'_>, Error> {
     let facts = Facts::read(source)?;
-    if facts.scans > MAX_SCANS {
-        return Err(Error::corrupt(format!(
-            "the JPEG has more than {MAX_SCANS} scans"
-        )));
-    }
     let color = facts.color();
     let bytes = if facts.are_plain() {
         Cow::Borrowed(source)
@@ -111,7 +105,6 @@ impl<'a> Iterator for Segments<'a> {
 struct Facts {
     /// Identifier, sampling factors and quantization table of each.
     components: Vec<[u8; 3]>,
-    scans: usize,
     is_sequential: bool,
     is_jfif: bool,
     /// The last transform that an Adobe marker names.
@@ -125,6 +118,7 @@ struct Facts {
 }
 
 impl Facts {
+    /// Reads as far as it takes: a photograph in one scan or in progressive ones is not walked to its end.
     fn read(source: &[u8]) -> Result<Self, Error> {
         let mut facts = Self::default();
         let mut tables = Tables::default();
@@ -135,7 +129,13 @@ impl Facts {
                     facts.adobe = content.get(11).copied().or(facts.adobe);
                 }
                 DHT => tables.define(content),
-                SOS => facts.scan(content, &tables),
+                SOS => {
+                    facts.scan(content, &tables);
+                    let is_last = facts.is_sequential && !facts.has_partial_scan;
+                    if is_last || (!facts.is_sequential && facts.are_plain()) {
+                        break;
+                    }
+                }
                 marker if is_start_of_frame(marker) && facts.components.is_empty() => {
                     facts.is_sequential = marker != PROGRESSIVE;
                     let (components, _) = content.get(6..).unwrap_or_default().as_chunks::<3>();
@@ -152,7 +152,6 @@ impl Facts {
     }
 
     fn scan(&mut self, content: &[u8], tables: &Tables) {
-        self.scans = self.scans.saturating_add(1);
         let count = usize::from(content.first().copied().unwrap_or(0));
         let (components, _) = content.get(1..).unwrap_or_default().as_chunks::<2>();
         let components = components.get(..count).unwrap_or_default();

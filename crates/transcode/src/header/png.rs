@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use tintype_model::{Limits, RejectionCode};
+use tintype_model::{Dimensions, Limits, RejectionCode};
 
 use super::motion::{Motion, delay_ms};
 use super::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
@@ -33,7 +33,11 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         return Err(Error::corrupt("the PNG header chunk is too short"));
     };
     let size = check_size(width, height, limits)?;
-    let chunks = walk(reader, limits)?;
+    let mut chunks = walk(reader, size, limits)?;
+    if chunks.has_broken_frame {
+        // Then the default image is all there is.
+        (chunks.frames, chunks.motion) = (1, Motion::default());
+    }
     // One description of the colours counts (PNG third edition, section 13.13).
     let has_profile = chunks.has_profile && chunks.cicp.is_none();
     let has_gamma = !has_profile && chunks.cicp.is_none() && !chunks.is_srgb;
@@ -63,6 +67,11 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
 struct Chunks {
     frames: u32,
     announced_frames: u32,
+    /// The number that the next control chunk or frame data has to have.
+    sequence: u32,
+    /// Whether a control chunk still waits for its data.
+    lacks_data: bool,
+    has_broken_frame: bool,
     motion: Motion,
     orientation: Option<u8>,
     exif: Option<Vec<u8>>,
@@ -74,8 +83,37 @@ struct Chunks {
     gamma: Gamma,
 }
 
+impl Chunks {
+    /// Looks at the sequence number that a chunk of the animation begins with.
+    fn count(&mut self, data: &[u8]) {
+        let is_next = Reader::new(data).be32() == Some(self.sequence);
+        self.has_broken_frame |= !is_next && self.frames <= self.announced_frames;
+        self.sequence = self.sequence.saturating_add(1);
+    }
+}
+
+/// Whether a control chunk says what it may (PNG, third edition, section 11.3.6.2). The frame of the default image covers
+/// the canvas.
+fn is_control_sound(data: &[u8], canvas: Dimensions, is_default: bool) -> bool {
+    let mut fields = Reader::at(data, 4);
+    let numbers = (fields.be32(), fields.be32(), fields.be32(), fields.be32());
+    let (Some(width), Some(height), Some(left), Some(top)) = numbers else {
+        return false;
+    };
+    let fits = |side: u32, place: u32, canvas: u32| {
+        side > 0 && place.checked_add(side).is_some_and(|end| end <= canvas)
+    };
+    let covers = (left, top, width, height) == (0, 0, canvas.width, canvas.height);
+    let operations = (Reader::at(data, 24).u8(), Reader::at(data, 25).u8());
+    data.len() == 26
+        && fits(width, left, canvas.width)
+        && fits(height, top, canvas.height)
+        && (covers || !is_default)
+        && matches!(operations, (Some(0..=2), Some(0..=1)))
+}
+
 /// Looks at the names of all chunks. Where the walk has to stop early, the decoder finds out what is missing.
-fn walk(mut reader: Reader<'_>, limits: &Limits) -> Result<Chunks, Error> {
+fn walk(mut reader: Reader<'_>, canvas: Dimensions, limits: &Limits) -> Result<Chunks, Error> {
     let mut chunks = Chunks::default();
     let mut has_pixels = false;
     chunks.motion.is_cut = true;
@@ -92,7 +130,15 @@ fn walk(mut reader: Reader<'_>, limits: &Limits) -> Result<Chunks, Error> {
                 check_frames(chunks.frames, limits)?;
                 if chunks.frames <= chunks.announced_frames {
                     chunks.motion.add(delay(data));
+                    let is_sound = is_control_sound(data, canvas, !has_pixels);
+                    chunks.has_broken_frame |= !is_sound || chunks.lacks_data;
                 }
+                chunks.lacks_data = true;
+                chunks.count(data);
+            }
+            b"fdAT" => {
+                chunks.lacks_data = false;
+                chunks.count(data);
             }
             b"eXIf" if chunks.orientation.is_none() => {
                 chunks.orientation = exif::orientation(data);
@@ -105,8 +151,12 @@ fn walk(mut reader: Reader<'_>, limits: &Limits) -> Result<Chunks, Error> {
             b"sRGB" => chunks.is_srgb |= !has_pixels,
             b"gAMA" if !has_pixels => chunks.gamma.exponent = exponent(data),
             b"cHRM" if !has_pixels => chunks.gamma.primaries = chromaticities(data),
-            b"IDAT" => has_pixels = true,
+            b"IDAT" => {
+                has_pixels = true;
+                chunks.lacks_data = false;
+            }
             b"IEND" => {
+                chunks.has_broken_frame |= chunks.lacks_data && chunks.frames <= chunks.announced_frames;
                 chunks.motion.is_cut = false;
                 break;
             }
