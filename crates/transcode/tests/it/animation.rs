@@ -442,7 +442,7 @@ fn frames_that_are_alike_are_one_in_avif_as_in_webp() {
         assert_eq!(moving.durations_ms, [times(&order[..2]), times(&[1]), times(&order[3..])], "{format:?}");
         for (part, frame) in different.iter().zip(&moving.frames) {
             let psnr = seen_psnr(frame, &Decoded::new(48, 32, 4, &part.rgba));
-            assert!(psnr > 25.0, "{format:?}: {psnr} dB");
+            assert!(psnr > 22.0, "{format:?}: {psnr} dB");
         }
     }
     // Transparency that begins late: alpha has as many frames.
@@ -454,7 +454,7 @@ fn frames_that_are_alike_are_one_in_avif_as_in_webp() {
     let moving = taken_apart(&file);
     for (part, frame) in [&different[0], &clear].into_iter().zip(&moving.frames) {
         let psnr = seen_psnr(frame, &Decoded::new(48, 32, 4, &part.rgba));
-        assert!(psnr > 25.0, "with alpha: {psnr} dB");
+        assert!(psnr > 22.0, "with alpha: {psnr} dB");
     }
 }
 

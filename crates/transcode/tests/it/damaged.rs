@@ -108,15 +108,17 @@ fn whole(source: &[u8], name: &str) -> Decoded {
     picture
 }
 
-/// By libjpeg, which fills in what is missing and warns. Its wrapper needs an end marker.
-fn libjpeg(source: &[u8]) -> Vec<u8> {
+/// By libjpeg, which fills in what is missing and warns. Its wrapper needs an end marker, and unwinds where the file ends
+/// in a segment.
+fn libjpeg(source: &[u8]) -> Option<Vec<u8>> {
     let ended = [source, &EOI].concat();
-    let mut decoder = Decompress::new_mem(&ended).unwrap();
-    decoder.do_block_smoothing(false);
-    let mut started = decoder.rgb().unwrap();
-    let rows = started.read_scanlines::<[u8; 3]>().unwrap().concat();
-    started.finish().unwrap();
-    rows
+    let decode = || {
+        let mut decoder = Decompress::new_mem(&ended).ok()?;
+        decoder.do_block_smoothing(false);
+        let mut started = decoder.rgb().ok()?;
+        Some(started.read_scanlines::<[u8; 3]>().ok()?.concat())
+    };
+    std::panic::catch_unwind(decode).ok()?
 }
 
 /// Where the entropy-coded data of each scan begins, and where it ends.
@@ -208,7 +210,7 @@ fn a_jpeg_that_ends_early_is_shown_as_far_as_it_goes_and_libjpeg_shows_the_same(
         let picture = whole(&source, kind.name);
         let scans = scans(&source);
         let (start, _) = scans[0];
-        let mut shown_some = 0;
+        let (mut shown_some, mut compared) = (0, 0);
         for part in 1..40 {
             let length = 3 + (source.len() - 5) * part / 40;
             let name = format!("{} cut at {length} of {}", kind.name, source.len());
@@ -227,7 +229,9 @@ fn a_jpeg_that_ends_early_is_shown_as_far_as_it_goes_and_libjpeg_shows_the_same(
             if kind.channels == 4 {
                 continue;
             }
-            let theirs = Decoded::new(SIDE, SIDE, 3, &libjpeg(cut));
+            let Some(theirs) = libjpeg(cut) else { continue };
+            let theirs = Decoded::new(SIDE, SIDE, 3, &theirs);
+            compared += 1;
             let far = |(ours, theirs): (&u8, &u8)| ours.abs_diff(*theirs) > 24;
             let far = shown
                 .rgba
@@ -249,6 +253,7 @@ fn a_jpeg_that_ends_early_is_shown_as_far_as_it_goes_and_libjpeg_shows_the_same(
             }
         }
         assert!(shown_some > 30, "{}: {shown_some}", kind.name);
+        assert!(kind.channels == 4 || compared > 25, "{}: {compared}", kind.name);
     }
 }
 

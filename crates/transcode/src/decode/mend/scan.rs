@@ -215,7 +215,8 @@ impl<'a, S: Sink> Reading<'a, S> {
             (false, true) => ZEROS,
             (false, false) => return false,
         };
-        let written = data.len() - trailing_zeros(data);
+        let filling = data.iter().rev().take_while(|&&byte| byte == 0).count();
+        let written = data.len() - filling;
         let mut zeros = 0;
         data[..written].iter().any(|&byte| {
             zeros = if byte == 0 { zeros + 1 } else { 0 };

@@ -96,7 +96,7 @@ fn derivations(meta: &Meta<'_>, primary: Item) -> Result<Vec<Item>, Error> {
     while let Some(item) = items.last().filter(|item| &item.kind == b"iden") {
         if items.len() > MAX_DEPTH {
             return Err(Error::unsupported(format!(
-                "the picture is derived more than {MAX_DEPTH} times, which is not read"
+                "the picture is derived (iden) more than {MAX_DEPTH} times, which is not read"
             )));
         }
         let base = meta
@@ -136,23 +136,25 @@ fn transparency<'a>(
     }
     let cells = meta.referred(*b"dimg", item.id);
     let mut parts = Vec::new();
-    let mut premultiplied = 0;
+    let mut premultiplied = Vec::new();
     for &cell in &cells {
         if let Some(aux) = alpha_of(meta, cell)? {
             parts.push(aux.id);
-            premultiplied += usize::from(meta.referred(*b"prem", cell).contains(&aux.id));
+            if meta.referred(*b"prem", cell).contains(&aux.id) {
+                premultiplied.push(aux.id);
+            }
         }
     }
     if parts.is_empty() {
         return Ok(None);
     }
-    if parts.len() != cells.len() || ![0, cells.len()].contains(&premultiplied) {
+    if parts.len() != cells.len() || ![0, cells.len()].contains(&premultiplied.len()) {
         return Err(Error::unsupported(
             "some tiles of the picture have alpha and others none, or another kind, which is not read",
         ));
     }
     let (found, _) = tiles(meta, grid_of(meta, item)?, &parts, limits, Purpose::Alpha)?;
-    Ok(Some((found, premultiplied > 0)))
+    Ok(Some((found, !premultiplied.is_empty())))
 }
 
 fn alpha_of(meta: &Meta<'_>, id: u32) -> Result<Option<Item>, Error> {
@@ -348,6 +350,7 @@ fn check_hevc(coded: &Coded) -> Result<(), Error> {
 }
 
 /// How tiles make up a picture.
+#[derive(Clone, Copy)]
 struct Grid {
     rows: u32,
     columns: u32,
