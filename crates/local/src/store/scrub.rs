@@ -105,7 +105,7 @@ impl Scrub {
         progress: Progress,
     ) -> Result<Self> {
         let counts = Arc::new(Counts::default());
-        let mut work = Work {
+        let mut state = State {
             scrubber,
             arriving,
             counts: counts.clone(),
@@ -119,7 +119,7 @@ impl Scrub {
         let thread = std::thread::Builder::new()
             .name("store-scrub".to_owned())
             .spawn(move || {
-                let ended = work.recheck(known).and_then(|()| work.run());
+                let ended = state.recheck(known).and_then(|()| state.run());
                 if let Err(error) = ended
                     && !matches!(error, Error::Closed)
                 {
@@ -158,7 +158,7 @@ impl Drop for Scrub {
 }
 
 /// The state of the thread. [`Error::Closed`] ends it.
-struct Work {
+struct State {
     scrubber: Scrubber,
     arriving: mpsc::Receiver<Message>,
     counts: Arc<Counts>,
@@ -172,7 +172,7 @@ struct Work {
     not_before: Option<Instant>,
 }
 
-impl Work {
+impl State {
     fn run(&mut self) -> Result<()> {
         loop {
             match self.wait() {
@@ -201,7 +201,7 @@ impl Work {
         }
     }
 
-    /// How long there is nothing to read; `None` without an end.
+    /// The time for which there is nothing to read; `None` without an end.
     fn wait(&self) -> Option<Duration> {
         let pace = self.pace?;
         let rest = self.not_before.map_or(Duration::ZERO, |time| {
@@ -210,12 +210,14 @@ impl Work {
         if !self.progress.is_done {
             return Some(rest);
         }
-        let next = self
-            .progress
-            .began_at
-            .saturating_add(pace.days.saturating_mul(DAY_MILLIS).max(LEAST_PERIOD_MILLIS));
-        let left = next.saturating_sub(self.scrubber.clock.wall().0);
-        // The wall clock may be set meanwhile.
+        let now = self.scrubber.clock.wall().0;
+        let period = pace.days.saturating_mul(DAY_MILLIS).max(LEAST_PERIOD_MILLIS);
+        let left = match now.checked_sub(self.progress.began_at) {
+            Some(since) => period.saturating_sub(since),
+            // The clock was set back.
+            None => 0,
+        };
+        // It may be set forward meanwhile.
         Some(rest.max(Duration::from_millis(left)).min(Duration::from_hours(1)))
     }
 
