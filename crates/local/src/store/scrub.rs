@@ -1,6 +1,7 @@
 //! The thread that reads every file from time to time, and that has damage mended.
 
 use std::collections::VecDeque;
+use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -9,14 +10,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::damage::{self, Damages};
-use super::digest::{Damage, examine};
-use super::file::Files;
+use super::digest::{self, Damage, examine};
+use super::facts::{Facts, encode};
+use super::file::{FileGuard, Files};
 use super::lock::Lock;
+use super::name::Kind;
 use super::progress::{Next, Progress, next};
 use super::reader::Readers;
 use super::row::{self, Bucket, Row};
 use super::writer::Writer;
-use super::{Clock, Error, Result};
+use super::{Clock, Error, Result, upgrade};
 
 /// The position is written down at most this often.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
@@ -422,8 +425,32 @@ impl State {
                     .submit(move |connection, _| damage::clear(connection, &file));
                 cleared.blocking_recv().unwrap_or(Err(Error::Closed))
             }
+            None if bucket == Bucket::Sources => self.keep_facts(row),
             None => Ok(()),
         }
+    }
+
+    /// Writes the file of a source again whose facts are damaged: without the database it would be lost.
+    fn keep_facts(&self, row: &Row) -> Result<()> {
+        let files = &self.scrubber.files;
+        if !digest::lacks_facts(files.open_named(&row.file), row)?
+            || !self.is_current(Bucket::Sources, row)?
+        {
+            return Ok(());
+        }
+        tracing::warn!(
+            key = row.key,
+            file = row.file.as_str(),
+            "what the file of a source says of it is damaged: it is written again"
+        );
+        let guard = rewrite(files, row)?;
+        let (key, old) = (row.key.clone(), row.file.clone());
+        let renamed = self
+            .scrubber
+            .writer
+            .submit(move |connection, effects| upgrade::rename(connection, effects, &key, old, guard));
+        renamed.blocking_recv().unwrap_or(Err(Error::Closed))?;
+        Ok(())
     }
 
     /// [`Self::pause`] for the whole time, whatever it is told.
@@ -446,5 +473,26 @@ impl State {
             .writer
             .submit(move |connection, _| progress.write(connection));
         saved.blocking_recv().unwrap_or(Err(Error::Closed))
+    }
+}
+
+/// A new file with the bytes of a source, as they were stored, and its facts.
+fn rewrite(files: &Arc<Files>, row: &Row) -> Result<FileGuard> {
+    let copy = |error| Error::io("copy a file")(error);
+    let old = files.open_named(&row.file).map_err(copy)?;
+    let (mut guard, mut new) = files.create()?;
+    std::io::copy(&mut old.take(row.size_bytes), &mut new).map_err(copy)?;
+    guard.seal(new, Kind::Source, &encode(&Facts::of(row.clone())?)?)?;
+    let written = Row {
+        file: guard.name()?.clone(),
+        ..row.clone()
+    };
+    match examine(files.open_named(&written.file), &written, |_| Ok(()))? {
+        None => Ok(guard),
+        Some(fault) => Err(Error::Corrupt(format!(
+            "a copy of file {} is {}",
+            row.file.as_str(),
+            fault.name()
+        ))),
     }
 }
