@@ -174,7 +174,8 @@ async fn show(
         }
         Status::Pending | Status::Rejected { .. } | Status::Failed { .. } | Status::Deleted => None,
     };
-    Ok(page::image(&record, picture.as_deref()))
+    let damage = state.edge.health.source_damage(&key).await;
+    Ok(page::image(&record, damage, picture.as_deref()))
 }
 
 /// Browsers show the page that comes with a 401 when they do not know the scheme.

@@ -271,14 +271,19 @@ pub(super) fn unprocessed(key: &ObjectKey) -> Response {
     document(StatusCode::OK, &key.to_string(), body)
 }
 
-/// Everything about one picture, with every rendition.
-pub(super) fn image(record: &Record, picture: Option<&str>) -> Response {
+/// Everything about one picture, with every rendition; `damage` is that of its source.
+pub(super) fn image(record: &Record, damage: Option<&str>, picture: Option<&str>) -> Response {
     let mut html = String::new();
-    write_image(&mut html, record, picture).expect("writing to a string cannot fail");
+    write_image(&mut html, record, damage, picture).expect("writing to a string cannot fail");
     document(StatusCode::OK, &record.key.to_string(), html)
 }
 
-fn write_image(html: &mut String, record: &Record, picture: Option<&str>) -> fmt::Result {
+fn write_image(
+    html: &mut String,
+    record: &Record,
+    damage: Option<&str>,
+    picture: Option<&str>,
+) -> fmt::Result {
     writeln!(
         html,
         "<header><h1>{}</h1>{}{LOGOUT}</header>",
@@ -295,6 +300,9 @@ fn write_image(html: &mut String, record: &Record, picture: Option<&str>) -> fmt
             "Source",
             &format_args!("{} bytes, ETag {}", source.size_bytes, source.etag),
         )?;
+    }
+    if let Some(damage) = damage {
+        fact("Stored source", &format_args!("damaged: its file is {damage}"))?;
     }
     match &record.status {
         Status::Ready {

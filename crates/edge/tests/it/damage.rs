@@ -61,6 +61,14 @@ async fn damage_is_told() {
     assert_eq!(damage("damaged.jpg").await, "altered");
     assert!(damage("whole.jpg").await.is_null());
     assert!(damage("new.jpg").await.is_null());
+    let page = site.admin("GET", "/admin/image?key=damaged.jpg").await;
+    assert!(
+        page.text().contains("damaged: its file is altered"),
+        "{}",
+        page.text()
+    );
+    let page = site.admin("GET", "/admin/image?key=whole.jpg").await;
+    assert!(!page.text().contains("its file is"), "{}", page.text());
     let metrics = site.admin("GET", "/metrics").await;
     for line in [
         "tintype_damaged_files{bucket=\"sources\"} 1",

@@ -158,6 +158,10 @@ fn report(verified: &Verified, is_rebuild: bool) -> String {
             .to_owned(),
     );
     count(
+        verified.without_facts,
+        "sources whose files do not tell any more what they are: the server writes them again".to_owned(),
+    );
+    count(
         verified.incomplete,
         format!(
             "pictures whose renditions are not all there and sound: {}",
@@ -203,6 +207,7 @@ fn json(verified: &Verified) -> String {
         "missing": verified.missing,
         "cut": verified.cut,
         "altered": verified.altered,
+        "without_facts": verified.without_facts,
         "incomplete": verified.incomplete,
         "unclaimed": verified.unclaimed,
         "deleted": verified.deleted,

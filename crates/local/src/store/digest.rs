@@ -212,6 +212,19 @@ pub(crate) fn examine_size(opened: std::io::Result<File>, row: &Row) -> Result<O
     Ok(with_size(opened, row)?.err())
 }
 
+/// Whether a source's file should tell its facts and does not, or tells those of another object.
+///
+/// # Errors
+/// [`Error::Io`].
+pub(crate) fn lacks_facts(opened: std::io::Result<File>, row: &Row) -> Result<bool> {
+    if row.file.kind() != Kind::Source {
+        return Ok(false);
+    }
+    let file = opened.map_err(Error::io("open a file"))?;
+    let facts = facts::read(&file)?;
+    Ok(facts.is_none_or(|facts| facts.key.as_str() != row.key || facts.size_bytes != row.size_bytes))
+}
+
 /// The file, if it has the length that it was stored with.
 fn with_size(opened: std::io::Result<File>, row: &Row) -> Result<Result<File, Fault>> {
     let found = opened.and_then(|file| Ok((file.metadata()?.len(), file)));

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tintype_model::{ObjectKey, UnixMillis};
 
-use super::row::Attributes;
+use super::row::{Attributes, Row};
 use super::schema::{from_json, to_json};
 use super::{Error, Result};
 
@@ -45,6 +45,24 @@ pub(crate) struct Facts {
     pub(crate) modified_at: UnixMillis,
     #[serde(default)]
     pub(crate) attributes: Attributes,
+}
+
+impl Facts {
+    /// The facts that a row tells.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`].
+    pub(crate) fn of(row: Row) -> Result<Self> {
+        Ok(Self {
+            key: ObjectKey::new(row.key)?,
+            order: row.sequencer,
+            size_bytes: row.size_bytes,
+            etag: row.etag,
+            md5: None,
+            modified_at: row.modified_at,
+            attributes: row.attributes,
+        })
+    }
 }
 
 /// The bytes that follow those of the object.

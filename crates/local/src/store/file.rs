@@ -122,13 +122,25 @@ impl Files {
             name: None,
             files: self.clone(),
         };
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&guard.path)
-            .map_err(Error::io("create a file"))?;
-        Ok((guard, file))
+        let create = || {
+            OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&guard.path)
+        };
+        let file = match create() {
+            // Somebody has removed a folder of the fan-out.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if let Some(folder) = guard.path.parent() {
+                    create_folder(folder)?;
+                    sync_folder(&self.folder)?;
+                }
+                create()
+            }
+            created => created,
+        };
+        Ok((guard, file.map_err(Error::io("create a file"))?))
     }
 
     /// A second name for a file that a row names, for a row that is to name it as a source with facts.

@@ -43,6 +43,9 @@ pub struct Verified {
     pub cut: Vec<String>,
     /// Keys whose files have other bytes than were stored, or cannot be read. Their rows stay; reading them is an error.
     pub altered: Vec<String>,
+    /// Sources whose files do not tell any more what they are, so that they are lost without the database. A server
+    /// writes them again.
+    pub without_facts: usize,
     /// Pictures of which renditions are missing. A rebuild queues them.
     pub incomplete: usize,
     /// Files that may be sources and belong to no key: older than the key's present source, or without facts. A
@@ -61,6 +64,7 @@ impl Verified {
             && self.missing.is_empty()
             && self.cut.is_empty()
             && self.altered.is_empty()
+            && self.without_facts == 0
             && self.incomplete == 0
             && self.unclaimed == 0
             && self.deleted == 0
@@ -168,6 +172,7 @@ fn reconcile(data: &Path, comparing: Comparing) -> Result<(Verified, Files, Vec<
             missing: Vec::new(),
             cut: Vec::new(),
             altered: Vec::new(),
+            without_facts: 0,
             incomplete: 0,
             unclaimed: 0,
             deleted: 0,
@@ -278,7 +283,11 @@ impl Reconciler<'_> {
                 continue;
             };
             match self.examine(&row)? {
-                None => self.verified.known += 1,
+                None => {
+                    self.verified.known += 1;
+                    let opened = self.files.open_named(&row.file);
+                    self.verified.without_facts += usize::from(digest::lacks_facts(opened, &row)?);
+                }
                 Some(Fault::Missing) => {
                     connection
                         .prepare_cached("DELETE FROM objects WHERE bucket = ?1 AND key = ?2")?

@@ -1,6 +1,7 @@
 //! The thread that reads every file from time to time, and that has damage mended.
 
 use std::collections::VecDeque;
+use std::io::Read;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -9,14 +10,16 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::damage::{self, Damages};
-use super::digest::{Damage, examine};
-use super::file::Files;
+use super::digest::{self, Damage, examine};
+use super::facts::{Facts, encode};
+use super::file::{FileGuard, Files};
 use super::lock::Lock;
+use super::name::Kind;
 use super::progress::{Next, Progress, next};
 use super::reader::Readers;
 use super::row::{self, Bucket, Row};
 use super::writer::Writer;
-use super::{Clock, Error, Result};
+use super::{Clock, Error, Result, upgrade};
 
 /// The position is written down at most this often.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
@@ -105,7 +108,7 @@ impl Scrub {
         progress: Progress,
     ) -> Result<Self> {
         let counts = Arc::new(Counts::default());
-        let mut work = Work {
+        let mut state = State {
             scrubber,
             arriving,
             counts: counts.clone(),
@@ -119,7 +122,7 @@ impl Scrub {
         let thread = std::thread::Builder::new()
             .name("store-scrub".to_owned())
             .spawn(move || {
-                let ended = work.recheck(known).and_then(|()| work.run());
+                let ended = state.recheck(known).and_then(|()| state.run());
                 if let Err(error) = ended
                     && !matches!(error, Error::Closed)
                 {
@@ -158,7 +161,7 @@ impl Drop for Scrub {
 }
 
 /// The state of the thread. [`Error::Closed`] ends it.
-struct Work {
+struct State {
     scrubber: Scrubber,
     arriving: mpsc::Receiver<Message>,
     counts: Arc<Counts>,
@@ -172,7 +175,7 @@ struct Work {
     not_before: Option<Instant>,
 }
 
-impl Work {
+impl State {
     fn run(&mut self) -> Result<()> {
         loop {
             match self.wait() {
@@ -201,7 +204,7 @@ impl Work {
         }
     }
 
-    /// How long there is nothing to read; `None` without an end.
+    /// The time for which there is nothing to read; `None` without an end.
     fn wait(&self) -> Option<Duration> {
         let pace = self.pace?;
         let rest = self.not_before.map_or(Duration::ZERO, |time| {
@@ -210,12 +213,14 @@ impl Work {
         if !self.progress.is_done {
             return Some(rest);
         }
-        let next = self
-            .progress
-            .began_at
-            .saturating_add(pace.days.saturating_mul(DAY_MILLIS).max(LEAST_PERIOD_MILLIS));
-        let left = next.saturating_sub(self.scrubber.clock.wall().0);
-        // The wall clock may be set meanwhile.
+        let now = self.scrubber.clock.wall().0;
+        let period = pace.days.saturating_mul(DAY_MILLIS).max(LEAST_PERIOD_MILLIS);
+        let left = match now.checked_sub(self.progress.began_at) {
+            Some(since) => period.saturating_sub(since),
+            // The clock was set back.
+            None => 0,
+        };
+        // It may be set forward meanwhile.
         Some(rest.max(Duration::from_millis(left)).min(Duration::from_hours(1)))
     }
 
@@ -420,8 +425,32 @@ impl Work {
                     .submit(move |connection, _| damage::clear(connection, &file));
                 cleared.blocking_recv().unwrap_or(Err(Error::Closed))
             }
+            None if bucket == Bucket::Sources => self.keep_facts(row),
             None => Ok(()),
         }
+    }
+
+    /// Writes the file of a source again whose facts are damaged: without the database it would be lost.
+    fn keep_facts(&self, row: &Row) -> Result<()> {
+        let files = &self.scrubber.files;
+        if !digest::lacks_facts(files.open_named(&row.file), row)?
+            || !self.is_current(Bucket::Sources, row)?
+        {
+            return Ok(());
+        }
+        tracing::warn!(
+            key = row.key,
+            file = row.file.as_str(),
+            "what the file of a source says of it is damaged: it is written again"
+        );
+        let guard = rewrite(files, row)?;
+        let (key, old) = (row.key.clone(), row.file.clone());
+        let renamed = self
+            .scrubber
+            .writer
+            .submit(move |connection, effects| upgrade::rename(connection, effects, &key, old, guard));
+        renamed.blocking_recv().unwrap_or(Err(Error::Closed))?;
+        Ok(())
     }
 
     /// [`Self::pause`] for the whole time, whatever it is told.
@@ -444,5 +473,26 @@ impl Work {
             .writer
             .submit(move |connection, _| progress.write(connection));
         saved.blocking_recv().unwrap_or(Err(Error::Closed))
+    }
+}
+
+/// A new file with the bytes of a source, as they were stored, and its facts.
+fn rewrite(files: &Arc<Files>, row: &Row) -> Result<FileGuard> {
+    let copy = |error| Error::io("copy a file")(error);
+    let old = files.open_named(&row.file).map_err(copy)?;
+    let (mut guard, mut new) = files.create()?;
+    std::io::copy(&mut old.take(row.size_bytes), &mut new).map_err(copy)?;
+    guard.seal(new, Kind::Source, &encode(&Facts::of(row.clone())?)?)?;
+    let written = Row {
+        file: guard.name()?.clone(),
+        ..row.clone()
+    };
+    match examine(files.open_named(&written.file), &written, |_| Ok(()))? {
+        None => Ok(guard),
+        Some(fault) => Err(Error::Corrupt(format!(
+            "a copy of file {} is {}",
+            row.file.as_str(),
+            fault.name()
+        ))),
     }
 }

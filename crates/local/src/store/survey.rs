@@ -130,7 +130,13 @@ pub(crate) fn path(files: &Files, entry: &EntryName) -> PathBuf {
 /// Errors of the file system.
 pub(crate) fn list(files: &Files, first: u8, min_age: Duration) -> Result<Listed> {
     let mut entries = Vec::new();
-    for entry in std::fs::read_dir(files.fan_out(first)).map_err(Error::io("list a folder"))? {
+    let folder = match std::fs::read_dir(files.fan_out(first)) {
+        Ok(folder) => folder,
+        // Somebody has removed it; it is made again when a file is written there.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Listed { entries }),
+        Err(error) => return Err(Error::io("list a folder")(error)),
+    };
+    for entry in folder {
         let entry = entry.map_err(Error::io("list a folder"))?;
         // What has another name was not put here by a store.
         let Some(name) = entry.file_name().to_str().and_then(EntryName::read) else {

@@ -5,13 +5,14 @@ use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
-use tintype_model::ObjectKey;
 
 use super::facts::{Facts, encode};
 use super::file::{FileGuard, Files};
 use super::garbage::Collector;
+use super::name::FileName;
 use super::row::{Bucket, Row, find};
 use super::schema::key_text;
+use super::writer::Effects;
 use super::{Error, Result};
 
 /// How far the files are. Each step takes a few of them, so that removals do not wait.
@@ -72,29 +73,41 @@ impl Upgrade {
                     continue;
                 }
             };
-            let renamed = collector.writer.submit(move |connection, effects| {
-                let new = guard.name()?.clone();
-                let changed = connection
-                    .prepare_cached(
-                        "UPDATE objects SET file = ?1 WHERE bucket = ?2 AND key = ?3 AND file = ?4",
-                    )?
-                    .execute(params![
-                        new.as_str(),
-                        Bucket::Sources.number(),
-                        key.as_bytes(),
-                        old.as_str()
-                    ])?;
-                // Replaced or deleted meanwhile: the guard takes the second name away.
-                if changed == 1 {
-                    effects.kept.push(guard);
-                    effects.drop_file(connection, old)?;
-                }
-                Ok(changed)
-            });
+            let renamed = collector
+                .writer
+                .submit(move |connection, effects| rename(connection, effects, &key, old, guard));
             self.upgraded += renamed.blocking_recv().unwrap_or(Err(Error::Closed))?;
         }
         Ok(true)
     }
+}
+
+/// Has a source's row name a new file that holds the same object, and tells how many rows that changed: none when the
+/// source was replaced or deleted meanwhile.
+///
+/// # Errors
+/// Errors of SQLite.
+pub(crate) fn rename(
+    connection: &Connection,
+    effects: &mut Effects,
+    key: &str,
+    old: FileName,
+    guard: FileGuard,
+) -> Result<usize> {
+    let changed = connection
+        .prepare_cached("UPDATE objects SET file = ?1 WHERE bucket = ?2 AND key = ?3 AND file = ?4")?
+        .execute(params![
+            guard.name()?.as_str(),
+            Bucket::Sources.number(),
+            key.as_bytes(),
+            old.as_str()
+        ])?;
+    // Otherwise the guard takes the new file away.
+    if changed == 1 {
+        effects.kept.push(guard);
+        effects.drop_file(connection, old)?;
+    }
+    Ok(changed)
 }
 
 fn next(connection: &Connection, after: &[u8]) -> Result<Vec<Row>> {
@@ -113,16 +126,8 @@ fn next(connection: &Connection, after: &[u8]) -> Result<Vec<Row>> {
 
 /// Writes the facts behind the bytes that the row speaks of, where no reader looks, and gives the file a second name.
 fn add_facts(files: &Arc<Files>, row: Row) -> Result<FileGuard> {
-    let old = row.file;
-    let facts = Facts {
-        key: ObjectKey::new(row.key)?,
-        order: row.sequencer,
-        size_bytes: row.size_bytes,
-        etag: row.etag,
-        md5: None,
-        modified_at: row.modified_at,
-        attributes: row.attributes,
-    };
+    let old = row.file.clone();
+    let facts = Facts::of(row)?;
     let mut file = OpenOptions::new()
         .write(true)
         .open(files.path(&old))

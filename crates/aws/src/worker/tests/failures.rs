@@ -1,10 +1,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tintype_model::Status;
+use tintype_model::{Order, Status, Work};
 
 use super::failed;
-use super::world::{World, etag_of, message, notice};
+use super::world::{World, etag_of, job_body, message, notice};
 use crate::event::BatchResponse;
 
 fn event(key: &str, content: &str) -> String {
@@ -181,4 +181,48 @@ async fn the_time_of_the_invocation_bounds_each_render() {
             "{seconds}: {deadline:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_reprocess_that_comes_to_nothing_leaves_the_bucket_as_it_was() {
+    let world = World::new();
+    world.repair();
+    world.put("a.jpg", "broken").await;
+    world
+        .handle(vec![message("m", 1, &event("a.jpg", "broken"))])
+        .await;
+    let before = world.record("a.jpg").await.unwrap();
+    assert_eq!(world.shown("a.jpg").await, "broken");
+    let redo = |revision| {
+        let order = Order {
+            revision,
+            ..before.order.clone()
+        };
+        let etag = etag_of("broken");
+        job_body("a.jpg", order, Work::Render { etag })
+    };
+    let told = async || {
+        let record = world.record("a.jpg").await.unwrap();
+        assert_eq!((&record.status, &record.order), (&before.status, &before.order));
+        assert_eq!(world.shown("a.jpg").await, "broken");
+        record.attempt.map(|attempt| attempt.result.name())
+    };
+
+    world.renderer.strict.store(true, Ordering::Relaxed);
+    let rejected = world.handle(vec![message("m-1", 1, &redo(1))]).await;
+    assert_eq!(failed(&rejected), [""; 0]);
+    assert_eq!(told().await, Some("rejected"));
+
+    world.renderer.strict.store(false, Ordering::Relaxed);
+    world.renderer.repaired.store(false, Ordering::Relaxed);
+    let given_up = world.handle(vec![message("m-2", 5, &redo(2))]).await;
+    assert_eq!(failed(&given_up), ["m-2"]);
+    assert_eq!(told().await, Some("failed"));
+
+    world.repair();
+    let redriven = world.handle(vec![message("m-2", 1, &redo(2))]).await;
+    assert_eq!(failed(&redriven), [""; 0]);
+    let after = world.record("a.jpg").await.unwrap();
+    assert_eq!((after.order.revision, after.attempt), (2, None));
+    assert_eq!(world.shown("a.jpg").await, "broken");
 }

@@ -67,7 +67,9 @@ pub(super) fn message(id: &str, receives: u32, body: &str) -> SqsMessage {
 #[derive(Debug, Default)]
 pub(super) struct TextRenderer {
     renders: AtomicU64,
-    repaired: AtomicBool,
+    pub(super) repaired: AtomicBool,
+    /// Whether everything is rejected.
+    pub(super) strict: AtomicBool,
     started: Notify,
     pub(super) dropped: AtomicBool,
     pub(super) deadlines: Mutex<Vec<Duration>>,
@@ -88,7 +90,7 @@ impl Renderer for TextRenderer {
         self.started.notify_one();
         let text = String::from_utf8_lossy(&source);
         match text.split(' ').next().unwrap_or_default() {
-            "bad" => {
+            word if word == "bad" || self.strict.load(Ordering::Relaxed) => {
                 return Err(RenderError::Rejected(Rejection::new(
                     RejectionCode::CorruptImage,
                     "bad",

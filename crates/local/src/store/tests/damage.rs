@@ -137,6 +137,27 @@ async fn files_that_nobody_reads_are_found_to_be_damaged() {
 }
 
 #[tokio::test]
+async fn folders_that_were_removed_are_made_again() {
+    let data = Data::new();
+    let store = data.store();
+    publish(&store, "a").await;
+    fs::remove_dir_all(data.path().join("objects")).unwrap();
+    fs::create_dir(data.path().join("objects")).unwrap();
+    assert!(body_of(&store, "a/r").await.is_err());
+    for number in 0..20 {
+        let name = format!("{number}");
+        put(&store, &name, name.as_bytes()).await;
+        assert_eq!(read(&store, &name).await, name.as_bytes());
+    }
+    assert_eq!(
+        jobs(&store).await.len(),
+        21,
+        "the uploads, and the set that is lost"
+    );
+    assert_eq!(store.source_fault("a"), Some(Fault::Missing));
+}
+
+#[tokio::test]
 async fn there_is_no_second_job_beside_another_one_of_the_key() {
     let data = Data::new();
     let store = data.store();
@@ -162,7 +183,7 @@ async fn a_damaged_source_is_told_and_not_given_out() {
         let is_longer = matches!(accident, Accident::Longer);
         store.scrub_now().await.unwrap();
         if is_longer {
-            // Behind the bytes of the object are its facts, which are compared by themselves.
+            // Behind the bytes of the object are its facts, which are another matter.
             assert_eq!(read(&store, "a").await, b"the source");
             continue;
         }
@@ -218,6 +239,54 @@ async fn a_damaged_source_is_told_and_not_given_out() {
             (None, 0)
         );
     }
+}
+
+#[tokio::test]
+async fn facts_that_are_damaged_are_written_again() {
+    let mut data = Data::new();
+    let mut store = data.store();
+    let before = put(&store, "a", b"the source").await;
+    let whole = fs::read(file_of(&data, "a")).unwrap();
+    let lengths = b"the source".len()..whole.len();
+    let cuts = lengths
+        .clone()
+        .skip(25)
+        .step_by(40)
+        .map(|length| whole[..length].to_vec());
+    let flips = lengths.step_by(40).map(|at| {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 4;
+        flipped
+    });
+    let longer = [&whole[..], b"more"].concat();
+    let damaged: Vec<Vec<u8>> = cuts.chain(flips).chain([longer]).collect();
+    assert!(damaged.len() > 6, "{}", whole.len());
+    for bytes in damaged {
+        let path = file_of(&data, "a");
+        fs::write(&path, bytes).unwrap();
+        data.close(store);
+        assert_eq!(verify(data.path(), Comparing::Sizes).unwrap().without_facts, 1);
+        store = data.open();
+        assert_eq!(read(&store, "a").await, b"the source");
+        store.scrub_now().await.unwrap();
+        assert_ne!(file_of(&data, "a"), path);
+        assert_eq!(store.head_source("a").await.unwrap(), before);
+        assert_eq!(read(&store, "a").await, b"the source");
+        assert_eq!(store.scrubbed().damaged_sources, 0);
+        data.close(store);
+        assert!(!path.exists(), "the old file is gone");
+        assert!(verify(data.path(), Comparing::Digests).unwrap().is_consistent());
+        store = data.open();
+    }
+    // The database may be lost now.
+    data.close(store);
+    for name in ["tintype.db", "tintype.db-wal", "tintype.db-shm"] {
+        let _ = fs::remove_file(data.path().join(name));
+    }
+    assert_eq!(rebuild(data.path(), Comparing::Digests).unwrap().found, 1);
+    let store = data.open();
+    assert_eq!(read(&store, "a").await, b"the source");
+    assert_eq!(store.head_source("a").await.unwrap().etag, before.etag);
 }
 
 #[tokio::test]
