@@ -42,6 +42,19 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     }
 }
 
+const PNG: &[u8] = b"\x89PNG\r\n\x1A\n";
+
+/// Bits for each pixel of a picture whose entry leaves them out.
+fn own_bits(source: &[u8], offset: u32) -> u16 {
+    let picture = usize::try_from(offset)
+        .ok()
+        .and_then(|offset| source.get(offset..));
+    match picture.unwrap_or_default() {
+        picture if picture.starts_with(PNG) => 32,
+        picture => Reader::at(picture, 14).le16().unwrap_or(0),
+    }
+}
+
 impl<'a> Entry<'a> {
     /// The entry with most pixels, and of those the one with most colours. Its true size is in the picture itself:
     /// the directory has one byte for each side.
@@ -57,6 +70,7 @@ impl<'a> Entry<'a> {
             reader.skip(4).ok_or_else(cut)?;
             let bits = reader.le16().ok_or_else(cut)?;
             let (length, offset) = (reader.le32().ok_or_else(cut)?, reader.le32().ok_or_else(cut)?);
+            let bits = if bits == 0 { own_bits(source, offset) } else { bits };
             let rank = (side(width).saturating_mul(side(height)), bits);
             if best.is_none_or(|(other, ..)| rank > other) {
                 best = Some((rank, length, offset));
@@ -68,7 +82,7 @@ impl<'a> Entry<'a> {
             .zip(usize::try_from(length).ok())
             .and_then(|(offset, length)| source.get(offset..offset.checked_add(length)?))
             .ok_or_else(|| Error::corrupt("the icon's largest picture lies outside of the file"))?;
-        if picture.starts_with(b"\x89PNG\r\n\x1A\n") {
+        if picture.starts_with(PNG) {
             return Ok(Self::Png(picture));
         }
         Self::bitmap(picture, limits)

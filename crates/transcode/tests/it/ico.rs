@@ -128,6 +128,27 @@ fn masks_do_not_touch_what_has_alpha() {
 }
 
 #[test]
+fn of_pictures_of_the_same_size_the_one_with_most_bits_is_shown_whatever_the_directory_leaves_out() {
+    let deep = bitmap(32, &[200, 100, 50, 255].repeat(4), &[0; 8]);
+    let few = bitmap(24, &[0; 16], &[0; 8]);
+    for (one, other) in [
+        ((&deep, 0), (&few, 24)),
+        ((&few, 24), (&deep, 0)),
+        ((&few, 0), (&deep, 0)),
+    ] {
+        let mut source = icon(&[(2, 2, one.0), (2, 2, other.0)]);
+        (source[6 + 6], source[22 + 6]) = (one.1, other.1);
+        assert_eq!(
+            shown(&source).pixel(0, 0),
+            [50, 100, 200, 255],
+            "{} {}",
+            one.1,
+            other.1
+        );
+    }
+}
+
+#[test]
 fn the_picture_inside_has_to_keep_the_limits() {
     let mut huge = rgb_png(8, 8, &photo(8, 8));
     huge[16..24].copy_from_slice(&[0, 0, 0x9C, 0x40, 0, 0, 0x9C, 0x40]);
