@@ -433,13 +433,26 @@ fn frames_that_are_alike_are_one_in_avif_as_in_webp() {
     let different = Scene::photographs(48, 32, 3).parts;
     // Three pictures, shown for two, one and four frames.
     let order = [0, 0, 1, 2, 2, 2, 2];
-    let scene = Scene::new(48, 32, order.map(|number: usize| different[number].clone()).to_vec());
-    let times = |parts: &[usize]| parts.iter().map(|&number| different[number].milliseconds).sum::<u32>();
+    let scene = Scene::new(
+        48,
+        32,
+        order.map(|number: usize| different[number].clone()).to_vec(),
+    );
+    let times = |parts: &[usize]| {
+        parts
+            .iter()
+            .map(|&number| different[number].milliseconds)
+            .sum::<u32>()
+    };
     for format in [Format::Avif, Format::Webp] {
         let file = only(&scene.apng(None), format);
         assert_eq!(file.encoding.frames, Some(3), "{format:?}");
         let moving = taken_apart(&file);
-        assert_eq!(moving.durations_ms, [times(&order[..2]), times(&[1]), times(&order[3..])], "{format:?}");
+        assert_eq!(
+            moving.durations_ms,
+            [times(&order[..2]), times(&[1]), times(&order[3..])],
+            "{format:?}"
+        );
         for (part, frame) in different.iter().zip(&moving.frames) {
             let psnr = seen_psnr(frame, &Decoded::new(48, 32, 4, &part.rgba));
             assert!(psnr > 22.0, "{format:?}: {psnr} dB");
@@ -448,7 +461,9 @@ fn frames_that_are_alike_are_one_in_avif_as_in_webp() {
     // Transparency that begins late: alpha has as many frames.
     let mut clear = Scene::cut_outs(48, 32, 1).parts.remove(0);
     clear.replaces = true;
-    let parts = [&different[0], &different[0], &clear, &clear].map(Clone::clone).to_vec();
+    let parts = [&different[0], &different[0], &clear, &clear]
+        .map(Clone::clone)
+        .to_vec();
     let file = only(&Scene::new(48, 32, parts).apng(None), Format::Avif);
     assert_eq!(file.encoding.frames, Some(2));
     let moving = taken_apart(&file);

@@ -142,3 +142,30 @@ fn the_heic_files_of_the_corpus_look_as_libheif_sees_them() {
         }
     }
 }
+
+/// Pictures of `../shared/field` in 4:2:2 and 4:4:4, against what libheif makes of them.
+#[test]
+fn pictures_with_more_colour_look_as_libheif_sees_them() {
+    let field = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/field");
+    for (name, reference) in [
+        ("h17a_422_8bit_q80.heic", "H17a.png"),
+        ("h17c_422_10bit.heic", "H17c.png"),
+        ("h18b_444_10bit.heic", "H18b.png"),
+    ] {
+        let (Ok(source), Ok(reference)) = (
+            std::fs::read(field.join(name)),
+            std::fs::read(field.join("refs").join(reference)),
+        ) else {
+            continue;
+        };
+        let seen = crate::judge::shown(&source);
+        let expected = crate::judge::shown(&reference);
+        assert_eq!(
+            (seen.width, seen.height),
+            (expected.width, expected.height),
+            "{name}"
+        );
+        let psnr = crate::judge::psnr(&seen.rgb(), &expected.rgb());
+        assert!(psnr > 34.0, "{name}: {psnr} dB");
+    }
+}

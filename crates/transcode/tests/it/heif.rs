@@ -396,7 +396,7 @@ fn what_is_derived_shows_its_base_cropped_and_turned_and_then_does_so_itself() {
 }
 
 #[test]
-fn what_the_hevc_decoder_gets_wrong_is_refused_by_name() {
+fn hevc_that_no_decoder_was_checked_for_is_refused_by_name() {
     struct Bits(Vec<bool>);
     impl Bits {
         fn put(&mut self, value: u32, count: u32) {
@@ -441,13 +441,11 @@ fn what_the_hevc_decoder_gets_wrong_is_refused_by_name() {
     };
     let is_built = cfg!(feature = "heic");
     for (chroma, is_apart, depth, word) in [
-        (2, false, 8, "4:2:2"),
-        (2, false, 10, "4:2:2"),
-        (3, false, 8, "4:4:4"),
-        (3, false, 10, "4:4:4"),
         (3, true, 8, "4:4:4"),
-        (1, false, 12, "12 bits"),
         (0, false, 12, "12 bits"),
+        (1, false, 12, "12 bits"),
+        (2, false, 12, "12 bits"),
+        (3, false, 12, "12 bits"),
     ] {
         let whole = heic(vec![file(chroma, is_apart, depth)]).file();
         let grid = Item::new(

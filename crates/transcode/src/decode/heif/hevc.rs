@@ -10,6 +10,7 @@ use crate::header::heif::{self, Chroma, HevcConfig};
 const VPS: u8 = 32;
 const SPS: u8 = 33;
 const PPS: u8 = 34;
+pub(super) const PARAMETER_SETS: [u8; 3] = [VPS, SPS, PPS];
 
 /// Decodes one coded picture.
 pub(super) fn decode(tile: &heif::Tile<'_>) -> Result<Frame, Error> {
@@ -20,7 +21,7 @@ pub(super) fn decode(tile: &heif::Tile<'_>) -> Result<Frame, Error> {
         error => Error::corrupt(format!("the HEVC picture cannot be decoded: {error}")),
     };
     let config = HevcConfig::read(tile.config)?;
-    let sets: Vec<&[u8]> = [VPS, SPS, PPS]
+    let sets: Vec<&[u8]> = PARAMETER_SETS
         .into_iter()
         .flat_map(|kind| config.sets(kind))
         .collect();

@@ -3,6 +3,8 @@
 mod av1;
 #[cfg(feature = "heic")]
 mod hevc;
+#[cfg(feature = "heic")]
+mod hevc_wide;
 mod planes;
 mod rgb;
 
@@ -10,6 +12,8 @@ use self::planes::Planes;
 use self::rgb::Reading;
 use crate::Error;
 use crate::header::CHECKED;
+#[cfg(feature = "heic")]
+use crate::header::heif::Chroma;
 use crate::header::heif::{self, Codec, Layer, Tile};
 use crate::picture::Samples;
 
@@ -41,6 +45,10 @@ fn layer(layer: &Layer<'_>) -> Result<Planes, Error> {
 fn put(planes: &mut Planes, layer: &Layer<'_>, place: (usize, usize), tile: &Tile<'_>) -> Result<(), Error> {
     match tile.codec {
         Codec::Av1 => planes.put(layer, place, &av1::decode(tile, layer.tile)?),
+        #[cfg(feature = "heic")]
+        Codec::Hevc if matches!(layer.chroma, Chroma::Half | Chroma::Full) => {
+            planes.put(layer, place, &hevc_wide::decode(tile)?)
+        }
         #[cfg(feature = "heic")]
         Codec::Hevc => planes.put(layer, place, &hevc::decode(tile)?),
         #[cfg(not(feature = "heic"))]

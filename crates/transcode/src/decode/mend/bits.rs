@@ -206,7 +206,10 @@ impl Table {
 
     /// The symbol whose code is zeros.
     pub(super) fn of_zeros(&self) -> Option<u8> {
-        self.fast.first().filter(|&&entry| entry != 0).map(|entry| entry.to_le_bytes()[0])
+        self.fast
+            .first()
+            .filter(|&&entry| entry != 0)
+            .map(|entry| entry.to_le_bytes()[0])
     }
 
     /// Length and symbol of a longer code that 16 bits begin with.

@@ -7,7 +7,7 @@ use crate::Error;
 
 /// No picture has so large a coefficient: those of 8 bits per sample end at 1,024.
 const MAX_DC: i32 = 4095;
-/// That many bytes of zero in a row, and more, are storage that was never written.
+/// Bytes of zero in a row that are storage which was never written.
 const ZEROS: usize = 64;
 /// The same where zeros end no blocks.
 const HOLE: usize = 32;
@@ -19,7 +19,6 @@ pub(super) struct Tables {
     pub(super) ac: [Option<Table>; 4],
 }
 
-/// A scan that is being read.
 pub(super) struct Reading<'a, S> {
     scan: &'a Scan,
     tables: &'a Tables,
@@ -42,7 +41,6 @@ struct State {
     run: u32,
 }
 
-/// A scan that was read to its end.
 pub(super) struct Done<S> {
     pub(super) sink: S,
     /// Whether nothing is missing.
@@ -85,7 +83,7 @@ impl<'a, S: Sink> Reading<'a, S> {
     /// Reads all units, in intervals of `interval` of them (0: without restarts), and fills in those that are missing.
     ///
     /// # Errors
-    /// A rejection when damage may have moved what follows it: without restarts nothing tells where a unit belongs.
+    /// When damage may have moved what follows it: without restarts nothing tells where a unit belongs.
     pub(super) fn run(mut self, interval: usize) -> Result<Done<S>, Error> {
         let units = self.scan.units;
         let interval = if interval == 0 { units } else { interval.min(units) };
@@ -132,7 +130,7 @@ impl<'a, S: Sink> Reading<'a, S> {
         })
     }
 
-    /// Reads one interval, and tells how many of its units are right and where its data ends. Others are filled in.
+    /// Reads one interval: how many of its units are right, the others being filled in, and where its data ends.
     fn interval(
         &mut self,
         number: usize,
@@ -199,11 +197,8 @@ impl<'a, S: Sink> Reading<'a, S> {
         }
     }
 
-    /// Whether storage that was never written lies in the middle of the data of an interval, which is not whole if it
-    /// `is_short`.
-    ///
-    /// With most tables zeros are coefficients, of which there are never as many in a row. Where they end blocks, they
-    /// may be a plain picture.
+    /// Whether storage that was never written lies in the data of an interval. With most tables zeros are coefficients,
+    /// never as many in a row; where they end blocks, they may be a plain picture, unless the interval `is_short`.
     fn has_hole(&self, data: &[u8], is_short: bool) -> bool {
         let are_ends = |part: &Part| {
             let table = self.tables.ac.get(part.ac).and_then(Option::as_ref);

@@ -42,6 +42,7 @@ fn parse(bits: &mut Bits<'_>) -> Option<Coded> {
         size: Dimensions { width, height },
         depth,
         chroma,
+        has_separate_planes: false,
         cicp,
     })
 }

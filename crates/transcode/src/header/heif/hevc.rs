@@ -109,10 +109,7 @@ fn parse(bits: &mut Bits<'_>) -> Option<Coded> {
     skip_profile(bits, sub_layers)?;
     bits.golomb()?;
     let format = bits.golomb()?;
-    if format == 3 {
-        // Whether its planes are coded each by itself.
-        bits.skip(1)?;
-    }
+    let has_separate_planes = format == 3 && bits.flag()?;
     let (width, height) = (bits.golomb()?, bits.golomb()?);
     let (horizontal, vertical) = match format {
         1 => (2, 2),
@@ -149,6 +146,7 @@ fn parse(bits: &mut Bits<'_>) -> Option<Coded> {
         size,
         depth,
         chroma,
+        has_separate_planes,
         cicp: color(bits, sub_layers).unwrap_or(Cicp::UNSPECIFIED),
     })
 }

@@ -124,6 +124,8 @@ pub(super) struct Coded {
     pub(super) size: Dimensions,
     pub(super) depth: u8,
     pub(super) chroma: Chroma,
+    /// Whether each plane is coded like a picture without colour.
+    pub(super) has_separate_planes: bool,
     pub(super) cicp: Cicp,
 }
 

@@ -7,7 +7,7 @@ use tintype_model::{Dimensions, Limits};
 use super::meta::{Item, Meta};
 use super::properties::Properties;
 use super::view::View;
-use super::{Chroma, Codec, Coded, Layer, Plan, Tile, av1, hevc};
+use super::{Codec, Coded, Layer, Plan, Tile, av1, hevc};
 use crate::Error;
 use crate::cicp::Cicp;
 use crate::exif::unboxed;
@@ -331,19 +331,16 @@ fn headers(tile: &Tile<'_>) -> Result<Coded, Error> {
     }
 }
 
-/// Lets pass what the decoder was compared with another one for (docs/formats.md).
+/// Lets pass what the decoders were compared with another one for (docs/formats.md).
 fn check_hevc(coded: &Coded) -> Result<(), Error> {
-    let chroma = match coded.chroma {
-        Chroma::None | Chroma::Quarter => None,
-        Chroma::Half => Some("4:2:2"),
-        Chroma::Full => Some("4:4:4"),
-    };
-    match (chroma, coded.depth) {
-        (Some(chroma), _) => Err(Error::unsupported(format!(
-            "the HEIC has its colours in {chroma}, which is not decoded right; 4:2:0 and grey are read"
-        ))),
-        (None, 8 | 10) => Ok(()),
-        (None, depth) => Err(Error::unsupported(format!(
+    if coded.has_separate_planes {
+        return Err(Error::unsupported(
+            "the HEIC has its colours in 4:4:4 as three pictures without colour, which is not read",
+        ));
+    }
+    match coded.depth {
+        8 | 10 => Ok(()),
+        depth => Err(Error::unsupported(format!(
             "the HEIC has {depth} bits per sample; 8 and 10 are read"
         ))),
     }
