@@ -3,7 +3,7 @@
 //! The rules are few enough to be written again as a CloudFront Function; `tests/vectors/accept.tsv` is the table
 //! that both must agree with. They say which format a request prefers. What it gets is the preferred file, or the first of
 //! the file's stand-ins ([`tintype_model::Rendition::stand_ins`]) that the request takes: nobody gets a larger file than
-//! one that they take as well and that is no worse.
+//! one in an older format that they take as well and that is no worse.
 //!
 //! 1. No header, a header longer than [`MAX_ACCEPT_BYTES`] and a header with a quotation mark (which old
 //!    Internet Explorers sent) say nothing: the answer is the universal format.

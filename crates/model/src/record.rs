@@ -260,8 +260,8 @@ pub struct Rendition {
     /// How it was encoded, as far as that was chosen for this picture.
     #[serde(default, skip_serializing_if = "Encoding::is_unremarkable")]
     pub encoding: Encoding,
-    /// Formats of the same variant whose files are smaller and no worse, the smallest first: a client that takes one of
-    /// them is not sent this file unless it asks for its format by name. The rule is `tintype_pipeline`'s.
+    /// Older formats of the same variant whose files are smaller and no worse, the smallest first: a client that takes one
+    /// of them is not sent this file unless it asks for its format by name. The rule is `tintype_pipeline`'s.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stand_ins: Vec<Format>,
 }

@@ -1,4 +1,7 @@
-//! Which files of a variant may be sent in place of another: those that are smaller and no worse.
+//! Which files of a variant may be sent in place of another: those in an older format that are smaller and no worse.
+//!
+//! Only older ones, because every browser prefers the newest format that it knows: a client that weighs an older one higher
+//! says which it wants.
 //!
 //! "No worse" is decided from what was asked and what is known of the result, in this order:
 //!
@@ -15,7 +18,7 @@ use tintype_model::{Encoding, Format, Quality, Recipe, Rendered, RenderedFile, V
 /// Scores that differ by less are the same, as in the engine's own comparisons.
 const MARGIN: f32 = 0.5;
 
-/// The formats of the variant of `file` whose files are smaller and no worse than it, the smallest first; of equal
+/// The older formats of the variant of `file` whose files are smaller and no worse than it, the smallest first; of equal
 /// sizes the newer one. `recipe` is what the files were made by.
 pub(crate) fn stand_ins(file: &RenderedFile, rendered: &Rendered, recipe: &Recipe) -> Vec<Format> {
     let Some(variant) = recipe.variant(&file.variant) else {
@@ -25,7 +28,8 @@ pub(crate) fn stand_ins(file: &RenderedFile, rendered: &Rendered, recipe: &Recip
     let mut better: Vec<&RenderedFile> = rendered
         .files
         .iter()
-        .filter(|other| other.variant == file.variant && other.bytes.len() < file.bytes.len())
+        .filter(|other| other.variant == file.variant && other.format > file.format)
+        .filter(|other| other.bytes.len() < file.bytes.len())
         .filter(|other| is_no_worse(other, file, variant, has_alpha))
         .collect();
     better.sort_by_key(|other| (other.bytes.len(), other.format));
@@ -175,9 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_stands_in_for_an_older_one_as_well() {
+    fn a_newer_format_is_only_sent_to_those_who_prefer_it() {
         let files = vec![plain(Format::Webp, 30), plain(Format::Avif, 20)];
-        assert_eq!(first(files, false, &variant(|_| {})), [Format::Avif]);
+        assert_eq!(first(files, false, &variant(|_| {})), []);
+        let files = vec![plain(Format::Png, 30), lossless(Format::Webp, 20)];
+        assert_eq!(first(files, false, &variant(|_| {})), []);
     }
 
     #[test]
@@ -203,11 +209,11 @@ mod tests {
             let format = lossless.format;
             let files = vec![plain(Format::Avif, 30), lossless.clone()];
             assert_eq!(first(files, true, &poor), [format]);
-            let files = vec![lossless, plain(Format::Avif, 10)];
-            assert_eq!(first(files, true, &poor), []);
         }
-        let files = vec![plain(Format::Png, 30), lossless(Format::Webp, 20)];
-        assert_eq!(first(files, true, &poor), [Format::Webp]);
+        let files = vec![lossless(Format::Webp, 30), plain(Format::Png, 20)];
+        assert_eq!(first(files, true, &poor), [Format::Png]);
+        let files = vec![lossless(Format::Webp, 30), plain(Format::Jpeg, 20)];
+        assert_eq!(first(files, false, &poor), []);
     }
 
     #[test]
@@ -248,10 +254,10 @@ mod tests {
         ];
         assert_eq!(first(files.clone(), true, &default), [Format::Webp]);
         assert_eq!(first(files, false, &default), [Format::Jpeg, Format::Webp]);
-        let files = vec![plain(Format::Jpeg, 30), plain(Format::Webp, 20)];
+        let files = vec![plain(Format::Jpeg, 30), plain(Format::Png, 20)];
         assert_eq!(
             first(files, true, &default),
-            [Format::Webp],
+            [Format::Png],
             "transparency is no loss"
         );
     }
@@ -260,7 +266,7 @@ mod tests {
     #[test]
     fn the_default_recipe_asks_the_same_of_all_formats() {
         for variant in Recipe::default().variants {
-            for pair in [[Format::Jpeg, Format::Webp], [Format::Webp, Format::Jpeg]] {
+            for pair in [[Format::Avif, Format::Webp], [Format::Webp, Format::Jpeg]] {
                 let files = pair.map(|format| {
                     let mut file = plain(format, if format == pair[0] { 30 } else { 20 });
                     file.variant.clone_from(&variant.name);

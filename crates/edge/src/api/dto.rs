@@ -231,7 +231,7 @@ struct RenditionInfo {
     /// Why it is larger than the same variant in an older format; absent where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     larger_because: Option<String>,
-    /// Formats that negotiation sends in its place: smaller and no worse, the smallest first; absent where none are.
+    /// Older formats that negotiation sends in its place: smaller and no worse, smallest first; absent without any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     stand_ins: Vec<&'static str>,
 }
