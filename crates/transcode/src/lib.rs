@@ -43,7 +43,7 @@ use tintype_model::{ImageInfo, Limits, Location};
 /// Name and version of the engine, part of every published version.
 ///
 /// The number after `+` rises whenever the same source and recipe may give other bytes than before.
-pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+6");
+pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+7");
 
 /// Tells what a source is from its headers, and checks every limit. Allocates nothing that grows with the picture.
 ///

@@ -107,7 +107,7 @@ async fn a_page_shows_every_rendition_and_the_markup() {
     let moving = site.admin("GET", "/admin/image?key=moving.gif").await;
     let moving = moving.text();
     for told in [
-        "8-bit icc, 3 frames, 220 ms, gain map</dd>",
+        "8-bit icc, 3 frames, 220 ms, gain map, truncated</dd>",
         "% of the source, 3 frames, png is smaller and no worse</figcaption>",
     ] {
         assert!(moving.contains(told), "{told} is missing in\n{moving}");
