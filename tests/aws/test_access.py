@@ -6,7 +6,7 @@ import pytest
 
 import deployment
 import pictures
-from deployment import CHROME
+from deployment import CURL
 
 KEY = "access/guarded.jpg"
 
@@ -112,17 +112,17 @@ def test_another_encryption_is_refused_and_none_is_the_buckets_own(tintype):
 def test_only_this_distribution_reads_the_renditions(tintype, guarded):
     s3 = tintype.client("s3")
     path = f"/img/{KEY}/medium"
-    assert tintype.get(path, CHROME).status == 200
+    assert tintype.get(path, CURL).status == 200
     policy = s3.get_bucket_policy(Bucket=tintype.processed)["Policy"]
     distribution = tintype.outputs["DistributionId"]
     assert f"distribution/{distribution}" in policy
     other = policy.replace(f"distribution/{distribution}", "distribution/E2QWRUHEXAMPLE")
     s3.put_bucket_policy(Bucket=tintype.processed, Policy=other)
     try:
-        assert tintype.get(path, CHROME).status == 403
+        assert tintype.get(path, CURL).status == 403
     finally:
         s3.put_bucket_policy(Bucket=tintype.processed, Policy=policy)
-    assert tintype.get(path, CHROME).status == 200
+    assert tintype.get(path, CURL).status == 200
 
 
 def test_every_route_of_the_api_wants_a_signature(tintype, guarded):

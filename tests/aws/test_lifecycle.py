@@ -1,7 +1,7 @@
 """The stack changes while pictures stay, and goes without taking them along."""
 
 import pictures
-from deployment import CHROME
+from deployment import CURL
 from recipe import rendition_keys
 
 
@@ -18,14 +18,14 @@ def test_a_changed_parameter_changes_that_and_nothing_else(tintype):
     groups = tintype.client("logs").describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]
     kept = {group["logGroupName"]: group["retentionInDays"] for group in groups}
     assert kept[f"/aws/lambda/{tintype.outputs['WorkerFunctionName']}"] == 7
-    assert tintype.get(f"/img/{key}/medium", CHROME).status == 200
+    assert tintype.get(f"/img/{key}/medium", CURL).status == 200
 
 
 def test_uploads_go_on_after_an_update(tintype):
     key = "lifecycle/after.jpg"
     tintype.put(key, pictures.small_jpeg(92))
     tintype.wait_ready(key)
-    assert tintype.get(f"/img/{key}/medium", CHROME).status == 200
+    assert tintype.get(f"/img/{key}/medium", CURL).status == 200
 
 
 def test_deleting_the_stack_keeps_uploads_renditions_and_records(tintype):

@@ -122,7 +122,7 @@ def test_the_template_is_the_shipped_one_but_for_the_functions(packaged):
             blocks.append([])
     named = [re.sub(r"functions/\S+\.js$", "|", line) for line in shipped]
     assert rest == named
-    assert len(blocks) == sum("FunctionCode: functions/" in line for line in shipped) == 2
+    assert len(blocks) == sum("FunctionCode: functions/" in line for line in shipped) == 3
     for block in blocks:
         assert block[0].startswith("// Tintype ")
         assert "function handler(event) {" in block

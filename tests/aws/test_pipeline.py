@@ -171,7 +171,7 @@ def png_of(width, height):
 
 
 HOSTILE = {
-    "hostile/cut short.jpg": (pictures.small_jpeg(51, 640, 480)[:3000], {"corrupt_image"}),
+    "hostile/ends too soon.jpg": (pictures.small_jpeg(51, 640, 480)[:3000] + b"\xff\xd9", {"corrupt_image"}),
     "hostile/bomb.png": (png_of(60_000, 60_000), {"too_many_pixels", "too_large", "dimensions_too_large"}),
     "hostile/pixels missing.png": (png_of(300, 300), {"corrupt_image"}),
     "hostile/text.jpg": (b"<html><script>alert(1)</script></html>", None),

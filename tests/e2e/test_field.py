@@ -68,6 +68,8 @@ LOWER = {
     "h09c_heic_named_jpg.jpg": 35.0,
     "h14_iden_turned.heic": 35.0,
     "a04_10bit_odd_size.avif": 31.5,
+    # The grey patch where a restart marker was lost is an interval longer than libjpeg's.
+    "j24_restart_marker_missing.jpg": 31.0,
     # Light of a high dynamic range, brought down and back.
     "h20_pq_bt2020_10bit.heic": 34.0,
 }

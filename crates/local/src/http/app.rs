@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderValue, Method, Request, StatusCode, Uri, request};
 use http_body_util::{BodyExt as _, Limited};
 use tintype_edge::{Peer, Refused, names_its_host};
@@ -44,9 +44,8 @@ impl App {
 
     async fn ask(&self, is_s3: bool, request: Request<Body>) -> Response {
         if is_s3 {
-            let presented = key_id(&request)
-                .or_else(|| origin(&request))
-                .or_else(|| form(&request));
+            // A form is logged where its fields are read: the id of its key is one of them.
+            let presented = key_id(&request).or_else(|| origin(&request));
             let peer = request.extensions().get::<Peer>().copied();
             let response = self.s3.handle(request).await;
             log_refusal(response, presented.as_deref(), peer).await
@@ -96,14 +95,7 @@ fn origin(request: &Request<Body>) -> Option<String> {
     (request.method() == Method::OPTIONS).then(|| origin.to_owned())
 }
 
-/// Nothing for a form, whose key id is in its body.
-fn form(request: &Request<Body>) -> Option<String> {
-    let media_type = request.headers().get(CONTENT_TYPE)?.to_str().ok()?;
-    let is_form = request.method() == Method::POST && media_type.starts_with("multipart/form-data");
-    is_form.then(String::new)
-}
-
-/// Logs the answer if it is a refusal of a signed request, a form or an origin, with the code that the client is told.
+/// Logs the answer if it is a refusal of a signed request or an origin, with the code that the client is told.
 async fn log_refusal(response: Response, presented: Option<&str>, peer: Option<Peer>) -> Response {
     let is_refusal = matches!(
         response.status(),
