@@ -119,7 +119,8 @@ impl Record {
         }
     }
 
-    /// How much is known of the newest work: of two results of the same order the one with more stays.
+    /// The finality of the newest work's result, 0 to 2: of two results of the same order the one with the higher
+    /// finality stays.
     const fn finality(&self) -> u8 {
         match &self.attempt {
             Some(Attempt {

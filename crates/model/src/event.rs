@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ObjectKey, Order};
 
-/// What has to be done for a key, and where it stands among the other work on that key.
+/// Work on a key, and its place in the order of the other work on that key.
 ///
 /// Jobs are delivered at least once and in any order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,11 +11,11 @@ pub struct Job {
     pub key: ObjectKey,
     /// Older work never replaces the result of newer work.
     pub order: Order,
-    /// What happened to the source.
+    /// The kind of work: rendering the source, or removing what was made of it.
     pub work: Work,
 }
 
-/// What happened to a source.
+/// The kind of work that a change of a source asks for: rendering it, or removing what was made of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {

@@ -28,7 +28,7 @@ pub enum Gravity {
     West,
     /// The top left corner.
     Northwest,
-    /// What draws the eye: edges, strong colours and skin.
+    /// The most conspicuous part of the image, found by edges, strong colours and skin.
     Attention,
     /// One point of one image. A recipe that is configured cannot say this; it is set for an image that tells where
     /// its subject is ([`Recipe::focused`]).
@@ -53,7 +53,7 @@ pub struct Focus {
 }
 
 impl Focus {
-    /// What stands for the whole of a side.
+    /// The coordinate that means the full width or height.
     pub const WHOLE: u16 = 10_000;
 
     /// The user metadata (`x-amz-meta-...` without the prefix) by which a source tells its focal point.

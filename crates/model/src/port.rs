@@ -5,10 +5,10 @@ use bytes::Bytes;
 
 use crate::{Job, ObjectKey, Record, UnixMillis};
 
-/// What a store answers with.
+/// The result of an operation on a store or a queue.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
-/// What a caller can do about a store that did not do what it was asked.
+/// A failed operation on a store or a queue, by what the caller can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no such object.
@@ -47,7 +47,7 @@ pub enum Precondition {
     Etag(String),
 }
 
-/// What a store knows of an object besides its bytes.
+/// The metadata of an object: everything that a store knows of it besides its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectMeta {
     /// The key.
@@ -69,13 +69,13 @@ pub struct ObjectMeta {
 /// An object with its bytes.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// What the store knows of it.
+    /// Its key, size, entity tag and other metadata.
     pub meta: ObjectMeta,
     /// All of its bytes.
     pub body: Bytes,
 }
 
-/// How to read an object.
+/// The conditions under which an object is read.
 #[derive(Clone, Debug, Default)]
 pub struct GetOptions {
     /// Read only if the `ETag` is this one, without quotes.
@@ -84,7 +84,7 @@ pub struct GetOptions {
     pub max_bytes: Option<u64>,
 }
 
-/// How to write an object.
+/// The precondition of a write, and the headers and user metadata of the object that it writes.
 #[derive(Clone, Debug, Default)]
 pub struct PutOptions {
     /// Write only in this state.
@@ -132,7 +132,7 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
     /// `NotFound`, `PreconditionFailed` (another `ETag`), `TooLarge`, `Unavailable`.
     async fn get(&self, key: &str, options: GetOptions) -> Result<Object>;
 
-    /// What the store knows of the object.
+    /// Reads the metadata of an object, without its bytes.
     ///
     /// # Errors
     /// `NotFound`, `Unavailable`.
@@ -158,12 +158,12 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
     async fn delete(&self, key: &str, precondition: Precondition) -> Result<()>;
 }
 
-/// What became of a record that was put.
+/// The result of putting a record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PutRecord {
     /// It is stored; the record that it replaced, if there was one.
     Written(Option<Box<Record>>),
-    /// What the record said before stays, and tells of this work as an attempt: the record as it is now.
+    /// The stored record keeps its status and now tells of this work as an attempt: the record as it is now.
     Noted(Box<Record>),
     /// Nothing changed: this record has the same order or a newer one.
     Refused(Box<Record>),
@@ -218,7 +218,7 @@ pub trait MetadataStore: Send + Sync + std::fmt::Debug {
     /// `Unavailable`.
     async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>>;
 
-    /// How many records there are of each status.
+    /// Counts the records by status, without tombstones.
     ///
     /// # Errors
     /// `Unavailable`.

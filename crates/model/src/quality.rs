@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{Format, RecipeError};
 
-/// How an encoder trades bytes for fidelity.
+/// The quality setting of an encoder: its choice between fewer bytes and more fidelity.
 ///
 /// In TOML a number, `"auto"`, `"auto:70"` or `"lossless"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,15 +23,15 @@ pub enum Quality {
     Lossless,
 }
 
-/// How [`Quality::Lossless`] is written.
+/// The text of [`Quality::Lossless`] in a configuration.
 const LOSSLESS: &str = "lossless";
 
 impl Quality {
-    /// What `"auto"` aims at: what the default fixed qualities score on photographs.
+    /// The target of `"auto"`: the score that the default fixed qualities reach on photographs.
     pub const DEFAULT_TARGET: u8 = 75;
     const TARGETS: std::ops::RangeInclusive<u8> = 30..=95;
 
-    /// What a format is encoded at when the recipe does not say.
+    /// The quality of a format for which the recipe names none.
     #[must_use]
     pub const fn default_for(format: Format) -> Self {
         Self::Fixed(Self::default_number(format))

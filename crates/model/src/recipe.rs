@@ -39,7 +39,7 @@ pub struct Variant {
     /// Height of the box in pixels; `None` leaves it free.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
-    /// How the image is fitted to the box.
+    /// The way the image is fitted to the box.
     ///
     /// Default: `inside`
     pub fit: Fit,
@@ -109,7 +109,7 @@ impl TryFrom<WrittenVariant> for Variant {
     }
 }
 
-/// How an image is fitted to a variant's box. No fit ever enlarges the picture.
+/// A way to fit an image to a variant's box. No fit ever enlarges the picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Fit {
@@ -184,7 +184,7 @@ pub enum RecipeError {
         variant: String,
         /// `width` or `height`.
         side: &'static str,
-        /// What was asked for, in pixels.
+        /// The configured size of the side, in pixels.
         value: u32,
         /// The largest that the format can hold, in pixels.
         max: u32,
@@ -222,7 +222,7 @@ fn default_formats() -> Vec<Format> {
     vec![Format::Avif, Format::Webp, Format::Jpeg]
 }
 
-/// What is usual is not written, so that recipes keep their hash.
+/// Whether `animation` has its default value, which is not written, so that recipes keep their hash.
 const fn is_animated(animation: &bool) -> bool {
     *animation
 }

@@ -39,14 +39,14 @@ impl Dimensions {
 #[serde(transparent)]
 pub struct Version(pub String);
 
-/// What the metadata store keeps of one key.
+/// The metadata of one key, as a store keeps it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     /// The source's key.
     pub key: ObjectKey,
     /// The newest work whose result the status is.
     pub order: Order,
-    /// What is published, or why nothing is.
+    /// The state of the key: the published set, or why nothing is published.
     pub status: Status,
     /// When the status was written.
     pub updated_at: UnixMillis,
@@ -58,7 +58,7 @@ pub struct Record {
     pub attempt: Option<Attempt>,
 }
 
-/// What is published of a key, or why nothing is.
+/// The state of a key: the published set, or why nothing is published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "most records are ready ones")]
@@ -73,7 +73,7 @@ pub enum Status {
         recipe: String,
         /// Name and version of the engine that made it.
         engine: String,
-        /// What the picture is.
+        /// Format, size and further properties of the picture.
         image: ImageInfo,
         /// Every variant in every format of the recipe.
         renditions: Vec<Rendition>,
@@ -86,7 +86,7 @@ pub enum Status {
     /// Work failed until it was given up; it lies in the dead-letter state. Takes the place of `Pending` and yields to
     /// any other result of the same order.
     Failed {
-        /// What went wrong the last time.
+        /// The last error, and the number of tries.
         failure: Failure,
     },
     /// The source was deleted: a tombstone that keeps late events from bringing it back.
@@ -112,7 +112,7 @@ impl Status {
     /// The finality of what no other result of the same order replaces.
     pub(crate) const FINAL: u8 = 2;
 
-    /// How much is known: of two results of the same order the one with more stays.
+    /// The finality of the status, 0 to 2: of two results of the same order the one with the higher finality stays.
     pub(crate) const fn finality(&self) -> u8 {
         match self {
             Self::Pending => 0,
@@ -134,7 +134,7 @@ pub struct SourceInfo {
     pub sha256: Option<String>,
 }
 
-/// What probing and decoding told about a picture.
+/// The properties of a picture, as probing and decoding found them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageInfo {
     /// The source's format by content: `jpeg`, `png`, `gif`, `webp`, `jxl`, `tiff`, `svg`, `bmp`, `ico`, ...
@@ -147,12 +147,12 @@ pub struct ImageInfo {
     pub has_alpha: bool,
     /// Number of frames; 1 for a still picture.
     pub frames: u32,
-    /// How long an animation takes to play once, in milliseconds.
+    /// The duration of one play of an animation, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
     /// Bits per channel in the source.
     pub bit_depth: u8,
-    /// What the pixels meant in the source, before conversion to sRGB: `srgb`, `icc` for a profile, `grey`, `cmyk`,
+    /// The colour space of the source's pixels, before conversion to sRGB: `srgb`, `icc` for a profile, `grey`, `cmyk`,
     /// `pq` or `hlg` for a high dynamic range, `display-p3`, `rec2020` or `cicp` for what is told by code points, and
     /// `gamma` for primaries and a gamma.
     pub color_space: String,
@@ -168,7 +168,7 @@ pub struct ImageInfo {
     /// When and with what it was taken, as its EXIF block says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capture: Option<Capture>,
-    /// What it looks like; `None` when only its header was read.
+    /// Placeholders, colours and perceptual hash of the picture; `None` when only its header was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appearance: Option<Appearance>,
 }
@@ -225,7 +225,7 @@ pub struct Location {
     pub longitude: f64,
 }
 
-/// What the upright picture looks like, for placeholders and for finding it again.
+/// Placeholders, colours and perceptual hash of the upright picture: to show while it loads, and to find it again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Appearance {
     /// ThumbHash (evanw.github.io/thumbhash) in base64.
@@ -257,7 +257,7 @@ pub struct Rendition {
     pub etag: String,
     /// Where its bytes are in the store of renditions.
     pub object_key: String,
-    /// How it was encoded, as far as that was chosen for this picture.
+    /// The details of its encoding, as far as they were chosen for this picture.
     #[serde(default, skip_serializing_if = "Encoding::is_unremarkable")]
     pub encoding: Encoding,
     /// Older formats of the same variant whose files are smaller and no worse, the smallest first: a client that takes one
@@ -266,7 +266,7 @@ pub struct Rendition {
     pub stand_ins: Vec<Format>,
 }
 
-/// How a rendition was encoded, as far as that was chosen for the picture.
+/// The details of a rendition's encoding, as far as they were chosen for the picture.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Encoding {
@@ -366,7 +366,7 @@ pub struct Failure {
     pub attempts: u32,
 }
 
-/// What processing one job came to. All of these acknowledge the job.
+/// The result of processing one job. Every one of them acknowledges the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The record shows the work's result: a published set, or a removal.

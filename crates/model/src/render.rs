@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Dimensions, Encoding, Format, ImageInfo, Recipe, Rejection};
 
-/// What one source may cost. No limit can be switched off.
+/// Limits on the cost of one source. No limit can be switched off.
 ///
 /// In TOML it is the `[limits]` table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +56,7 @@ pub struct MetadataPolicy {
 /// The whole set of renditions of one source.
 #[derive(Clone, Debug)]
 pub struct Rendered {
-    /// What the picture is.
+    /// Format, size and further properties of the picture.
     pub image: ImageInfo,
     /// Name and version of the engine; part of every [`crate::Version`].
     pub engine: String,
@@ -75,7 +75,7 @@ pub struct RenderedFile {
     pub dimensions: Dimensions,
     /// The encoded file.
     pub bytes: Bytes,
-    /// How it was encoded, as far as that was chosen for this picture.
+    /// The details of its encoding, as far as they were chosen for this picture.
     pub encoding: Encoding,
     /// CPU time that encoding it took, where somebody measured it. It is no part of the result: the same source and
     /// recipe take longer on another machine.

@@ -46,7 +46,7 @@ impl MemoryObjectStore {
         lock(&self.objects).keys().cloned().collect()
     }
 
-    /// How many puts and deletes changed something.
+    /// The number of puts and deletes that changed something.
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)
@@ -153,7 +153,7 @@ impl MemoryMetadataStore {
         Self::default()
     }
 
-    /// How many puts changed something.
+    /// The number of puts that changed something.
     #[must_use]
     pub fn writes(&self) -> u64 {
         self.writes.load(Ordering::Relaxed)

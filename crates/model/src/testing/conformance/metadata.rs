@@ -232,7 +232,7 @@ async fn lists_and_counts_records(store: &dyn MetadataStore) {
     assert_eq!(after, expected);
 }
 
-/// Of each digest the keys whose records have it now, in order, whatever they had before.
+/// Checks that a listing by digest has the keys whose records have that digest now, in order, whatever they had before.
 async fn finds_records_by_the_digest_of_their_source(store: &dyn MetadataStore) {
     let digest = |digit: &str| Some(digit.repeat(64));
     let put = async |key: &str, sequencer, status: Status, sha256: Option<String>| {

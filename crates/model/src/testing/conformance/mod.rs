@@ -1,4 +1,4 @@
-//! What every implementation of a port must do. Each suite wants an empty store and panics on the first breach.
+//! Conformance suites for implementations of the ports. Each suite wants an empty store and panics on the first breach.
 
 mod metadata;
 mod object;
