@@ -112,7 +112,7 @@ pub(crate) enum Others {
     Listed,
 }
 
-/// How the objects of a key stand against its record.
+/// The state of a key's objects in comparison with its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// They are those that the record names, or newer work is under way, which will look as well.

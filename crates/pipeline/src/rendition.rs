@@ -35,13 +35,14 @@ pub(crate) async fn describe(
     }
 }
 
-/// How the metadata of an object tells the formats that stand in for it; `None` when there are none.
+/// The list of stand-ins in the metadata of an object: their file extensions, joined by commas; `None` when there are
+/// none.
 fn listed(stand_ins: &[Format]) -> Option<String> {
     let extensions: Vec<&str> = stand_ins.iter().map(|format| format.extension()).collect();
     (!extensions.is_empty()).then(|| extensions.join(","))
 }
 
-/// How a rendition is written.
+/// The options of writing a rendition: its media type and `Cache-Control`, and order, digest and stand-ins as metadata.
 pub(crate) fn options(rendition: &Rendition, order: &Order, precondition: Precondition) -> PutOptions {
     PutOptions {
         precondition,

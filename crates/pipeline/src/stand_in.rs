@@ -148,7 +148,7 @@ mod tests {
         variant
     }
 
-    /// What stands in for the first of the files.
+    /// The stand-ins of the first of the files.
     fn first(files: Vec<RenderedFile>, has_alpha: bool, variant: &Variant) -> Vec<Format> {
         let rendered = Rendered {
             image: ImageInfo {

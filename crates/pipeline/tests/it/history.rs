@@ -12,7 +12,7 @@ use crate::world::{Dice, World};
 const KEYS: [&str; 3] = ["a", "a/medium.avif", "b"];
 const BODIES: [&str; 4] = ["one", "two", "bad", "one"];
 
-/// What goes wrong in a history.
+/// The adverse conditions of a history.
 #[derive(Clone, Copy, Debug, Default)]
 struct Trouble {
     /// Requests and answers that are lost, in percent of the calls.

@@ -1,4 +1,4 @@
-//! What holds only where renditions are kept under names that others serve.
+//! Tests of the rules that hold only where renditions are kept under names that others serve.
 
 use bytes::Bytes;
 use tintype_model::{

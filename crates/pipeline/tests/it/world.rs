@@ -101,7 +101,7 @@ impl MetadataStore for Rough<MemoryMetadataStore> {
 #[derive(Debug, Default)]
 pub(crate) struct TextRenderer {
     pub(crate) renders: AtomicU64,
-    /// What it was asked for, the oldest first.
+    /// The recipes that it was asked to render, the oldest first.
     pub(crate) recipes: Mutex<Vec<Recipe>>,
     /// Answers to give before rendering anything.
     pub(crate) script: Mutex<Vec<RenderError>>,
@@ -273,7 +273,8 @@ impl World {
         self.metadata.get(&ObjectKey::new(key).unwrap()).await.unwrap()
     }
 
-    /// What a reader of the key sees: the text that its renditions were made from, or the status.
+    /// The state of the key as a reader sees it: the text that its renditions were made from, the name of its status,
+    /// or `nothing` when it has no record.
     ///
     /// # Panics
     /// When a published set is not complete and of one source.
