@@ -21,7 +21,7 @@ pub enum Access {
     /// Browsers can be made to send requests here, with cookies that they add by themselves, so the `Host` has to be
     /// known and writes must not come from pages of others.
     Token {
-        /// What the API, the pages and the metrics ask for. When it is empty nobody gets in.
+        /// The token that the API, the pages and the metrics ask for. When it is empty nobody gets in.
         admin_token: String,
         /// This server as clients see it, `https://host[:port][/path]`; none takes `http://` and the request's
         /// `Host`.
@@ -67,7 +67,7 @@ impl fmt::Debug for Access {
 #[derive(Clone, Copy, Debug)]
 pub struct Authorized;
 
-/// What decides about a request.
+/// The parts of a request that decide whether it is let through.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
     pub class: Class,

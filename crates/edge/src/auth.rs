@@ -12,7 +12,7 @@ use crate::session::{self, Sessions};
 
 const COOKIE_NAME: &str = "tintype_session";
 
-/// What a request proved to hold.
+/// The kind of credential that a request proved to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Credential {
     /// The admin token, which no browser sends by itself.

@@ -15,7 +15,7 @@ const SHARDS: usize = 4;
 /// A rendition above this part of the capacity is read anew each time: it would push out too many others.
 const LARGEST_SHARE: u64 = 8;
 const TYPICAL_RENDITION_BYTES: u64 = 64 << 10;
-/// What an entry costs besides the rendition's bytes.
+/// The memory that is counted for an entry besides its key and the rendition's bytes, in bytes.
 const OVERHEAD_BYTES: u64 = 256;
 
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ pub(crate) struct PictureCache {
     misses: AtomicU64,
 }
 
-/// How the cache is doing.
+/// The size of the cache, and the counts of its hits and misses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CacheStats {
     pub bytes: u64,

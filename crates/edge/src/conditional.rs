@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
 
-/// What identifies the representation that would be sent.
+/// The entity tag and the date of the representation that would be sent (RFC 9110 section 8.8).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Validators<'a> {
     /// Its strong entity tag, without quotes.
@@ -14,7 +14,7 @@ pub(crate) struct Validators<'a> {
     pub modified_at: SystemTime,
 }
 
-/// What the preconditions leave to be done.
+/// The result of the preconditions: the kind of response to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Send the representation; whether a `Range` counts.

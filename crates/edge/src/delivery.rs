@@ -29,7 +29,7 @@ use crate::state::State;
 const METHODS: &str = "GET, HEAD, OPTIONS";
 const NOTHING_HERE: &str = "there is no such picture";
 
-/// How often a record is read again when its rendition has just been replaced.
+/// The most times that one request reads a record, when the rendition that it chose was replaced each time.
 const ATTEMPTS: usize = 4;
 
 /// Answers any request for a path under `/img/` or `/v/`.
@@ -74,8 +74,8 @@ pub(crate) fn empty(status: StatusCode) -> Response {
     response
 }
 
-/// What is not there may come soon, and what is rejected may be replaced: both are cached for a moment. No other
-/// error is.
+/// Answers with an error. A picture that is not there may come soon, and one that is rejected may be replaced: both
+/// answers are cached for a moment. No other error is.
 fn failure(error: Error) -> Response {
     let brief = matches!(error, Error::NotFound(_) | Error::Rejected(_));
     let policy = if brief {
@@ -275,7 +275,7 @@ impl Found<'_> {
         Ok(response)
     }
 
-    /// What a 200, a 206 and a 304 say alike (RFC 9110 section 15.4.5).
+    /// Writes the headers that a 200, a 206 and a 304 have in common (RFC 9110 section 15.4.5).
     fn describe(&self, headers: &mut HeaderMap, modified_at: SystemTime) {
         headers.insert(
             CACHE_CONTROL,

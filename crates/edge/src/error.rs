@@ -82,9 +82,9 @@ pub(crate) struct Problem {
     /// The status code.
     #[schema(example = 404, minimum = 400, maximum = 599)]
     status: u16,
-    /// What went wrong with this request, for people.
+    /// An explanation of the error in this request, for people.
     detail: String,
-    /// What went wrong, for programs; for rejected images the code of the rejection.
+    /// The kind of error, for programs; for rejected images the code of the rejection.
     #[schema(example = "not_found")]
     code: &'static str,
 }
@@ -152,7 +152,7 @@ impl Error {
         }
     }
 
-    /// What the client is told. Nothing about the inside: neither object keys nor errors of stores.
+    /// The message for the client. It says nothing about the inside: neither object keys nor errors of stores.
     fn detail(&self) -> String {
         match self {
             Self::MissingRendition { .. } => "the picture should be here and is not".to_owned(),

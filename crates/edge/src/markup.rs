@@ -33,7 +33,7 @@ impl Urls<'_> {
     }
 }
 
-/// What to put into a page.
+/// The markup that shows a picture in a page.
 #[derive(Debug)]
 pub(crate) struct Markup {
     /// `srcset` with width descriptors, by the format that a browser has to take for it.
@@ -76,9 +76,9 @@ pub(crate) fn markup(urls: Urls<'_>, renditions: &[Rendition], recipe: &Recipe) 
     Markup { srcset, picture }
 }
 
-/// What a browser that takes a format is offered: in each size the rendition in that format, or an older one that is
-/// smaller and no worse, as every browser that takes a format takes the older ones too. A format that adds nothing to the
-/// older ones is left out.
+/// The renditions that a browser is offered, by the format that it takes: in each size the rendition in that format, or
+/// an older one that is smaller and no worse, as every browser that takes a format takes the older ones too. A format
+/// that adds nothing to the older ones is left out.
 fn offered<'a>(
     renditions: &'a [Rendition],
     by_format: BTreeMap<Format, Vec<&'a Rendition>>,

@@ -1,4 +1,4 @@
-//! What Prometheus scrapes. Every router has its own registry, so that several can live in one process.
+//! Metrics for Prometheus to scrape. Every router has its own registry, so that several can live in one process.
 
 use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;

@@ -108,7 +108,8 @@ fn qvalue(text: &str) -> Option<Weight> {
     (weight <= FULL).then_some(weight)
 }
 
-/// What every browser shows: JPEG, or PNG when there is no JPEG.
+/// The format that every browser shows: JPEG, or PNG when there is no JPEG. When there is neither it is the first that
+/// is available, and JPEG when none is.
 fn universal(available: &[Format]) -> Format {
     let universal = [Format::Jpeg, Format::Png];
     universal
@@ -118,7 +119,7 @@ fn universal(available: &[Format]) -> Format {
         .unwrap_or(Format::Jpeg)
 }
 
-/// What the `Accept` of a request says of formats, by the rules above.
+/// The formats that the `Accept` header of a request takes and prefers, by the rules above.
 #[derive(Debug)]
 pub struct Accept {
     /// `None` when it says nothing.

@@ -1,4 +1,4 @@
-//! What the edge asks of the shape that it runs in, beyond the ports of `tintype_model`.
+//! The ports that the edge needs of the shape that it runs in, beyond those of `tintype_model`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub trait UploadSigner: Send + Sync + std::fmt::Debug {
     async fn presign(&self, terms: &UploadTerms<'_>) -> Result<PresignedUpload, StoreError>;
 }
 
-/// How an upload is sent.
+/// The method of an upload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum UploadMethod {
@@ -33,7 +33,7 @@ pub enum UploadMethod {
     Post,
 }
 
-/// What an upload is signed for.
+/// The terms that an upload is signed for.
 #[derive(Clone, Copy, Debug)]
 pub struct UploadTerms<'a> {
     /// This server as the client sees it (`https://host[:port]`, no slash at the end); stores with an address of
@@ -41,7 +41,7 @@ pub struct UploadTerms<'a> {
     pub base_url: &'a str,
     /// The only key that it can be sent to. A form's has no `${filename}` in it, which stores would replace.
     pub key: &'a ObjectKey,
-    /// How it is sent.
+    /// The method by which it is sent.
     pub method: UploadMethod,
     /// The only media type that it can be sent with, in printable ASCII; none leaves a `PUT` any and a form none.
     pub content_type: Option<&'a str>,
@@ -49,7 +49,7 @@ pub struct UploadTerms<'a> {
     pub focus: Option<Focus>,
     /// The largest size of a form's file, in bytes; the smallest is 1.
     pub max_bytes: u64,
-    /// How long it can be sent from now on, 1 second to [`MAX_UPLOAD_EXPIRY`].
+    /// The time for which it can be sent, from now on: 1 second to [`MAX_UPLOAD_EXPIRY`].
     pub expires: Duration,
 }
 
@@ -62,7 +62,7 @@ pub struct PresignedUpload {
     pub headers: BTreeMap<String, String>,
     /// Form fields to send before the file, for `POST`.
     pub fields: BTreeMap<String, String>,
-    /// How long the signature holds from now on.
+    /// The time for which the signature holds, from now on.
     pub expires_in: Duration,
 }
 
@@ -104,14 +104,14 @@ pub trait Health: Send + Sync + std::fmt::Debug {
     /// cannot fail: what could not be found out is `None`.
     async fn report(&self) -> HealthReport;
 
-    /// What is wrong with the stored bytes of a source, in one word (`missing`, `cut`, `altered`, `unreadable`); `None`
-    /// when nothing is known to be, and where the store itself sees to that.
+    /// The kind of damage to the stored bytes of a source, in one word (`missing`, `cut`, `altered`, `unreadable`);
+    /// `None` when none is known, and where the search for damage is left to the store.
     async fn source_damage(&self, _key: &ObjectKey) -> Option<&'static str> {
         None
     }
 }
 
-/// How the machinery behind the edge is doing.
+/// The health of the stores, the queue and the processes behind the edge.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HealthReport {
     /// Whether requests should be sent here.

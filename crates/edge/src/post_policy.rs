@@ -24,7 +24,8 @@ pub struct PolicySigner<'a> {
     pub region: &'a str,
     /// The access key's id.
     pub access_key: &'a str,
-    /// What proves a temporary access key, besides its signature.
+    /// The session token of a temporary access key, which has to be sent besides the signature; `None` for any other
+    /// key.
     pub session_token: Option<&'a str>,
 }
 
@@ -104,7 +105,7 @@ impl PostPolicy {
         Self { fields, encoded, day }
     }
 
-    /// What is to be signed.
+    /// The text to sign: the policy in base64.
     #[must_use]
     pub fn string_to_sign(&self) -> &str {
         &self.encoded

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// What a `Range` header asks of a representation.
+/// The part of a representation that a `Range` header asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ByteRange {
     /// Nothing that is honoured here: another unit, several ranges, or a header that breaks the grammar. The whole

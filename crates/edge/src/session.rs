@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-/// How long a session lasts.
+/// The time after which a session ends, counted from its beginning.
 pub(crate) const LIFETIME: Duration = Duration::from_hours(12);
 
 /// Most sessions at once; one more ends the oldest.

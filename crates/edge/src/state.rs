@@ -12,7 +12,7 @@ use crate::guard;
 use crate::metrics::Metrics;
 use crate::port::{DeadLetters, Health, UploadSigner};
 
-/// What the edge works with.
+/// The ports and the settings that the edge works with.
 pub struct Edge {
     /// The uploaded objects. The edge reads their metadata and deletes; it never reads their bytes.
     pub sources: Arc<dyn ObjectStore>,
@@ -32,7 +32,7 @@ pub struct Edge {
     pub max_upload_bytes: u64,
     /// Who may use the API, and how that is known.
     pub access: Access,
-    /// What is delivered; none where a CDN delivers.
+    /// The renditions to deliver; none where a CDN delivers.
     pub pictures: Option<Pictures>,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Debug for Edge {
     }
 }
 
-/// What every handler sees.
+/// The state that all handlers share.
 #[derive(Debug)]
 pub(crate) struct State {
     pub edge: Edge,

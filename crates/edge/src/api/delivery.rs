@@ -1,4 +1,4 @@
-//! How a page shows a picture: URLs, `srcset` and markup.
+//! The means by which a page shows a picture: URLs, `srcset` and markup.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::markup::{Urls, markup};
 
-/// How to show a picture.
+/// URLs, `srcset` and markup that show a picture.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Delivery {
     /// URL of each variant, in the best format that a browser accepts: the newest, unless another one is smaller and no

@@ -50,7 +50,7 @@ const fn default_limit() -> usize {
     100
 }
 
-/// What has become of a source.
+/// The state of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StatusName {
@@ -86,12 +86,12 @@ impl StatusName {
     }
 }
 
-/// What is known of one picture. The parts that do not belong to its status are absent.
+/// The record of one picture. The parts that do not belong to its status are absent.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Image {
     /// The source's key.
     pub key: String,
-    /// What has become of it.
+    /// The state of the source.
     pub status: StatusName,
     /// When that was written, RFC 3339 in UTC.
     #[schema(format = DateTime)]
@@ -123,8 +123,7 @@ pub(crate) struct Source {
     /// SHA-256 of its bytes in hexadecimal, once they were read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// What is wrong with its stored bytes: `missing`, `cut`, `altered` or `unreadable`; absent while nothing is known to
-    /// be.
+    /// The kind of damage to its stored bytes: `missing`, `cut`, `altered` or `unreadable`; absent while none is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "altered")]
     pub damage: Option<&'static str>,
@@ -141,13 +140,13 @@ pub(crate) struct Published {
     engine: String,
     /// Whether the recipe in force is another one.
     stale: bool,
-    /// What the picture is.
+    /// Format, size and further properties of the picture.
     picture: Picture,
     /// Every variant in every format.
     renditions: Vec<RenditionInfo>,
 }
 
-/// What probing and decoding told about a picture.
+/// The properties of a picture, as probing and decoding found them.
 #[derive(Debug, Serialize, ToSchema)]
 struct Picture {
     /// Format of the source by its content.
@@ -163,13 +162,13 @@ struct Picture {
     has_alpha: bool,
     /// Number of frames; 1 for a still picture.
     frames: u32,
-    /// How long an animation takes to play once, in milliseconds; absent for a still picture.
+    /// The duration of one play of an animation, in milliseconds; absent for a still picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 1200)]
     duration_ms: Option<u64>,
     /// Bits per channel in the source.
     bit_depth: u8,
-    /// What the pixels meant in the source.
+    /// The colour space of the source's pixels.
     color_space: String,
     /// Description of the embedded ICC profile.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,7 +180,7 @@ struct Picture {
     /// When and with what it was taken; absent when the source does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<Capture>,
-    /// What to show while it loads; absent when an older release made the set, as the rest below.
+    /// Placeholders to show while it loads; absent when an older release made the set, as the rest below.
     #[serde(skip_serializing_if = "Option::is_none")]
     placeholder: Option<Placeholder>,
     /// Its most prominent colours, the most prominent first; at most 6.
@@ -365,7 +364,7 @@ impl RenditionInfo {
 /// One picture and how to show it.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ImageDetail {
-    /// What is known of it.
+    /// The record of the picture.
     pub image: Image,
     /// URLs that show the newest version, cached for a day; absent while nothing is published.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -427,7 +426,7 @@ pub(crate) struct Redriven {
     pub redriven: usize,
 }
 
-/// How the whole is doing.
+/// The state of the service as a whole: pictures, jobs, workers and cache.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Stats {
     /// Pictures by status.

@@ -1,4 +1,4 @@
-//! What the API tells of how a picture was taken and what it looks like.
+//! Details of how a picture was taken and placeholders for it, as the API shows them.
 
 use serde::Serialize;
 use tintype_model::{Appearance, Rgb};
@@ -34,7 +34,7 @@ pub(crate) struct Location {
     longitude: f64,
 }
 
-/// What to show while a picture loads.
+/// Placeholders to show while a picture loads.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Placeholder {
     /// ThumbHash (evanw.github.io/thumbhash) in base64; has the picture's aspect and transparency.

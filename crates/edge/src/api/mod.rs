@@ -55,7 +55,7 @@ const NO_IMAGE: &str = "there is no source and no record with this key";
 )]
 struct Document;
 
-/// What all operations have in common.
+/// A modifier that adds to the document the parts that all operations have in common.
 struct Common;
 
 /// Answers that any operation may give, besides its own.

@@ -16,7 +16,7 @@ use crate::error::{Error, Problem, Result};
 use crate::port::{MAX_UPLOAD_EXPIRY, PresignedUpload, UploadMethod, UploadTerms};
 use crate::state::Shared;
 
-/// What S3 replaces in the key of a form with the name of the file.
+/// The placeholder in the key of a form that S3 replaces with the name of the file.
 const FILENAME: &str = "${filename}";
 
 /// An upload to be signed.
@@ -26,7 +26,7 @@ pub(crate) struct UploadRequest {
     /// The key to upload to.
     #[schema(min_length = 1, max_length = 1024, example = "some/photo.jpg")]
     key: String,
-    /// How the upload will be sent. Default: `POST`, which binds its size
+    /// The method by which the upload will be sent. Default: `POST`, which binds its size
     #[serde(default)]
     method: UploadMethod,
     /// The media type that the upload will be sent with, and no other.
@@ -49,7 +49,7 @@ pub(crate) struct UploadRequest {
 pub(crate) struct Upload {
     /// The key that it uploads to.
     key: String,
-    /// How to send it.
+    /// The method by which to send it.
     method: UploadMethod,
     /// Where to send it.
     url: String,

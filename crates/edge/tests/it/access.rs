@@ -220,7 +220,7 @@ async fn a_browser_that_logs_in_again_leaves_no_session_behind() {
     assert_eq!(site.get("/metrics", &[("cookie", &second)]).await.status, 200);
 }
 
-/// What browsers send with the forms of a page whose policy is `no-referrer`.
+/// The headers are those that browsers send with the forms of a page whose policy is `no-referrer`.
 #[tokio::test]
 async fn the_forms_of_the_pages_work_where_the_browser_hides_their_origin() {
     let site = Site::new();

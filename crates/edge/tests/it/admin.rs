@@ -66,7 +66,7 @@ async fn lists_are_paged_and_filtered() {
     );
     let page = site.admin("GET", &next).await;
     assert_eq!(page.text().matches("<tr><td").count(), 10);
-    // What an empty form sends.
+    // The query that an empty form sends.
     assert_eq!(site.admin("GET", "/admin?prefix=&status=").await.status, 200);
     assert!(
         site.admin("GET", "/admin?status=ready")

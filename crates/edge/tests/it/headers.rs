@@ -1,4 +1,4 @@
-//! What every kind of answer carries besides its body.
+//! Tests of the status and headers of every kind of answer.
 
 use std::sync::atomic::Ordering;
 

@@ -1,4 +1,5 @@
-//! What reaches a client once a real server has written it: some headers are added or taken away on the way.
+//! Tests of the bytes that reach a client once a real server has written them: some headers are added or taken away on
+//! the way.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
