@@ -1,4 +1,4 @@
-//! What a worker's answer has to look like before anybody else sees it.
+//! Checks of a worker's answer, before anybody else sees it.
 
 use tintype_model::{
     Dimensions, Encoding, Format, ImageInfo, Limits, MetadataPolicy, Recipe, Rejection, RejectionCode,

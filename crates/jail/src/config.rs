@@ -3,7 +3,7 @@ use std::{ffi::OsString, num::NonZero, path::PathBuf, thread, time::Duration};
 use serde::{Deserialize, Serialize};
 use tintype_model::{Limits, MetadataPolicy};
 
-/// How workers are started and what they may use.
+/// Settings of the workers: the program to start, and the limits on what they may use.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The program that is run as a worker. `/proc/self/exe` is the running program itself, also after its file was
@@ -27,13 +27,13 @@ pub struct Config {
     ///
     /// Default: 256 MiB
     pub max_output_bytes: u64,
-    /// How long one source may take before its worker is killed.
+    /// The longest time that one source may take before its worker is killed.
     ///
     /// Default: 60 s
     pub deadline: Duration,
-    /// What a source may cost, by its header.
+    /// Limits on the cost of a source, by its header.
     pub limits: Limits,
-    /// What may be told about a source.
+    /// The facts about a source that may be told, beyond those that always are.
     pub metadata: MetadataPolicy,
     /// After this many sources a worker is replaced.
     ///
@@ -49,7 +49,7 @@ pub struct Config {
     pub priority: Priority,
 }
 
-/// How a worker competes for CPU time.
+/// The priority of a worker in the competition for CPU time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {

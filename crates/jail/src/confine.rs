@@ -1,4 +1,4 @@
-//! What a worker does to itself before it reads the first untrusted byte.
+//! The confinement of a worker by itself, before it reads the first untrusted byte.
 //!
 //! Every step of the floor either holds or the worker refuses to work. Further walls (seccomp, landlock) are further
 //! steps of [`confine`], after the last file was opened.
@@ -11,7 +11,7 @@ use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedule
 
 use crate::{Priority, wire::Setup};
 
-/// What holds a worker, as told by the worker before it read any untrusted byte.
+/// The confinement of a worker, as told by the worker before it read any untrusted byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Level {

@@ -9,7 +9,7 @@ pub enum Error {
     /// The worker's process could not be started.
     #[error("cannot start render worker {program:?}")]
     Spawn {
-        /// What was executed.
+        /// The program that was to be executed.
         program: std::path::PathBuf,
         /// The system's answer.
         #[source]

@@ -1,4 +1,4 @@
-//! What a worker may say about how a picture was taken and what it looks like.
+//! Checks of what a worker says about how a picture was taken and what it looks like.
 
 use tintype_model::{Appearance, Capture, Location, MetadataPolicy};
 
@@ -6,7 +6,7 @@ use tintype_model::{Appearance, Capture, Location, MetadataPolicy};
 const MAX_TEXT: usize = 100;
 /// ThumbHash writes at most 25 bytes, 36 digits in base64.
 const MAX_THUMBHASH: usize = 36;
-/// Of BlurHash with 4 by 3 components.
+/// The length of a BlurHash with 4 by 3 components, in characters.
 const BLURHASH: usize = 28;
 const MAX_COLORS: usize = 6;
 

@@ -45,7 +45,7 @@ pub struct WorkerStatus {
     pub pid: u32,
     /// Whether it is starting or has a source.
     pub busy: bool,
-    /// How many sources it was given.
+    /// The number of sources that it was given.
     pub jobs: u32,
 }
 
@@ -77,7 +77,7 @@ impl Jail {
         }
     }
 
-    /// What a source is, by its header.
+    /// Reads the properties of a source from its header.
     ///
     /// # Errors
     /// As [`Renderer::render`].
@@ -103,7 +103,7 @@ impl Jail {
         Ok(())
     }
 
-    /// What holds the workers, as the last one that started reported it.
+    /// The confinement of the workers, as the last one that started reported it.
     #[must_use]
     pub fn level(&self) -> Level {
         lock(&self.inner.level).clone()

@@ -23,13 +23,13 @@ use crate::{
     wire::{self, Body, FileHead, Greeting, Reply, Request, Setup, Task},
 };
 
-/// How long a worker may take to start and confine itself.
+/// The longest time that a worker may take to start and confine itself.
 const START: Duration = Duration::from_secs(30);
 
-/// How long a worker that broke off may take to end, and its last words to arrive.
+/// The longest wait for a worker that broke off to end, and for the rest of its standard error to arrive.
 const END: Duration = Duration::from_secs(2);
 
-/// How many of the last bytes of a worker's standard error are kept.
+/// The number of bytes that are kept of the end of a worker's standard error.
 const LAST_WORDS: usize = 4096;
 
 /// The workers alive now.
@@ -51,7 +51,7 @@ pub(crate) struct Worker {
     census: Census,
 }
 
-/// What a worker says when it does its work.
+/// The whole answer of a worker to one request, after it was checked.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Probed(ImageInfo),
@@ -308,12 +308,12 @@ impl Worker {
         })
     }
 
-    /// How the worker ended, if it ends by itself.
+    /// Waits up to `END` for the worker to end by itself; `None` when it does not.
     async fn status(&mut self) -> Option<ExitStatus> {
         time::timeout(END, self.child.wait()).await.ok()?.ok()
     }
 
-    /// How the worker ended, with what it wrote on standard error.
+    /// Describes how the worker ended, with what it wrote on standard error.
     async fn tell(&mut self, status: ExitStatus) -> String {
         let told = self.last_words().await;
         let how = describe(status);
@@ -324,7 +324,7 @@ impl Worker {
         }
     }
 
-    /// What an ended worker wrote on standard error, in one line.
+    /// The text that an ended worker wrote on standard error, in one line.
     async fn last_words(&mut self) -> String {
         // The pipe closes with the process, unless a descendant holds it.
         if !self.listener.is_finished() {

@@ -1,5 +1,5 @@
-//! What the kernel tells about a worker. The files are readable although the worker is not dumpable; where `/proc` is
-//! hidden there is no answer, and callers do without.
+//! Memory, CPU time and state of a worker, as the kernel tells them in `/proc`. The files are readable although the
+//! worker is not dumpable; where `/proc` is hidden there is no answer, and callers do without.
 
 use std::{fs, time::Duration};
 

@@ -41,7 +41,7 @@ pub(crate) struct Request {
     pub(crate) source_bytes: u64,
 }
 
-/// What is to be done with a source.
+/// The operation on a source that a request asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Task {
@@ -64,7 +64,7 @@ pub(crate) struct Reply {
     pub(crate) body: Body,
 }
 
-/// What came of a request. The bytes of `files` follow, one after the other.
+/// The result of a request. The bytes of `files` follow, one after the other.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Body {

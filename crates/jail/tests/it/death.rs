@@ -98,8 +98,9 @@ async fn whatever_ends_a_worker_twice_rejects_the_source() {
         .unwrap();
 }
 
-/// How a worker ends that has a source which sleeps for ever: it is killed when its deadline has passed, and the source
-/// is blamed. Where the machine is too busy to begin with the source before that, the next deadline is tried.
+/// Checks the end of a worker that has a source which sleeps for ever: it is killed when its deadline has passed, and
+/// the source is blamed. Where the machine is too busy to begin with the source before that, the next deadline is
+/// tried.
 async fn outslept(probe: impl AsyncFn(Duration) -> Result<ImageInfo, RenderError>) {
     for deadline in [700, 6_000, 50_000].map(Duration::from_millis) {
         let result = in_time(probe(deadline)).await;
