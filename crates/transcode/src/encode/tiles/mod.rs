@@ -59,8 +59,8 @@ struct Margin {
 
 impl Margin {
     /// The margin of a tile of `width` columns and `height` rows, in a frame of at least `least_area` pixels.
-    /// `has_halves` asks for a block that is not a square: libaom makes one of half a square of 32 pixels on the right or
-    /// below, and of what is marked.
+    /// `has_halves` asks for a block that is not a square: libaom makes one of half a square of 32 pixels on the right
+    /// or below, and of what is marked.
     fn of(width: u32, height: u32, least_area: u32, has_halves: bool) -> Self {
         let missing = least_area.saturating_sub(width * height);
         // So many and whole superblocks, as far as they are needed.
