@@ -1,4 +1,4 @@
-//! What `quality = "auto"` and the handling of drawings are built on, measured on a folder of pictures.
+//! Measurements on a folder of pictures, on which `quality = "auto"` and the handling of drawings are built.
 //!
 //! ```text
 //! cargo run -p tintype-transcode --example quality -- curves  FILE...   scores by quality, format and size

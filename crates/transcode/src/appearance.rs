@@ -1,4 +1,4 @@
-//! What a picture looks like, in a few bytes: placeholders, colours, and a hash that survives scaling.
+//! The appearance of a picture in a few bytes: placeholders, colours, and a hash that survives scaling.
 
 use std::f64::consts::PI;
 

@@ -1,8 +1,8 @@
 //! Where a crop has to be to keep what draws the eye.
 //!
-//! What counts is from smartcrop.js by Jonas Wagner (MIT), mostly with its weights: edges, strong colours, and colours
-//! of skin, light and dark. The search is simpler than there. The crop is always as large as it can be, so that it only
-//! slides along one side of the picture, and its place is found exactly.
+//! The features are from smartcrop.js by Jonas Wagner (MIT), mostly with its weights: edges, strong colours, and
+//! colours of skin, light and dark. The search is simpler than there. The crop is always as large as it can be, so that
+//! it only slides along one side of the picture, and its place is found exactly.
 
 use std::borrow::Cow;
 
@@ -16,15 +16,17 @@ const SKIN: [f64; 3] = [0.78, 0.57, 0.44];
 const SKIN_THRESHOLD: f64 = 0.8;
 const SKIN_DARKEST: f64 = 0.1;
 const SKIN_WEIGHT: f64 = 1.8;
-/// How much skin counts where it is smooth. At this size a face has few edges left, so that it is more than there.
+/// The amount that is added to the detail of skin, so that smooth skin counts too. At this size a face has few edges
+/// left, so that it is more than in smartcrop.js.
 const SKIN_BIAS: f64 = 0.1;
 const DETAIL_WEIGHT: f64 = 0.2;
 const SATURATION_THRESHOLD: f64 = 0.4;
 const SATURATION_LIGHTNESS: std::ops::RangeInclusive<f64> = 0.05..=0.9;
 const SATURATION_WEIGHT: f64 = 0.3;
-/// How much a strong colour counts where it is smooth.
+/// The amount that is added to the detail of a strong colour, so that it counts where it is smooth too.
 const SATURATION_BIAS: f64 = 0.2;
-/// What the farthest place from the middle loses, so that a picture without a subject is cropped there.
+/// The share of its score that the place farthest from the middle loses, so that a picture without a subject is
+/// cropped in the middle.
 const OFF_CENTER: f64 = 0.05;
 
 /// The recipe for one picture: [`Gravity::Attention`] becomes the place that was found.
@@ -59,7 +61,7 @@ fn sums(count: usize, sum: impl Fn(usize) -> f64) -> Vec<f64> {
     (0..count).map(sum).collect()
 }
 
-/// How much each pixel draws the eye.
+/// The interest of each pixel, row by row: how much it draws the eye.
 fn interest(small: &Miniature) -> Vec<f64> {
     let (width, height) = (small.width, small.height);
     let luma: Vec<f64> = small
@@ -126,7 +128,7 @@ fn saturation([red, green, blue]: [f64; 3]) -> f64 {
     above((most - least) / range, SATURATION_THRESHOLD)
 }
 
-/// What `value` has above `threshold`, as a share of what it can have.
+/// The excess of `value` over `threshold`, as a share of the excess of 1; 0 below the threshold.
 fn above(value: f64, threshold: f64) -> f64 {
     ((value - threshold) / (1.0 - threshold)).max(0.0)
 }

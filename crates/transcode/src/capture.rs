@@ -30,7 +30,7 @@ const MAX_CHARACTERS: usize = 100;
 /// Year of the oldest photograph there is.
 const FIRST_YEAR: u32 = 1826;
 
-/// What the structure tells; `None` when that is nothing. Never the place.
+/// Reads the time, the camera and the lens; `None` when the structure tells none of them. Never reads the place.
 pub(crate) fn read(tiff: Tiff<'_>) -> Option<Capture> {
     let main = tiff.first()?;
     let details = main.directory(EXIF);

@@ -2,7 +2,7 @@
 
 use moxcms::{CicpColorPrimaries, CicpProfile, ColorProfile, MatrixCoefficients, TransferCharacteristics};
 
-/// What the samples of a picture mean, in the numbers of H.273.
+/// The colour space and the range of a picture's samples, in the numbers of H.273.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cicp {
     pub(crate) primaries: u8,

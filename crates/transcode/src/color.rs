@@ -22,14 +22,14 @@ const BLOCKS_PER_BAND: usize = 16;
 /// Longest profile description that is recorded, in characters.
 const MAX_DESCRIPTION: usize = 100;
 
-/// What fits the samples that it came with: an embedded ICC profile, or the same told by numbers.
+/// A colour profile that fits the samples that it came with: an embedded ICC profile, or the same told by numbers.
 pub(crate) struct Profile {
     profile: ColorProfile,
     /// Its description tag, on one line.
     pub(crate) description: Option<String>,
     /// A word for the record.
     pub(crate) name: &'static str,
-    /// How light beyond sRGB's white becomes sRGB.
+    /// The mapping of light beyond sRGB's white to sRGB, where the samples have such light.
     mapping: Option<Box<Mapping>>,
 }
 

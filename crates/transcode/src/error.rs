@@ -13,13 +13,13 @@ pub enum Error {
         variant: String,
         /// The format.
         format: Format,
-        /// What the encoder said.
+        /// The encoder's error.
         #[source]
         source: EncodeError,
     },
 }
 
-/// What an encoder reports when it gives up.
+/// The error that an encoder reports when it gives up.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {

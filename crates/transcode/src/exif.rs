@@ -98,7 +98,7 @@ impl<'a> Tiff<'a> {
         Some(Directory { tiff: self, at })
     }
 
-    /// What has 32 bits in TIFF and 64 in BigTIFF.
+    /// The number at `at`, which has 32 bits in TIFF and 64 in BigTIFF.
     fn wide(self, at: usize) -> Option<u64> {
         if self.is_big {
             self.order.u64(self.data, at)

@@ -26,7 +26,7 @@ impl Gamma {
     /// `None` if that is sRGB, or describes no colours.
     pub(crate) fn profile(self) -> Option<Profile> {
         let curve = match self.exponent {
-            // How sRGB's own curve is written in one number.
+            // These numbers stand for sRGB's own curve.
             Some(exponent) if (2.15..=2.25).contains(&exponent) => None,
             Some(exponent) if !(0.1..=10.0).contains(&exponent) => return None,
             None if self.is_camera => Some(ToneReprCurve::Parametric(CAMERA.to_vec())),

@@ -2,10 +2,10 @@
 
 use tintype_model::{Dimensions, Fit, Focus, Gravity, Variant};
 
-/// How much larger than a rendition the pixels are, at least, that it may be made from instead of the source.
+/// The least ratio, in width and in height, of pixels to a rendition that is made from them instead of the source.
 const LEAST_RATIO: u32 = 2;
 
-/// How a variant is cut from the upright source.
+/// The crop, the scaling and the padding that make a variant of the upright source.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Plan {
     /// The part of the source that is shown, in source pixels.
@@ -138,7 +138,7 @@ fn scale(side: u32, numerator: u32, denominator: u32) -> u32 {
 
 /// The largest part of `source` with the aspect of `shape`, from where `gravity` says.
 ///
-/// What draws the eye is looked for in pixels ([`crate::attention`]); here its place is the centre.
+/// The place that draws the eye is looked for in pixels ([`crate::attention`]); here it is the centre.
 fn cropped(source: Dimensions, shape: Dimensions, gravity: Gravity) -> Crop {
     let (width, height) = (f64::from(source.width), f64::from(source.height));
     let aspect = f64::from(shape.width) / f64::from(shape.height);

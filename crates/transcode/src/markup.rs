@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-/// How far into a file its first element may begin, behind comments and declarations.
+/// The number of bytes within which the first element of a file must begin, behind comments and declarations.
 const MAX_PROLOGUE: usize = 64 << 10;
 
 /// Whether the first element of a text is `svg`, whatever comes before it; compressed text is looked into.

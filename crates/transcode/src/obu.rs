@@ -25,7 +25,7 @@ pub(crate) fn units(data: &[u8]) -> impl Iterator<Item = Obu<'_>> {
     })
 }
 
-/// What the first unit of that kind holds.
+/// The content of the first unit of the kind `kind`.
 pub(crate) fn find(data: &[u8], kind: u8) -> Option<&[u8]> {
     units(data).find(|unit| unit.kind == kind).map(|unit| unit.body)
 }

@@ -5,7 +5,7 @@ use tintype_model::Dimensions;
 use crate::parallel;
 use crate::picture::Picture;
 
-/// How stored pixels have to be turned to stand upright.
+/// The turn, with or without mirroring, that brings stored pixels upright.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Orientation {
     exif: u8,

@@ -28,7 +28,7 @@ struct Shared {
     size: Dimensions,
     pieces: Pieces,
     encoding: Encoding,
-    /// What its pieces took so far, or the first error.
+    /// The CPU time that its pieces took so far, or the first error.
     made: Mutex<Result<Option<Duration>, EncodeError>>,
 }
 
@@ -73,7 +73,7 @@ fn timed<T>(clock: &Clock<'_>, work: impl FnOnce() -> T) -> (T, Option<Duration>
     (result, cpu)
 }
 
-/// What a thread does before it looks for something else to do.
+/// The work that a thread does before it looks for more.
 enum Task<'a> {
     Files(Vec<Job<'a>>),
     /// Makes what the pieces of a file are made from.
@@ -106,13 +106,14 @@ fn jobs(works: &[Work], pictures: Vec<Arc<Picture>>) -> Vec<Job<'_>> {
 /// Encodes that need more bytes, beside the picture, are made one after the other.
 const MOST_BYTES: u64 = 200_000_000;
 
-/// How many pieces are made at the same time: each takes some 20 MB.
+/// The most pieces that are made at the same time: each takes some 20 MB.
 const MOST_PIECES: usize = 8;
 
-/// What is made of larger pictures comes first; then they are let go of.
+/// Number of pixels of a picture above which its files are made before those of smaller pictures, so that its memory
+/// becomes free early.
 const LARGE_PIXELS: u64 = 1_000_000;
 
-/// What the threads take in turn.
+/// The tasks, in the order in which the threads take them.
 fn tasks<'a>(jobs: Vec<Job<'a>>, shared: &'a [Shared], pieces: usize) -> Vec<Task<'a>> {
     let bytes = |job: &Job<'_>| job.picture.size.pixels() * encode::working_bytes(job.work.format);
     let (mut heavy, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| bytes(job) > MOST_BYTES);

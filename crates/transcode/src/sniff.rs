@@ -1,4 +1,4 @@
-//! What a file is by its first bytes. Names and declared media types are never asked.
+//! The kind of a file by its first bytes. Names and declared media types are never asked.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use crate::header::bmp;
@@ -67,7 +67,7 @@ impl Kind {
         ))
     }
 
-    /// What this build reads, as the end of a sentence.
+    /// The formats that this build reads, as the end of a sentence.
     fn all_read() -> String {
         let titles: Vec<&str> = Self::ALL
             .into_iter()

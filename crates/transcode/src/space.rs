@@ -6,11 +6,11 @@ use tintype_model::Rgb;
 use crate::color::options;
 use crate::quietly;
 
-/// What the RGB values of a picture mean. Both spaces have the same transfer curve, so that scaling in linear light is
-/// the same work in both.
+/// The colour space of a picture's RGB values. Both spaces have the same transfer curve, so that scaling in linear
+/// light is the same work in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Space {
-    /// What an untagged file means.
+    /// The space of an untagged file.
     #[default]
     Srgb,
     /// The primaries of today's wide-gamut displays, white at D65.

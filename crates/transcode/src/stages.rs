@@ -129,10 +129,10 @@ impl Pixels {
 pub struct Measured {
     /// Size of the file.
     pub bytes: usize,
-    /// Of the sample, encoded by itself; of the whole where the picture is small.
+    /// The score of the sample, encoded by itself; of the whole where the picture is small.
     pub sample: f64,
-    /// Of the same pixels, encoded as a part of the whole.
+    /// The score of the same pixels, encoded as a part of the whole.
     pub in_place: f64,
-    /// Of the whole picture.
+    /// The score of the whole picture.
     pub whole: f64,
 }

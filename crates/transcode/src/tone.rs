@@ -26,12 +26,12 @@ pub(crate) struct Mapping {
     curve: HighRange,
     /// Light of each 16-bit sample: cd/m² for PQ, light of the scene for HLG.
     light: Vec<f32>,
-    /// What to multiply light with to have sRGB's white at 1, indexed by the light of the largest component.
+    /// The factors that bring light to a scale with sRGB's white at 1, indexed by the light of the largest component.
     gain: Vec<f32>,
     peak: f32,
     /// Linear light to that of sRGB's primaries.
     matrix: [[f32; 3]; 3],
-    /// How much each component adds to luminance.
+    /// The weight of each component in luminance.
     weights: [f32; 3],
     /// 8-bit sRGB of linear light.
     encoded: Vec<u8>,
@@ -168,7 +168,7 @@ fn hlg_to_scene(signal: f32) -> f32 {
     }
 }
 
-/// What `light` is multiplied with (ITU-R BT.2390 section 5.4.1, with black at 0).
+/// The factor that `light` is multiplied with (ITU-R BT.2390 section 5.4.1, with black at 0).
 fn gain(light: f32, peak: f32) -> f32 {
     if light <= 0.0 || peak <= WHITE {
         return 1.0 / WHITE;

@@ -6,7 +6,7 @@ use crate::geometry::Area;
 use crate::picture::Picture;
 use crate::space::Space;
 
-/// How a frame's pixels meet those of the canvas.
+/// The way in which a frame's pixels are combined with those of the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blend {
     /// They replace them, transparent ones too.
@@ -15,7 +15,7 @@ pub(super) enum Blend {
     Over,
 }
 
-/// What happens to a frame's part of the canvas when the frame's time is over.
+/// The change to a frame's part of the canvas when the frame's time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Disposal {
     /// It stays.
@@ -39,7 +39,7 @@ pub(super) struct Placement {
 pub(super) struct Canvas {
     size: Dimensions,
     pixels: Vec<[u8; 4]>,
-    /// What has to be done before the next frame.
+    /// The change to be made before the next frame, and the area that it is made to.
     pending: Option<(Area, Undo)>,
 }
 

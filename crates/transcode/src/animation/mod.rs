@@ -20,11 +20,11 @@ pub(crate) const fn is_played(kind: Kind) -> bool {
     matches!(kind, Kind::Gif | Kind::Png | Kind::Webp)
 }
 
-/// What a decoder gives of one frame.
+/// One frame as a decoder gives it.
 struct Part {
     samples: Samples,
     placement: Placement,
-    /// What the frame asks to be shown for.
+    /// The time for which the frame asks to be shown, in milliseconds.
     milliseconds: u64,
 }
 
@@ -32,7 +32,7 @@ struct Part {
 struct Frame {
     /// Upright, in sRGB.
     picture: Picture,
-    /// How long it is shown, in milliseconds.
+    /// The time for which it is shown, in milliseconds.
     duration_ms: u32,
 }
 

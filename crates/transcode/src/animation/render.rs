@@ -21,7 +21,7 @@ use crate::{Error, parallel, resize};
 /// A rendition of more pixels a frame is a still: encoders of video need thirty bytes for each pixel and more.
 const MAX_MOVING_PIXELS: u64 = 16_000_000;
 
-/// What the tracks of an AVIF can say.
+/// The longest side, in pixels, that the tracks of an AVIF can state.
 const MAX_MOVING_SIDE: u32 = 65_535;
 
 /// Frames are read until so many pixels of the canvas are in memory, at least one and at most [`BATCH_FRAMES`].

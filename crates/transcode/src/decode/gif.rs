@@ -65,7 +65,8 @@ pub(crate) fn open(source: &[u8]) -> Result<gif::Decoder<Cursor<&[u8]>>, Error> 
         .map_err(|error| refused(&error))
 }
 
-/// What the indices of a frame mean, in RGBA; `shared` is the palette of the file.
+/// The colours that the indices of a frame stand for, in RGBA; `shared` is the palette of the file. Fails when neither
+/// the frame nor the file has a palette.
 pub(crate) fn colors(frame: &gif::Frame<'_>, shared: Option<&[u8]>) -> Result<[[u8; 4]; 256], Error> {
     let palette = frame
         .palette

@@ -47,8 +47,8 @@ const MAX_LAYERS: f64 = 32e6;
 const MAX_DASHES: f64 = 200_000.0;
 const MAX_DEPTH: u32 = 512;
 
-/// What drawing would cost. The parser bounds the elements, not what they ask for: one filter or one dashed line can
-/// keep a core busy for hours.
+/// The cost of drawing. The parser bounds the elements, not the work that they ask for: one filter or one dashed line
+/// can keep a core busy for hours.
 struct Effort {
     canvas: (f64, f64),
     /// Pixels for each unit of the drawing, in each direction.
@@ -179,7 +179,7 @@ impl Effort {
         width * height
     }
 
-    /// What a filter does to each pixel, in units of one simple operation.
+    /// The cost of a filter for each pixel, in units of one simple operation.
     fn cost(&self, kind: &filter::Kind) -> f64 {
         match kind {
             filter::Kind::Turbulence(noise) => 40.0 * f64::from(noise.num_octaves().max(1)),
@@ -207,7 +207,7 @@ impl Effort {
     }
 }
 
-/// How long a path is at most: curves are as long as the lines between their points, or shorter.
+/// An upper bound of the length of a path: curves are as long as the lines between their points, or shorter.
 fn length(path: &Path) -> f64 {
     let distance = |a: Point, b: Point| f64::from((b.x - a.x).hypot(b.y - a.y));
     let (mut total, mut at, mut start) = (0.0, Point::zero(), Point::zero());

@@ -21,7 +21,7 @@ pub(super) struct Animation {
     output: Output,
     before: Vec<[u8; 4]>,
     width: usize,
-    /// What is left of an animation that is too large.
+    /// The first frame: written as a still, in place of an animation that is too large.
     first: Option<Arc<Picture>>,
 }
 

@@ -13,7 +13,7 @@ use crate::error::EncodeError;
 
 /// Milliseconds.
 const TIMESCALE: u32 = 1000;
-/// What `und` is in three times five bits (ISOBMFF section 8.4.2.3).
+/// The language code `und` in three times five bits (ISOBMFF section 8.4.2.3).
 const UNDETERMINED_LANGUAGE: u16 = 21_956;
 const ALPHA: &[u8] = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0";
 /// Level 5.1, the highest of the AVIF Baseline profile, which has AV1's Main profile (AVIF section 8.2).
@@ -34,10 +34,10 @@ pub(super) struct Track<'a> {
     pub(super) header: SequenceHeader,
 }
 
-/// What the file is made of. All tracks have as many samples as there are durations.
+/// The content of the file. All tracks have as many samples as there are durations.
 pub(super) struct Sequence<'a> {
     pub(super) size: Dimensions,
-    /// How often the frames are shown in all, `None` for without end.
+    /// The number of times that the frames are shown in all; `None` for without end.
     pub(super) plays: Option<NonZeroU32>,
     pub(super) durations_ms: &'a [u32],
     pub(super) color: Track<'a>,
@@ -137,7 +137,8 @@ impl Sequence<'_> {
             .sum()
     }
 
-    /// Of all showings; all ones stand for a duration that is not known (ISOBMFF section 8.2.2.3).
+    /// The duration of all showings, in milliseconds; all ones stand for one that is not known (ISOBMFF section
+    /// 8.2.2.3).
     fn whole_duration(&self) -> u64 {
         let times = |plays: NonZeroU32| self.duration().saturating_mul(plays.get().into());
         self.plays.map_or(u64::MAX, times)

@@ -37,7 +37,7 @@ use crate::picture::Picture;
 pub(crate) use pieces::Pieces;
 pub(crate) use repack::Original;
 
-/// How one file is encoded, beside its format.
+/// The settings that one file is encoded with, beside its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// 1 to 100 on the format's own scale.
@@ -50,7 +50,7 @@ pub(crate) struct Settings {
     pub(crate) sized_for: u64,
 }
 
-/// What may be lost, in JPEG XL and WebP; the other formats have one answer.
+/// The loss that is allowed, in JPEG XL and WebP; the other formats have one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Loss {
     /// As much as the quality says.
@@ -65,12 +65,12 @@ pub(crate) enum Loss {
 pub(crate) enum Chroma {
     /// Half in both directions (4:2:0).
     Halved,
-    /// That of the picture (4:4:4), in AVIF and JPEG; lossy WebP knows only half.
+    /// The same as luma (4:4:4), in AVIF and JPEG; lossy WebP knows only half.
     Full,
 }
 
 impl Chroma {
-    /// How many columns or rows of colour differences there are beside so many of luma; odd numbers round up.
+    /// The number of columns or rows of colour differences beside `luma` of them of luma; odd numbers round up.
     pub(crate) const fn of(self, luma: u32) -> u32 {
         match self {
             Self::Halved => luma.div_ceil(2),
@@ -80,7 +80,7 @@ impl Chroma {
 }
 
 impl Settings {
-    /// What a photograph of `pixels` pixels is encoded with.
+    /// The settings for a photograph of `pixels` pixels.
     pub(crate) const fn usual(quality: u8, pixels: u64) -> Self {
         Self {
             quality,

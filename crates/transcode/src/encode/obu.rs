@@ -1,4 +1,5 @@
-//! What a container has to know of an AV1 bitstream (AV1 bitstream and decoding process specification, section 5).
+//! The parts of an AV1 bitstream that a container has to know (AV1 bitstream and decoding process specification,
+//! section 5).
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use crate::bits::Bits;

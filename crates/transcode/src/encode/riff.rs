@@ -9,7 +9,7 @@ use crate::space::Space;
 const HAS_PROFILE: u8 = 0b10_0000;
 const HAS_ALPHA: u8 = 0b1_0000;
 
-/// What the container says of a picture.
+/// The properties of a picture that its container states.
 pub(super) struct Head {
     size: Dimensions,
     has_alpha: bool,

@@ -9,20 +9,20 @@ use super::{Chroma, apng, avif_animation, contain, webp_animation};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
-/// What an animation is, before its first frame is known.
+/// The properties of an animation that are known before its first frame.
 pub(crate) struct Settings {
     pub(crate) size: Dimensions,
     /// 1 to 100 on the format's own scale.
     pub(crate) quality: u8,
     /// Whether every visible pixel stays as it is, in WebP; the other formats have one answer.
     pub(crate) is_lossless: bool,
-    /// How often the frames are shown in all, `None` for without end.
+    /// The number of times that the frames are shown in all; `None` for without end.
     pub(crate) plays: Option<NonZeroU32>,
-    /// How many frames there will be.
+    /// Number of frames that there will be.
     pub(crate) frames: u32,
     /// Whether the pictures have few colours, so that lossless coding may be smaller.
     pub(crate) is_drawn: bool,
-    /// That of the colours, in AVIF.
+    /// The resolution of the colour differences, in AVIF.
     pub(crate) chroma: Chroma,
 }
 
@@ -49,7 +49,7 @@ enum Kind {
 /// An encoded file.
 pub(crate) struct Animated {
     pub(crate) bytes: Vec<u8>,
-    /// How many frames it has; 1 when it had to become a still.
+    /// Number of frames in the file; 1 when it had to become a still.
     pub(crate) frames: u32,
 }
 

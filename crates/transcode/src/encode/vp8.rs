@@ -1,4 +1,4 @@
-//! How fine the quantizers of a lossy WebP are (RFC 6386, sections 7, 9.2 to 9.6 and 19.2).
+//! The quality of a lossy WebP, from its quantizers (RFC 6386, sections 7, 9.2 to 9.6 and 19.2).
 
 use crate::reader::Reader;
 

@@ -31,8 +31,8 @@ const LARGE_NOISE_SHAPING: i32 = 80;
 /// photographs, and a number should not mean more bytes in a large picture than in a small one.
 const LARGE_QUALITY_STEP: f32 = 1.0;
 
-/// How much of the mode detail may be given up so that it fits the 512 KiB that the format has for it; tried in
-/// turn, because only very large and busy pictures need more than none.
+/// The amounts of mode detail, 0 to 100, that may be given up so that it fits the 512 KiB that the format has for it;
+/// tried in turn, because only very large and busy pictures need more than none.
 const PARTITION_LIMITS: [i32; 3] = [0, 60, 100];
 
 pub(super) fn encode(picture: Arc<Picture>, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
@@ -64,7 +64,7 @@ pub(super) fn config(quality: u8) -> Result<WebPConfig, EncodeError> {
         .map_err(|()| failed("config", 0))
 }
 
-/// How hard the lossless coder tries, 0 to 100.
+/// The effort of the lossless coder, 0 to 100.
 pub(super) const LOSSLESS_QUALITY: f32 = 50.0;
 
 /// Every visible pixel as it is.

@@ -188,7 +188,7 @@ fn count_frames(file: &[u8]) -> u32 {
     frames.max(1)
 }
 
-/// What libwebp assembled, freed on every path.
+/// The file that libwebp assembled, freed on every path.
 struct Output(WebPData);
 
 impl Output {

@@ -91,7 +91,7 @@ pub(crate) const fn is_outgrown(screen: (u16, u16), first: (u16, u16)) -> bool {
     screen.0 < first.0 || screen.1 < first.1
 }
 
-/// What the graphic control extension before a frame says of it.
+/// The properties of a frame in the graphic control extension before it.
 #[derive(Default)]
 struct Control {
     is_transparent: bool,

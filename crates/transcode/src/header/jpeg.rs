@@ -104,7 +104,7 @@ pub(crate) fn next_marker(reader: &mut Reader<'_>) -> Option<u8> {
     }
 }
 
-/// What the segment holds whose marker has just been read.
+/// The content of the segment whose marker has just been read. Fails when it is cut off, or its length is too small.
 pub(crate) fn segment<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
     let length = reader.be16().ok_or_else(|| truncated("its first scan"))?;
     let length = length

@@ -69,7 +69,7 @@ fn no_header() -> Error {
     Error::corrupt("the JPEG XL has no header")
 }
 
-/// How all decoders are set up: pixels as stored, straight alpha, and nothing that is larger than the limits allow.
+/// The options of all decoders: pixels as stored, straight alpha, and nothing that is larger than the limits allow.
 pub(crate) fn options(limits: &Limits) -> JxlDecoderOptions {
     let samples = limits.max_pixels.saturating_mul(MAX_CHANNELS);
     let mut options = JxlDecoderOptions::default();
@@ -133,7 +133,7 @@ impl JxlBitstreamInput for Input<'_> {
     }
 }
 
-/// What the decoder is asked for.
+/// The pixel format that the decoder is asked for.
 pub(crate) struct Target {
     pub(crate) layout: Layout,
     pub(crate) is_deep: bool,
@@ -184,8 +184,8 @@ fn channels(info: &JxlBasicInfo, profile: &JxlColorProfile) -> (JxlColorType, La
     }
 }
 
-/// What the pixels mean that the decoder gives, which is not always what is embedded: colours that were stored in
-/// the format's own space (XYB) come out in sRGB when the embedded profile is an ICC profile.
+/// Records the colour space of the pixels that the decoder gives, which is not always the embedded one: colours that
+/// were stored in the format's own space (XYB) come out in sRGB when the embedded profile is an ICC profile.
 fn tell_colors(found: &mut Found, profile: &JxlColorProfile) -> Result<(), Error> {
     let (white, primaries, transfer) = match profile {
         JxlColorProfile::Icc(icc) => {
@@ -302,7 +302,7 @@ fn boxes(source: &[u8]) -> impl Iterator<Item = ([u8; 4], &[u8])> {
     })
 }
 
-/// What the decoder's error says about the source.
+/// Turns an error of the decoder into one about the source.
 pub(crate) fn refused(error: &jxl::error::Error, limits: &Limits) -> Error {
     match error {
         jxl::error::Error::ImageSizeTooLarge(width, height) => Error::rejected(

@@ -1,5 +1,5 @@
-//! What a file says about itself before anything is decoded. Limits are checked here, so no decoder ever sees a
-//! picture that is too large.
+//! The properties of a file that its headers tell, before anything is decoded. Limits are checked here, so no decoder
+//! ever sees a picture that is too large.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub(crate) mod bmp;
@@ -39,7 +39,7 @@ pub(crate) struct Header {
     pub(crate) orientation: Orientation,
     pub(crate) has_alpha: bool,
     pub(crate) frames: u32,
-    /// Of meaning where there are more frames than one.
+    /// The timing of the frames, which has a meaning only where there are more than one.
     pub(crate) motion: Motion,
     pub(crate) bit_depth: u8,
     pub(crate) model: Model,
@@ -47,14 +47,14 @@ pub(crate) struct Header {
     pub(crate) is_odd_jpeg: bool,
     /// The embedded profile, if it can be used on these pixels.
     pub(crate) profile: Option<Profile>,
-    /// How long an animation takes to play once.
+    /// The duration of one play of an animation, in milliseconds.
     pub(crate) duration_ms: Option<u64>,
     pub(crate) has_gain_map: bool,
     /// The EXIF block from its TIFF header on, at most 1 MiB.
     exif: Option<Vec<u8>>,
 }
 
-/// What the stored samples are.
+/// The colour model of the stored samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Model {
     Grey,
@@ -63,7 +63,7 @@ pub(crate) enum Model {
     Cmyk,
 }
 
-/// What one format's parser finds.
+/// The properties of a file that one format's parser finds.
 #[derive(Default)]
 pub(crate) struct Found {
     pub(crate) size: Dimensions,
@@ -75,7 +75,7 @@ pub(crate) struct Found {
     pub(crate) model: Model,
     pub(crate) is_odd_jpeg: bool,
     pub(crate) icc: Option<Vec<u8>>,
-    /// What the samples mean in numbers; a profile counts before it.
+    /// The colour space of the samples in numbers; a profile counts before it.
     pub(crate) cicp: Option<Cicp>,
     /// Brightest pixel in cd/m², where the file tells it.
     pub(crate) peak: Option<u16>,

@@ -1,4 +1,4 @@
-//! How an animation plays, and what it costs to decode.
+//! The timing of an animation, and the cost of decoding it.
 
 use std::num::NonZeroU32;
 
@@ -15,9 +15,9 @@ const LONGEST_MS: u32 = 655_350;
 /// Everything but the frames themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Motion {
-    /// How often the frames are shown in all, `None` for without end.
+    /// The number of times that the frames are shown in all; `None` for without end.
     pub(crate) plays: Option<NonZeroU32>,
-    /// What one showing takes, in milliseconds.
+    /// The duration of one showing, in milliseconds.
     pub(crate) duration_ms: u64,
     /// Whether the file breaks off within a block after its first frame.
     pub(crate) is_cut: bool,
@@ -52,7 +52,7 @@ impl Motion {
         self.excess_pixels = self.excess_pixels.saturating_add(frame.saturating_sub(canvas));
     }
 
-    /// What one showing takes, where a walk counted the frames and there are more than one.
+    /// The duration of one showing, in milliseconds, where a walk counted the frames and there are more than one.
     pub(super) fn told(&self, frames: u32) -> Option<u64> {
         (frames > 1 && self.duration_ms > 0).then_some(self.duration_ms)
     }
@@ -76,7 +76,7 @@ impl Motion {
     }
 }
 
-/// How long a frame that asks for `milliseconds` is shown.
+/// The time, in milliseconds, for which a frame that asks for `milliseconds` is shown.
 pub(crate) fn shown_ms(milliseconds: u64) -> u32 {
     if milliseconds <= TOO_SHORT_MS {
         return SHORT_FRAMES_MS;

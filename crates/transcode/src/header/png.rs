@@ -11,7 +11,7 @@ use crate::gamma::{Chromaticities, Gamma};
 use crate::reader::Reader;
 use crate::{Error, exif};
 
-/// What ancillary chunks may inflate to, so that a small file cannot fill memory with metadata.
+/// The size that ancillary chunks may inflate to, so that a small file cannot fill memory with metadata.
 pub(crate) const METADATA_LIMITS: png::Limits = png::Limits {
     bytes: 2 * MAX_PROFILE_BYTES,
 };
@@ -215,7 +215,7 @@ fn hundred_thousandths(value: u32) -> f32 {
     value as f32 / 100_000.0
 }
 
-/// Of a frame, in milliseconds.
+/// The delay of a frame, in milliseconds.
 fn delay(control: &[u8]) -> u64 {
     let mut fields = Reader::at(control, 20);
     delay_ms(fields.be16().unwrap_or(0), fields.be16().unwrap_or(0))
@@ -266,7 +266,7 @@ fn profile(source: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-/// What a PNG decoder's error says about the source.
+/// Turns an error of a PNG decoder into one about the source.
 pub(crate) fn refused(error: &png::DecodingError) -> Error {
     let code = match error {
         png::DecodingError::IoError(_)

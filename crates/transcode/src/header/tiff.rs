@@ -37,9 +37,9 @@ pub(crate) const YCBCR: u64 = 6;
 pub(crate) const WHITE_IS_ZERO: u64 = 0;
 pub(crate) const BLACK_IS_ZERO: u64 = 1;
 const RGB: u64 = 2;
-/// What only cameras write: the samples of a colour filter array, and light that no profile describes.
+/// The kinds of samples that only cameras write: those of a colour filter array, and light that no profile describes.
 const RAW_PHOTOMETRIC: [u64; 2] = [32_803, 34_892];
-/// How only cameras compress: Nikon, Sony, Samsung, Pentax, Kodak, lossy DNG.
+/// The compressions that only cameras use: Nikon, Sony, Samsung, Pentax, Kodak, lossy DNG.
 const RAW_COMPRESSION: [u64; 7] = [34_713, 32_767, 32_770, 65_535, 65_000, 262, 34_892];
 /// JPEG in strips or tiles of their own (TIFF technical note 2).
 pub(crate) const JPEG: u64 = 7;
@@ -49,7 +49,7 @@ pub(crate) const OLD_JPEG: u64 = 6;
 /// Most bytes that one directory is looked at for: real ones have some tens of entries.
 const MAX_ENTRIES: u64 = 4096;
 
-/// What the first directory says.
+/// The first directory, and the file that its offsets refer to.
 #[derive(Debug)]
 pub(crate) struct Directory<'a> {
     pub(super) source: &'a [u8],

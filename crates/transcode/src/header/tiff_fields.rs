@@ -15,7 +15,7 @@ pub(crate) struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// How many values there are.
+    /// The number of values; `None` for a kind of values that is not known.
     pub(crate) fn count(&self) -> Option<u64> {
         u64::try_from(self.bytes.len())
             .ok()?

@@ -225,7 +225,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) left: u32,
     pub(crate) top: u32,
     pub(crate) size: Dimensions,
-    /// What it asks to be shown for.
+    /// The time for which it asks to be shown, in milliseconds.
     pub(crate) milliseconds: u32,
     /// Whether its pixels replace those of the canvas instead of being laid over them.
     pub(crate) replaces: bool,

@@ -1,4 +1,4 @@
-//! What may be tried beside the files that have to be made: never more than half of their CPU time.
+//! The budget for attempts beside the files that have to be made: never more than half of their CPU time.
 //!
 //! Whether an attempt fits is settled before it starts, from the numbers below and not from a clock, so that the same source
 //! gives the same bytes everywhere. They are nanoseconds a pixel of drawn pictures that are not plain, measured on those of
@@ -18,7 +18,7 @@ const MOST_GAIN: usize = 60;
 /// Lossless files of fewer bits than pixels are smaller than lossy ones.
 const PIXELS_PER_BIT: u64 = 2;
 
-/// What a file has to cost at least, which is made of a drawn picture.
+/// The least cost of a file that is made of a drawn picture, in nanoseconds a pixel.
 pub(crate) const fn needed(format: Format) -> u64 {
     match format {
         Format::Jxl => 100,

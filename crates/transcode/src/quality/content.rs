@@ -17,7 +17,7 @@
 
 use crate::picture::Picture;
 
-/// What a picture shows, as far as encoders should treat it differently.
+/// The kind of a picture, as far as encoders should treat it differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// Photographs, and everything that is not plainly drawn.
@@ -43,7 +43,7 @@ pub(crate) fn classify(picture: &Picture) -> Content {
     Features::of(picture).content()
 }
 
-/// What was counted.
+/// The counts in a picture from which its [`Content`] follows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Features {
     pub(crate) blocks: usize,

@@ -1,5 +1,5 @@
-//! How good a rendition has to be, and what that takes: settings by the kind of picture, the quality that reaches a
-//! score, what may be tried beside it, and why a newer format is larger than an older one.
+//! The quality of renditions: settings by the kind of picture, the quality that reaches a score, the attempts that may
+//! be made beside it, and the reasons why a newer format is larger than an older one.
 //!
 //! Everything here follows from pixels and recipe alone, so that the same source gives the same bytes on any number
 //! of threads.
@@ -23,18 +23,18 @@ use crate::encode::{self, Chroma, Encoded, Loss, Pieces, Settings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
-/// What the recipe and the source ask of one rendition.
+/// The parameters of one rendition, from the recipe and the source.
 #[derive(Clone, Copy)]
 pub(crate) struct Wanted {
     pub(crate) format: Format,
     pub(crate) quality: Quality,
-    /// What the source shows.
+    /// The kind of picture that the source is.
     pub(crate) content: Content,
     /// Format and quality of a lossy source of the same size.
     pub(crate) source_quality: Option<(Format, u8)>,
-    /// What all files of this picture cost that have to be made ([`needed`]).
+    /// The least cost of all files of this picture that have to be made ([`needed`]), in nanoseconds a pixel.
     pub(crate) needed: u64,
-    /// What transparency shows in formats without alpha.
+    /// The colour behind transparent pixels in formats without alpha.
     pub(crate) background: Rgb,
     /// Whether the score is to be told even where nothing was chosen by it.
     pub(crate) scores: bool,
@@ -109,7 +109,7 @@ impl Wanted {
         wanted.min(useful.unwrap_or(100))
     }
 
-    /// What a file of that fixed quality is encoded with, and what its record says.
+    /// The settings for a file of the fixed quality `asked`, and the encoding that its record tells.
     fn fixed_settings(&self, asked: u8, pixels: u64) -> (Settings, Encoding) {
         let quality = self.fixed(asked);
         let encoding = Encoding {
@@ -133,7 +133,8 @@ impl Wanted {
     }
 }
 
-/// What [`make`] would make, in pieces, and what the record says of it; `None` where it has to be made at once.
+/// The file that [`make`] would make, in pieces, and the encoding that its record tells; `None` where it has to be made
+/// at once.
 pub(crate) fn in_pieces(wanted: &Wanted, picture: &Arc<Picture>) -> Option<(Pieces, Encoding)> {
     let (Quality::Fixed(asked), false) = (wanted.quality, wanted.scores) else {
         return None;
@@ -166,8 +167,8 @@ pub(crate) fn make(
     }
 }
 
-/// What else may be tried for a picture whose first file is `made`: lossy WebP where it is lossless. `None` where nothing
-/// is, because too little can be gained or it costs too much beside what has to be made.
+/// The quality of a second attempt at a picture whose first file is `made`: lossy WebP where that is lossless. `None`
+/// where nothing is tried, because too little can be gained or it costs too much beside what has to be made.
 ///
 /// It needs less memory than the first file did.
 pub(crate) fn attempt(wanted: &Wanted, made: &Made, pixels: u64) -> Option<u8> {
@@ -259,7 +260,7 @@ fn fixed(
 }
 
 /// The lowest quality that reaches the target: searched on the whole of a small picture, on a sample of a large one.
-/// What a large one then comes to is measured in the file itself, and one more encode puts right what is too low.
+/// The score of a large one is then measured in the file itself, and one more encode corrects a score that is too low.
 fn automatic(
     wanted: &Wanted,
     target: f64,

@@ -28,7 +28,7 @@ const TILE: u32 = 256;
 /// The blocks of all formats begin at multiples of this, so that a sample is coded much as in its place.
 const GRID: u32 = 64;
 
-/// What renditions of one picture are compared with.
+/// The picture, or the sample of it, that its renditions are compared with.
 pub(crate) struct Yardstick {
     /// The whole of a small picture, or the sample.
     picture: Arc<Picture>,
@@ -136,7 +136,7 @@ fn reference(size: Dimensions, data: &[u8], has_alpha: bool) -> Result<Ssimulacr
     Ssimulacra2Reference::new(&slice(size, data, has_alpha)?).map_err(|error| error.to_string())
 }
 
-/// What a file of ours shows.
+/// The picture that a file of ours shows: decoded here, unless `encoded` has it already.
 fn shown(encoded: &Encoded) -> Result<Cow<'_, Picture>, EncodeError> {
     match &encoded.shown {
         Some(shown) => Ok(Cow::Borrowed(shown)),

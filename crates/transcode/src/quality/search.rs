@@ -14,7 +14,7 @@ pub(crate) const ABOVE: f64 = 1.5;
 /// Where the next attempt aims, relative to the target: the middle of what is accepted.
 const AIM: f64 = 0.5;
 
-/// What a search ended with.
+/// The result of a search.
 pub(crate) struct Found<T> {
     pub(crate) quality: u8,
     pub(crate) score: f64,
@@ -108,7 +108,7 @@ type Curve = [(f64, f64)];
 /// Means over photographs of the corpus at 300 and 800 pixels (`examples/quality.rs` prints them).
 fn curve(format: Format) -> &'static Curve {
     match format {
-        // Of five of them.
+        // Means over five of them.
         Format::Jxl => &[
             (1.0, -15.0),
             (10.0, 6.5),
@@ -123,7 +123,7 @@ fn curve(format: Format) -> &'static Curve {
             (95.0, 88.5),
             (100.0, 94.5),
         ],
-        // Of four of them, as JPEG.
+        // Means over four of them, as for JPEG.
         Format::Avif => &[
             (1.0, -51.0),
             (10.0, -26.0),

@@ -71,7 +71,7 @@ impl Item {
 pub(crate) struct Heif {
     pub(crate) brands: Vec<[u8; 4]>,
     pub(crate) items: Vec<Item>,
-    /// How many parts the data of each item is cut into.
+    /// Number of parts that the data of each item is cut into.
     pub(crate) extents: u16,
     /// From an item to others, in a manner.
     pub(crate) references: Vec<([u8; 4], u16, Vec<u16>)>,

@@ -40,7 +40,7 @@ fn subject(size: (u32, u32), (x, y): (i32, i32)) -> Vec<u8> {
     pixels
 }
 
-/// How much of the disc is in a crop that was scaled by `scale`, as a share of all of it.
+/// The share of the disc that is in a crop which was scaled by `scale`, 1 for all of it.
 fn share(image: &Decoded, scale: f64) -> f64 {
     let red = image
         .rgba

@@ -1,4 +1,4 @@
-//! What the record tells of a picture besides its size: how it was taken, and what it looks like.
+//! The facts that the record tells of a picture besides its size: how it was taken, and what it looks like.
 
 use std::io::Cursor;
 

@@ -51,7 +51,7 @@ pub(crate) fn photo(width: u32, height: u32) -> Vec<u8> {
     pixels
 }
 
-/// What a JPEG is made of.
+/// The content of a JPEG beside its pixels, and the way in which it is coded.
 #[derive(Default)]
 pub(crate) struct Jpeg<'a> {
     pub(crate) exif: Option<&'a [u8]>,
@@ -166,7 +166,7 @@ pub(crate) fn directory(base: usize, tags: &[Tag]) -> Vec<u8> {
     [head, values].concat()
 }
 
-/// What a camera writes: maker, model and orientation, then the details and the place.
+/// The TIFF structure that a camera writes: maker and model, then the details and the place.
 #[expect(clippy::needless_pass_by_value, reason = "nobody needs the list afterwards")]
 pub(crate) fn camera(time: &[u8], offset: &[u8], place: Vec<Tag>) -> Vec<u8> {
     let details = [

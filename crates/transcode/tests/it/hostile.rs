@@ -113,7 +113,7 @@ fn a_file_that_is_cut_off_is_never_published_as_whole() {
     }
 }
 
-/// How many mutations of each source are tried; `TINTYPE_FUZZ_ROUNDS` asks for more.
+/// The number of mutations that are tried of each source; `TINTYPE_FUZZ_ROUNDS` asks for more.
 fn rounds() -> u32 {
     option_env!("TINTYPE_FUZZ_ROUNDS")
         .and_then(|rounds| rounds.parse().ok())

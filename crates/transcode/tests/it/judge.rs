@@ -12,7 +12,7 @@ pub(crate) fn rendered(source: &[u8], recipe: &Recipe) -> Rendered {
     render(source, recipe, &Limits::default(), 2).unwrap()
 }
 
-/// What the header tells.
+/// The facts that the header tells.
 pub(crate) fn told(source: &[u8]) -> ImageInfo {
     probe(source, &Limits::default()).unwrap()
 }
@@ -198,7 +198,7 @@ pub(crate) fn score(one: &[u8], other: &[u8], width: u32, height: u32) -> f64 {
     compute_ssimulacra2(&slice(one), &slice(other)).unwrap()
 }
 
-/// What a header tells is what is told with the renditions, but for what only pixels show.
+/// Checks that a header tells the same facts as the renditions, but for those that only pixels show.
 pub(crate) fn same_facts(probed: &ImageInfo, rendered: &ImageInfo) -> Result<(), String> {
     let header = ImageInfo {
         appearance: None,

@@ -48,8 +48,8 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// What `work` answers, and the bytes that this thread asked for meanwhile, whether it gave them back or not. Threads
-/// that `work` starts and C libraries are not counted.
+/// The result of `work`, and the number of bytes that this thread asked for meanwhile, whether it gave them back or
+/// not. Threads that `work` starts and C libraries are not counted.
 pub(crate) fn asked_for<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = ASKED_FOR.get();
     let answer = work();

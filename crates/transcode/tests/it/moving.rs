@@ -7,7 +7,7 @@ use tintype_model::{Dimensions, Format, RenderedFile};
 use crate::fixtures::{photo, riff, three, webp};
 use crate::judge::Decoded;
 
-/// What happens to a frame when its time is over.
+/// The change to a frame's part of the canvas when its time is over.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum After {
     Keep,
@@ -105,7 +105,7 @@ impl Scene {
         scene
     }
 
-    /// What a GIF of at most 255 colours makes of it.
+    /// The animation as a GIF, of frames of at most 255 colours.
     pub(crate) fn gif(&self) -> Vec<u8> {
         let side = |side: u32| u16::try_from(side).unwrap();
         let mut file = Vec::new();

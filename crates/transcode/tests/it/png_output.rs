@@ -143,7 +143,7 @@ fn drawing(width: u32, height: u32) -> Vec<u8> {
         .collect()
 }
 
-/// What the `png` crate writes at its fast setting.
+/// A PNG as the `png` crate writes it at its fast setting.
 fn plain(width: u32, height: u32, rgb: &[u8]) -> Vec<u8> {
     let mut file = Vec::new();
     let mut encoder = png::Encoder::new(&mut file, width, height);

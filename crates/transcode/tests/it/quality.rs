@@ -25,7 +25,7 @@ fn at(formats: &[Format], width: Option<u32>, quality: Quality) -> Recipe {
     recipe
 }
 
-/// What the encoders were given: the same variant in PNG.
+/// The pixels that the encoders were given: those of the same variant in PNG.
 fn given(source: &[u8], width: Option<u32>) -> Vec<u8> {
     decoded(&rendered(source, &at(&[Format::Png], width, Quality::Fixed(100))).files[0]).rgb()
 }

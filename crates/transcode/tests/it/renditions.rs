@@ -1,4 +1,4 @@
-//! What comes out: which files, of what size, how good, and nothing but pixels in them.
+//! The renditions: which files, of what size, how good, and nothing but pixels in them.
 
 use tintype_model::{Fit, Format, Limits, Quality, Recipe, Rgb};
 use tintype_transcode::render;

@@ -1,4 +1,4 @@
-//! What goes in: every kind of every format that is read, and what is said about it.
+//! The sources: every kind of every format that is read, and what is said about it.
 
 use png::{BitDepth, ColorType};
 use tintype_model::{Format, ImageInfo, Limits};

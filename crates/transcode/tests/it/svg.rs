@@ -164,7 +164,7 @@ fn nothing_outside_of_the_drawing_is_read() {
         assert_eq!(code, "unsupported_format");
         assert!(detail.contains("entities"), "{detail}");
     }
-    // What is outside by name only: a document type that is never fetched.
+    // A document type outside, named only, is never fetched.
     let plain = format!("<!DOCTYPE svg SYSTEM 'file://{path}'>");
     let source = [plain.as_bytes(), &drawing("viewBox='0 0 10 10'", green)].concat();
     assert_eq!(shown(&source), expected);

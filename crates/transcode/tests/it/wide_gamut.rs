@@ -27,7 +27,7 @@ fn recipe(color: Color, formats: &[Format]) -> Recipe {
     recipe
 }
 
-/// What the file means, in Display P3: the stored values, read through the profile or the code points of the file.
+/// The colours of the file in Display P3: the stored values, read through the profile or the code points of the file.
 fn meaning(file: &RenderedFile) -> Vec<u8> {
     let stored = decoded(file).rgb();
     let profile = match file.format {

@@ -32,7 +32,7 @@ pub(super) fn decode(tile: &heif::Tile<'_>, size: Dimensions) -> Result<Frame, E
     let mut settings = Settings::new();
     settings.set_n_threads(1);
     settings.set_max_frame_delay(1);
-    // Of a layered picture the best layer, as a viewer shows it in the end.
+    // Only the best layer of a layered picture is decoded, as a viewer shows it in the end.
     settings.set_all_layers(false);
     settings.set_operating_point(u32::from(tile.operating_point & 31));
     settings.set_frame_size_limit(u32::try_from(size.pixels()).unwrap_or(u32::MAX));

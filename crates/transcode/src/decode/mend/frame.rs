@@ -19,7 +19,7 @@ pub(super) struct Component {
     pub(super) blocks: usize,
 }
 
-/// How the blocks of a scan are coded.
+/// The way in which the blocks of a scan are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Sequential,

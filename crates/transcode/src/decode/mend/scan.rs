@@ -37,7 +37,7 @@ pub(super) struct Reading<'a, S> {
 #[derive(Clone, Copy, Default)]
 struct State {
     dc: [i32; 4],
-    /// How many blocks from here on are known to have no more coefficients.
+    /// Number of blocks from here on that are known to have no more coefficients.
     run: u32,
 }
 
@@ -482,7 +482,8 @@ impl<'a, S: Sink> Reading<'a, S> {
     }
 }
 
-/// How many intervals further than `number` a restart marker is, in a circle of 8.
+/// The number of intervals, modulo 8, by which the restart marker `code` is ahead of the one that ends interval
+/// `number`.
 fn ahead(code: u8, number: usize) -> usize {
     (usize::from(code & 7) + 8 - number % 8) % 8
 }
@@ -493,7 +494,7 @@ pub(super) fn behind(data: &[u8], at: usize) -> usize {
     at + rest.iter().take_while(|&&byte| byte == 255).count() + 1
 }
 
-/// How many bytes at the end of `data` were never written.
+/// The number of bytes at the end of `data` that were never written: zeros, at least [`ZEROS`] of them, or else 0.
 pub(super) fn trailing_zeros(data: &[u8]) -> usize {
     let zeros = data.iter().rev().take_while(|&&byte| byte == 0).count();
     if zeros >= ZEROS { zeros } else { 0 }

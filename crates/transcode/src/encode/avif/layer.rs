@@ -17,7 +17,7 @@ use crate::space::Space;
 /// what matrices take is the edges of their strokes.
 const MATRICES: RangeInclusive<c_uint> = 2..=10;
 
-/// What becomes one stream.
+/// The planes that become one stream, and the settings that they are encoded with.
 pub(super) struct Layer {
     pub(super) planes: Planes,
     pub(super) settings: Settings,
@@ -31,7 +31,7 @@ pub(in crate::encode) struct Piece {
     pub(super) shown: Option<Planes>,
 }
 
-/// Of how many pieces a layer is made.
+/// The number of pieces of a layer: one for each part of its mosaic, or one where it has none.
 pub(super) fn pieces(mosaic: Option<&Mosaic>) -> usize {
     mosaic.map_or(1, |mosaic| mosaic.parts().len())
 }
@@ -58,7 +58,7 @@ impl Layer {
         })?;
         encoder.set_small_superblocks()?;
         if self.settings.is_drawn {
-            // Of drawings some parts would have smaller ones and some not, and those do not fit together.
+            // In drawings some parts would have smaller transforms and some not, and such parts do not fit together.
             encoder.set_largest_transforms()?;
         }
         let (units, shown) = encoder.encode_still(&frame, self.settings.show)?;
@@ -72,8 +72,8 @@ impl Layer {
         Ok(Piece { units, shown })
     }
 
-    /// What is encoded when tiles do not fit together. Drawings are tried in tiles once more, as photographs are: a whole
-    /// takes more memory than there may be.
+    /// Encodes the layer again when its tiles do not fit together. Drawings are tried in tiles once more, as
+    /// photographs are: a whole takes more memory than there may be.
     fn encode_otherwise(self) -> Result<Piece, EncodeError> {
         if !self.settings.is_drawn {
             return self.encode_whole();
@@ -117,7 +117,7 @@ pub(super) struct Settings {
     /// Whether palettes are tried.
     pub(super) is_drawn: bool,
     pub(super) quantizer: c_uint,
-    /// That of the colours; none for alpha, which is luma alone.
+    /// The space of the colours; `None` for alpha, which is luma alone.
     pub(super) space: Option<Space>,
     /// Whether to keep the picture that a decoder will see.
     pub(super) show: bool,

@@ -51,7 +51,7 @@ pub(super) fn encode(
     still.finish(pieces?)
 }
 
-/// How many pieces a picture is encoded in: a large one is divided, and alpha is encoded by itself.
+/// The number of pieces that a picture is encoded in: a large one is divided, and alpha is encoded by itself.
 pub(super) fn count(picture: &Picture) -> usize {
     let layers = if picture.has_alpha { 2 } else { 1 };
     layers * pieces(Mosaic::new(picture.size, LEAST).as_ref())

@@ -8,7 +8,7 @@ pub(in crate::encode) const LONGEST: usize = 16;
 
 /// A table as a file has it.
 pub(in crate::encode) struct Table {
-    /// How many codes have 1, 2 and up to 16 bits.
+    /// Number of codes of each length: 1, 2 and up to 16 bits.
     pub(in crate::encode) lengths: [u8; LONGEST],
     /// By length of their codes.
     pub(in crate::encode) symbols: Vec<u8>,

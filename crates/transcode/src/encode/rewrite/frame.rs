@@ -31,7 +31,7 @@ pub(super) struct Component {
     known: [u8; 64],
 }
 
-/// How the blocks of a scan are coded.
+/// The way in which the blocks of a scan are coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     Sequential,
@@ -135,7 +135,8 @@ impl Frame {
         Some((first.stride / first.across, rows))
     }
 
-    /// What is known of the blocks before a scan changes it.
+    /// A copy of [`Component::nonzero`] for the component of a scan of a band, before the scan changes it; `None` for
+    /// other scans.
     pub(super) fn known(&self, scan: &Scan) -> Option<Vec<u64>> {
         let is_band = matches!(scan.coding, Coding::FirstAc | Coding::NextAc);
         let scanned = scan.components.first().filter(|_| is_band)?;
@@ -240,7 +241,7 @@ impl Scan {
         let low = |value: usize| value.to_le_bytes()[0];
         let mut header = vec![low(self.components.len())];
         for scanned in &self.components {
-            // What is not used is 0.
+            // The number of a table that is not used is 0.
             let tables = match self.coding {
                 Coding::Sequential => scanned.dc << 4 | (scanned.ac - 4),
                 Coding::FirstDc => scanned.dc << 4,

@@ -33,7 +33,7 @@ impl Tables {
     }
 }
 
-/// What a scan consists of.
+/// One element of the data of a scan.
 pub(super) enum Token {
     Symbol {
         table: usize,

@@ -1,4 +1,4 @@
-//! How a picture is divided into tiles, and how its frame header says so (AV1 bitstream and decoding process
+//! The division of a picture into tiles, and its fields in the frame header (AV1 bitstream and decoding process
 //! specification, section 5.9.15).
 
 use std::cmp::Reverse;
@@ -22,7 +22,7 @@ pub(in crate::encode) struct Grid {
     pub(in crate::encode) rows: Vec<u32>,
 }
 
-/// How small the frames may be that become tiles.
+/// The least size of the frames that become tiles.
 #[derive(Clone, Copy)]
 pub(in crate::encode) struct Least {
     /// Pixels of either side, but where the picture has less.
@@ -133,12 +133,12 @@ fn take_parts(whole: u32, largest: u32, bits: &mut Bits<'_>) -> Option<Vec<u32>>
     Some(parts)
 }
 
-/// How many bits tell which of the parts is meant.
+/// The number of bits that tell which of the parts is meant.
 fn log2_of_count(parts: &[u32]) -> u32 {
     log2_of_parts(u32::try_from(parts.len()).unwrap_or(u32::MAX), 1)
 }
 
-/// What the standard says about the tiles of a picture (section 5.9.15).
+/// The limits that the standard sets for the tiles of a picture (section 5.9.15).
 struct Limits {
     /// Superblocks in a row and in a column.
     across: u32,
@@ -158,7 +158,7 @@ impl Limits {
         }
     }
 
-    /// How tall a row of tiles may be.
+    /// The greatest height of a row of tiles, in superblocks, beside columns of these widths.
     fn tallest_row(&self, columns: &[u32]) -> u32 {
         let area = self.across * self.down;
         let largest = if self.tiles_log2 > 0 {

@@ -1,5 +1,5 @@
-//! What is before the tiles of a still picture as libaom writes it (AV1 bitstream and decoding process specification,
-//! sections 5.5, 5.9 and 5.11).
+//! The headers before the tiles of a still picture as libaom writes it (AV1 bitstream and decoding process
+//! specification, sections 5.5, 5.9 and 5.11).
 
 use crate::bits::{Bits, Writer};
 
@@ -12,8 +12,8 @@ pub(super) struct Sequence {
     pub(super) height: u32,
     has_cdef: bool,
     has_restoration: bool,
-    /// What comes before the level, profile and flags, and what comes after the size, tools and colours, without the
-    /// trailing bits.
+    /// The bits before the level (profile and flags) and those after the size (tools and colours), without the trailing
+    /// bits.
     pub(super) parts: [Writer; 2],
 }
 
@@ -64,8 +64,8 @@ impl Sequence {
     }
 }
 
-/// What a frame header has between `tile_info` and the tiles (section 5.9.2), for a key frame without copies of
-/// blocks.
+/// Skips the fields of a frame header between `tile_info` and the tiles (section 5.9.2), for a key frame without copies
+/// of blocks. `None` when one of them has a value that is not supported here, or the data end.
 pub(super) fn skip_to_tiles(bits: &mut Bits<'_>, sequence: &Sequence, is_monochrome: bool) -> Option<()> {
     // Quantizers: the first is that of luma; 0 could mean lossless coding, which has no filters.
     if bits.take(8)? == 0 {

@@ -7,7 +7,7 @@
 //! picture, if both headers say the same about how tiles are read. Only a new header is written, with the size of the
 //! whole and its tiles.
 //!
-//! What the headers say beside:
+//! Two more parts of the headers have to agree:
 //!
 //! * The loop filters have to be the same. At libaom's speeds from 7 on they follow from the quantizer alone.
 //! * Whether blocks say how large their transforms are (`tx_mode`) libaom decides when it has encoded a frame: at these
@@ -45,8 +45,8 @@ pub(super) struct Part {
     margin: Margin,
 }
 
-/// What is encoded beside a tile, as a tile of its own, and is not of the picture: columns or rows of grey on one side, or
-/// nothing.
+/// The part of a frame that is encoded beside a tile, as a tile of its own, and is not of the picture: columns or rows
+/// of grey on one side, or nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Margin {
     left: u32,
@@ -58,8 +58,9 @@ struct Margin {
 }
 
 impl Margin {
-    /// That of a tile of so many columns and rows, in a frame of at least so many pixels. `has_halves` asks for a block that
-    /// is not a square: libaom makes one of half a square of 32 pixels on the right or below, and of what is marked.
+    /// The margin of a tile of `width` columns and `height` rows, in a frame of at least `least_area` pixels.
+    /// `has_halves` asks for a block that is not a square: libaom makes one of half a square of 32 pixels on the right
+    /// or below, and of what is marked.
     fn of(width: u32, height: u32, least_area: u32, has_halves: bool) -> Self {
         let missing = least_area.saturating_sub(width * height);
         // So many and whole superblocks, as far as they are needed.
@@ -131,10 +132,10 @@ impl Part {
         (self.margin.left, self.margin.above)
     }
 
-    /// What of the margin is not grey: parts of the frame and their luma. They are above or on the left, in the last square
-    /// of 32 pixels that begins in the second half of the first superblock. Where 8 or 16 columns (rows) of that square are
-    /// in the picture libaom halves the grey one before. Where 24 are it would not, but it takes this one, which is not
-    /// plain, apart, and halves what is behind.
+    /// The areas of the margin that are not grey, in the frame, and their luma. They are above or on the left, in the
+    /// last square of 32 pixels that begins in the second half of the first superblock. Where 8 or 16 columns (rows) of
+    /// that square are in the picture libaom halves the grey one before. Where 24 are it would not, but it takes this
+    /// one, which is not plain, apart, and halves what is behind.
     pub(super) fn marks(self) -> Vec<(Area, u8)> {
         if !self.margin.is_marked {
             return Vec::new();
@@ -219,12 +220,12 @@ impl Part {
     }
 }
 
-/// What is in the headers of a part beside its size.
+/// The content of the headers of a part beside its size.
 #[derive(PartialEq, Eq)]
 struct Common {
     /// [`Sequence::parts`].
     sequence: [Writer; 2],
-    /// Of the frame header: what comes before `tile_info`, and behind it.
+    /// The bits of the frame header before `tile_info`, and those behind it.
     frame: [Writer; 2],
 }
 

@@ -169,8 +169,8 @@ fn skip_profile(bits: &mut Bits<'_>, sub_layers: u32) -> Option<()> {
     Some(())
 }
 
-/// What the samples mean, from the end of the set; nothing when it does not say, or is one of a kind that no still
-/// picture has. Then they are as in video (H.265 section E.3.1).
+/// The colour space and range of the samples, from the end of the set; `None` when it does not tell them, or is one of
+/// a kind that no still picture has. Then the samples are as in video (H.265 section E.3.1).
 fn color(bits: &mut Bits<'_>, sub_layers: u32) -> Option<Cicp> {
     let order_bits = bits.golomb()?.checked_add(4)?;
     let layers = if bits.flag()? {
@@ -270,7 +270,7 @@ mod tests {
             sps.put(0, 1).golomb(&[0]);
         }
         sps.put(0, 2).put(0, 1).golomb(&[0]).put(0, 1).put(0, 2);
-        // What the samples mean: no aspect ratio or overscan, full range, three numbers.
+        // The meaning of the samples: no aspect ratio or overscan, full range, three numbers.
         sps.put(1, 1).put(0, 2).put(1, 1).put(5, 3).put(1, 1).put(1, 1);
         sps.put(9, 8).put(16, 8).put(matrix, 8).put(1, 8);
         let sps = escaped(&sps.bytes());

@@ -110,7 +110,7 @@ impl<'a> Meta<'a> {
             .filter_map(|reference| self.item(reference.from))
     }
 
-    /// What `from` refers to in the manner `kind`, in order.
+    /// The items that `from` refers to in the manner `kind`, in order.
     pub(super) fn referred(&self, kind: [u8; 4], from: u32) -> Vec<u32> {
         self.references
             .iter()

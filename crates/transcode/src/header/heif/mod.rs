@@ -23,7 +23,7 @@ use super::{Found, Model};
 use crate::Error;
 use crate::cicp::Cicp;
 
-/// What has to be decoded, and what to do with it then.
+/// The layers that have to be decoded, and the properties of the picture that is made of them.
 pub(crate) struct Plan<'a> {
     pub(crate) color: Layer<'a>,
     /// A picture of the same size whose luma is alpha.
@@ -32,7 +32,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) is_premultiplied: bool,
     /// The part to show, before it is turned.
     pub(crate) crop: Option<Crop>,
-    /// What `irot` and `imir` ask for, as an EXIF orientation.
+    /// The turn that `irot` and `imir` ask for, as an EXIF orientation.
     pub(crate) orientation: u8,
     pub(crate) cicp: Cicp,
     pub(crate) icc: Option<&'a [u8]>,
@@ -46,7 +46,7 @@ pub(crate) struct Plan<'a> {
 
 /// One plane picture: a coded picture, or a grid of them.
 pub(crate) struct Layer<'a> {
-    /// What is shown of the tiles, counted from the first.
+    /// The size of the part of the tiles that is shown, which begins at the first tile's corner.
     pub(crate) size: Dimensions,
     pub(crate) tile: Dimensions,
     pub(crate) columns: usize,
@@ -85,7 +85,7 @@ pub(crate) enum Codec {
     Hevc,
 }
 
-/// How many samples of colour there are for each of luma.
+/// The number of colour samples in relation to luma samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Chroma {
     /// None: 4:0:0.
@@ -117,7 +117,7 @@ impl Chroma {
     }
 }
 
-/// What the headers of a stream say of its pictures.
+/// The properties of a stream's pictures, from its headers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coded {
     /// The largest picture that the stream may hold.

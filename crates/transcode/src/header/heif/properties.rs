@@ -9,7 +9,7 @@ use crate::cicp::Cicp;
 use crate::header::MAX_PROFILE_BYTES;
 use crate::reader::Reader;
 
-/// What the properties of an item say. Sizes are as announced, not yet checked against any limit.
+/// The content of an item's properties. Sizes are as announced, not yet checked against any limit.
 #[derive(Clone, Copy)]
 pub(super) struct Properties<'a> {
     pub(super) size: Option<Dimensions>,
@@ -20,7 +20,7 @@ pub(super) struct Properties<'a> {
     /// `irot` and `imir` in their order, as the EXIF orientation that asks for the same.
     pub(super) orientation: u8,
     aperture: Option<Clap>,
-    /// What an auxiliary picture is for: the URN in `auxC`.
+    /// The purpose of an auxiliary picture: the URN in `auxC`.
     pub(super) role: &'a [u8],
     /// Brightest pixel in cd/m², when `clli` tells it.
     pub(super) peak: Option<u16>,

@@ -199,7 +199,7 @@ fn joined<'a>(parts: &[&'a [u8]], limit: usize) -> Option<Cow<'a, [u8]>> {
     })
 }
 
-/// What the pictures inside a derived item say, for what that item leaves open.
+/// The properties of the pictures inside a derived item, for those that the item leaves open.
 struct Inner<'a> {
     cicp: Cicp,
     icc: Option<&'a [u8]>,
@@ -346,7 +346,7 @@ fn check_hevc(coded: &Coded) -> Result<(), Error> {
     }
 }
 
-/// How tiles make up a picture.
+/// The arrangement of the tiles that make up a picture.
 #[derive(Clone, Copy)]
 struct Grid {
     rows: u32,

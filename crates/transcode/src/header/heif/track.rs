@@ -15,7 +15,7 @@ use crate::reader::Reader;
 /// The fields of a visual sample entry before its boxes.
 const SAMPLE_ENTRY_BYTES: usize = 78;
 
-/// What one track is made of.
+/// One track: its identity, its relations to other tracks, and its samples.
 struct Track<'a> {
     id: u32,
     handler: [u8; 4],
@@ -241,7 +241,7 @@ impl<'a> Table<'a> {
 }
 
 impl Track<'_> {
-    /// How long all samples are shown, in milliseconds.
+    /// The duration of all samples together, in milliseconds.
     fn duration_ms(&self) -> Option<u64> {
         let mut runs = self.table.durations;
         let mut total = 0u64;

@@ -64,7 +64,7 @@ impl View {
         let (whole, size) = (self.size(), part.size);
         let right = whole.width.checked_sub(part.left.checked_add(size.width)?)?;
         let bottom = whole.height.checked_sub(part.top.checked_add(size.height)?)?;
-        // How far the part is from the left and from the top edge of what is stored.
+        // The distances of the part from the left and from the top edge of what is stored.
         let (left, top) = match self.orientation {
             2 => (right, part.top),
             3 => (right, bottom),

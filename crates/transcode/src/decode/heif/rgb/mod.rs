@@ -12,7 +12,7 @@ use crate::picture::{Layout, Samples};
 /// Rows converted at a time.
 const BAND: usize = 64;
 
-/// How the samples are to be read.
+/// The properties of the samples on which their conversion depends.
 pub(super) struct Reading {
     pub(super) cicp: Cicp,
     /// Whether the luma of the picture, and of alpha, uses all values.
@@ -125,7 +125,7 @@ impl Sample for u16 {
     }
 }
 
-/// What is needed for one band of rows.
+/// The buffers for one band of rows.
 #[derive(Default)]
 struct Scratch<T> {
     /// Both planes of colour, as wide as luma.
@@ -332,7 +332,7 @@ fn divided(value: u32, alpha: u32, white: u32) -> u32 {
         .min(white)
 }
 
-/// What each sample of `depth` bits means, where the brightest means `white`.
+/// The level of each sample of `depth` bits, from 0 for black to `white` for the brightest.
 fn levels(depth: u8, is_full_range: bool, white: u32) -> Vec<u32> {
     let top = (1u32 << depth) - 1;
     let (black, span) = if is_full_range {
