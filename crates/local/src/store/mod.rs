@@ -190,9 +190,9 @@ impl Store {
         }
     }
 
-    /// What the pipeline made of them. Nothing here makes a job.
+    /// The store of the renditions that the pipeline makes of the sources. Nothing here makes a job.
     ///
-    /// What no record names is dropped when the store is opened the next time.
+    /// Renditions that no record names are dropped when the store is opened the next time.
     #[must_use]
     pub fn renditions(&self) -> LocalObjectStore {
         LocalObjectStore {
@@ -250,13 +250,13 @@ impl Store {
         passed.await.unwrap_or(Err(Error::Closed))
     }
 
-    /// What the scrub has done, and how much is known to be damaged.
+    /// The work of the scrub since the store was opened, and the number of files that are known to be damaged.
     #[must_use]
     pub fn scrubbed(&self) -> Scrubbed {
         self.inner.scrub.scrubbed(self.inner.files.damages())
     }
 
-    /// What is wrong with the bytes of a source, as far as it is known.
+    /// The known fault of a source's bytes; `None` when no fault is known.
     #[must_use]
     pub fn source_fault(&self, key: &str) -> Option<Fault> {
         self.inner.files.damages().of_source(key)
