@@ -3,9 +3,9 @@
 //! A write streams into a new file with a random name, syncs it and its folder, and then names it in one SQLite
 //! transaction that also checks the preconditions, counts the sequencer and queues the job. Rows are the truth, and a
 //! source's file carries what its row says of it (`facts`), so that a lost database can be made again ([`rebuild()`]).
-//! What no row names is collected only if its name tells that it is no source, or if this very database named it
-//! before: other files stop the start. A key is never a file path, and this module knows neither HTTP nor what the
-//! jobs do.
+//! A file that no row names is collected only if its name tells that it is no source, or if this very database named it
+//! before: other files stop the start. A key is never a file path, and this module knows neither HTTP nor what the jobs
+//! do.
 //!
 //! ```text
 //! DATA/tintype.db       rows (and -wal, -shm)
