@@ -6,11 +6,11 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
-/// How often one call is tried before its error reaches the caller, the first time included.
+/// The most times that one call is tried before its error reaches the caller, the first time included.
 const ATTEMPTS: u32 = 4;
-/// How long a connection may take to be made; within a region it takes milliseconds.
+/// The time that making a connection may take; within a region it takes milliseconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long an answer may take to begin. Small requests only: DynamoDB, SQS and CloudFront.
+/// The time until an answer must have begun. Small requests only: DynamoDB, SQS and CloudFront.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The same for S3, where a request may carry a rendition of many megabytes before the answer begins.
 const S3_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -20,7 +20,7 @@ const S3_ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// TLS is rustls with *ring*: the same as everywhere in Tintype, and no C is built for it.
 #[derive(Clone, Debug)]
 pub struct Clients {
-    /// What the clients were made of; its credentials provider signs uploads.
+    /// The configuration that the clients were made of; its credentials provider signs uploads.
     pub config: SdkConfig,
     /// Amazon S3. Path style when an endpoint URL is configured, since emulators have no DNS for buckets.
     pub s3: aws_sdk_s3::Client,

@@ -10,7 +10,7 @@ use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
 /// Name of the configuration file in the package.
 pub const FILE_NAME: &str = "tintype.toml";
 
-/// What of the one-machine shape's file means something on AWS; the rest is the template's.
+/// The parts of the one-machine shape's file that mean something on AWS; the rest is the template's.
 const ALLOWED: &str = "on AWS the configuration has [[variant]], background, scores, [limits] (max_bytes, max_pixels, \
                        max_frames, max_animation_pixels), [metadata] (gps) and [render] (deadline_seconds); \
                        everything else is a parameter of the template";
@@ -32,7 +32,7 @@ pub struct Config {
     variants: Option<Vec<Variant>>,
     /// What one source may cost.
     limits: Limits,
-    /// What records tell about sources.
+    /// The choice of what records tell about sources.
     metadata: MetadataPolicy,
     /// The process that renders.
     render: RenderConfig,
@@ -120,7 +120,7 @@ impl Config {
         self.limits
     }
 
-    /// What records tell about sources.
+    /// The choice of what records tell about sources.
     #[must_use]
     pub const fn metadata(&self) -> MetadataPolicy {
         self.metadata

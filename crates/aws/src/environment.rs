@@ -107,7 +107,7 @@ fn check_word(name: &str, value: &str, also: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What every function is told by Lambda.
+/// The settings that Lambda gives to every function, from environment variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LambdaEnvironment {
     /// Host and port of the Runtime API (`AWS_LAMBDA_RUNTIME_API`).
@@ -137,10 +137,10 @@ impl LambdaEnvironment {
     }
 }
 
-/// What the worker function is told.
+/// The settings of the worker function, from environment variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerEnvironment {
-    /// What Lambda sets.
+    /// The settings that Lambda gives.
     pub lambda: LambdaEnvironment,
     /// `TINTYPE_RAW_BUCKET`: where sources are.
     pub raw_bucket: String,
@@ -188,7 +188,8 @@ impl WorkerEnvironment {
     }
 }
 
-/// How callers of the API prove who they are. The gateway checks it; the function only has to know what was checked.
+/// The way in which callers of the API prove who they are. The gateway checks it; the function only has to know what
+/// was checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorizer {
     /// Requests signed with AWS credentials.
@@ -197,10 +198,10 @@ pub enum Authorizer {
     Jwt,
 }
 
-/// What the API function is told.
+/// The settings of the API function, from environment variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiEnvironment {
-    /// What Lambda sets.
+    /// The settings that Lambda gives.
     pub lambda: LambdaEnvironment,
     /// `TINTYPE_RAW_BUCKET`: where uploads go.
     pub raw_bucket: String,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-/// How long Lambda may take to listen: the process ends anyhow, and its log says the same.
+/// The longest wait for Lambda to take the report or to answer it: the process ends anyhow, and its log says the same.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Logs why the function cannot start and reports it to the Runtime API (`POST /runtime/init/error`), so that it is the

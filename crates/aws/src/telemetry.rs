@@ -30,7 +30,7 @@ pub fn start_log(variables: &Variables) {
         .init();
 }
 
-/// What a metric's values count.
+/// The unit of the values of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     /// Things.
@@ -58,7 +58,7 @@ impl Unit {
 pub struct Metric {
     /// Its name.
     pub name: &'static str,
-    /// What its values count.
+    /// The unit of its values.
     pub unit: Unit,
     /// Its values. A metric without any is not sent.
     pub values: Vec<u64>,

@@ -13,7 +13,7 @@ use anyhow::{Context, Result};
 
 type Colour = [f32; 3];
 
-/// What tells one landscape from another. Colours are linear light.
+/// The features that distinguish one landscape from another. Colours are linear light.
 #[derive(Clone, Copy)]
 struct Scene {
     seed: u32,

@@ -21,7 +21,7 @@ pub struct Config {
     ///
     /// Default: `127.0.0.1:8080`
     pub listen: SocketAddr,
-    /// What generated and presigned URLs start with, behind a proxy or in a container.
+    /// The beginning of generated and presigned URLs, behind a proxy or in a container.
     ///
     /// Default: `http://` and the request's `Host`
     pub public_url: Option<String>,
@@ -46,7 +46,7 @@ pub struct Config {
     variants: Option<Vec<Variant>>,
     /// What one source may cost.
     limits: Limits,
-    /// What records tell about sources.
+    /// The choice of what records tell about sources.
     metadata: MetadataPolicy,
     /// The processes that render.
     pub render: RenderConfig,
@@ -75,7 +75,7 @@ pub struct ScrubConfig {
 }
 
 impl ScrubConfig {
-    /// How fast and how often files are read; `None` for never.
+    /// The rate and the period at which files are read; `None` when they are never read.
     #[must_use]
     pub fn pace(&self) -> Option<Pace> {
         (self.bytes_per_second > 0).then_some(Pace {
@@ -234,7 +234,7 @@ impl Default for QueueConfig {
 }
 
 impl QueueConfig {
-    /// How long a job that fails is tried again.
+    /// The time for which a job that fails is tried again.
     #[must_use]
     pub const fn retry_for(&self) -> Duration {
         Duration::from_secs(self.retry_hours.saturating_mul(3600))
@@ -334,7 +334,8 @@ impl Config {
         self.limits
     }
 
-    /// How to start rendering processes: this very program again, `workers` of them at most.
+    /// The settings of the rendering processes: this very program again, `workers` of them at most, or as many as are
+    /// configured.
     #[must_use]
     pub fn jail(&self, workers: Option<usize>) -> tintype_jail::Config {
         let mut jail = tintype_jail::Config::new("/proc/self/exe", vec![crate::RENDER_WORKER.into()]);

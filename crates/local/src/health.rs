@@ -1,4 +1,5 @@
-//! What `/healthz`, `/readyz` and `/metrics` tell about the machinery behind the edge.
+//! The state of the database, the queue, the disk, the jail and the stored files, for `/healthz`, `/readyz` and
+//! `/metrics`.
 
 use std::sync::Arc;
 

@@ -170,7 +170,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            // What a closing terminal sends. There is nothing to read again: changes take effect at the next start.
+            // A closing terminal sends this. There is nothing to read again: changes take effect at the next start.
             _ = hang_up.recv() => tracing::info!("SIGHUP changes nothing; SIGTERM stops the server"),
         }
     }

@@ -22,7 +22,7 @@ use tintype_model::encode_path;
 
 use crate::environment::Authorizer;
 
-/// What a request target cannot carry as it is; escaping it changes nothing of what the query says.
+/// The characters that a request target cannot carry as they are; escaping them changes nothing of what the query says.
 const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
 /// Why an invocation is not a request.
@@ -44,7 +44,7 @@ pub enum EventError {
     Body(#[source] base64::DecodeError),
 }
 
-/// What is read of an event. There is more in it, which nothing here needs.
+/// The fields of an event that are read. There is more in it, which nothing here needs.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
@@ -79,7 +79,7 @@ fn method<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Method, D
     Method::from_bytes(name.as_bytes()).map_err(serde::de::Error::custom)
 }
 
-/// What an authorizer found out.
+/// The findings of the authorizer, under the name of its kind.
 #[derive(Debug, Deserialize)]
 struct Grant {
     #[serde(default)]

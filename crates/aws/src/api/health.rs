@@ -1,4 +1,4 @@
-//! How the queues are doing.
+//! The state of the queues.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tintype_model::error_chain;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long a report is good for. The counts are approximate and up to a minute old as it is.
+/// The time that a report is used for. The counts are approximate and up to a minute old as it is.
 const FRESH: Duration = Duration::from_secs(5);
 
 /// Asks SQS about the queue of jobs and the one of given-up messages.
@@ -23,7 +23,7 @@ pub struct QueueHealth {
     queue_url: String,
     dead_letter_queue_url: String,
     workers: u32,
-    /// How long a report is good for.
+    /// The time that a report is used for.
     pub(super) fresh: Duration,
     last: Mutex<Option<(Instant, HealthReport)>>,
 }

@@ -1,4 +1,4 @@
-//! What comes out of the queue: events of S3, jobs of our own, and whatever else somebody puts there.
+//! The messages that come out of the queue: events of S3, jobs of our own, and whatever else somebody puts there.
 
 mod s3;
 mod sqs;
@@ -25,10 +25,10 @@ pub enum Body {
     Job {
         /// The work.
         job: Job,
-        /// How often the worker has put it off (`"put_off":1`).
+        /// The number of times that the worker has put it off (`"put_off":1`).
         put_off: u32,
     },
-    /// What happened in a bucket: at least one record.
+    /// Changes in a bucket: at least one record.
     Records(Vec<Notice>),
 }
 
@@ -39,13 +39,13 @@ pub struct Notice {
     pub bucket: String,
     /// The key, decoded.
     pub key: ObjectKey,
-    /// What happened.
+    /// The change of the source.
     pub change: Change,
     /// When it happened among the changes of this key. S3 sends it with every write and delete.
     pub sequencer: Option<Sequencer>,
 }
 
-/// What happened to a source.
+/// A change of a source, by the kind of event that tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A version was written: `ObjectCreated:*`.

@@ -6,7 +6,8 @@ use tintype_model::{ObjectKey, Sequencer, decode_component};
 
 use super::{BodyError, Change, EVENT_MAJOR_VERSION, Notice};
 
-/// What every major version must have, so that an incompatible record is called that and not broken.
+/// The field that records of every major version must have, so that an incompatible record is called that and not
+/// broken.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Versioned {

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What Lambda invokes the function with: messages that it received for it (Lambda developer guide, "Using Lambda
-/// with Amazon SQS").
+/// The input that Lambda invokes the function with: messages that it received for it (Lambda developer guide, "Using
+/// Lambda with Amazon SQS").
 #[derive(Clone, Debug, Deserialize)]
 pub struct SqsEvent {
     /// At least one message, unless somebody invokes the function by hand.
@@ -19,9 +19,9 @@ pub struct SqsMessage {
     pub message_id: String,
     /// Names this receive of it in requests to the queue.
     pub receipt_handle: String,
-    /// What the sender sent.
+    /// The text that the sender sent.
     pub body: String,
-    /// What the queue knows of it.
+    /// The attributes that the queue gives to it, by name.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
 }

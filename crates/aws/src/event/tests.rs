@@ -14,7 +14,7 @@ const FIXTURES: [(&str, &str); 4] = [
     ("2.6", include_str!("fixtures/2.6-put.json")),
 ];
 
-/// What S3 leaves as it is in the keys of its events.
+/// The characters that S3 percent-encodes in the keys of its events.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

@@ -11,7 +11,7 @@ use tintype_model::{CachePolicy, Format, ObjectKey, Recipe};
 
 pub use rules::{Offer, Rewrite, UNKNOWN_VERSION, rewrite, version_token};
 
-/// What CloudFront allows a function's code to be (quota "Maximum function size": 10 KB).
+/// The largest code that CloudFront allows a function to have, in bytes (quota "Maximum function size": 10 KB).
 pub const MAX_BYTES: usize = 10_240;
 
 /// One function, ready to be deployed for runtime `cloudfront-js-2.0`.
@@ -66,7 +66,7 @@ const VIEWER_RESPONSE: Template = Template {
     mark: "{/*policy*/}",
 };
 
-/// What the request function knows of the recipe.
+/// The data that the request function is made with: limits, `Cache-Control` values and the variants of the recipe.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RequestTable<'a> {
@@ -86,7 +86,7 @@ struct VariantTable<'a> {
     held_back: Vec<&'static str>,
 }
 
-/// What the response function of one behaviour knows.
+/// The data that the response function of one behaviour is made with.
 #[derive(Serialize)]
 struct ResponseTable {
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 use tintype_edge::Accept;
 use tintype_model::{DeliveryPath, Format, PathError, Recipe, encode_path};
 
-/// What the request function does with a request.
+/// The result of the request function for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rewrite {
     /// S3 is asked for this path.
@@ -10,8 +10,8 @@ pub enum Rewrite {
         uri: String,
         /// The header `x-tintype-version`, on `/v/` paths.
         version: Option<String>,
-        /// What the response function may send the client to instead; `None` where the path names a format, and where
-        /// the client takes no other one.
+        /// The other formats that the response function may send the client to; `None` where the path names a format,
+        /// and where the client takes no other one.
         offer: Option<Offer>,
     },
     /// 400: not percent-encoded UTF-8.
@@ -46,7 +46,7 @@ pub fn version_token(version: &str) -> &str {
     }
 }
 
-/// What the edge's own rules make of a request whose image is ready in every format of the recipe.
+/// The result of the edge's own rules for a request whose image is ready in every format of the recipe.
 #[must_use]
 pub fn rewrite(raw_path: &str, accept: Option<&str>, recipe: &Recipe, held_back: &[Format]) -> Rewrite {
     let path = match DeliveryPath::parse(raw_path) {

@@ -8,7 +8,7 @@ use tintype_model::StoreError;
 
 /// A call to AWS that did not succeed: which, what the service said, and the number under which AWS knows it.
 ///
-/// What the service refused, and why, is in the message; `source()` has a cause only when there was no answer or when it
+/// The message tells what the service refused, and why; `source()` has a cause only when there was no answer or when it
 /// could not be read.
 #[derive(Debug)]
 pub struct CallError {
@@ -26,7 +26,7 @@ struct Answer {
 }
 
 impl CallError {
-    /// What became of the call `operation`, such as `s3:GetObject`.
+    /// The error of the call `operation`, such as `s3:GetObject`.
     pub fn new<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,

@@ -15,7 +15,7 @@ use super::{CallError, within_key_limit};
 pub(super) const INDEX: &str = "by_status";
 pub(super) const SHARD: &str = "status_shard";
 pub(super) const KEY: &str = "key";
-/// What listings show when no status is asked for, and what is counted.
+/// The statuses of the records that are counted, and that listings show when no status is asked for.
 pub(super) const SHOWN: [&str; 4] = ["pending", "ready", "rejected", "failed"];
 const TOMBSTONES: &str = "deleted";
 /// Into so many parts is each status divided: DynamoDB limits the writes to one value of an index's hash key.
@@ -40,7 +40,7 @@ fn shards(status: &str) -> impl Iterator<Item = String> {
     (0..SHARDS).map(move |shard| format!("{status}#{shard}"))
 }
 
-/// How many records have the status. Reads all of its part of the index.
+/// Counts the records that have the status. Reads all of its part of the index.
 pub(super) async fn count(client: &Client, table: &str, status: &str) -> Result<u64> {
     stream::iter(shards(status))
         .map(|shard| count_shard(client, table, shard))

@@ -1,4 +1,4 @@
-//! What the S3 client does not tell, or does not do, by itself.
+//! Interceptors for what the S3 client does not tell, or does not do, by itself.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -16,7 +16,7 @@ use tintype_model::{
 use super::intercept::{Attempts, ExactKey};
 use super::{CallError, within_key_limit};
 
-/// How often a write is tried again while another one of the same key is under way.
+/// The number of times that a write is tried again while another one of the same key is under way.
 const CONFLICT_RETRIES: u32 = 5;
 /// Up to this long, doubled every time, passes before a conflicting write is tried again.
 const CONFLICT_DELAY: Duration = Duration::from_millis(25);
@@ -92,7 +92,7 @@ impl S3ObjectStore {
         Ok(unquoted(output.e_tag.as_deref()))
     }
 
-    /// What is stored, if it is exactly what was to be put.
+    /// Finds the object that is stored, if it is exactly what was to be put.
     async fn find_own_write(
         &self,
         key: &str,
@@ -313,7 +313,7 @@ impl ObjectStore for S3ObjectStore {
     }
 }
 
-/// What S3 means by an error.
+/// The meaning of an error of S3.
 enum Refusal {
     /// There is no such object.
     Missing,

@@ -22,7 +22,7 @@ pub struct SqsQueue {
     queue_url: String,
 }
 
-/// What a message of ours looks like. Fields are only ever added.
+/// The form of a message of ours. Fields are only ever added.
 #[derive(Serialize)]
 pub(super) struct Message<'a> {
     pub(super) tintype: u32,
@@ -100,7 +100,7 @@ fn current_trace() -> Option<String> {
         .filter(|trace| !trace.is_empty())
 }
 
-/// What `serde_json` writes, with every character outside printable ASCII escaped.
+/// Writes a value as `serde_json` does, with every character outside printable ASCII escaped.
 pub(super) fn to_ascii_json(value: &impl Serialize) -> serde_json::Result<String> {
     let mut json = Vec::new();
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut json, Ascii))?;

@@ -8,7 +8,7 @@ use tintype_model::{Outcome, UnixMillis};
 use super::rendering::Renders;
 use crate::telemetry::{Metric, Unit, metric_document};
 
-/// What became of everything that one invocation was asked for.
+/// The number of outcomes of each kind in one invocation, and its renders.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     processed: AtomicU64,

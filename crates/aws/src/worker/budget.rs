@@ -17,7 +17,7 @@ const TRANSFER_SHARE: u32 = 10;
 /// A deadline for rendering is never shortened below this: it would turn a slow machine into a rejected picture.
 const LEAST_RENDER: Duration = Duration::from_secs(10);
 
-/// How the time of one invocation is spent.
+/// The division of the time of one invocation.
 ///
 /// The end of an invocation is given in wall-clock time and turned into monotonic time once, at its start. No timer
 /// outlives an invocation, so whatever clocks do while Lambda has the machine frozen concerns none.
@@ -28,14 +28,14 @@ pub(super) struct Budget {
     /// Visibilities and records that are not settled at this moment are left as they are, so that the answer is in
     /// time. What remains then is for sending it.
     pub(super) settle_by: Instant,
-    /// How long one render may take. A render that dies is repeated once, alone, and both fit before `stop_at` when
-    /// the invocation has at least [`LEAST_RENDER`] for each; a picture that takes longer then gets its answer
+    /// The longest that one render may take. A render that dies is repeated once, alone, and both fit before `stop_at`
+    /// when the invocation has at least [`LEAST_RENDER`] for each; a picture that takes longer then gets its answer
     /// (`decoder_killed`) instead of five receives and the dead-letter queue.
     pub(super) render: Duration,
 }
 
 impl Budget {
-    /// Of an invocation that has `remaining` from `now`; `configured` is the longest that a render may take.
+    /// The budget of an invocation that has `remaining` from `now`; `configured` is the longest that a render may take.
     pub(super) fn new(now: Instant, remaining: Duration, configured: Duration) -> Self {
         let reserve = (remaining / RESERVE_SHARE).max(LEAST_RESERVE);
         let usable = remaining.saturating_sub(reserve);
@@ -59,8 +59,9 @@ impl Budget {
     }
 }
 
-/// How long a message that failed stays invisible: 15 s after its first receive, twice as long after each further one.
-/// Without this a retry would wait until the queue's visibility timeout is over, which is six times the function's.
+/// The time that a message that failed stays invisible: 15 s after its first receive, twice as long after each further
+/// one, 12 hours at most. Without this a retry would wait until the queue's visibility timeout is over, which is six
+/// times the function's.
 pub(super) fn retry_delay(receives: u32) -> Duration {
     /// The longest that SQS keeps a message invisible.
     const MOST: u64 = 12 * 60 * 60;
@@ -68,8 +69,9 @@ pub(super) fn retry_delay(receives: u32) -> Duration {
     Duration::from_secs(doubled.min(MOST))
 }
 
-/// How often the worker may put a job off. Lambda ends a function's conversation with its own queue after about 16
-/// rounds (Lambda developer guide, "Use Lambda recursive loop detection"); the receives of the last message are left.
+/// The most times that the worker may put a job off. Lambda ends a function's conversation with its own queue after
+/// about 16 rounds (Lambda developer guide, "Use Lambda recursive loop detection"); the receives of the last message
+/// are left.
 const MOST_PUT_OFFS: u32 = 12;
 
 /// When a job that was put off `times` times before may be tried again, or `None` when it has to fail.

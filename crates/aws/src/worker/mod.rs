@@ -58,7 +58,7 @@ enum Error {
     Panicked(String),
 }
 
-/// What the worker works with.
+/// The stores and services that the worker calls.
 #[derive(Clone, Debug)]
 pub struct Parts {
     /// The raw bucket.
@@ -75,7 +75,7 @@ pub struct Parts {
     pub caches: Option<Arc<dyn Caches>>,
 }
 
-/// What the worker has to know.
+/// The settings of the worker: those of its pipeline, the names of its buckets, and its limits.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
     /// The pipeline's own.
@@ -84,7 +84,7 @@ pub struct WorkerSettings {
     pub raw_bucket: String,
     /// Name of the bucket that they must never come from.
     pub processed_bucket: String,
-    /// How often the queue delivers a message before it is dead.
+    /// The number of times that the queue delivers a message before it is dead.
     pub max_receives: u32,
     /// The longest that one render may take.
     pub render_deadline: Duration,
@@ -110,7 +110,7 @@ enum Item {
 #[derive(Debug)]
 struct Failed<'a> {
     message: &'a SqsMessage,
-    /// What failed of it, as far as its place in the order is known.
+    /// The causes of its failures, each with its job as far as the job's place in the order is known.
     items: Vec<(Option<Job>, String)>,
 }
 
@@ -352,8 +352,8 @@ impl Worker {
         BatchItemFailure { item_identifier }
     }
 
-    /// What has to be done about a failed message before it is reported. Nothing of it is needed for the message to
-    /// come again, so failures are only logged.
+    /// Shows in the record that a message is given up, and sets when the queue delivers a failed one again, before it
+    /// is reported. Nothing of it is needed for the message to come again, so failures are only logged.
     async fn settle(&self, pipeline: &Pipeline, failed: Failed<'_>) {
         let receives = failed.message.receives();
         let last = receives >= self.settings.max_receives;

@@ -1,4 +1,4 @@
-//! What the worker asks of services besides storing.
+//! The services that the worker calls besides stores: the queue that its messages come from, and caches.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub trait Visibility: Send + Sync + std::fmt::Debug {
     async fn put_off(&self, job: &Job, times: u32, delay: Duration) -> Result<(), RemoteError>;
 }
 
-/// How the caches took a request.
+/// The answer of the caches to a request to forget paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forgotten {
     /// They are at it.
@@ -58,7 +58,7 @@ pub struct SqsVisibility {
 }
 
 impl SqsVisibility {
-    /// That queue.
+    /// The queue with this URL.
     #[must_use]
     pub fn new(client: aws_sdk_sqs::Client, queue_url: String) -> Self {
         Self {
@@ -97,7 +97,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// That distribution.
+    /// The distribution with this identifier.
     #[must_use]
     pub const fn new(client: aws_sdk_cloudfront::Client, id: String) -> Self {
         Self { client, id }

@@ -19,7 +19,7 @@ impl Rendering for Jail {
     }
 }
 
-/// What the renders of one invocation cost and made.
+/// The durations of the renders of one invocation, and the sizes of their sources and renditions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Renders {
     pub(super) milliseconds: Vec<u64>,

@@ -7,7 +7,7 @@ use tintype_pipeline::{Error, Result};
 
 use crate::event::{Change, Notice};
 
-/// What a notice comes to.
+/// The consequence of a notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Resolution {
     /// Something to do.
@@ -40,7 +40,7 @@ impl Task {
     }
 }
 
-/// What has to be done about a notice.
+/// Finds the work that a notice asks for, if there is any.
 ///
 /// A write says itself what it wrote. A removal does not say what is left, because in a bucket with versions it can
 /// take away the current version (delete marker), bring back the one before it (deletion of the current version, or of
@@ -60,7 +60,7 @@ impl Task {
 /// is there, at all. What older jobs do before is provisional, and renders are made only of the very `ETag` that they
 /// name.
 ///
-/// That needs the newest event to *write its order* into the record, even when the record already shows the right
+/// This needs the newest event to *write its order* into the record, even when the record already shows the right
 /// source: an older job that read the source before the change may still be rendering (put 2 is in hand, version 2 is
 /// deleted, version 1 is what the record shows: doing nothing now lets put 2 publish a version that is gone). So
 /// `Deleted` renders again instead of comparing `ETag`s; deleting versions by hand is rare. `Expired` is not rare, it
@@ -114,7 +114,7 @@ pub(super) async fn resolve(
     })
 }
 
-/// What has to be done so that the record shows the source as it is now.
+/// Finds the work that makes the record show the source as it is now.
 async fn by_state(
     sources: &dyn ObjectStore,
     metadata: &dyn MetadataStore,

@@ -20,8 +20,9 @@ use crate::{Clients, init_error, telemetry};
 /// The hidden argument that a rendering process is started with.
 const RENDER_WORKER: &str = "render-worker";
 
-/// What of the function's memory is neither the source, nor its renditions, nor the rendering process's own data: this
-/// process with its runtime, clients and TLS connections, the code of both, page tables and pipe buffers.
+/// The part of the function's memory, in bytes, that is neither for the source, nor for its renditions, nor for the
+/// rendering process's own data: this process with its runtime, clients and TLS connections, the code of both, page
+/// tables and pipe buffers.
 const RESERVE_BYTES: u64 = 96 << 20;
 
 /// The least memory that rendering is worth trying with.

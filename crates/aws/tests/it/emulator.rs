@@ -29,7 +29,7 @@ pub(crate) enum Emulator {
 }
 
 impl Emulator {
-    /// What `TINTYPE_EMULATOR` says.
+    /// The server that the environment variable `TINTYPE_EMULATOR` names.
     #[expect(clippy::disallowed_methods, reason = "says how to test, configures nothing")]
     pub(crate) fn current() -> Self {
         match std::env::var("TINTYPE_EMULATOR").as_deref() {

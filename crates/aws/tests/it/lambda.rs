@@ -27,7 +27,7 @@ pub(crate) async fn in_time<T>(what: impl Future<Output = T>) -> T {
         .expect("it happens in time")
 }
 
-/// What a function told the Runtime API: the last part of the path, and the body.
+/// A message of a function to the Runtime API: the last part of the path, and the body.
 pub(crate) type Report = (String, Value);
 
 struct RuntimeApi {

@@ -1,4 +1,4 @@
-//! What the AWS shape promises, against a server that speaks for AWS.
+//! Tests of what the AWS shape promises, against a server that speaks for AWS.
 //!
 //! `AWS_ENDPOINT_URL`, region and credentials come from the environment; buckets, tables and queues are made here and
 //! removed again. `TINTYPE_EMULATOR` names the server where it is known to be wrong: see [`emulator::Emulator`].

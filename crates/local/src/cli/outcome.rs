@@ -1,4 +1,4 @@
-//! What came of one input, for people and for programs.
+//! The outcome of one input, for people and for programs.
 
 use std::{
     fmt::Display,
@@ -10,7 +10,7 @@ use tintype_model::{Encoding, Format, ImageInfo, Rejection};
 
 use super::input::InputError;
 
-/// What came of one input. Its JSON form is one line of `--json`.
+/// The outcome of one input, with its name, size and digest. Its JSON form is one line of `--json`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     /// The input as it was named or found.
@@ -32,12 +32,12 @@ pub(crate) struct Report {
 pub(crate) enum Outcome {
     /// It is a picture that the pipeline takes.
     Accepted {
-        /// What it is.
+        /// The facts about the picture.
         image: ImageInfo,
     },
     /// Its renditions are written.
     Processed {
-        /// What it is.
+        /// The facts about the picture.
         image: ImageInfo,
         /// Every rendition.
         renditions: Vec<Written>,
@@ -72,8 +72,8 @@ pub(crate) struct Written {
     /// CPU time of its encoder, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cpu_ms: Option<f64>,
-    /// How it was encoded: `quality`, `score`, `is_lossless`, `frames`, `larger_because`, as far as there is something
-    /// to tell.
+    /// The parameters and results of its encoding: `quality`, `score`, `is_lossless`, `frames`, `larger_because`, as
+    /// far as there is something to tell.
     #[serde(flatten)]
     pub(crate) encoding: Encoding,
 }

@@ -1,4 +1,4 @@
-//! What is shown while work goes on: results on standard output; problems, a bar on a terminal and a summary on standard
+//! The output while work goes on: results on standard output; problems, a bar on a terminal and a summary on standard
 //! error.
 
 use std::{

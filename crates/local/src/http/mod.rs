@@ -40,7 +40,7 @@ const MAX_HEADERS: usize = 512;
 pub(crate) struct Bounds {
     /// The number of connections that are held open.
     pub(crate) capacity: Capacity,
-    /// How long clients may keep them waiting.
+    /// The time that clients may keep a connection waiting, and the rate at which bytes make up for it.
     pub(crate) patience: Patience,
     /// For requests in hand when the server stops.
     pub(crate) drain: Duration,

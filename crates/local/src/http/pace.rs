@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long clients may keep a connection waiting.
+/// The time that clients may keep a connection waiting, and the rate at which bytes make up for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Patience {
     /// For the whole head of a request, for the next request on an idle connection, and for the bytes of a body in
@@ -68,7 +68,8 @@ impl Pace {
         account.spent = (account.spent + waited).saturating_sub(made_up);
     }
 
-    /// How far the client is behind; `None` while it is the server's turn.
+    /// The time that the server has waited for the client, less what bytes made up for; `None` while it is the server's
+    /// turn.
     pub(crate) fn lag(&self, now: Instant) -> Option<Duration> {
         let account = self.lock();
         let since = account.waiting_since?;
@@ -89,7 +90,7 @@ mod tests {
         least_rate: 1000,
     };
 
-    /// How long a client lasts that sends `bytes` every `step`, at most an hour.
+    /// The time that a client lasts that sends `bytes` every `step`; `None` when it lasts an hour.
     fn lasts(bytes: usize, step: Duration) -> Option<Duration> {
         let start = Instant::now();
         let pace = Pace::new(PATIENCE, start);

@@ -124,7 +124,7 @@ async fn the_length_of_a_body_is_known_to_who_reads_it() {
     assert!(exchange(server.address, with).await.ends_with("Some(5)"));
 }
 
-/// What clients send who then send nothing more.
+/// Everything that a stalled client sends: nothing, a part of a head, or a head and a part of the body.
 const STALLED: [&str; 5] = [
     "",
     "G",

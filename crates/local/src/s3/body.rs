@@ -23,11 +23,11 @@ use s3s::{S3Error, S3ErrorCode};
 use super::aws_chunked::{Chunks, MAX_SIGNED_CHUNK};
 use super::error::{custom, fail};
 
-/// How much of a body that nobody wants is still read, in bytes, so that its sender can read the answer.
+/// The most bytes that are still read of a body that nobody wants, so that its sender can read the answer.
 const MAX_DRAINED: u64 = 64 << 20;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What was wrong with a body.
+/// A fault in the framing or the length of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BodyError {
     #[error("the body ended early")]
@@ -61,7 +61,7 @@ impl From<BodyError> for S3Error {
     }
 }
 
-/// What became of a body; shared with those who only learn that reading it failed.
+/// The state of a body: its fault, and whether it was read. Shared with those who only learn that reading it failed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BodyReport(Arc<Report>);
 
@@ -76,7 +76,7 @@ impl BodyReport {
         let _ = self.0.error.set(error);
     }
 
-    /// What was wrong with the body itself.
+    /// The fault of the body itself, if one was found.
     pub(crate) fn error(&self) -> Option<BodyError> {
         self.0.error.get().copied()
     }
@@ -86,8 +86,8 @@ impl BodyReport {
         self.0.was_read.load(Ordering::Relaxed)
     }
 
-    /// What to answer when reading the body failed. When this layer found nothing, `s3s` found that the signed
-    /// digest of the body, or of a chunk of it, is another one.
+    /// The error to answer with when reading the body failed. When this layer found nothing, `s3s` found that the
+    /// signed digest of the body, or of a chunk of it, is another one.
     pub(crate) fn failure(&self, headers: &HeaderMap) -> S3Error {
         if let Some(error) = self.error() {
             return error.into();

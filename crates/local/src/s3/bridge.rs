@@ -15,7 +15,7 @@ use super::offered::{self, Operation};
 use super::verify::verified;
 use super::{MAX_PUT_BYTES, OWNER, checksum};
 
-/// What an operation needs to know of the request besides its parameters.
+/// The facts that an operation needs of the request besides its parameters.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     /// The operation that the request is for.
@@ -24,7 +24,7 @@ pub(crate) struct Origin {
     pub(crate) headers: HeaderMap,
     /// Headers behind an aws-chunked body, there once it was read.
     pub(crate) trailers: Option<TrailingHeaders>,
-    /// What became of the body.
+    /// The state of the body: its fault, and whether it was read.
     pub(crate) report: BodyReport,
     /// Length of the decoded body in bytes, when it was announced.
     pub(crate) length: Option<u64>,

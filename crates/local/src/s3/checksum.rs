@@ -25,7 +25,7 @@ pub(crate) enum Algorithm {
     Sha256,
 }
 
-/// What a checksum of a multipart object is computed over.
+/// The data that a checksum of a multipart object is computed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// All bytes of the object.
@@ -61,7 +61,7 @@ impl Algorithm {
         Self::Sha256,
     ];
 
-    /// What S3 computes when the client chose nothing.
+    /// The algorithm that S3 uses when the client chose none.
     pub(crate) const DEFAULT: Self = Self::Crc64Nvme;
 
     /// The word in `x-amz-checksum-algorithm`.
@@ -111,7 +111,7 @@ impl Algorithm {
         }
     }
 
-    /// What multipart uploads get when only the algorithm was chosen.
+    /// The kind of checksum that multipart uploads get when only the algorithm was chosen.
     pub(crate) const fn default_kind(self) -> Kind {
         match self {
             Self::Crc64Nvme => Kind::FullObject,

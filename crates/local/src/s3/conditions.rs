@@ -17,7 +17,7 @@ pub(crate) struct Conditions {
     if_unmodified_since: Option<i64>,
 }
 
-/// What the conditions of a read come to.
+/// The result of checking the conditions of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Proceed,

@@ -15,7 +15,7 @@ const EXPOSED: HeaderValue = HeaderValue::from_static(
 );
 const VARY: HeaderValue =
     HeaderValue::from_static("Origin, Access-Control-Request-Headers, Access-Control-Request-Method");
-/// How long browsers may remember a preflight, in seconds.
+/// The time that browsers may remember a preflight, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// The origin of this request when it is one of the allowed ones.

@@ -20,14 +20,14 @@ pub(crate) fn custom(status: StatusCode, code: &'static str, message: impl Into<
     error
 }
 
-/// What S3 says of headers and parameters that it does not offer.
+/// The error for a header or parameter that the endpoint does not offer, in the words of S3.
 pub(crate) fn not_implemented(what: &str) -> S3Error {
     let message =
         format!("A header or parameter you provided implies functionality that is not implemented: {what}.");
     fail(S3ErrorCode::NotImplemented, message)
 }
 
-/// What S3 says of a condition that does not hold.
+/// The error for a condition that does not hold, in the words of S3.
 pub(crate) fn precondition_failed() -> S3Error {
     fail(
         S3ErrorCode::PreconditionFailed,
@@ -35,7 +35,7 @@ pub(crate) fn precondition_failed() -> S3Error {
     )
 }
 
-/// What S3 says of an object that is not there.
+/// The error for an object that is not there, in the words of S3.
 pub(crate) fn no_such_key() -> S3Error {
     fail(S3ErrorCode::NoSuchKey, "The specified key does not exist.")
 }

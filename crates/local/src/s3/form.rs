@@ -27,7 +27,7 @@ use super::verify::{content_md5, invalid_claim};
 use super::{BUCKET, MAX_PUT_BYTES, S3Config};
 use crate::store::{SourceOptions, Store};
 
-/// How many fields there may be.
+/// The most fields that a form may have before the file.
 const MAX_FIELDS: usize = 100;
 
 /// Answers a form.

@@ -1,4 +1,4 @@
-//! What is refused before any signature is computed: other mechanisms than Signature Version 4, missing signatures,
+//! Refusals before any signature is computed, for other mechanisms than Signature Version 4, missing signatures,
 //! signatures that leave headers open, and validity beyond what S3 allows. `s3s` accepts Signature Version 2, any
 //! validity, any algorithm name in the `Authorization` header and unsigned `x-amz-*` headers.
 

@@ -52,7 +52,7 @@ const MAX_PUT_BYTES: u64 = 5 << 30;
 /// The largest document that a request may carry, in bytes: 1,000 keys of 1,024 bytes to delete, each escaped.
 const MAX_XML_BYTES: usize = 8 << 20;
 
-/// What the endpoint needs to know.
+/// The settings of the endpoint: its keys, region, allowed origins and public address.
 #[derive(Clone)]
 pub struct S3Config {
     /// The access key that requests are signed with.

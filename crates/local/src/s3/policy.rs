@@ -14,13 +14,13 @@ use super::error::fail;
 use super::sigv4::{ALGORITHM, Credential, hmac_sha256, signing_key};
 use super::{BUCKET, S3Config};
 
-/// How far ahead of ours a client's clock may be.
+/// The most time that a client's clock may be ahead of ours.
 const MAX_SKEW: SignedDuration = SignedDuration::from_mins(15);
 
 /// The text fields of a form by their names in lower case.
 pub(crate) type Fields = BTreeMap<String, String>;
 
-/// How large the file may be, in bytes.
+/// The sizes that the file may have, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SizeRange {
     pub(crate) min: u64,

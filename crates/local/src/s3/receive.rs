@@ -32,7 +32,7 @@ impl Received {
     }
 }
 
-/// What has to be true of the bytes.
+/// Conditions on the bytes of a body. A condition that is `None` always holds.
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
     /// Length in bytes.

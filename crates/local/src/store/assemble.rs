@@ -10,7 +10,7 @@ use super::stage::Staged;
 use super::upload::{MIN_PART_BYTES, PartRow};
 use super::{Error, Result};
 
-/// How parts are read when somebody looks at their bytes, in bytes.
+/// The most bytes of a part that are read at once when somebody looks at them.
 const COPY_BYTES: usize = 1 << 20;
 
 /// A part named in a completion.

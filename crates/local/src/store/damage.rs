@@ -1,4 +1,4 @@
-//! What is known to be damaged, and how a rendition is made again.
+//! The files that are known to be damaged, and the jobs that make damaged renditions again.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};

@@ -11,7 +11,7 @@ use super::name::{FileName, Kind};
 use super::row::{self, Row};
 use super::{Error, Result};
 
-/// How much of a file is read at once, in bytes.
+/// The most bytes of a file that are read at once.
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 
 /// The reason that the bytes of an object cannot be given out.

@@ -4,10 +4,10 @@ use tintype_model::{KeyError, StoreError};
 
 use super::digest::Damage;
 
-/// What the local store answers with.
+/// The result of a call to the local store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a caller can do about a store that did not do what it was asked.
+/// An error of the local store, by what a caller can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no object under this key.
@@ -81,7 +81,7 @@ pub enum Error {
     UnknownFiles {
         /// The data folder.
         folder: PathBuf,
-        /// How many there are.
+        /// The number of such files.
         count: usize,
         /// The key of one of them.
         example: Option<String>,
@@ -97,7 +97,7 @@ pub enum Error {
     /// The disk, or the quota of the user, is full. Nothing was written.
     #[error("no space left to store data")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// What is stored contradicts itself.
+    /// A contradiction in what is stored.
     #[error("stored data is damaged: {0}")]
     Corrupt(String),
     /// The bytes of an object are not those that were stored.
@@ -106,9 +106,9 @@ pub enum Error {
     /// A file could not be read or written.
     #[error("could not {action}")]
     Io {
-        /// What was attempted, as an infinitive.
+        /// The action that failed, as an infinitive.
         action: &'static str,
-        /// What the system said.
+        /// The error that it failed with.
         #[source]
         source: std::io::Error,
     },

@@ -14,7 +14,7 @@ use super::survey;
 use super::writer::Writer;
 use super::{Clock, Error, Result, damage, upgrade, upload};
 
-/// How long a multipart upload may take.
+/// The time from the beginning of a multipart upload until it is forgotten.
 pub const UPLOAD_LIFETIME: Duration = Duration::from_hours(7 * 24);
 
 /// The time between two collections that run by themselves.

@@ -3,9 +3,9 @@
 //! A write streams into a new file with a random name, syncs it and its folder, and then names it in one SQLite
 //! transaction that also checks the preconditions, counts the sequencer and queues the job. Rows are the truth, and a
 //! source's file carries what its row says of it (`facts`), so that a lost database can be made again ([`rebuild()`]).
-//! What no row names is collected only if its name tells that it is no source, or if this very database named it
-//! before: other files stop the start. A key is never a file path, and this module knows neither HTTP nor what the
-//! jobs do.
+//! A file that no row names is collected only if its name tells that it is no source, or if this very database named it
+//! before: other files stop the start. A key is never a file path, and this module knows neither HTTP nor what the jobs
+//! do.
 //!
 //! ```text
 //! DATA/tintype.db       rows (and -wal, -shm)
@@ -190,9 +190,9 @@ impl Store {
         }
     }
 
-    /// What the pipeline made of them. Nothing here makes a job.
+    /// The store of the renditions that the pipeline makes of the sources. Nothing here makes a job.
     ///
-    /// What no record names is dropped when the store is opened the next time.
+    /// Renditions that no record names are dropped when the store is opened the next time.
     #[must_use]
     pub fn renditions(&self) -> LocalObjectStore {
         LocalObjectStore {
@@ -250,13 +250,13 @@ impl Store {
         passed.await.unwrap_or(Err(Error::Closed))
     }
 
-    /// What the scrub has done, and how much is known to be damaged.
+    /// The work of the scrub since the store was opened, and the number of files that are known to be damaged.
     #[must_use]
     pub fn scrubbed(&self) -> Scrubbed {
         self.inner.scrub.scrubbed(self.inner.files.damages())
     }
 
-    /// What is wrong with the bytes of a source, as far as it is known.
+    /// The known fault of a source's bytes; `None` when no fault is known.
     #[must_use]
     pub fn source_fault(&self, key: &str) -> Option<Fault> {
         self.inner.files.damages().of_source(key)

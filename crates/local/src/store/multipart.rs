@@ -15,7 +15,7 @@ use super::upload::{self, MAX_PART_NUMBER, Part, PartRow, PartsPage, Upload, Upl
 use super::writer::Effects;
 use super::{Error, Result, Store};
 
-/// How to end a multipart upload.
+/// The precondition for ending a multipart upload, and what is added to the object's attributes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Completion {
     /// Write only in this state.

@@ -3,7 +3,8 @@ use super::{Error, Result};
 /// Ending of files that no committed row names yet.
 pub(crate) const STAGED: &str = ".new";
 
-/// What a file holds, as its name tells. Only a store names files, so no uploader can make one look like another.
+/// The kind of content of a file, as its name tells. Only a store names files, so no uploader can make one look like
+/// another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
     /// An uploaded object with its [facts](super::facts): `{stem}s`.
@@ -108,7 +109,7 @@ impl FileName {
     }
 }
 
-/// What the name of an entry in a folder of files tells.
+/// The state of an entry in a folder of files, as its name tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EntryName {
     /// A file that is being written, or never was whole.

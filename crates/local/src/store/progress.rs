@@ -9,7 +9,7 @@ use super::schema::{key_text, signed, unsigned};
 /// Rows that are read at once.
 const BATCH: i64 = 64;
 
-/// How far the pass is. Files are read in the order of their random names.
+/// The position of a pass over every file. Files are read in the order of their random names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress {
     /// The last file that was read; empty before the first one.

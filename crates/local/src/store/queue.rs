@@ -31,7 +31,7 @@ pub struct Claimed {
     /// The number of times that the process ended while it had the job: look at this before the work begins, so that a job that
     /// kills the process comes to an end.
     pub crashes: u32,
-    /// How long ago the job failed for the first time; zero when it did not fail yet.
+    /// The time since the job failed for the first time; zero when it did not fail yet.
     pub failing_for: Duration,
     /// Tells this claim from others of the same job; each is greater than all before it.
     pub token: i64,
@@ -252,7 +252,7 @@ impl SqliteQueue {
         self.inner.due.notified()
     }
 
-    /// How long until the next job is due or the next lease runs out; zero when one is due, `None` when there is
+    /// The time until the next job is due or the next lease runs out; zero when one is due, `None` when there is
     /// nothing to wait for.
     ///
     /// # Errors

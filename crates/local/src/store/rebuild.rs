@@ -27,10 +27,10 @@ const GAP: u64 = 1 << 20;
 /// Name of the database while it is being made.
 const WORK: &str = "tintype.db.rebuild";
 
-/// How the files of a data folder stand against its database.
+/// The result of comparing the files of a data folder with its database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// How the database was found.
+    /// The state that the database was found in.
     pub database: DatabaseState,
     /// Sources whose rows and files agree.
     pub known: usize,
@@ -71,7 +71,7 @@ impl Verified {
     }
 }
 
-/// How files are compared with their rows.
+/// The way in which files are compared with their rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparing {
     /// By their sizes, which reads no file.

@@ -26,7 +26,7 @@ pub(crate) enum Bucket {
 }
 
 impl Bucket {
-    /// How the rows spell it.
+    /// The number that rows have for the bucket.
     pub(crate) const fn number(self) -> i64 {
         match self {
             Self::Sources => 0,

@@ -13,7 +13,7 @@ use super::row::Bucket;
 use super::schema::{self, from_json, key_text, unsigned};
 use super::{Error, Result};
 
-/// How the database was found.
+/// The state that a database was found in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseState {
     /// SQLite finds nothing wrong with it. It may be older than the files.
@@ -67,7 +67,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// What was read of a damaged database. Everything in it may be incomplete.
+/// The content of a damaged database, as far as it could be read. Everything in it may be incomplete.
 #[derive(Debug, Default)]
 pub(crate) struct Salvaged {
     /// Sources by their keys.

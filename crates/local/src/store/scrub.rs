@@ -32,7 +32,7 @@ const DAY_MILLIS: u64 = 24 * 3600 * 1000;
 /// Passes over a small store begin at most this often.
 const LEAST_PERIOD_MILLIS: u64 = 1000;
 
-/// How fast and how often every file is read.
+/// The rate at which files are read, and the period in which every file is read once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// Bytes that are read in a second.

@@ -23,7 +23,7 @@ pub struct SourceMeta {
     pub attributes: Attributes,
 }
 
-/// How to write a source.
+/// The precondition of a write of a source, and what is stored beside its bytes.
 #[derive(Clone, Debug, Default)]
 pub struct SourceOptions {
     /// Write only in this state.

@@ -22,7 +22,7 @@ impl Listed {
     }
 }
 
-/// How files stand against the rows.
+/// The files that do not agree with the rows, by what they can be.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     /// No source by its name, and in no row: an unfinished upload, a rendition or a part.

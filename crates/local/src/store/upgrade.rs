@@ -15,7 +15,8 @@ use super::schema::key_text;
 use super::writer::Effects;
 use super::{Error, Result};
 
-/// How far the files are. Each step takes a few of them, so that removals do not wait.
+/// The progress of adding facts to files of an older release. Each step takes a few of them, so that removals do not
+/// wait.
 #[derive(Debug, Default)]
 pub(crate) struct Upgrade {
     /// The last key that was looked at.

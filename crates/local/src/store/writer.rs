@@ -24,7 +24,7 @@ pub(crate) struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What has to happen beside the database once a write is committed.
+/// The effects of a committed write outside of the database, in files, records and queue.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
     /// Files that rows name from now on.
@@ -35,7 +35,7 @@ pub(crate) struct Effects {
     pub(crate) sequencer: u64,
     /// Keys whose records may have changed.
     pub(crate) records: Vec<String>,
-    /// How many jobs are due now.
+    /// The number of jobs that are due now.
     pub(crate) due: usize,
     /// Whether a job is due earlier than workers know.
     pub(crate) rescheduled: bool,
@@ -203,7 +203,7 @@ impl Writer {
     /// [`Self::submit`] and wait for the commit.
     ///
     /// # Errors
-    /// What `call` answers, or why its transaction was not committed.
+    /// The error of `call`, or the reason why its transaction was not committed.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         call: impl FnOnce(&Connection, &mut Effects) -> Result<T> + Send + 'static,

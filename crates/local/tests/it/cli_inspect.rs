@@ -1,4 +1,4 @@
-//! What the commands that run the engine alone tell of pictures.
+//! Tests of what the commands that run the engine alone tell of pictures.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What the one-machine shape promises to those outside of it.
+//! Tests of what the one-machine shape promises to those outside of it.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! What a request says of its body must be true, or nothing is stored.
+//! Tests that nothing is stored unless a body is what its request says of it.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use crc_fast::CrcAlgorithm;
@@ -385,7 +385,7 @@ async fn documents_are_verified_before_they_are_obeyed() {
     );
 }
 
-/// What the server says to this text, and whether it then closes the connection.
+/// Sends `text`, and returns everything that the server answers until it closes the connection.
 async fn talk(server: &Server, text: &str) -> String {
     let mut stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();

@@ -167,7 +167,7 @@ pub(crate) fn amz_date(at: Timestamp) -> String {
     at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// What is signed with, for requests, chunks, trailers and policies of one day and region.
+/// The key that signs requests, chunks, trailers and policies of one day and region.
 pub(crate) fn signing_key(secret_key: &str, date: &str, region: &str) -> Vec<u8> {
     let key = hmac(format!("AWS4{secret_key}").as_bytes(), date);
     hmac(&hmac(&hmac(&key, region), "s3"), "aws4_request")

@@ -56,7 +56,7 @@ async fn parameters_that_repeat_or_cannot_be_read_are_refused() {
     }
 }
 
-/// What API Gateway adds for convenience is decoded and joined by commas, so it is not looked at.
+/// Tests that the decoded parameters, joined by commas, that API Gateway adds for convenience are not looked at.
 #[tokio::test]
 async fn only_the_raw_query_counts() {
     let world = World::new(Authorizer::Iam);

@@ -17,7 +17,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
 use bytes::Bytes;
 
-/// What a scripted connection does with one request.
+/// The reaction of a scripted connection to one request: an answer with status, headers and body, or no answer.
 pub(super) type Step = Result<(u16, Vec<(String, String)>, SdkBody), ()>;
 
 /// An answer.

@@ -295,7 +295,7 @@ impl World {
         self.metadata.get(&ObjectKey::new(key).unwrap()).await.unwrap()
     }
 
-    /// What a viewer of the key sees: what its renditions were made from, or the record's status.
+    /// The text that a viewer of the key sees: the source that its renditions were made from, or the record's status.
     pub(super) async fn shown(&self, key: &str) -> String {
         let Some(record) = self.record(key).await else {
             return "nothing".to_owned();
@@ -336,7 +336,7 @@ impl World {
         self.queue.hidden.lock().unwrap().clone()
     }
 
-    /// What was put off, for how many seconds, as bodies of messages.
+    /// The jobs that were put off since the last call, as bodies of messages, each with the delay in seconds.
     pub(super) fn put_off(&self) -> Vec<(String, u64)> {
         let jobs = std::mem::take(&mut *self.queue.put_off.lock().unwrap());
         jobs.into_iter()
@@ -347,7 +347,7 @@ impl World {
             .collect()
     }
 
-    /// What the caches were told to forget.
+    /// The requests that the caches got: the reference and the paths to forget.
     pub(super) fn told(&self) -> Vec<(String, Vec<String>)> {
         self.caches.told.lock().unwrap().clone()
     }

@@ -18,7 +18,7 @@ use super::outcome::{Outcome, Report, Written};
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
-/// What a path segment of a URL may hold as it is (RFC 3986 section 2.3).
+/// The characters that are escaped in a path segment of a URL: all but the unreserved ones (RFC 3986 section 2.3).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -225,7 +225,7 @@ impl Page {
 /// The variant with the most pixels.
 fn largest(renditions: &[Written]) -> &str {
     let pixels = |rendition: &&Written| u64::from(rendition.width) * u64::from(rendition.height);
-    // Of several the first: `max_by_key` gives the last.
+    // Reversed, so that the first of several is found: `max_by_key` gives the last.
     let found = renditions.iter().rev().max_by_key(pixels);
     found.map_or("", |rendition| rendition.variant.as_str())
 }

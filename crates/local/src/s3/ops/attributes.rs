@@ -1,4 +1,4 @@
-//! What clients say about an object, from headers to the store and back.
+//! The attributes that clients give an object, from headers to the store and back.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::s3::checksum::{Algorithm, Kind};
 use crate::s3::conditions::format_http_date;
 use crate::store::{Attributes, SourceMeta};
 
-/// What S3 gives objects that were uploaded without a media type.
+/// The media type that S3 gives objects that were uploaded without one.
 pub(crate) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 /// Names and values of user metadata together, in bytes.
 const MAX_METADATA_BYTES: usize = 2048;
@@ -64,7 +64,8 @@ pub(crate) fn from_headers(
     })
 }
 
-/// What becomes a header of answers must be able to.
+/// Returns `value` when it can be a header of answers: printable ASCII and tabs only. Otherwise the error is
+/// `InvalidArgument`.
 pub(crate) fn checked_header(name: &str, value: &str) -> S3Result<String> {
     if value
         .bytes()

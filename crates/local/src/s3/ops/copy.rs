@@ -23,7 +23,7 @@ use crate::s3::error::{from_store, not_implemented, precondition_failed};
 use crate::s3::receive::{Expected, Received, Receiver};
 use crate::store::{self, Attributes, SourceMeta, SourceOptions, Store};
 
-/// How much of a file is copied at once, in bytes.
+/// The most bytes of a file that are copied at once.
 const COPY_BYTES: usize = 1 << 20;
 
 pub(crate) async fn copy_object(

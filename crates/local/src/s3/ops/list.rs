@@ -15,7 +15,7 @@ use crate::s3::error::from_store;
 use crate::s3::sigv4::ENCODED_PATH;
 use crate::store::{ListFrom, ListSources, Listed, Listing};
 
-/// How keys and prefixes are written.
+/// The way in which keys and prefixes are written: as they are, or percent-encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
     Plain,

@@ -184,7 +184,7 @@ operations! {
     bucket::get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput;
 }
 
-/// What S3 says of a configuration that a bucket can have and this one has not.
+/// The error for a configuration that a bucket can have and this one has not, or for a bucket that does not exist.
 fn not_configured(bucket: &str, code: &'static str, message: &'static str) -> s3s::S3Error {
     match check_bucket(bucket) {
         Ok(()) => custom(http::StatusCode::NOT_FOUND, code, message),

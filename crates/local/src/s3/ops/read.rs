@@ -31,7 +31,7 @@ const ATTRIBUTES: [&str; 5] = [
     ObjectAttributes::STORAGE_CLASS,
 ];
 
-/// How much of a file is read at once, in bytes.
+/// The most bytes of a file that are read at once.
 const READ_BYTES: usize = 256 << 10;
 
 pub(crate) async fn get_object(

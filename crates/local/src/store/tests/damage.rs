@@ -6,7 +6,7 @@ use tintype_model::{GetOptions, MetadataStore, ObjectStore, Order, PutOptions, R
 use super::*;
 use crate::store::{Attributes, Comparing, CompletedPart, Completion, Fault, Pace, rebuild, verify};
 
-/// What happens to files on a disk.
+/// A kind of damage to a file on a disk.
 #[derive(Clone, Copy, Debug)]
 enum Accident {
     Removed,

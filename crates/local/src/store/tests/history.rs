@@ -41,7 +41,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a history should have come to.
+/// The objects and jobs that a store should have after a history.
 #[derive(Default)]
 struct Expected {
     objects: BTreeMap<String, (Vec<u8>, String)>,

@@ -10,7 +10,7 @@ use crate::store::{Attributes, Comparing, CompletedPart, Completion, DatabaseSta
 /// Change it for other choices of keys and pages.
 const SEED: u64 = 13;
 
-/// What a client sees of every source.
+/// Every source as a client sees it: its metadata and its bytes, by key.
 async fn everything(store: &Store) -> BTreeMap<String, (SourceMeta, Vec<u8>)> {
     let mut found = BTreeMap::new();
     let mut after = None;
