@@ -100,8 +100,8 @@ def small_jpeg(seed, width=96, height=72):
 
 def cornered(width, height):
     """Four corners that can be told apart, on a photograph of something rough, of which AVIF is smaller than WebP."""
-    grain = numpy.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=numpy.uint8)
-    grain = Image.fromarray(grain).filter(ImageFilter.GaussianBlur(1))
+    grain = numpy.random.default_rng(3).integers(0, 256, (height, width), dtype=numpy.uint8)
+    grain = Image.fromarray(grain).filter(ImageFilter.GaussianBlur(1)).convert("RGB")
     image = ImageChops.add(photo(width, height, seed=7), grain, offset=-128)
     w, h = width // 4, height // 4
     places = [(0, 0), (width - w, 0), (0, height - h), (width - w, height - h)]
