@@ -17,6 +17,7 @@ mod gamma;
 mod geometry;
 mod header;
 mod hypot;
+mod jpeg;
 mod markup;
 mod miniature;
 mod obu;

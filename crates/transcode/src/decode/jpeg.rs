@@ -5,14 +5,11 @@ use zune_core::options::DecoderOptions;
 use zune_jpeg::JpegDecoder;
 
 use super::mend::{Mended, mend};
-use super::plain_jpeg::{Color, Plain, plain};
 use crate::Error;
 use crate::header::Header;
+use crate::jpeg::MAX_SCANS;
+use crate::jpeg::plain::{Color, Plain, plain};
 use crate::picture::{Layout, Samples};
-
-/// Encoders write about ten scans. Each one costs a pass over all coefficients, so a small file with thousands of
-/// them would keep a core busy for minutes.
-pub(super) const MAX_SCANS: usize = 100;
 
 /// The picture, and whether a part of it was missing and is filled in.
 pub(super) fn decode(source: &[u8], header: &Header) -> Result<(Samples, bool), Error> {
@@ -23,10 +20,25 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<(Samples, bool), 
     } else {
         decode_fast
     };
-    Ok((decode(&jpeg, color, header)?, is_truncated))
+    let mut data = decode(&jpeg, color, header)?;
+    if color == Color::Ycck {
+        ycck_to_inverted_cmyk(&mut data);
+    }
+    let samples = Samples {
+        size: header.size,
+        layout: match color {
+            Color::Grey => Layout::Grey,
+            Color::YCbCr | Color::Rgb => Layout::Rgb,
+            // Ink is converted with its own profile, so it has to stay ink here.
+            Color::Cmyk | Color::Ycck => Layout::InvertedCmyk,
+        },
+        is_deep: false,
+        data,
+    };
+    Ok((samples, is_truncated))
 }
 
-fn decode_fast(jpeg: &[u8], color: Color, header: &Header) -> Result<Samples, Error> {
+fn decode_fast(jpeg: &[u8], color: Color, header: &Header) -> Result<Vec<u8>, Error> {
     let refused = |error| Error::corrupt(format!("the JPEG cannot be decoded: {error:?}"));
     // Some cameras leave stray bytes between header segments, which strict mode refuses: it begins with the scans.
     let options = DecoderOptions::default()
@@ -36,30 +48,20 @@ fn decode_fast(jpeg: &[u8], color: Color, header: &Header) -> Result<Samples, Er
         .jpeg_set_max_scans(MAX_SCANS);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(jpeg), options);
     decoder.decode_headers().map_err(refused)?;
-    let (output, layout) = match color {
-        Color::Grey => (ColorSpace::Luma, Layout::Grey),
-        // Ink is converted with its own profile, so it has to stay ink here.
-        Color::Cmyk => (ColorSpace::CMYK, Layout::InvertedCmyk),
-        Color::Ycck => (ColorSpace::YCCK, Layout::InvertedCmyk),
-        Color::YCbCr | Color::Rgb => (ColorSpace::RGB, Layout::Rgb),
+    let output = match color {
+        Color::Grey => ColorSpace::Luma,
+        Color::Cmyk => ColorSpace::CMYK,
+        Color::Ycck => ColorSpace::YCCK,
+        Color::YCbCr | Color::Rgb => ColorSpace::RGB,
     };
     // Where entropy-coded data is missing all the same, only strict mode reports it.
     decoder.set_options(options.set_strict_mode(true).jpeg_set_out_colorspace(output));
-    let mut data = decoder.decode().map_err(refused)?;
-    if output == ColorSpace::YCCK {
-        ycck_to_inverted_cmyk(&mut data);
-    }
-    Ok(Samples {
-        size: header.size,
-        layout,
-        is_deep: false,
-        data,
-    })
+    decoder.decode().map_err(refused)
 }
 
 /// Files that other decoders read otherwise than libjpeg does. Of some samplings zune-jpeg 0.5.15 makes stripes, and it
 /// refuses others; what has been rewritten comes here as well, so that one decoder sees all that is unusual.
-fn decode_slowly(jpeg: &[u8], color: Color, header: &Header) -> Result<Samples, Error> {
+fn decode_slowly(jpeg: &[u8], color: Color, header: &Header) -> Result<Vec<u8>, Error> {
     let refused = |error: jpeg_decoder::Error| match error {
         jpeg_decoder::Error::Unsupported(feature) => {
             Error::unsupported(format!("the JPEG has what is not read: {feature:?}"))
@@ -68,27 +70,19 @@ fn decode_slowly(jpeg: &[u8], color: Color, header: &Header) -> Result<Samples, 
     };
     let mut decoder = jpeg_decoder::Decoder::new(jpeg);
     decoder.set_max_decoding_buffer_size(header.size.width as usize * header.size.height as usize * 4);
-    let (transform, layout) = match color {
-        Color::Grey => (ColorTransform::Grayscale, Layout::Grey),
-        Color::YCbCr => (ColorTransform::YCbCr, Layout::Rgb),
-        Color::Rgb => (ColorTransform::RGB, Layout::Rgb),
-        // The transform counts the ink that the file counts the light of.
-        Color::Cmyk | Color::Ycck => (ColorTransform::CMYK, Layout::InvertedCmyk),
-    };
-    decoder.set_color_transform(transform);
+    let is_ink = matches!(color, Color::Cmyk | Color::Ycck);
+    decoder.set_color_transform(match color {
+        Color::Grey => ColorTransform::Grayscale,
+        Color::YCbCr => ColorTransform::YCbCr,
+        Color::Rgb => ColorTransform::RGB,
+        Color::Cmyk | Color::Ycck => ColorTransform::CMYK,
+    });
     let mut data = decoder.decode().map_err(refused)?;
-    if layout == Layout::InvertedCmyk {
+    if is_ink {
+        // The transform counts the ink that the file counts the light of.
         data.iter_mut().for_each(|ink| *ink = !*ink);
     }
-    if color == Color::Ycck {
-        ycck_to_inverted_cmyk(&mut data);
-    }
-    Ok(Samples {
-        size: header.size,
-        layout,
-        is_deep: false,
-        data,
-    })
+    Ok(data)
 }
 
 /// YCCK is CMY, taken for the complement of RGB, in YCbCr (JFIF 1.02), with K left alone.

@@ -7,7 +7,6 @@ mod ico;
 mod jpeg;
 mod jxl;
 mod mend;
-pub(crate) mod plain_jpeg;
 pub(crate) mod png;
 mod svg;
 mod tiff;

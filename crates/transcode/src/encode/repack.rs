@@ -9,8 +9,8 @@ use tintype_model::Format;
 use super::{rewrite, rewrite_png, vp8};
 use crate::bmff;
 use crate::color::Profile;
-use crate::header::jpeg::{RST0, RST7, SOI, SOS, TEM, next_marker, segment};
 use crate::header::{Header, Model};
+use crate::jpeg::{APP0, APP2, APP14, APP15, COM, RST0, RST7, SOI, SOS, TEM, next_marker, segment};
 use crate::orient::Orientation;
 use crate::reader::Reader;
 use crate::sniff::Kind;
@@ -95,7 +95,7 @@ impl<'a> Original<'a> {
                 APP2 => self.has_profile && content.starts_with(b"ICC_PROFILE\0"),
                 // Says which colour model the components are in.
                 APP14 => content.starts_with(b"Adobe"),
-                0xE0..=0xEF | COM => false,
+                APP0..=APP15 | COM => false,
                 _ => true,
             };
             if stays {
@@ -119,10 +119,6 @@ fn pack(jpeg: &[u8]) -> Option<Vec<u8>> {
     };
     crate::quietly(|| jixel::encode_jpeg_lossless_with_config(jpeg, &config))?.ok()
 }
-
-const APP2: u8 = 0xE2;
-const APP14: u8 = 0xEE;
-const COM: u8 = 0xFE;
 
 /// An APP1 segment that says nothing but the orientation.
 fn exif_segment(orientation: u8) -> [u8; 36] {

@@ -5,20 +5,10 @@ use std::collections::BTreeMap;
 use tintype_model::{Dimensions, Limits};
 
 use super::{Found, MAX_PROFILE_BYTES, Model, check_size, gain_map};
-use crate::decode::plain_jpeg::is_rewritten;
+use crate::jpeg::plain::is_rewritten;
+use crate::jpeg::{EOI, RST0, RST7, SOI, SOS, TEM, cut, next_marker, segment};
 use crate::reader::Reader;
 use crate::{Error, exif};
-
-pub(crate) const SOI: u8 = 0xD8;
-pub(crate) const EOI: u8 = 0xD9;
-pub(crate) const SOS: u8 = 0xDA;
-pub(crate) const DHT: u8 = 0xC4;
-pub(crate) const DRI: u8 = 0xDD;
-pub(crate) const SOF0: u8 = 0xC0;
-pub(crate) const SOF2: u8 = 0xC2;
-pub(crate) const TEM: u8 = 0x01;
-pub(crate) const RST0: u8 = 0xD0;
-pub(crate) const RST7: u8 = 0xD7;
 
 struct Frame {
     size: Dimensions,
@@ -37,7 +27,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let mut profile = ProfileParts::default();
     let mut has_gain_map = false;
     let first_scan_components = loop {
-        let marker = next_marker(&mut reader).ok_or_else(|| truncated("its first scan"))?;
+        let marker = next_marker(&mut reader).ok_or_else(cut)?;
         if matches!(marker, SOI | TEM | RST0..=RST7) {
             continue;
         }
@@ -83,36 +73,6 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         has_gain_map,
         ..Found::default()
     })
-}
-
-fn truncated(before: &str) -> Error {
-    Error::corrupt(format!("the JPEG is cut off before {before}"))
-}
-
-/// The next marker code; bytes that belong to no segment are passed over, as every decoder does.
-pub(crate) fn next_marker(reader: &mut Reader<'_>) -> Option<u8> {
-    loop {
-        let gap = reader.rest().iter().position(|&byte| byte == 0xFF)?;
-        reader.skip(gap)?;
-        while reader.rest().first() == Some(&0xFF) {
-            reader.skip(1)?;
-        }
-        match reader.u8()? {
-            0 => {}
-            marker => return Some(marker),
-        }
-    }
-}
-
-/// The content of the segment whose marker has just been read. Fails when it is cut off, or its length is too small.
-pub(crate) fn segment<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
-    let length = reader.be16().ok_or_else(|| truncated("its first scan"))?;
-    let length = length
-        .checked_sub(2)
-        .ok_or_else(|| Error::corrupt(format!("a JPEG segment says it is {length} bytes long")))?;
-    reader
-        .take(usize::from(length))
-        .ok_or_else(|| truncated("its first scan"))
 }
 
 fn start_of_frame(marker: u8, segment: &[u8], limits: &Limits) -> Result<Frame, Error> {
@@ -216,12 +176,5 @@ mod tests {
         let mut parts = ProfileParts::default();
         parts.add(&zero);
         assert_eq!(parts.assemble(), None);
-    }
-
-    #[test]
-    fn fill_bytes_and_stuffed_zeros_are_no_markers() {
-        let mut reader = Reader::new(b"ab\xFF\x00cd\xFF\xFF\xFF\xD9");
-        assert_eq!(next_marker(&mut reader), Some(EOI));
-        assert_eq!(next_marker(&mut reader), None);
     }
 }

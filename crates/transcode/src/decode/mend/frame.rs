@@ -1,7 +1,7 @@
 //! The headers of the frame and of its scans (ITU-T T.81 B.2.2 and B.2.3).
 
 use crate::Error;
-use crate::header::jpeg::{SOF2, SOS};
+use crate::jpeg::{SOF2, SOS};
 use crate::reader::Reader;
 
 pub(super) struct Frame {

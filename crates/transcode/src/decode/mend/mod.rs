@@ -9,20 +9,21 @@
 //!
 //! Filled in as libjpeg does, with coefficients of zero. The decoder then gets a file without damage.
 
-mod bits;
 mod frame;
 mod scan;
 mod sink;
 
 use std::borrow::Cow;
 
-use self::bits::{Stop, Table, scan_end};
 use self::frame::{Coding, Frame, Scan};
 use self::scan::{Done, Reading, Tables, trailing_zeros};
 use self::sink::{Nowhere, Rewritten};
-use super::jpeg::MAX_SCANS;
 use crate::Error;
-use crate::header::jpeg::{DHT, DRI, EOI, RST0, RST7, SOF0, SOF2, SOI, SOS, TEM, next_marker, segment};
+use crate::jpeg::bits::{Stop, scan_end};
+use crate::jpeg::table::{Decoder, tables_in};
+use crate::jpeg::{
+    self, DHT, DRI, EOI, MAX_SCANS, RST0, RST7, SOF0, SOF2, SOI, SOS, TEM, next_marker, segment,
+};
 use crate::reader::Reader;
 
 /// A JPEG without damage.
@@ -162,17 +163,16 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn define(&mut self, mut body: &[u8]) -> Result<(), Error> {
+    fn define(&mut self, body: &[u8]) -> Result<(), Error> {
         let broken = || Error::corrupt("a Huffman table of the JPEG is broken");
-        while let Some((&id, rest)) = body.split_first() {
-            let (table, length) = Table::read(rest).ok_or_else(broken)?;
-            let tables = if id >> 4 == 0 {
+        for (name, table) in tables_in(body).ok_or_else(broken)? {
+            let tables = if name >> 4 == 0 {
                 &mut self.tables.dc
             } else {
                 &mut self.tables.ac
             };
-            *tables.get_mut(usize::from(id & 15)).ok_or_else(broken)? = Some(table);
-            body = rest.get(length..).ok_or_else(broken)?;
+            let decoder = Decoder::new(table).ok_or_else(broken)?;
+            *tables.get_mut(usize::from(name & 15)).ok_or_else(broken)? = Some(decoder);
         }
         Ok(())
     }
@@ -277,8 +277,7 @@ impl<'a> Walk<'a> {
         let (mut copied, mut is_complete) = (0, true);
         while let Some(next) = self.next()? {
             file.extend_from_slice(&self.jpeg[copied..next.header]);
-            let mut sink = Rewritten::new(file, &next.scan);
-            sink.file.extend_from_slice(&self.jpeg[next.header..next.data]);
+            let sink = Rewritten::new(file, &next.scan, &self.jpeg[next.header..next.data]);
             let (data, end) = self.data_of(&next);
             let done = self.read(&next.scan, (data, next.data), sink)?;
             file = done.sink.finish();
@@ -293,7 +292,7 @@ impl<'a> Walk<'a> {
             }
         }
         if self.scans == 0 {
-            return Err(Error::corrupt("the JPEG is cut off before its first scan"));
+            return Err(jpeg::cut());
         }
         is_complete &= self.is_complete();
         file = self.fill_lacking(file)?;
@@ -332,8 +331,7 @@ impl<'a> Walk<'a> {
         file.extend([0xFF, DRI, 0, 4, 0, 0]);
         for component in lacking {
             let scan = Scan::of(frame, component);
-            let mut sink = Rewritten::new(file, &scan);
-            sink.file.extend(Scan::header_of(&frame.components[component]));
+            let sink = Rewritten::new(file, &scan, &Scan::header_of(&frame.components[component]));
             file = Reading::new(&scan, &self.tables, (&[], 0), &mut [], sink)
                 .filled()
                 .finish();

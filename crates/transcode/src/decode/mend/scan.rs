@@ -1,9 +1,11 @@
 //! The units of a scan (ITU-T T.81, annexes E, F and G), read to see whether they are all there.
 
-use super::bits::{Bits, Stop, Table};
 use super::frame::{Coding, Part, Scan};
 use super::sink::Sink;
 use crate::Error;
+use crate::jpeg::bits::{Bits, Stop};
+use crate::jpeg::table::Decoder;
+use crate::jpeg::{RST0, RST7};
 
 /// No picture has so large a coefficient: those of 8 bits per sample end at 1,024.
 const MAX_DC: i32 = 4095;
@@ -15,8 +17,8 @@ const HOLE: usize = 32;
 /// The Huffman tables that are defined, by number.
 #[derive(Default)]
 pub(super) struct Tables {
-    pub(super) dc: [Option<Table>; 4],
-    pub(super) ac: [Option<Table>; 4],
+    pub(super) dc: [Option<Decoder>; 4],
+    pub(super) ac: [Option<Decoder>; 4],
 }
 
 pub(super) struct Reading<'a, S> {
@@ -104,7 +106,7 @@ impl<'a, S: Sink> Reading<'a, S> {
                 good += read;
                 is_whole &= read == last - first;
                 match stop {
-                    Stop::Marker(code @ 0xD0..=0xD7, at) => {
+                    Stop::Marker(code @ RST0..=RST7, at) => {
                         self.bits = Bits::new(self.data, behind(self.data, at));
                         missing = ahead(code, number);
                     }
@@ -149,7 +151,7 @@ impl<'a, S: Sink> Reading<'a, S> {
                 Stop::End => self.data.get(start..),
             };
             let has_hole = self.has_hole(data.unwrap_or_default(), trouble.is_some());
-            if let Stop::Marker(code @ 0xD0..=0xD7, at) = stop
+            if let Stop::Marker(code @ RST0..=RST7, at) = stop
                 && matches!(ahead(code, number), 6 | 7)
             {
                 // A marker or an interval that was there before.
@@ -186,7 +188,7 @@ impl<'a, S: Sink> Reading<'a, S> {
                     )));
                 }
             }
-            if let Stop::Marker(code @ 0xD0..=0xD7, _) = stop
+            if let Stop::Marker(code @ RST0..=RST7, _) = stop
                 && ahead(code, number) > 2
             {
                 return Err(Error::corrupt(
@@ -202,7 +204,7 @@ impl<'a, S: Sink> Reading<'a, S> {
     fn has_hole(&self, data: &[u8], is_short: bool) -> bool {
         let are_ends = |part: &Part| {
             let table = self.tables.ac.get(part.ac).and_then(Option::as_ref);
-            table.and_then(Table::of_zeros) == Some(0)
+            table.and_then(Decoder::of_zeros) == Some(0)
         };
         let is_odd = self.scan.coding == Coding::Sequential && !self.scan.parts.iter().all(are_ends);
         let most = match (is_odd, is_short) {

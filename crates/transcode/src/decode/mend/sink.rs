@@ -1,6 +1,8 @@
 //! The symbols of a scan, written again.
 
 use super::frame::{Coding, Scan};
+use crate::jpeg::bits::{BitWriter, Place};
+use crate::jpeg::{DHT, RST0, push_segment};
 
 /// Takes what is read of a scan.
 pub(super) trait Sink {
@@ -29,17 +31,15 @@ impl Sink for Nowhere {
 
 /// Writes with tables that have a code for every symbol, so that whatever is missing can be written.
 pub(super) struct Rewritten {
-    pub(super) file: Vec<u8>,
-    bits: u64,
-    held: u32,
+    bits: BitWriter,
 }
 
 /// Codes of all symbols of DC have this many bits.
 const DC_BITS: u8 = 5;
 
 impl Rewritten {
-    /// Goes on behind `file`, where the header of `scan` comes next.
-    pub(super) fn new(mut file: Vec<u8>, scan: &Scan) -> Self {
+    /// Goes on behind `file` with the tables of `scan` and its `header`.
+    pub(super) fn new(mut file: Vec<u8>, scan: &Scan, header: &[u8]) -> Self {
         let has_dc = !matches!(scan.coding, Coding::FirstAc | Coding::RefinedAc);
         let has_ac = !matches!(scan.coding, Coding::FirstDc | Coding::RefinedDc);
         for part in &scan.parts {
@@ -50,47 +50,35 @@ impl Rewritten {
                 define(&mut file, 0x10 | part.ac, 8, 255);
             }
         }
+        file.extend_from_slice(header);
         Self {
-            file,
-            bits: 0,
-            held: 0,
+            bits: BitWriter::new(file),
         }
     }
 
     /// Fills up the last byte with ones.
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        self.align();
-        self.file
-    }
-
-    fn align(&mut self) {
-        let gap = (8 - self.held % 8) % 8;
-        self.bits((1 << gap) - 1, gap);
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.bits.finish()
     }
 }
 
 /// Writes a table of `count` symbols from 0 on, all with codes of `bits`.
-fn define(file: &mut Vec<u8>, id: usize, bits: u8, count: u8) {
-    let mut lengths = [0; 16];
-    lengths[usize::from(bits) - 1] = count;
-    let size = 2 + 1 + 16 + u16::from(count);
-    file.extend([0xFF, 0xC4]);
-    file.extend(size.to_be_bytes());
-    file.push(u8::try_from(id).unwrap_or(0));
-    file.extend(lengths);
-    file.extend(0..count);
+fn define(file: &mut Vec<u8>, name: usize, bits: u8, count: u8) {
+    let mut table = vec![u8::try_from(name).unwrap_or(0)];
+    table.extend((1..=16).map(|length| if length == bits { count } else { 0 }));
+    table.extend(0..count);
+    push_segment(file, DHT, &table);
 }
 
 impl Sink for Rewritten {
-    type Mark = (usize, u64, u32);
+    type Mark = Place;
 
-    fn mark(&self) -> Self::Mark {
-        (self.file.len(), self.bits, self.held)
+    fn mark(&self) -> Place {
+        self.bits.place()
     }
 
-    fn back_to(&mut self, (length, bits, held): Self::Mark) {
-        self.file.truncate(length);
-        (self.bits, self.held) = (bits, held);
+    fn back_to(&mut self, place: Place) {
+        self.bits.back_to(place);
     }
 
     fn dc(&mut self, symbol: u8) {
@@ -102,21 +90,10 @@ impl Sink for Rewritten {
     }
 
     fn bits(&mut self, value: u32, count: u32) {
-        self.bits = (self.bits << count) | u64::from(value);
-        self.held += count;
-        while self.held >= 8 {
-            self.held -= 8;
-            let byte = (self.bits >> self.held).to_le_bytes()[0];
-            self.file.push(byte);
-            if byte == 255 {
-                self.file.push(0);
-            }
-        }
+        self.bits.put(value.into(), count);
     }
 
     fn restart(&mut self, number: usize) {
-        self.align();
-        self.file
-            .extend([0xFF, 0xD0 | u8::try_from(number % 8).unwrap_or(0)]);
+        self.bits.mark(RST0 | u8::try_from(number % 8).unwrap_or(0));
     }
 }

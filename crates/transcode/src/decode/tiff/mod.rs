@@ -2,10 +2,11 @@ mod raw;
 mod view;
 
 use self::raw::{Raw, unusual};
-use super::jpeg::{MAX_SCANS, to_rgb};
+use super::jpeg::to_rgb;
 use crate::Error;
 use crate::header::Header;
 use crate::header::tiff::{Alpha, CMYK, Directory, JPEG, PALETTE, WHITE_IS_ZERO, YCBCR};
+use crate::jpeg::MAX_SCANS;
 use crate::picture::{Layout, Samples};
 use crate::reader::Reader;
 

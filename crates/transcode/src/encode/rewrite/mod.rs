@@ -15,23 +15,16 @@ use frame::{Frame, Scan};
 use quantizer::Quantizer;
 use scan::{Tables, Token};
 
-use super::huffman::entropy::BitWriter;
-use super::huffman::table::Table;
-use crate::header::jpeg::{EOI, SOI, SOS, next_marker, segment};
+use crate::jpeg::bits::BitWriter;
+use crate::jpeg::table::Table;
+use crate::jpeg::{
+    APP0, APP14, APP15, COM, DHT, DQT, DRI, EOI, MAX_SCANS, SOF0, SOF2, SOI, SOS, next_marker, push_segment,
+    segment,
+};
 use crate::reader::Reader;
-
-const DHT: u8 = 0xC4;
-const DQT: u8 = 0xDB;
-const DRI: u8 = 0xDD;
-const APP0: u8 = 0xE0;
-const APP14: u8 = 0xEE;
-const COM: u8 = 0xFE;
 
 /// JFIF 1.01 without a density and a thumbnail.
 const JFIF: &[u8] = b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0";
-
-/// As many scans as are decoded.
-const MAX_SCANS: usize = 100;
 
 /// The same picture in a file of our own; `None` where that cannot be made.
 pub(super) fn rewritten(jpeg: &[u8]) -> Option<Vec<u8>> {
@@ -61,7 +54,7 @@ pub(super) fn quality(jpeg: &[u8]) -> Option<u8> {
         let body = segment(&mut reader).ok()?;
         match marker {
             SOS => break,
-            DQT | 0xC0..=0xC2 => rewrite.segment(marker, body)?,
+            DQT | SOF0..=SOF2 => rewrite.segment(marker, body)?,
             _ => {}
         }
     }
@@ -91,7 +84,7 @@ impl Rewrite {
         let is_before = self.scans == 0;
         match marker {
             DQT if is_before => Quantizer::read_all(body, &mut self.quantizers),
-            0xC0..=0xC2 if self.frame.is_none() => {
+            SOF0..=SOF2 if self.frame.is_none() => {
                 self.frame = Some(Frame::read(marker, body)?);
                 Some(())
             }
@@ -108,7 +101,7 @@ impl Rewrite {
                 self.adobe = Some(*body.get(11)?);
                 Some(())
             }
-            0xE0..=0xEF | COM => Some(()),
+            APP0..=APP15 | COM => Some(()),
             _ => None,
         }
     }
@@ -133,7 +126,7 @@ impl Rewrite {
 
         let mut file = std::mem::take(&mut self.file);
         let codes = push_tables(&mut file, &counts)?;
-        push_segment(&mut file, SOS, &scan.header())?;
+        push_segment(&mut file, SOS, &scan.header());
         let mut bits = BitWriter::new(file);
         let mut write = |token: Token| match token {
             Token::Symbol { table, symbol } => {
@@ -158,7 +151,7 @@ impl Rewrite {
         let file = &mut self.file;
         file.extend([0xFF, SOI]);
         if self.is_jfif {
-            push_segment(file, APP0, JFIF)?;
+            push_segment(file, APP0, JFIF);
         }
         let mut tables = Vec::new();
         for (number, quantizer) in (0u8..).zip(&self.quantizers) {
@@ -170,10 +163,10 @@ impl Rewrite {
                 quantizer.as_ref()?.write(number, &mut tables);
             }
         }
-        push_segment(file, DQT, &tables)?;
-        push_segment(file, frame.marker, &frame.header())?;
+        push_segment(file, DQT, &tables);
+        push_segment(file, frame.marker, &frame.header());
         if self.interval > 0 {
-            push_segment(file, DRI, &self.interval.to_be_bytes())?;
+            push_segment(file, DRI, &self.interval.to_be_bytes());
         }
         Some(())
     }
@@ -213,14 +206,7 @@ fn push_tables(file: &mut Vec<u8>, counts: &[[u32; 256]; 8]) -> Option<Vec<[(u16
         body.extend(&table.symbols);
     }
     if !body.is_empty() {
-        push_segment(file, DHT, &body)?;
+        push_segment(file, DHT, &body);
     }
     Some(codes)
-}
-
-fn push_segment(file: &mut Vec<u8>, marker: u8, body: &[u8]) -> Option<()> {
-    file.extend([0xFF, marker]);
-    file.extend(u16::try_from(body.len() + 2).ok()?.to_be_bytes());
-    file.extend(body);
-    Some(())
 }

@@ -1,35 +1,30 @@
 //! The symbols of a scan (ITU-T T.81, Annexes F.2 and G.2).
 
 use super::frame::{Coding, Frame, Scan};
-use crate::encode::huffman::entropy::BitReader;
-use crate::encode::huffman::table::{LONGEST, Table};
-use crate::header::jpeg::{RST0, next_marker};
+use crate::jpeg::bits::Bits;
+use crate::jpeg::table::{Decoder, tables_in};
+use crate::jpeg::{RST0, next_marker};
 use crate::reader::Reader;
 
 /// The tables that symbols are read with: DC 0 to 3, AC 4 to 7.
 #[derive(Default)]
-pub(super) struct Tables([Option<Vec<u16>>; 8]);
+pub(super) struct Tables([Option<Decoder>; 8]);
 
 impl Tables {
     /// Reads a segment.
-    pub(super) fn read(&mut self, mut body: &[u8]) -> Option<()> {
-        while let Some((&id, rest)) = body.split_first() {
-            let counts = rest.get(..LONGEST)?;
-            let symbols: usize = counts.iter().map(|&count| usize::from(count)).sum();
-            let (table, rest) = rest.split_at_checked(LONGEST + symbols)?;
-            let (class, number) = (usize::from(id >> 4), usize::from(id & 15));
+    pub(super) fn read(&mut self, body: &[u8]) -> Option<()> {
+        for (name, table) in tables_in(body)? {
+            let (class, number) = (usize::from(name >> 4), usize::from(name & 15));
             if class > 1 || number > 3 {
                 return None;
             }
-            let table = Table::read(table).filter(Table::is_possible)?;
-            self.0[class * 4 + number] = Some(table.decoder());
-            body = rest;
+            self.0[class * 4 + number] = Some(Decoder::new(table)?);
         }
         Some(())
     }
 
-    fn get(&self, number: usize) -> Option<&[u16]> {
-        self.0[number].as_deref()
+    fn get(&self, number: usize) -> Option<&Decoder> {
+        self.0[number].as_ref()
     }
 }
 
@@ -77,7 +72,7 @@ pub(super) fn walk(
                 .windows(2)
                 .position(|pair| pair[0] == 0xFF && pair[1] != 0)?;
         let mut blocks = Blocks {
-            bits: BitReader::new(data.get(at..end)?),
+            bits: Bits::new(data.get(at..end)?, 0),
             run: 0,
             each: &mut *each,
         };
@@ -128,7 +123,7 @@ pub(super) fn walk(
 
 /// The blocks of an interval.
 struct Blocks<'a, F> {
-    bits: BitReader<'a>,
+    bits: Bits<'a>,
     /// Blocks that follow without a new coefficient.
     run: u32,
     each: &'a mut F,
@@ -139,14 +134,8 @@ const MOST_DC: u8 = 11;
 const MOST_AC: u8 = 10;
 
 impl<F: FnMut(Token)> Blocks<'_, F> {
-    fn symbol(&mut self, number: usize, table: &[u16]) -> Option<u8> {
-        self.bits.fill();
-        let entry = *table.get(self.bits.peek())?;
-        let (length, symbol) = (u32::from(entry >> 8), entry.to_le_bytes()[0]);
-        if length == 0 {
-            return None;
-        }
-        self.bits.skip(length);
+    fn symbol(&mut self, number: usize, table: &Decoder) -> Option<u8> {
+        let symbol = self.bits.symbol(table)?;
         (self.each)(Token::Symbol {
             table: number,
             symbol,
@@ -169,14 +158,14 @@ impl<F: FnMut(Token)> Blocks<'_, F> {
         self.take(1)
     }
 
-    fn dc(&mut self, number: usize, table: &[u16]) -> Option<()> {
+    fn dc(&mut self, number: usize, table: &Decoder) -> Option<()> {
         let size = self.symbol(number, table).filter(|&size| size <= MOST_DC)?;
         self.take(size.into());
         Some(())
     }
 
     /// All coefficients but the mean.
-    fn ac(&mut self, number: usize, table: &[u16]) -> Option<()> {
+    fn ac(&mut self, number: usize, table: &Decoder) -> Option<()> {
         let mut at = 1;
         while at < 64 {
             let symbol = self.symbol(number, table)?;
@@ -198,7 +187,7 @@ impl<F: FnMut(Token)> Blocks<'_, F> {
         (at <= 64).then_some(())
     }
 
-    fn first_ac(&mut self, number: usize, table: &[u16], scan: &Scan, nonzero: &mut u64) -> Option<()> {
+    fn first_ac(&mut self, number: usize, table: &Decoder, scan: &Scan, nonzero: &mut u64) -> Option<()> {
         if self.run > 0 {
             self.run -= 1;
             return Some(());
@@ -228,7 +217,7 @@ impl<F: FnMut(Token)> Blocks<'_, F> {
     }
 
     /// One more bit of the coefficients that are not zero, and new ones (T.81 G.1.2.3).
-    fn next_ac(&mut self, number: usize, table: &[u16], scan: &Scan, nonzero: &mut u64) -> Option<()> {
+    fn next_ac(&mut self, number: usize, table: &Decoder, scan: &Scan, nonzero: &mut u64) -> Option<()> {
         let mut at = scan.first;
         while self.run == 0 && at <= scan.last {
             let symbol = self.symbol(number, table)?;

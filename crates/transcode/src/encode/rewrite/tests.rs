@@ -1,7 +1,7 @@
 use mozjpeg::{ColorSpace, Compress, Marker};
 
 use super::*;
-use crate::encode::huffman::table::LONGEST;
+use crate::jpeg::table::LONGEST;
 
 #[derive(Clone, Copy, Debug)]
 struct Kind {
@@ -137,17 +137,17 @@ fn damage_is_survived() {
 /// Four grey blocks in one row, two to an interval, all of the same brightness.
 fn with_restarts(markers: &[u8]) -> Vec<u8> {
     let mut file = vec![0xFF, SOI];
-    push_segment(&mut file, DQT, &[&[0][..], &[16; 64]].concat()).unwrap();
-    push_segment(&mut file, 0xC0, &[8, 0, 8, 0, 32, 1, 1, 0x11, 0]).unwrap();
-    push_segment(&mut file, DRI, &[0, 2]).unwrap();
+    push_segment(&mut file, DQT, &[&[0][..], &[16; 64]].concat());
+    push_segment(&mut file, 0xC0, &[8, 0, 8, 0, 32, 1, 1, 0x11, 0]);
+    push_segment(&mut file, DRI, &[0, 2]);
     let one_of_two = |id: u8, symbols: [u8; 2]| {
         let mut lengths = [0; LONGEST];
         lengths[1] = 2;
         [&[id][..], &lengths, &symbols].concat()
     };
-    push_segment(&mut file, DHT, &one_of_two(0x00, [0, 5])).unwrap();
-    push_segment(&mut file, DHT, &one_of_two(0x10, [0, 1])).unwrap();
-    push_segment(&mut file, SOS, &[1, 1, 0, 0, 63, 0]).unwrap();
+    push_segment(&mut file, DHT, &one_of_two(0x00, [0, 5]));
+    push_segment(&mut file, DHT, &one_of_two(0x10, [0, 1]));
+    push_segment(&mut file, SOS, &[1, 1, 0, 0, 63, 0]);
     for &marker in markers {
         // Category 5 and 20, end of block; category 0, end of block; ones.
         file.extend([0b0110_1000, 0b0000_0111, 0xFF, marker]);
@@ -199,8 +199,7 @@ fn colours_that_are_not_told_for_certain_are_refused() {
             &mut file,
             APP14,
             &[b"Adobe\0\x64\0\0\0\0", &[transform][..]].concat(),
-        )
-        .unwrap();
+        );
         [&file[..], &source[2..]].concat()
     };
     assert!(rewritten(&adobe(1)).is_some());

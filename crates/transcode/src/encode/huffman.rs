@@ -4,20 +4,10 @@
 //! Here the file is read instead, once to count symbols and once to write them again, so nothing but the two files is
 //! held. The bytes are the same.
 
-pub(super) mod entropy;
-pub(super) mod table;
-
-use entropy::{BitReader, BitWriter};
-use table::{LONGEST, Table};
-
-use crate::header::jpeg::{EOI, SOI, SOS, next_marker, segment};
+use crate::jpeg::bits::{BitWriter, Bits};
+use crate::jpeg::table::{Decoder, Table, tables_in};
+use crate::jpeg::{DHT, DRI, EOI, SOF0, SOF1, SOF2, SOI, SOS, next_marker, push_segment, segment};
 use crate::reader::Reader;
-
-/// Baseline, and what it is called when quantizers are above 255.
-const SOF0: u8 = 0xC0;
-const SOF1: u8 = 0xC1;
-const DHT: u8 = 0xC4;
-const DRI: u8 = 0xDD;
 
 /// The same picture with optimal tables; `None` for what is not one baseline scan without restarts.
 pub(super) fn with_optimal_tables(jpeg: &[u8]) -> Option<Vec<u8>> {
@@ -30,14 +20,12 @@ pub(super) fn with_optimal_tables(jpeg: &[u8]) -> Option<Vec<u8>> {
     file.extend([0xFF, SOI]);
     for &(marker, body) in &head.segments {
         if marker != DHT {
-            push_segment(&mut file, marker, body)?;
+            push_segment(&mut file, marker, body);
             continue;
         }
-        for (table, _) in tables_in(body)? {
-            let Table { lengths, symbols } = &tables[table];
-            let (class, number) = (table / 2, table % 2);
-            let id = u8::try_from(class << 4 | number).ok()?;
-            push_segment(&mut file, DHT, &[&[id], &lengths[..], symbols].concat())?;
+        for (name, _) in tables_in(body)? {
+            let Table { lengths, symbols } = &tables[numbered(name)?];
+            push_segment(&mut file, DHT, &[&[name], &lengths[..], symbols].concat());
         }
     }
     let codes = tables.map(|table| table.codes());
@@ -51,20 +39,13 @@ pub(super) fn with_optimal_tables(jpeg: &[u8]) -> Option<Vec<u8>> {
     Some(file)
 }
 
-fn push_segment(file: &mut Vec<u8>, marker: u8, body: &[u8]) -> Option<()> {
-    file.extend([0xFF, marker]);
-    file.extend(u16::try_from(body.len() + 2).ok()?.to_be_bytes());
-    file.extend(body);
-    Some(())
-}
-
 /// Everything before the coefficients, and them. Tables are numbered: DC 0 and 1, AC 0 and 1.
 struct Head<'a> {
     segments: Vec<(u8, &'a [u8])>,
     /// The tables of each block of a unit, in order.
     blocks: Vec<[usize; 2]>,
     units: u64,
-    decoders: [Vec<u16>; 4],
+    decoders: [Option<Decoder>; 4],
     entropy: &'a [u8],
 }
 
@@ -73,21 +54,22 @@ impl<'a> Head<'a> {
         let mut reader = Reader::at(jpeg, 2);
         let mut segments = Vec::new();
         let mut frame = None;
-        let mut decoders: [Vec<u16>; 4] = Default::default();
+        let mut decoders: [Option<Decoder>; 4] = Default::default();
         loop {
             let marker = next_marker(&mut reader)?;
             let body = segment(&mut reader).ok()?;
             segments.push((marker, body));
             match marker {
+                // Baseline, and its name where quantizers are above 255.
                 SOF0 | SOF1 => frame = Some(body),
                 DHT => {
-                    for (table, data) in tables_in(body)? {
-                        decoders[table] = Table::read(data)?.decoder();
+                    for (name, table) in tables_in(body)? {
+                        decoders[numbered(name)?] = Some(Decoder::new(table)?);
                     }
                 }
                 SOS => break,
                 // Other processes, and restarts.
-                0xC2..=0xCF | DRI => return None,
+                SOF2..=0xCF | DRI => return None,
                 _ => {}
             }
         }
@@ -104,15 +86,9 @@ impl<'a> Head<'a> {
 
     /// Calls `each` with the table and the value of each symbol, and the bits that follow it and their number.
     fn for_each_symbol(&self, mut each: impl FnMut(usize, u8, u32, u32)) -> Option<()> {
-        let mut bits = BitReader::new(self.entropy);
+        let mut bits = Bits::new(self.entropy, 0);
         let mut next = |table: usize| {
-            bits.fill();
-            let entry = *self.decoders[table].get(bits.peek())?;
-            let (length, symbol) = (u32::from(entry >> 8), entry.to_le_bytes()[0]);
-            if length == 0 {
-                return None;
-            }
-            bits.skip(length);
+            let symbol = bits.symbol(self.decoders[table].as_ref()?)?;
             let count = u32::from(symbol & 15);
             each(table, symbol, bits.take(count), count);
             Some(symbol)
@@ -130,28 +106,14 @@ impl<'a> Head<'a> {
                 }
             }
         }
-        bits.is_whole().then_some(())
+        bits.is_at_end_marker().then_some(())
     }
 }
 
-/// The tables in a segment: their numbers, and lengths with symbols.
-fn tables_in(body: &[u8]) -> Option<Vec<(usize, &[u8])>> {
-    let (mut rest, mut found) = (body, Vec::new());
-    while let Some((&id, behind)) = rest.split_first() {
-        let (class, number) = (usize::from(id >> 4), usize::from(id & 15));
-        let symbols: usize = behind
-            .get(..LONGEST)?
-            .iter()
-            .map(|&count| usize::from(count))
-            .sum();
-        let (table, behind) = behind.split_at_checked(LONGEST + symbols)?;
-        if class > 1 || number > 1 {
-            return None;
-        }
-        found.push((class * 2 + number, table));
-        rest = behind;
-    }
-    Some(found)
+/// The number of a table with this name in its segment; `None` where baseline has none of that name.
+fn numbered(name: u8) -> Option<usize> {
+    let (class, number) = (usize::from(name >> 4), usize::from(name & 15));
+    (class < 2 && number < 2).then_some(class * 2 + number)
 }
 
 /// The tables of the blocks of a unit, from the frame and scan headers, and how many units there are.

@@ -4,8 +4,10 @@
 
 use std::borrow::Cow;
 
+use super::{
+    APP0, APP14, APP15, COM, DHT, EOI, RST0, RST7, SOF2, SOI, SOS, TEM, next_marker, push_segment, segment,
+};
 use crate::Error;
-use crate::header::jpeg::{EOI, RST0, RST7, SOI, SOS, TEM, next_marker, segment};
 use crate::reader::Reader;
 
 /// The colour model of the components.
@@ -44,12 +46,6 @@ pub(crate) fn is_rewritten(source: &[u8]) -> bool {
     Facts::read(source).is_ok_and(|facts| !facts.are_plain())
 }
 
-const APP0: u8 = 0xE0;
-const APP14: u8 = 0xEE;
-const APP15: u8 = 0xEF;
-const COM: u8 = 0xFE;
-const DHT: u8 = 0xC4;
-const PROGRESSIVE: u8 = 0xC2;
 /// The identifiers by which decoders recognize RGB without Adobe's marker.
 const RGB_IDS: [u8; 3] = *b"RGB";
 /// Spectral selection and approximation of a sequential scan (T.81 table B.3).
@@ -137,7 +133,7 @@ impl Facts {
                     }
                 }
                 marker if is_start_of_frame(marker) && facts.components.is_empty() => {
-                    facts.is_sequential = marker != PROGRESSIVE;
+                    facts.is_sequential = marker != SOF2;
                     let (components, _) = content.get(6..).unwrap_or_default().as_chunks::<3>();
                     facts.components = components.to_vec();
                 }
@@ -215,10 +211,10 @@ impl Facts {
         }
         let mut file = vec![0xFF, SOI];
         if self.color() == Color::Ycck {
-            push(&mut file, APP14, b"Adobe\0\x64\0\0\0\0\x02");
+            push_segment(&mut file, APP14, b"Adobe\0\x64\0\0\0\0\x02");
         }
         if self.lacks_tables {
-            push(&mut file, DHT, &STANDARD_TABLES);
+            push_segment(&mut file, DHT, &STANDARD_TABLES);
         }
         // From the first scan on bytes stay where they are, seen from here.
         let mut scans = None;
@@ -240,9 +236,9 @@ impl Facts {
                 }
                 _ if scans.is_some() => {}
                 marker if is_start_of_frame(marker) => {
-                    push(&mut file, marker, &self.rewritten_frame(content))
+                    push_segment(&mut file, marker, &self.rewritten_frame(content))
                 }
-                marker => push(&mut file, marker, content),
+                marker => push_segment(&mut file, marker, content),
             }
         }
         Ok(file)
@@ -292,14 +288,6 @@ impl Facts {
         }
         scan
     }
-}
-
-fn push(file: &mut Vec<u8>, marker: u8, content: &[u8]) {
-    // Segments come from a file that counts their bytes in the same 16 bits.
-    let length = u16::try_from(content.len().saturating_add(2)).unwrap_or(u16::MAX);
-    file.extend([0xFF, marker]);
-    file.extend(length.to_be_bytes());
-    file.extend_from_slice(content);
 }
 
 /// The Huffman tables that have been defined so far: a bit for each of four, of DC and AC.

@@ -1,15 +1,12 @@
-//! The bits of a scan and the Huffman tables that they are coded with (ITU-T T.81, annexes B, C and F).
+//! The bits of a scan (ITU-T T.81, annex F): a zero is stuffed behind each byte of 255.
 
+use super::table::Decoder;
+use super::{EOI, RST0, RST7};
 use crate::reader::Reader;
-
-/// The longest code, in bits.
-const LONGEST: usize = 16;
-/// Codes of up to this many bits are found in one step.
-const FAST: u32 = 10;
 
 /// Entropy-coded data, without the zeros that are stuffed behind 255. Behind its end there are zeros.
 #[derive(Clone)]
-pub(super) struct Bits<'a> {
+pub(crate) struct Bits<'a> {
     data: &'a [u8],
     /// The byte that comes next; at the end of the data, or at a marker, it stays there.
     at: usize,
@@ -22,7 +19,7 @@ pub(super) struct Bits<'a> {
 
 /// Where entropy-coded data ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// At a marker: its code, and where it begins in the file.
     Marker(u8, usize),
     /// With the file.
@@ -30,7 +27,7 @@ pub(super) enum Stop {
 }
 
 impl<'a> Bits<'a> {
-    pub(super) const fn new(data: &'a [u8], at: usize) -> Self {
+    pub(crate) const fn new(data: &'a [u8], at: usize) -> Self {
         Self {
             data,
             at,
@@ -41,12 +38,12 @@ impl<'a> Bits<'a> {
     }
 
     /// The byte that comes next where no bit was read yet.
-    pub(super) const fn position(&self) -> usize {
+    pub(crate) const fn position(&self) -> usize {
         self.at
     }
 
     /// Makes sure of 32 bits: the longest code and what follows it.
-    pub(super) fn fill(&mut self) {
+    pub(crate) fn fill(&mut self) {
         if self.held >= 32 {
             return;
         }
@@ -75,38 +72,48 @@ impl<'a> Bits<'a> {
 
     /// Up to 16 bits; there have to be as many ([`Self::fill`]).
     #[expect(clippy::cast_possible_truncation, reason = "at most 16 bits are taken")]
-    pub(super) const fn take(&mut self, count: u32) -> u32 {
+    pub(crate) const fn take(&mut self, count: u32) -> u32 {
         self.held -= count;
         ((self.bits >> self.held) & ((1 << count) - 1)) as u32
     }
 
     /// The next symbol, with 16 bits behind it to take; `None` for bits that are no code.
-    pub(super) fn symbol(&mut self, table: &Table) -> Option<u8> {
+    pub(crate) fn symbol(&mut self, table: &Decoder) -> Option<u8> {
         self.fill();
         let ahead = ((self.bits >> (self.held - 16)) & 0xFFFF) as usize;
-        let entry = table.fast[ahead >> (16 - FAST)];
-        let (length, symbol) = match entry {
-            0 => table.find(ahead)?,
-            entry => (u32::from(entry >> 8), entry.to_le_bytes()[0]),
-        };
+        let (length, symbol) = table.find(ahead)?;
         self.held -= length;
         Some(symbol)
     }
 
     /// Whether more was taken than there is.
-    pub(super) const fn is_exhausted(&self) -> bool {
+    pub(crate) const fn is_exhausted(&self) -> bool {
         self.held < self.added
     }
 
     /// Whether a code that comes next may be cut off.
-    pub(super) const fn is_near_end(&self) -> bool {
+    pub(crate) const fn is_near_end(&self) -> bool {
         self.held < self.added + 16
+    }
+
+    /// Whether all data were read but for less than a byte, and nothing behind them.
+    pub(crate) fn is_at_end(&self) -> bool {
+        self.is_within_a_byte() && self.at == self.data.len()
+    }
+
+    /// The same, where the data ends at the end marker of the file.
+    pub(crate) fn is_at_end_marker(&self) -> bool {
+        self.is_within_a_byte() && self.data.get(self.at..) == Some(&[0xFF, EOI])
+    }
+
+    fn is_within_a_byte(&self) -> bool {
+        !self.is_exhausted() && self.held - self.added < 8
     }
 
     /// Where the data ends, and whether nothing but filling is left before that.
     ///
     /// Encoders pad with zeros or ones, and some old cameras leave a byte or two behind, which no unit fits into.
-    pub(super) fn stop(&self) -> (Stop, bool) {
+    pub(crate) fn stop(&self) -> (Stop, bool) {
         let whole = self.held.saturating_sub(self.added) / 8;
         let behind = (0..whole).map(|byte| (self.bits >> (self.added + 8 * byte)).to_le_bytes()[0]);
         let (mut count, mut is_filling) = (0usize, true);
@@ -143,12 +150,12 @@ fn stop_at(data: &[u8], at: usize) -> Stop {
 }
 
 /// The first marker from `at` on that is no restart.
-pub(super) fn scan_end(data: &[u8], at: usize) -> Stop {
+pub(crate) fn scan_end(data: &[u8], at: usize) -> Stop {
     let mut reader = Reader::at(data, at);
     while let Some(gap) = reader.rest().iter().position(|&byte| byte == 255) {
         let at = data.len() - reader.rest().len() + gap;
         match stop_at(data, at) {
-            Stop::Marker(0 | 0xD0..=0xD7, _) | Stop::End => {
+            Stop::Marker(0 | RST0..=RST7, _) | Stop::End => {
                 if reader.skip(gap + 1).is_none() {
                     break;
                 }
@@ -159,94 +166,76 @@ pub(super) fn scan_end(data: &[u8], at: usize) -> Stop {
     Stop::End
 }
 
-/// One Huffman table.
-pub(super) struct Table {
-    /// For the next [`FAST`] bits, the length of the code that they begin with, times 256, and its symbol; 0 for none.
-    fast: Vec<u16>,
-    /// The first number of 16 bits that begins with no code of that length or a shorter one.
-    limits: [usize; LONGEST],
-    /// The place of a length's first symbol, less its first code.
-    places: [isize; LONGEST],
-    symbols: Vec<u8>,
+/// Writes the bits of a scan behind what is in `data` already.
+pub(crate) struct BitWriter {
+    data: Vec<u8>,
+    bits: u64,
+    held: u32,
 }
 
-impl Table {
-    /// Reads a table, and tells how many bytes it takes. `None` when it is cut off, or has more codes than fit.
-    pub(super) fn read(data: &[u8]) -> Option<(Self, usize)> {
-        let (lengths, rest) = data.split_first_chunk::<LONGEST>()?;
-        let count = lengths.iter().map(|&count| usize::from(count)).sum();
-        let symbols = rest.get(..count).filter(|_| count <= 256)?;
-        let mut table = Self {
-            fast: vec![0; 1 << FAST],
-            limits: [0; LONGEST],
-            places: [0; LONGEST],
-            symbols: symbols.to_vec(),
-        };
-        let (mut code, mut place) = (0usize, 0usize);
-        for (length, &count) in (1u32..).zip(lengths) {
-            let index = length as usize - 1;
-            table.places[index] = place.cast_signed() - code.cast_signed();
-            for _ in 0..count {
-                if code >= 1 << length {
-                    return None;
-                }
-                if length <= FAST {
-                    let rest = FAST - length;
-                    let entry = u16::try_from(length << 8).ok()? | u16::from(symbols[place]);
-                    table.fast[code << rest..(code + 1) << rest].fill(entry);
-                }
-                code += 1;
-                place += 1;
-            }
-            table.limits[index] = code << (LONGEST - length as usize);
-            code <<= 1;
+impl BitWriter {
+    pub(crate) const fn new(data: Vec<u8>) -> Self {
+        Self {
+            data,
+            bits: 0,
+            held: 0,
         }
-        Some((table, LONGEST + count))
     }
 
-    /// The symbol whose code is zeros.
-    pub(super) fn of_zeros(&self) -> Option<u8> {
-        self.fast
-            .first()
-            .filter(|&&entry| entry != 0)
-            .map(|entry| entry.to_le_bytes()[0])
+    /// Up to 32 bits.
+    pub(crate) fn put(&mut self, value: u64, count: u32) {
+        self.bits = (self.bits << count) | value;
+        self.held += count;
+        while self.held >= 8 {
+            self.held -= 8;
+            let byte = (self.bits >> self.held).to_le_bytes()[0];
+            self.data.push(byte);
+            if byte == 255 {
+                self.data.push(0);
+            }
+        }
     }
 
-    /// Length and symbol of a longer code that 16 bits begin with.
-    fn find(&self, ahead: usize) -> Option<(u32, u8)> {
-        let index = self.limits.iter().position(|&limit| ahead < limit)?;
-        let code = ahead >> (LONGEST - 1 - index);
-        let place = usize::try_from(code.cast_signed() + self.places[index]).ok()?;
-        Some((u32::try_from(index + 1).ok()?, *self.symbols.get(place)?))
+    /// Fills up the last byte with ones, and adds a marker.
+    pub(crate) fn mark(&mut self, marker: u8) {
+        let missing = (8 - self.held % 8) % 8;
+        self.put((1 << missing) - 1, missing);
+        self.data.extend([0xFF, marker]);
     }
+
+    /// Fills up the last byte with ones.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.put(0x7F, 7);
+        self.data
+    }
+
+    /// The place to come back to with [`Self::back_to`].
+    pub(crate) const fn place(&self) -> Place {
+        Place {
+            length: self.data.len(),
+            bits: self.bits,
+            held: self.held,
+        }
+    }
+
+    /// Takes back all that was written since.
+    pub(crate) fn back_to(&mut self, place: Place) {
+        self.data.truncate(place.length);
+        (self.bits, self.held) = (place.bits, place.held);
+    }
+}
+
+/// A place in the bits that are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    length: usize,
+    bits: u64,
+    held: u32,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn codes_of_every_length_are_found() {
-        // One code of each length: 0, 10, 110, up to 16 bits.
-        let data: Vec<u8> = [1; LONGEST].into_iter().chain(0..16).collect();
-        let (table, length) = Table::read(&data).unwrap();
-        assert_eq!(length, 32);
-        for symbol in 0..16u8 {
-            let ones = u32::MAX.checked_shl(32 - u32::from(symbol)).unwrap_or(0);
-            let stream: Vec<u8> = ones.to_be_bytes().iter().flat_map(|&byte| [byte, 0]).collect();
-            // A stuffed zero follows 255 alone.
-            let stream: Vec<u8> = stream
-                .chunks(2)
-                .flat_map(|pair| if pair[0] == 255 { pair } else { &pair[..1] })
-                .copied()
-                .collect();
-            assert_eq!(Bits::new(&stream, 0).symbol(&table), Some(symbol));
-        }
-        let ones = [255, 0, 255, 0];
-        assert_eq!(Bits::new(&ones, 0).symbol(&table), None);
-        // Three codes of one bit.
-        assert!(Table::read(&[&[3][..], &[0; 15], &[1, 2, 3]].concat()).is_none());
-    }
 
     #[test]
     fn data_ends_at_markers_and_with_the_file() {
