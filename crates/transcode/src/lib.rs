@@ -28,6 +28,7 @@ mod quality;
 mod reader;
 mod render;
 mod resize;
+mod riff;
 mod schedule;
 mod sniff;
 mod space;

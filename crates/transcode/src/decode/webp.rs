@@ -4,8 +4,9 @@ use image_webp::WebPDecoder;
 use tintype_model::Dimensions;
 
 use crate::Error;
-use crate::header::webp::{ALPHA, ANIMATED, Chunk, First, first};
+use crate::header::webp::{First, first};
 use crate::picture::{Layout, Samples};
+use crate::riff::{self, ALPHA, ANIMATED, Chunk, extended};
 
 /// The picture, or the first frame on its canvas.
 ///
@@ -17,7 +18,7 @@ pub(super) fn decode(source: &[u8], size: Dimensions) -> Result<Samples, Error> 
             extended: None,
             pixels,
             ..
-        } => riff(&[pixels]),
+        } => riff::file(&[pixels], &[]),
         First::Still {
             extended: Some(has_alpha),
             size,
@@ -30,7 +31,10 @@ pub(super) fn decode(source: &[u8], size: Dimensions) -> Result<Samples, Error> 
             frame,
         } => {
             let header = extended(size, ANIMATED | if has_alpha { ALPHA } else { 0 });
-            riff(&[(*b"VP8X", &header), (*b"ANIM", &[0; 6]), (*b"ANMF", frame)])
+            riff::file(
+                &[(*b"VP8X", &header), (*b"ANIM", &[0; 6]), (*b"ANMF", frame)],
+                &[],
+            )
         }
     };
     pixels(&file, size)
@@ -41,41 +45,9 @@ pub(crate) fn still(size: Dimensions, has_alpha: bool, alpha: Option<&[u8]>, pix
     let header = extended(size, if has_alpha { ALPHA } else { 0 });
     let header = (*b"VP8X", &header[..]);
     match alpha {
-        Some(alpha) => riff(&[header, (*b"ALPH", alpha), pixels]),
-        None => riff(&[header, pixels]),
+        Some(alpha) => riff::file(&[header, (*b"ALPH", alpha), pixels], &[]),
+        None => riff::file(&[header, pixels], &[]),
     }
-}
-
-/// The content of a `VP8X` chunk.
-fn extended(size: Dimensions, flags: u8) -> Vec<u8> {
-    let side = |pixels: u32| {
-        let [a, b, c, _] = pixels.saturating_sub(1).to_le_bytes();
-        [a, b, c]
-    };
-    let mut header = vec![flags, 0, 0, 0];
-    header.extend(side(size.width));
-    header.extend(side(size.height));
-    header
-}
-
-fn riff(chunks: &[Chunk<'_>]) -> Vec<u8> {
-    let mut file = b"RIFF\0\0\0\0WEBP".to_vec();
-    for (name, data) in chunks {
-        file.extend_from_slice(name);
-        file.extend(length(data.len()));
-        file.extend_from_slice(data);
-        if data.len() % 2 == 1 {
-            file.push(0);
-        }
-    }
-    let body = length(file.len() - 8);
-    file[4..8].copy_from_slice(&body);
-    file
-}
-
-/// Chunks come from a file that counts its bytes in the same 32 bits.
-fn length(bytes: usize) -> [u8; 4] {
-    u32::try_from(bytes).unwrap_or(u32::MAX).to_le_bytes()
 }
 
 /// Decodes a file that holds one picture, which a header said to be of `size`.

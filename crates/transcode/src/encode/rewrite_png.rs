@@ -7,6 +7,7 @@
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
+use crate::header::png::chunk;
 use crate::reader::Reader;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
@@ -21,7 +22,7 @@ pub(super) fn rewritten(png: &[u8]) -> Option<Vec<u8>> {
     let (mut header, mut palette, mut transparency, mut rows) = (None, None, None, Vec::new());
     loop {
         let (name, body) = chunk(&mut reader)?;
-        match name {
+        match &name {
             b"IHDR" => header = Some(body),
             b"PLTE" if rows.is_empty() => palette = Some(body),
             b"tRNS" if rows.is_empty() => transparency = Some(body),
@@ -45,14 +46,6 @@ pub(super) fn rewritten(png: &[u8]) -> Option<Vec<u8>> {
     push(&mut file, b"IDAT", &rows)?;
     push(&mut file, b"IEND", &[])?;
     Some(file)
-}
-
-fn chunk<'a>(reader: &mut Reader<'a>) -> Option<(&'a [u8; 4], &'a [u8])> {
-    let length = usize::try_from(reader.be32()?).ok()?;
-    let name = reader.take(4)?.try_into().ok()?;
-    let body = reader.take(length)?;
-    reader.skip(4)?;
-    Some((name, body))
 }
 
 fn push(file: &mut Vec<u8>, name: &[u8; 4], body: &[u8]) -> Option<()> {

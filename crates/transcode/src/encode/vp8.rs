@@ -1,17 +1,16 @@
 //! The quality of a lossy WebP, from its quantizers (RFC 6386, sections 7, 9.2 to 9.6 and 19.2).
 
+use crate::header::webp::chunk;
 use crate::reader::Reader;
 
 /// The quality at which libwebp takes quantizers that are as coarse, 1 to 100; `None` for what is no lossy still.
 pub(super) fn quality(webp: &[u8]) -> Option<u8> {
-    let mut reader = Reader::at(webp, 12);
+    let mut chunks = Reader::at(webp, 12);
     loop {
-        let name = reader.take(4)?;
-        let length = usize::try_from(reader.le32()?).ok()?;
-        match name {
-            b"VP8 " => return quality_at(quantizer(reader.rest())?),
-            b"VP8L" | b"ANIM" | b"ANMF" => return None,
-            _ => reader.skip(length.checked_next_multiple_of(2)?)?,
+        match chunk(&mut chunks).ok()?? {
+            (name, frame) if &name == b"VP8 " => return quality_at(quantizer(frame)?),
+            (name, _) if matches!(&name, b"VP8L" | b"ANIM" | b"ANMF") => return None,
+            _ => {}
         }
     }
 }

@@ -221,7 +221,8 @@ fn delay(control: &[u8]) -> u64 {
     delay_ms(fields.be16().unwrap_or(0), fields.be16().unwrap_or(0))
 }
 
-fn chunk<'a>(reader: &mut Reader<'a>) -> Option<([u8; 4], &'a [u8])> {
+/// Name and content of the next chunk; its check sum is passed over. `None` when it is cut off.
+pub(crate) fn chunk<'a>(reader: &mut Reader<'a>) -> Option<([u8; 4], &'a [u8])> {
     let length = usize::try_from(reader.be32()?).ok()?;
     let name = reader.four()?;
     let data = reader.take(length)?;

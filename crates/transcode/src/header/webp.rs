@@ -4,6 +4,7 @@ use tintype_model::{Dimensions, Limits};
 
 use super::{Found, MAX_PROFILE_BYTES, check_frames, check_size};
 use crate::reader::Reader;
+use crate::riff::{ALPHA, ANIMATED, Chunk};
 use crate::{Error, exif};
 
 pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
@@ -52,10 +53,6 @@ fn cut() -> Error {
 fn bounded(size: Dimensions, limits: &Limits) -> Result<Dimensions, Error> {
     check_size(size.width, size.height, limits)
 }
-
-/// Flags of a `VP8X` chunk.
-pub(crate) const ALPHA: u8 = 0b1_0000;
-pub(crate) const ANIMATED: u8 = 0b10;
 
 /// The flags and the canvas of a `VP8X` chunk (RFC 9649 section 2.7).
 fn canvas(header: &[u8]) -> Result<(u8, u32, u32), Error> {
@@ -193,9 +190,6 @@ fn mismatch(pixels: Dimensions, announced: Dimensions) -> Error {
         announced.width, announced.height, pixels.width, pixels.height
     ))
 }
-
-/// Name and data.
-pub(crate) type Chunk<'a> = ([u8; 4], &'a [u8]);
 
 /// A chunk, without its padding; `None` at the end of the file.
 pub(crate) fn chunk<'a>(reader: &mut Reader<'a>) -> Result<Option<Chunk<'a>>, Error> {
