@@ -89,15 +89,12 @@ impl LocalObjectStore {
         .await
     }
 
-    /// [`Self::find`] for an object whose file is looked at, too.
-    pub(crate) async fn look(&self, key: &str) -> Result<row::Row> {
+    /// The row of an object, and its file, which has its full length and is not known to be altered.
+    pub(crate) async fn open(&self, key: &str) -> Result<(row::Row, File)> {
         let (bucket, files, key) = (self.bucket, self.inner.files.clone(), key.to_owned());
         self.inner
             .readers
-            .run(move |connection| {
-                let (row, _) = row::open(connection, &files, bucket, &key, |_| Ok(()))?;
-                Ok(row)
-            })
+            .run(move |connection| row::open(connection, &files, bucket, &key, |_| Ok(())))
             .await
     }
 
@@ -169,7 +166,7 @@ impl ObjectStore for LocalObjectStore {
     async fn head(&self, key: &str) -> tintype_model::Result<ObjectMeta> {
         let row = match self.bucket {
             // Whoever asks is told what a reader would be told.
-            Bucket::Renditions => self.look(key).await?,
+            Bucket::Renditions => self.open(key).await?.0,
             Bucket::Sources => self.find(key).await?,
         };
         Ok(row.into_meta())

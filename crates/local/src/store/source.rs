@@ -80,7 +80,7 @@ impl Store {
     /// # Errors
     /// Those of [`Self::open_source`].
     pub async fn check_source(&self, key: &str) -> Result<SourceMeta> {
-        describe(self.sources().look(key).await?)
+        describe(self.sources().open(key).await?.0)
     }
 
     /// Reads a source whole and compares it with the digest that it was stored with.
@@ -88,12 +88,7 @@ impl Store {
     /// # Errors
     /// Those of [`Self::open_source`], [`Error::Damaged`] also when a byte is altered.
     pub async fn examine_source(&self, key: &str) -> Result<()> {
-        let (files, key) = (self.inner.files.clone(), key.to_owned());
-        let (row, file) = self
-            .inner
-            .readers
-            .run(move |connection| row::open(connection, &files, Bucket::Sources, &key, |_| Ok(())))
-            .await?;
+        let (row, file) = self.sources().open(key).await?;
         let files = self.inner.files.clone();
         blocking(move || match digest::examine(Ok(file), &row, |_| Ok(()))? {
             None => Ok(()),
@@ -109,12 +104,7 @@ impl Store {
     /// [`Error::NoSuchKey`]; [`Error::Damaged`] when the bytes are lost, cut or known to be altered; [`Error::Io`],
     /// [`Error::Sqlite`].
     pub async fn open_source(&self, key: &str) -> Result<(SourceMeta, tokio::fs::File)> {
-        let (files, key) = (self.inner.files.clone(), key.to_owned());
-        let (row, file) = self
-            .inner
-            .readers
-            .run(move |connection| row::open(connection, &files, Bucket::Sources, &key, |_| Ok(())))
-            .await?;
+        let (row, file) = self.sources().open(key).await?;
         Ok((describe(row)?, tokio::fs::File::from_std(file)))
     }
 
