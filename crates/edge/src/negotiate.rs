@@ -151,7 +151,7 @@ impl Accept {
         best.0
     }
 
-    /// Whether the format may be sent in answer to the request.
+    /// Tells whether the format may be sent in answer to the request.
     #[must_use]
     pub fn takes(&self, format: Format) -> bool {
         match &self.ranges {
@@ -161,16 +161,14 @@ impl Accept {
     }
 }
 
-/// The format of `available` that a request with this `Accept` prefers: [`Accept::preferred`].
-#[must_use]
-pub fn negotiate(accept: Option<&str>, available: &[Format]) -> Format {
-    Accept::parse(accept).preferred(available)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn negotiate(accept: Option<&str>, available: &[Format]) -> Format {
+        Accept::parse(accept).preferred(available)
+    }
 
     #[test]
     fn qvalues_are_read_as_the_grammar_says() {

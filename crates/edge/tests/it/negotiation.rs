@@ -1,5 +1,9 @@
-use tintype_edge::negotiate;
+use tintype_edge::Accept;
 use tintype_model::Format;
+
+fn negotiate(accept: Option<&str>, available: &[Format]) -> Format {
+    Accept::parse(accept).preferred(available)
+}
 
 fn format(name: &str) -> Format {
     Format::ALL
