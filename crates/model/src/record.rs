@@ -162,7 +162,7 @@ pub struct ImageInfo {
     /// Whether the source carries a gain map that brightens it on HDR screens.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_gain_map: bool,
-    /// Whether a part of the picture was missing in the source: the renditions show what is there.
+    /// True where a part of the picture was missing in the source. The renditions show the rest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_truncated: bool,
     /// When and with what it was taken, as its EXIF block says.
@@ -288,6 +288,9 @@ pub struct Encoding {
 }
 
 impl Encoding {
+    /// Two scores that differ by less are the same.
+    pub const SCORE_MARGIN: f32 = 0.5;
+
     /// Whether there is nothing to tell.
     #[must_use]
     pub fn is_unremarkable(&self) -> bool {

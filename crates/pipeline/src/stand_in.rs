@@ -7,16 +7,13 @@
 //!
 //! 1. Everything that the other file shows: motion, and transparency where the source has any.
 //! 2. A lossless file is no worse than any file, and a lossy one is worse than a lossless one.
-//! 3. Where both were scored, the score decides; less than [`MARGIN`] is no difference.
+//! 3. Where both were scored, the score decides; less than [`Encoding::SCORE_MARGIN`] is no difference.
 //! 4. Else the quality that was asked for decides. A target is compared with a target. The numbers of the default recipe
 //!    are chosen to look alike, so a variant with the numbers of one of its variants asks the same of all formats. Other
 //!    numbers are compared by how far they are above or below the format's default, and the default counts as the default
 //!    target. Where that says nothing the file counts as worse.
 
 use tintype_model::{Encoding, Format, Quality, Recipe, Rendered, RenderedFile, Variant};
-
-/// Scores that differ by less are the same, as in the engine's own comparisons.
-const MARGIN: f32 = 0.5;
 
 /// The older formats of the variant of `file` whose files are smaller and no worse than it, the smallest first; of equal
 /// sizes the newer one. `recipe` is what the files were made by.
@@ -47,7 +44,7 @@ fn is_no_worse(other: &RenderedFile, file: &RenderedFile, variant: &Variant, has
         (true, _) => true,
         (false, true) => false,
         (false, false) => match scores(&other.encoding, &file.encoding) {
-            Some((other, score)) => other + MARGIN >= score,
+            Some((other, score)) => other + Encoding::SCORE_MARGIN >= score,
             None => {
                 is_default(variant) || {
                     let asked = |format: Format| steps(format, variant.quality(format));

@@ -4,10 +4,7 @@
 //! worse, and another attempt costs more than it brings: at lower qualities the newer file is the worse one, and more
 //! effort makes photographs larger as often as smaller (`docs/performance.md`).
 
-use tintype_model::{Format, Quality, RenderedFile};
-
-/// Scores that differ by less are the same.
-const MARGIN: f32 = 0.5;
+use tintype_model::{Encoding, Format, Quality, RenderedFile};
 
 /// Notes the reason in the records of the files of one variant. `quality` gives what the recipe asks for.
 pub(crate) fn explain(files: &mut [RenderedFile], quality: impl Fn(Format) -> Quality) {
@@ -34,7 +31,7 @@ fn reason(newer: &RenderedFile, older: &RenderedFile, asked: Quality) -> String 
         return format!("{name} shows every pixel as it is in {bytes} bytes");
     }
     match (newer.encoding.score, older.encoding.score) {
-        (Some(score), Some(other)) if score > other + MARGIN => {
+        (Some(score), Some(other)) if score > other + Encoding::SCORE_MARGIN => {
             format!("it scores {score:.1} against {other:.1}")
         }
         (Some(score), Some(other)) => {
