@@ -45,14 +45,26 @@ def ready(server):
     return answer.status, answer.body.decode()
 
 
-def test_a_full_disk_stops_uploads_and_nothing_else(new_server, small_disk):
-    server = new_server("disk/data", QUICK_RECIPE).start()
-    keys = [f"{number}.jpg" for number in range(4)]
+def serving(new_server, keys, config=""):
+    """A server on the small disk that has published these pictures and has its reserve."""
+    server = new_server("disk/data", QUICK_RECIPE + config).start()
     for seed, key in enumerate(keys):
         server.put(key, pictures.small_jpeg(seed))
     for key in keys:
         server.wait_ready(key)
     wait_until((server.data / "reserve").exists, "a reserve", log=server.log)
+    return server
+
+
+def wait_for_room(server, filler):
+    """Gives all the room back, and waits until the server has seen it."""
+    filler.unlink()
+    wait_until(lambda: ready(server)[0] == 200, "ready again", log=server.log)
+
+
+def test_a_full_disk_stops_uploads_and_nothing_else(new_server, small_disk):
+    keys = [f"{number}.jpg" for number in range(4)]
+    server = serving(new_server, keys)
     filler = fill(small_disk)
     for _ in range(3):
         status, said = ready(server)
@@ -66,8 +78,7 @@ def test_a_full_disk_stops_uploads_and_nothing_else(new_server, small_disk):
     assert server.api("DELETE", "/image?key=1.jpg").status == 202
     for key in ("0.jpg", "1.jpg"):
         wait_until(lambda: server.get(f"/img/{key}/small").status == 404, f"{key} is gone", log=server.log)
-    filler.unlink()
-    wait_until(lambda: ready(server)[0] == 200, "ready again", log=server.log)
+    wait_for_room(server, filler)
     server.put("new.jpg", pictures.small_jpeg(9))
     server.wait_ready("new.jpg")
     assert (server.data / "reserve").exists(), "the reserve is there again"
@@ -78,13 +89,8 @@ def test_a_full_disk_stops_uploads_and_nothing_else(new_server, small_disk):
 
 
 def test_several_deletes_in_one_request_find_room(new_server, small_disk):
-    server = new_server("disk/data", QUICK_RECIPE).start()
     keys = [f"{number}.jpg" for number in range(4)]
-    for seed, key in enumerate(keys):
-        server.put(key, pictures.small_jpeg(seed))
-    for key in keys:
-        server.wait_ready(key)
-    wait_until((server.data / "reserve").exists, "a reserve", log=server.log)
+    server = serving(new_server, keys)
     filler = fill(small_disk)
     wanted = {"Objects": [{"Key": key} for key in keys[:3]]}
     answer = server.s3().delete_objects(Bucket="raw", Delete=wanted)
@@ -93,17 +99,12 @@ def test_several_deletes_in_one_request_find_room(new_server, small_disk):
     for key in keys[:3]:
         wait_until(lambda: server.get(f"/img/{key}/small").status == 404, f"{key} is gone", log=server.log)
     assert server.get(f"/img/{keys[3]}/small").status == 200
-    filler.unlink()
-    wait_until(lambda: ready(server)[0] == 200, "ready again", log=server.log)
+    wait_for_room(server, filler)
     assert server.stop() == 0
 
 
 def test_a_full_disk_does_not_stop_the_start(new_server, small_disk):
-    server = new_server("disk/data", QUICK_RECIPE).start()
-    for key in ("a.jpg", "b.jpg"):
-        server.put(key, pictures.small_jpeg(1))
-        server.wait_ready(key)
-    wait_until((server.data / "reserve").exists, "a reserve", log=server.log)
+    server = serving(new_server, ["a.jpg", "b.jpg"])
     assert server.stop() == 0
     filler = fill(small_disk)
     server.start()
@@ -114,18 +115,14 @@ def test_a_full_disk_does_not_stop_the_start(new_server, small_disk):
     fill(small_disk)
     server.start()
     assert server.get("/img/b.jpg/small").status == 200
-    filler.unlink()
-    wait_until(lambda: ready(server)[0] == 200, "ready again", log=server.log)
+    wait_for_room(server, filler)
     assert server.stop() == 0
 
 
 def test_a_full_disk_does_not_stop_a_start_with_work_in_hand(new_server, small_disk):
     """The processes that render are stopped, so that the server is killed while it has the job. The log of the database
     is cut, so that writing that the job is nobody's needs room, and the reserve was used up before."""
-    server = new_server("disk/data", QUICK_RECIPE + "[render]\nworkers = 1\n").start()
-    server.put("a.jpg", pictures.small_jpeg(1))
-    server.wait_ready("a.jpg")
-    wait_until((server.data / "reserve").exists, "a reserve", log=server.log)
+    server = serving(new_server, ["a.jpg"], "[render]\nworkers = 1\n")
     for process in server.renderers():
         os.kill(process, signal.SIGSTOP)
     server.put("b.jpg", pictures.small_jpeg(2))
@@ -144,8 +141,7 @@ def test_a_full_disk_does_not_stop_a_start_with_work_in_hand(new_server, small_d
     assert server.get("/img/a.jpg/small").status == 200
     assert server.get("/img/b.jpg/small").status == 202
     assert "the jobs in hand are taken up later" in server.log(lines=10_000)
-    filler.unlink()
-    wait_until(lambda: ready(server)[0] == 200, "ready again", log=server.log)
+    wait_for_room(server, filler)
     assert server.stop() == 0
 
 

@@ -103,10 +103,10 @@ impl PictureCache {
         body
     }
 
-    /// Whether [`Self::get`] would give the rendition's bytes, without reading them where the store can tell.
+    /// Checks that [`Self::get`] would give the rendition's bytes, without reading them where the store can tell.
     ///
     /// # Errors
-    /// Those of [`Self::get`].
+    /// The errors of [`Self::get`].
     pub(crate) async fn check(&self, rendition: &Rendition) -> Result<()> {
         if self.cache.get(&name(rendition)).is_some() {
             return Ok(());

@@ -10,7 +10,7 @@ pub enum Rewrite {
         uri: String,
         /// The header `x-tintype-version`, on `/v/` paths.
         version: Option<String>,
-        /// The other formats that the response function may send the client to; `None` where the path names a format,
+        /// Formats to which the response function may send the client instead; `None` where the path names a format,
         /// and where the client takes no other one.
         offer: Option<Offer>,
     },
@@ -20,7 +20,7 @@ pub enum Rewrite {
     NotFound,
 }
 
-/// The other formats in which a client takes the variant that it asks for.
+/// Formats besides the chosen one in which the client takes the variant, and the path that they belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// The request's path, percent-encoded.

@@ -175,7 +175,7 @@ struct Picture {
     icc_description: Option<String>,
     /// Whether the source carries a gain map that brightens it on HDR screens; no rendition has one.
     has_gain_map: bool,
-    /// Whether a part of the picture was missing in the source: the renditions show what is there.
+    /// True where a part of the picture was missing in the source. The renditions show the rest.
     is_truncated: bool,
     /// When and with what it was taken; absent when the source does not tell.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -160,7 +160,7 @@ pub(crate) enum ClaimError {
     Invalid(Algorithm),
 }
 
-/// Whether the header of this name, in lower case, carries a checksum, of whatever algorithm.
+/// Tells whether the header of this name, in lower case, carries a checksum of any algorithm.
 pub(crate) fn is_value(name: &str) -> bool {
     name.strip_prefix("x-amz-checksum-")
         .is_some_and(|rest| !matches!(rest, "algorithm" | "mode" | "type"))

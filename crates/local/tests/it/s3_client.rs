@@ -43,6 +43,12 @@ impl Server {
         Self::start_at(None).await
     }
 
+    /// The uploads in parts that are under way.
+    pub(crate) async fn uploads(&self) -> Answer {
+        let call = self.call("GET", "/raw").query("uploads", "");
+        call.send(b"").await.ok()
+    }
+
     /// A server that is reached at this address from outside.
     pub(crate) async fn start_at(public_url: Option<&str>) -> Self {
         let config = S3Config {

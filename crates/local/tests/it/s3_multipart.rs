@@ -391,13 +391,7 @@ async fn parts_and_uploads_are_listed_and_aborted() {
         assert_eq!(abort().send(b"").await.status, 204);
         assert_eq!(abort().send(b"").await.error(), (404, "NoSuchUpload".into()));
     }
-    let rest = server
-        .call("GET", "/raw")
-        .query("uploads", "")
-        .send(b"")
-        .await
-        .ok();
-    assert_eq!(rest.all("Key"), ["b"]);
+    assert_eq!(server.uploads().await.all("Key"), ["b"]);
 }
 
 #[tokio::test]

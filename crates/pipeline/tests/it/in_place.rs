@@ -94,9 +94,8 @@ async fn a_new_recipe_leaves_none_of_the_old_renditions() {
     );
 }
 
-#[tokio::test]
-async fn a_repeated_event_repairs_what_is_missing() {
-    let world = world();
+/// Publishes `a` and takes one of its renditions away. Answers the job that published it.
+async fn lacking_one(world: &World) -> Job {
     let job = world.upload("a", "one").await;
     world.pipeline.process(&job, 1).await.unwrap();
     world
@@ -104,6 +103,13 @@ async fn a_repeated_event_repairs_what_is_missing() {
         .delete("a/medium.webp", Precondition::None)
         .await
         .unwrap();
+    job
+}
+
+#[tokio::test]
+async fn a_repeated_event_repairs_what_is_missing() {
+    let world = world();
+    let job = lacking_one(&world).await;
     assert_eq!(
         world.pipeline.process(&job, 1).await.unwrap(),
         Outcome::Skipped(Skip::Duplicate)
@@ -167,13 +173,7 @@ async fn the_longest_keys_are_settled_too() {
 #[tokio::test]
 async fn a_rejected_repair_leaves_what_is_left_of_a_set() {
     let world = world();
-    let job = world.upload("a", "one").await;
-    world.pipeline.process(&job, 1).await.unwrap();
-    world
-        .renditions
-        .delete("a/medium.webp", Precondition::None)
-        .await
-        .unwrap();
+    let job = lacking_one(&world).await;
     let left = world.renditions.keys();
     let rejection = Rejection::new(RejectionCode::TooManyPixels, "now");
     let answers = || RenderError::Rejected(rejection.clone());

@@ -3,6 +3,7 @@
 
 mod alpha;
 mod animation;
+mod animation_avif;
 mod animation_limits;
 mod colours;
 mod container;

@@ -68,7 +68,7 @@ pub(super) fn message(id: &str, receives: u32, body: &str) -> SqsMessage {
 pub(super) struct TextRenderer {
     renders: AtomicU64,
     pub(super) repaired: AtomicBool,
-    /// Whether everything is rejected.
+    /// True where every source is rejected.
     pub(super) strict: AtomicBool,
     started: Notify,
     pub(super) dropped: AtomicBool,
