@@ -35,7 +35,7 @@ pub(super) fn plan<'a>(meta: &Meta<'a>, limits: &Limits) -> Result<Plan<'a>, Err
     // From the picture that is coded to the one that is derived from it last.
     for &item in items.iter().rev() {
         let properties = Properties::read(meta.properties(item.id))?;
-        has_gain_map |= has_map(meta, item)?;
+        has_gain_map |= auxiliary(meta, item.id, |role| role.ends_with(b":hdrgainmap"))?.is_some();
         if let Some(found) = transparency(meta, item, limits)? {
             if view != View::whole(color.size) {
                 return Err(Error::unsupported(
@@ -108,25 +108,13 @@ fn derivations(meta: &Meta<'_>, primary: Item) -> Result<Vec<Item>, Error> {
     Ok(items)
 }
 
-fn has_map(meta: &Meta<'_>, item: Item) -> Result<bool, Error> {
-    for aux in meta.referring(*b"auxl", item.id) {
-        if Properties::read(meta.properties(aux.id))?
-            .role
-            .ends_with(b":hdrgainmap")
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
 /// The alpha of an item, and whether the colours were multiplied with it.
 fn transparency<'a>(
     meta: &Meta<'a>,
     item: Item,
     limits: &Limits,
 ) -> Result<Option<(Layer<'a>, bool)>, Error> {
-    if let Some(aux) = alpha_of(meta, item.id)? {
+    if let Some(aux) = auxiliary(meta, item.id, is_alpha)? {
         let (found, _) = layer(meta, aux, limits, Purpose::Alpha)?;
         let is_premultiplied = meta.referred(*b"prem", item.id).contains(&aux.id);
         return Ok(Some((found, is_premultiplied)));
@@ -138,7 +126,7 @@ fn transparency<'a>(
     let mut parts = Vec::new();
     let mut premultiplied = Vec::new();
     for &cell in &cells {
-        if let Some(aux) = alpha_of(meta, cell)? {
+        if let Some(aux) = auxiliary(meta, cell, is_alpha)? {
             parts.push(aux.id);
             if meta.referred(*b"prem", cell).contains(&aux.id) {
                 premultiplied.push(aux.id);
@@ -157,9 +145,10 @@ fn transparency<'a>(
     Ok(Some((found, !premultiplied.is_empty())))
 }
 
-fn alpha_of(meta: &Meta<'_>, id: u32) -> Result<Option<Item>, Error> {
+/// The first picture that belongs to an item in such a role.
+fn auxiliary(meta: &Meta<'_>, id: u32, is_wanted: impl Fn(&[u8]) -> bool) -> Result<Option<Item>, Error> {
     for aux in meta.referring(*b"auxl", id) {
-        if is_alpha(Properties::read(meta.properties(aux.id))?.role) {
+        if is_wanted(Properties::read(meta.properties(aux.id))?.role) {
             return Ok(Some(aux));
         }
     }

@@ -4,6 +4,7 @@ use tintype_model::Dimensions;
 
 use super::properties::{Crop, Properties, mirrored, turned_left};
 use crate::Error;
+use crate::orient::Orientation;
 
 /// A part of a picture, and how it is turned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,16 +29,13 @@ impl View {
     }
 
     /// The size of what is shown.
-    pub(super) const fn size(self) -> Dimensions {
-        let Dimensions { width, height } = self.crop.size;
-        if self.orientation > 4 {
-            Dimensions {
-                width: height,
-                height: width,
-            }
-        } else {
-            self.crop.size
-        }
+    pub(super) fn size(self) -> Dimensions {
+        self.turned(self.crop.size)
+    }
+
+    /// The size of a part after turning, or before it: the sides change places or they do not.
+    fn turned(self, size: Dimensions) -> Dimensions {
+        Orientation::from_exif(Some(self.orientation)).apply_to_size(size)
     }
 
     /// The view through an item that shows what is shown so far, cropped and then turned.
@@ -75,14 +73,7 @@ impl View {
             8 => (bottom, part.left),
             _ => (part.left, part.top),
         };
-        let size = if self.orientation > 4 {
-            Dimensions {
-                width: size.height,
-                height: size.width,
-            }
-        } else {
-            size
-        };
+        let size = self.turned(size);
         Some(Crop {
             left: self.crop.left.checked_add(left)?,
             top: self.crop.top.checked_add(top)?,
@@ -125,7 +116,6 @@ mod tests {
 
     #[test]
     fn parts_of_what_is_turned_are_found_in_what_is_stored() {
-        use crate::orient::Orientation;
         use crate::picture::Picture;
 
         let (width, height) = (7u8, 5u8);
