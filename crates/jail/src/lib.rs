@@ -12,6 +12,7 @@ mod config;
 mod confine;
 mod error;
 mod facts;
+mod inspection;
 mod jail;
 mod level;
 mod process;
@@ -23,6 +24,7 @@ mod worker;
 
 pub use config::{Config, Priority};
 pub use error::Error;
+pub use inspection::forbid_inspection;
 pub use jail::{Jail, WorkerStatus};
 pub use level::{Level, RequiredLevel, Step};
 pub use self_test::{Attempt, attempt_main, self_test};
