@@ -11,6 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tintype_model::StatusCounts;
 
@@ -136,6 +137,13 @@ impl Metrics {
 
 fn gauges(cache: Option<CacheStats>, health: &HealthReport, images: Option<StatusCounts>) -> Registry {
     let mut registry = Registry::with_prefix("tintype");
+    if let Some(level) = &health.jail {
+        registry.register(
+            "jail",
+            "Level of confinement of rendering processes",
+            Info::new([("level", level.clone())]),
+        );
+    }
     let mut gauge = |name: &str, help: &str, value: u64| {
         let gauge = GaugeU64::default();
         gauge.set(value);

@@ -119,8 +119,12 @@ pub struct HealthReport {
     /// Why they should not, for people; nothing about where files are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
-    /// Level of isolation of the processes that decode images; `None` where nothing is decoded.
+    /// Level of confinement of the processes that decode images: `full`, `filtered` or `limited`; `None` where nothing is
+    /// decoded.
     pub jail: Option<String>,
+    /// The steps of that confinement, in one word each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub jail_steps: Vec<String>,
     /// Number of workers that take jobs.
     pub workers: u32,
     /// Jobs by state.

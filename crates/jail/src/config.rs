@@ -3,6 +3,8 @@ use std::{ffi::OsString, num::NonZero, path::PathBuf, thread, time::Duration};
 use serde::{Deserialize, Serialize};
 use tintype_model::{Limits, MetadataPolicy};
 
+use crate::RequiredLevel;
+
 /// Settings of the workers: the program to start, and the limits on what they may use.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -43,6 +45,10 @@ pub struct Config {
     ///
     /// Default: 256 MiB
     pub idle_memory_bytes: u64,
+    /// The confinement without which no worker is given a source.
+    ///
+    /// Default: [`RequiredLevel::Available`]
+    pub level: RequiredLevel,
     /// Who yields when the CPUs are busy.
     ///
     /// Default: [`Priority::Idle`]
@@ -78,6 +84,7 @@ impl Config {
             metadata: MetadataPolicy::default(),
             jobs_per_worker: 200,
             idle_memory_bytes: 256 << 20,
+            level: RequiredLevel::default(),
             priority: Priority::default(),
         }
     }

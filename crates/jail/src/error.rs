@@ -39,6 +39,9 @@ pub enum Error {
     /// The engine reported a fault of its own.
     #[error("{0}")]
     Engine(String),
+    /// The self-test could not make the files that it attacks.
+    #[error("the self-test cannot be prepared: {0}")]
+    SelfTest(#[source] io::Error),
     /// [`crate::Jail::shutdown`] was called.
     #[error("the jail is shut down")]
     Closed,

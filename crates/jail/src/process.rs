@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    Config, Error, Level, WorkerStatus, check, procfs,
+    Config, Error, Level, RequiredLevel, Step, WorkerStatus, check, procfs,
     spawner::Spawner,
     wire::{self, Body, FileHead, Greeting, Reply, Request, Setup, Task},
 };
@@ -142,7 +142,11 @@ impl Worker {
         let greeting = time::timeout(START, worker.greet(config)).await;
         let refusal = match greeting {
             Ok(Ok(Greeting::Ready { protocol, steps })) if protocol == wire::PROTOCOL => {
-                return Ok((worker, Level { steps }));
+                let level = Level { steps };
+                if config.level == RequiredLevel::Available || level.missing().is_empty() {
+                    return Ok((worker, level));
+                }
+                not_full(&level)
             }
             Ok(Ok(Greeting::Ready { protocol, .. })) => format!("it speaks protocol {protocol}"),
             Ok(Ok(Greeting::Refused { detail })) => check::line(&detail),
@@ -341,6 +345,16 @@ impl Worker {
     pub(crate) async fn kill(mut self) {
         drop(self.child.kill().await);
     }
+}
+
+/// The refusal of a worker that reached less than the full level.
+fn not_full(level: &Level) -> String {
+    let missing: Vec<&str> = level.missing().into_iter().map(Step::name).collect();
+    format!(
+        "the jail's level is \"{}\" and \"full\" is required; this system does not grant: {}",
+        level.name(),
+        missing.join(", ")
+    )
 }
 
 fn command(program: &Path, config: &Config) -> Command {

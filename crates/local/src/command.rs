@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{RENDER_WORKER, cli, serve, version};
+use crate::{JAIL_ATTEMPT, RENDER_WORKER, cli, serve, version};
 
 /// Put an image in a bucket; moments later every size and format a web page needs is there.
 #[derive(Debug, Parser)]
@@ -28,9 +28,14 @@ enum Command {
     Verify(cli::VerifyArgs),
     /// Copy a data folder, also while its server runs
     Backup(cli::BackupArgs),
+    /// Show how far rendering processes are confined on this machine, and try to get out of them
+    Jail(cli::JailArgs),
     /// Render what the parent process sends (started by tintype itself)
     #[command(name = RENDER_WORKER, hide = true)]
     RenderWorker,
+    /// Try one way out of a rendering process (started by `tintype jail --self-test`)
+    #[command(name = JAIL_ATTEMPT, hide = true)]
+    JailAttempt { name: String },
 }
 
 /// Runs the program. Exit codes: 0 done, 1 some inputs failed or the command could not be carried out, 2 bad
@@ -39,6 +44,9 @@ enum Command {
 pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::RenderWorker => tintype_jail::worker_main(),
+        Command::JailAttempt { name } => tintype_jail::attempt_main(&name),
+        // The end of each worker is a warning to a server, and here what is wanted.
+        Command::Jail(args) => in_runtime_with_log("error", cli::jail(args)),
         Command::Serve(args) => in_runtime(serve::serve(args)),
         Command::Transcode(args) => in_runtime(cli::transcode(args)),
         Command::Inspect(args) => in_runtime(cli::inspect(args)),
@@ -53,7 +61,12 @@ pub fn main() -> ExitCode {
 pub(crate) struct UsageError(pub(crate) String);
 
 fn in_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
-    start_log();
+    // s3s logs each refused signature as an error, which would let anybody flood the log.
+    in_runtime_with_log("info,s3s=off", command)
+}
+
+fn in_runtime_with_log(filter: &str, command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
+    start_log(filter);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
@@ -70,10 +83,9 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(if error.is::<UsageError>() { 2 } else { 1 })
 }
 
-fn start_log() {
+fn start_log(default: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        // s3s logs each refused signature as an error, which would let anybody flood the log.
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,s3s=off"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
+use tintype_jail::RequiredLevel;
 use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
 
 use crate::store::Pace;
@@ -50,6 +51,8 @@ pub struct Config {
     metadata: MetadataPolicy,
     /// The processes that render.
     pub render: RenderConfig,
+    /// Their confinement.
+    pub jail: JailConfig,
     /// Delivery.
     pub delivery: DeliveryConfig,
     /// The queue.
@@ -58,6 +61,16 @@ pub struct Config {
     pub http: HttpConfig,
     /// The search for damage.
     pub scrub: ScrubConfig,
+}
+
+/// The confinement of the processes that render.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct JailConfig {
+    /// The level without which nothing starts: `available`, whatever this machine grants, or `full`.
+    ///
+    /// Default: `available`
+    pub level: RequiredLevel,
 }
 
 /// The search for damage: every stored file is read and compared with the digest that it was stored with.
@@ -189,6 +202,7 @@ impl Default for Config {
             queue: QueueConfig::default(),
             http: HttpConfig::default(),
             scrub: ScrubConfig::default(),
+            jail: JailConfig::default(),
         }
     }
 }
@@ -345,6 +359,7 @@ impl Config {
         jail.deadline = Duration::from_secs(self.render.deadline_seconds);
         jail.limits = self.limits();
         jail.metadata = self.metadata;
+        jail.level = self.jail.level;
         jail
     }
 }

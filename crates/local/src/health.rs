@@ -52,7 +52,14 @@ impl Health for LocalHealth {
         HealthReport {
             ready: problems.is_empty(),
             problems,
-            jail: Some(self.jail.level().to_string()),
+            jail: Some(self.jail.level().name().to_owned()),
+            jail_steps: self
+                .jail
+                .level()
+                .steps
+                .into_iter()
+                .map(|step| step.name().to_owned())
+                .collect(),
             workers: u32::try_from(self.workers).unwrap_or(u32::MAX),
             queue: depth.map(|depth| QueueDepth {
                 ready: depth.ready + depth.delayed,

@@ -20,3 +20,6 @@ pub use command::main;
 
 /// The hidden command that a rendering process is started with.
 pub(crate) const RENDER_WORKER: &str = "render-worker";
+
+/// The hidden command of a process that the self-test starts.
+pub(crate) const JAIL_ATTEMPT: &str = "jail-attempt";

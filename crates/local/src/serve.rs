@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tintype_edge::{Access, Edge, Pictures};
-use tintype_jail::Jail;
+use tintype_jail::{Jail, Step};
 use tintype_model::{JobQueue, MetadataStore, ObjectStore};
 use tintype_pipeline::{Layout, Pipeline, Ports, Secret, Settings};
 use tokio::net::TcpListener;
@@ -58,6 +58,7 @@ pub(crate) struct ServeArgs {
 pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let config = Config::load_for(&args.data, args.config.as_deref())
         .map_err(|error| UsageError(format!("{error:#}")))?;
+    tintype_jail::forbid_inspection().context("cannot keep other processes from reading this one")?;
     let data = args.data.as_path();
     let mut hang_up = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
     let disk = Disk::new(data);
@@ -69,6 +70,17 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 
     let jail = Arc::new(Jail::new(config.jail(None)));
     jail.warm().await.context("cannot start rendering processes")?;
+    let level = jail.level();
+    if level.missing().is_empty() {
+        tracing::info!(jail.level = %level, "rendering processes are confined");
+    } else {
+        let missing: Vec<&str> = level.missing().into_iter().map(Step::name).collect();
+        tracing::warn!(
+            jail.level = %level,
+            jail.missing = missing.join(", "),
+            "rendering processes are confined less than they could be: `tintype jail --self-test` shows what is possible"
+        );
+    }
 
     let address = args.listen.unwrap_or(config.listen);
     let listener = TcpListener::bind(address)

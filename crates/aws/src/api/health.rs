@@ -120,6 +120,7 @@ impl Health for QueueHealth {
                 None => vec!["the queues do not say how they are".to_owned()],
             },
             jail: None,
+            jail_steps: Vec::new(),
             workers: self.workers,
             queue,
             files: None,

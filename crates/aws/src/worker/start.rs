@@ -40,6 +40,12 @@ pub fn main() -> ExitCode {
     }
     let variables = Variables::of_process();
     telemetry::start_log(&variables);
+    if let Err(error) = tintype_jail::forbid_inspection() {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "rendering processes could read this one"
+        );
+    }
     let runtime = tokio::runtime::Runtime::new().context("cannot start the async runtime");
     let done = runtime.and_then(|runtime| runtime.block_on(run(&variables)));
     match done {

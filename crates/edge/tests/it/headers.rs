@@ -220,7 +220,7 @@ async fn a_health_check() {
     referrer-policy: no-referrer
     x-content-type-options: nosniff
 
-    {"ready":true,"jail":"seccomp","workers":2,"queue":{"ready":3,"leased":2,"dead":1},"files":{"damaged_sources":1,"damaged_renditions":2,"scrubbed":30,"scrubbed_bytes":4000,"scrub_passes":5}}
+    {"ready":true,"jail":"full","jail_steps":["landlock"],"workers":2,"queue":{"ready":3,"leased":2,"dead":1},"files":{"damaged_sources":1,"damaged_renditions":2,"scrubbed":30,"scrubbed_bytes":4000,"scrub_passes":5}}
     "#);
     assert_eq!(site.get("/readyz", &[]).await.status, 200);
     site.health.ready.store(false, Ordering::Relaxed);

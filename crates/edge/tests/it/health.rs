@@ -23,7 +23,8 @@ impl Health for TestHealth {
         HealthReport {
             ready: self.ready.load(Ordering::Relaxed),
             problems: Vec::new(),
-            jail: Some("seccomp".to_owned()),
+            jail: Some("full".to_owned()),
+            jail_steps: vec!["landlock".to_owned()],
             workers: 2,
             queue: Some(QueueDepth {
                 ready: 3,

@@ -10,24 +10,24 @@ use rustix::process::Signal;
 use tintype_jail::{Error, Jail};
 use tintype_model::{ImageInfo, RenderError, Renderer};
 
-use crate::{Process, busy_worker, config, in_time, killed, png, small_recipe, stopped, telling};
+use crate::{Process, busy_worker, config, in_time, killed, png, small_recipe, stop, telling};
 
 #[tokio::test]
 async fn a_worker_killed_in_the_middle_is_replaced_and_the_source_tried_again() {
     let jail = Jail::new(config());
     let call = tokio::spawn({
         let jail = jail.clone();
-        let source = telling(&png(40, 40, [9, 9, 9]), "stop");
+        let source = telling(&png(40, 40, [9, 9, 9]), "wait");
         async move { jail.render(source, &small_recipe()).await }
     });
     let first = busy_worker(&jail, None).await;
-    stopped(first.pid).await;
+    stop(first.pid).await;
     let process = Process::of(first.pid);
     process.signal(Signal::KILL);
     process.ended().await;
-    // The same source stops the second one too, which is let go on.
+    // The same source makes the second one wait too, which is let go on.
     let second = busy_worker(&jail, Some(first)).await;
-    stopped(second.pid).await;
+    stop(second.pid).await;
     Process::of(second.pid).signal(Signal::CONT);
     let rendered = in_time(call).await.unwrap().unwrap();
     assert_eq!(rendered.image.dimensions.width, 40);
@@ -154,8 +154,7 @@ async fn a_worker_that_was_frozen_between_two_sources_goes_on_working() {
     in_time(jail.probe(png(10, 10, [0; 3]).into())).await.unwrap();
     let pid = jail.workers()[0].pid;
     // As Lambda does between two invocations, there to the whole machine.
-    Process::of(pid).signal(Signal::STOP);
-    stopped(pid).await;
+    stop(pid).await;
     Process::of(pid).signal(Signal::CONT);
     in_time(jail.render(png(10, 10, [0; 3]).into(), &small_recipe()))
         .await
@@ -182,7 +181,12 @@ async fn a_worker_that_could_not_run_blames_the_machine() {
     let mut config = config();
     config.deadline = Duration::from_secs(2);
     let jail = Jail::new(config);
-    match in_time(jail.probe(telling(&png(10, 10, [0; 3]), "stop"))).await {
+    let call = tokio::spawn({
+        let jail = jail.clone();
+        async move { jail.probe(telling(&png(10, 10, [0; 3]), "wait")).await }
+    });
+    stop(busy_worker(&jail, None).await.pid).await;
+    match in_time(call).await.unwrap() {
         Err(RenderError::Failed(error)) => {
             assert!(
                 matches!(error.downcast_ref(), Some(Error::Starved { .. })),
@@ -335,10 +339,10 @@ async fn shutdown_lets_work_finish_and_leaves_no_process() {
     assert_eq!(processes.len(), 2);
     let call = tokio::spawn({
         let jail = jail.clone();
-        async move { jail.probe(telling(&png(10, 10, [0; 3]), "stop")).await }
+        async move { jail.probe(telling(&png(10, 10, [0; 3]), "wait")).await }
     });
     let busy = busy_worker(&jail, None).await.pid;
-    stopped(busy).await;
+    stop(busy).await;
     let mut shutdown = pin!(jail.shutdown());
     tokio::select! {
         biased;

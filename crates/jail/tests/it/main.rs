@@ -6,6 +6,7 @@
 )]
 
 mod death;
+mod escapes;
 mod render;
 mod walls;
 
@@ -107,8 +108,9 @@ async fn busy_worker(jail: &Jail, before: Option<WorkerStatus>) -> WorkerStatus 
     .await
 }
 
-/// Waits until the process is stopped (`T` in proc_pid_stat(5)).
-async fn stopped(pid: u32) {
+/// Stops the process and waits until it is (`T` in proc_pid_stat(5)).
+async fn stop(pid: u32) {
+    Process::of(pid).signal(Signal::STOP);
     in_time(async {
         let status = || std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         while !status().contains("State:\tT") {

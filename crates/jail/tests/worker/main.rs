@@ -5,8 +5,8 @@ use std::{
     env, fs,
     hint::black_box,
     io::{self, Write},
-    os::unix::net::UnixStream,
     process::{self, ExitCode},
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
@@ -15,9 +15,26 @@ use tintype_jail::{Config, Jail, Priority};
 
 const MARK: &[u8] = b"\ntintype-test:";
 
+/// Whether somebody has sent this process SIGCONT.
+static CONTINUED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn note_continue(_: i32) {
+    CONTINUED.store(true, Ordering::SeqCst);
+}
+
 fn main() -> ExitCode {
+    #[expect(
+        unsafe_code,
+        reason = "there is no other way to hear of a signal without a descriptor"
+    )]
+    // SAFETY: the handler stores to an atomic and nothing else.
+    unsafe {
+        let handler: extern "C" fn(i32) = note_continue;
+        libc::signal(libc::SIGCONT, handler as libc::sighandler_t);
+    }
     match env::args().nth(1).as_deref() {
         Some("worker") => tintype_jail::worker_main_with(misbehave),
+        Some("attempt") => tintype_jail::attempt_main(&env::args().nth(2).unwrap_or_default()),
         Some("parent") => parent(),
         _ => ExitCode::FAILURE,
     }
@@ -37,10 +54,14 @@ fn misbehave(source: &[u8]) {
         "spin" => loop {
             black_box(());
         },
-        "stop" => stop(),
         "burn" => burn(number()),
         "allocate" => drop(black_box(vec![1_u8; number()])),
         "keep" => std::mem::forget(black_box(vec![1_u8; number()])),
+        "wait" => {
+            while !CONTINUED.swap(false, Ordering::SeqCst) {
+                thread::yield_now();
+            }
+        }
         "panic" => panic!("as\ntold"),
         "abort" => process::abort(),
         "exit" => end(number()),
@@ -74,12 +95,6 @@ fn overflow(last: &[u8; 1000]) -> u64 {
     overflow(&next) + u64::from(next[0])
 }
 
-/// Stops this process until somebody sends it SIGCONT.
-fn stop() {
-    let this = rustix::process::getpid();
-    rustix::process::kill_process(this, rustix::process::Signal::STOP).expect("a process may stop itself");
-}
-
 /// Computes until this process has used so many seconds of CPU time.
 fn burn(seconds: usize) {
     let used = || rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime).tv_sec;
@@ -90,8 +105,11 @@ fn burn(seconds: usize) {
 
 /// Closes the pipe to the parent and stays alive.
 fn close() -> ! {
-    let null = io::stderr();
-    rustix::stdio::dup2_stdout(&null).expect("standard error is open");
+    #[expect(unsafe_code, reason = "standard output has no owner that could be dropped")]
+    // SAFETY: nothing of this process uses descriptor 1 after this.
+    unsafe {
+        libc::close(1);
+    }
     loop {
         thread::park();
     }
@@ -105,13 +123,8 @@ fn say(bytes: &[u8]) {
 
 fn report() -> String {
     let variables = env::vars_os().count();
-    let folder = env::current_dir().expect("there is a working directory");
-    let open = fs::File::open("/etc/passwd").is_ok();
-    let socket = UnixStream::pair().is_ok();
-    format!(
-        "variables={variables} folder={} open={open} socket={socket}",
-        folder.display()
-    )
+    let open = fs::File::open("/etc/passwd").map_or_else(|error| error.to_string(), |_| "yes".to_owned());
+    format!("variables={variables} open={open}")
 }
 
 #[tokio::main]

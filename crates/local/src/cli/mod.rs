@@ -6,6 +6,7 @@
 mod engine;
 mod input;
 mod inspect;
+mod jail;
 mod outcome;
 mod plan;
 mod progress;
@@ -15,5 +16,6 @@ mod transcode;
 mod verify;
 
 pub(crate) use inspect::{InspectArgs, inspect};
+pub(crate) use jail::{JailArgs, jail};
 pub(crate) use transcode::{TranscodeArgs, transcode};
 pub(crate) use verify::{BackupArgs, VerifyArgs, backup, verify};

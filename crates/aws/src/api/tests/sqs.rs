@@ -74,6 +74,7 @@ async fn both_queues_are_counted_once_for_all_who_ask() {
         ready: true,
         problems: Vec::new(),
         jail: None,
+        jail_steps: Vec::new(),
         workers: 4,
         queue: Some(QueueDepth {
             ready: 30,
