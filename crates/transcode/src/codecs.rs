@@ -6,7 +6,7 @@ use std::fmt;
 
 use tintype_model::Format;
 
-use crate::sniff::Kind;
+use crate::read::sniff::Kind;
 
 /// A format and the library that reads or writes it; displayed as `avif (libaom 3.11.0)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ fn libwebp_version() -> String {
 mod tests {
     use super::*;
     use crate::Error;
-    use crate::sniff::sniff;
+    use crate::read::sniff::sniff;
 
     #[test]
     fn every_format_that_is_read_has_its_decoder() {

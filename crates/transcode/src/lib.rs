@@ -1,40 +1,26 @@
 #![doc = include_str!("../README.md")]
 
 mod animation;
-mod appearance;
-mod attention;
-mod bits;
-mod bmff;
-mod capture;
-mod cicp;
+mod av1;
 pub mod codecs;
 mod color;
-mod decode;
 mod encode;
 mod error;
-mod exif;
-mod gamma;
 mod geometry;
 mod header;
 mod hypot;
 mod jpeg;
-mod markup;
+mod metadata;
 mod miniature;
-mod obu;
-mod orient;
 mod parallel;
 mod picture;
 mod quality;
-mod reader;
+mod read;
 mod render;
-mod resize;
-mod riff;
 mod schedule;
-mod sniff;
-mod space;
 #[doc(hidden)]
 pub mod stages;
-mod tone;
+mod syntax;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -63,7 +49,7 @@ pub fn probe(source: &[u8], limits: &Limits) -> Result<ImageInfo, Error> {
 #[must_use]
 pub fn location(source: &[u8], limits: &Limits) -> Option<Location> {
     let header = header::read(source, limits).ok()?;
-    capture::location(header.exif(source)?)
+    metadata::capture::location(header.exif(source)?)
 }
 
 /// Runs code that reads untrusted bytes: decoders are safe Rust and still panic on a hostile file now and then.

@@ -2,7 +2,7 @@
 
 use tintype_model::{Dimensions, Rgb};
 
-use crate::space::Space;
+use crate::color::space::Space;
 
 /// 8-bit pixels, upright, rows from the top without padding.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,18 +9,18 @@ use tintype_model::{
 };
 
 use crate::color::Profile;
+use crate::color::space::Space;
 use crate::encode::Original;
 use crate::error::EncodeError;
 use crate::geometry::Plan;
+use crate::geometry::resize;
 use crate::header::Header;
 use crate::miniature::Miniature;
+use crate::miniature::{appearance, attention};
 use crate::picture::Picture;
 use crate::quality::{self, Content, Wanted};
-use crate::sniff::Kind;
-use crate::space::Space;
-use crate::{
-    ENGINE, Error, animation, appearance, attention, color, decode, encode, header, quietly, resize, schedule,
-};
+use crate::read::sniff::Kind;
+use crate::{ENGINE, Error, animation, color, encode, header, quietly, read, schedule};
 
 /// Tells the CPU time of the calling thread; this crate reads no clock of its own.
 pub type Clock<'a> = dyn Fn() -> Option<Duration> + Sync + 'a;
@@ -136,7 +136,7 @@ pub(crate) struct Opened {
 
 pub(crate) fn open(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usize) -> Result<Opened, Error> {
     let header = header::read(source, limits)?;
-    let (samples, is_truncated) = decode::decode(source, &header)?;
+    let (samples, is_truncated) = read::decode(source, &header)?;
     let convert = |samples, space| {
         let picture = color::convert(samples, header.profile.as_ref(), space, threads);
         header.orientation.apply(picture, threads).without_idle_alpha()

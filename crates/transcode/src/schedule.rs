@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tintype_model::{Dimensions, Encoding, Format, Quality, Recipe, RenderedFile};
 
+use crate::color::space::Space;
 use crate::encode::{Original, Pieces};
 use crate::error::EncodeError;
 use crate::geometry::Plan;
 use crate::picture::Picture;
 use crate::quality::{self, Content, LazyYardstick, Made, Wanted};
 use crate::render::{Clock, Work, failure, wanted};
-use crate::space::Space;
 use crate::{Error, encode, parallel};
 
 /// One work and the pixels that it encodes.

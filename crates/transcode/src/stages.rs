@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use tintype_model::{Dimensions, Format, Limits, Recipe, Rgb, Variant};
 
+use crate::color::space::Space;
 use crate::geometry::Plan;
+use crate::geometry::resize;
 use crate::picture::Picture;
 use crate::quality::{Content, Features, Yardstick};
-use crate::space::Space;
-use crate::{EncodeError, Error, encode, quality, render, resize};
+use crate::{EncodeError, Error, encode, quality, render};
 
 /// 8-bit sRGB pixels, upright.
 #[derive(Clone, Debug)]

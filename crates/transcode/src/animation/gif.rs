@@ -6,8 +6,8 @@ use tintype_model::Dimensions;
 use super::Part;
 use super::canvas::{Blend, Disposal, Placement};
 use crate::Error;
-use crate::decode::gif::{colors, first_place, open, refused};
 use crate::picture::{Layout, Samples};
+use crate::read::gif::decode::{colors, first_place, open, refused};
 
 /// The frames of a GIF.
 pub(super) struct Frames<'a> {

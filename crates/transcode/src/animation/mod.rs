@@ -12,7 +12,7 @@ use self::canvas::{Canvas, Placement};
 use crate::header::Header;
 use crate::header::motion::shown_ms;
 use crate::picture::{Picture, Samples};
-use crate::sniff::Kind;
+use crate::read::sniff::Kind;
 use crate::{Error, color, contain};
 
 /// Whether all frames of the format are read; of other formats that have several, only the first is.

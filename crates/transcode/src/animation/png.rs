@@ -4,12 +4,12 @@ use super::Part;
 use super::canvas::{Blend, Disposal, Placement};
 use crate::header::Header;
 use crate::header::motion::delay_ms;
-use crate::header::png::{METADATA_LIMITS, refused};
-use crate::{Error, decode};
+use crate::read::png::header::{METADATA_LIMITS, refused};
+use crate::{Error, read};
 
 /// The frames of an APNG (PNG, third edition, section 4.9). The decoder bounds each of them by the canvas.
 pub(super) struct Frames<'a> {
-    reader: decode::png::Reader<'a>,
+    reader: read::png::decode::Reader<'a>,
     /// Whether the next frame of the decoder is the default image of an animation that does not show it.
     skips_default: bool,
     buffer: Vec<u8>,
@@ -22,7 +22,7 @@ impl<'a> Frames<'a> {
         let limits = png::Limits {
             bytes: METADATA_LIMITS.bytes.saturating_add(rows.saturating_mul(16)),
         };
-        let (reader, buffer) = decode::png::open(source, limits)?;
+        let (reader, buffer) = read::png::decode::open(source, limits)?;
         Ok(Self {
             skips_default: reader.info().frame_control.is_none(),
             reader,
@@ -54,7 +54,7 @@ impl<'a> Frames<'a> {
             data.extend_from_slice(&row[..frame.line_size]);
         }
         Ok(Part {
-            samples: decode::png::samples(&frame, data)?,
+            samples: read::png::decode::samples(&frame, data)?,
             placement: Placement {
                 left: control.x_offset,
                 top: control.y_offset,

@@ -11,12 +11,13 @@ use crate::encode::Chroma;
 use crate::encode::sequence::{Animated, Sequence, Settings};
 use crate::error::EncodeError;
 use crate::geometry::Plan;
+use crate::geometry::resize;
 use crate::header::Header;
 use crate::picture::Picture;
 use crate::quality::Content;
+use crate::read::sniff::Kind;
 use crate::render::{Work, failure};
-use crate::sniff::Kind;
-use crate::{Error, parallel, resize};
+use crate::{Error, parallel};
 
 /// A rendition of more pixels a frame is a still: encoders of video need thirty bytes for each pixel and more.
 const MAX_MOVING_PIXELS: u64 = 16_000_000;

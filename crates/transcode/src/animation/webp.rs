@@ -2,9 +2,9 @@ use tintype_model::Dimensions;
 
 use super::Part;
 use super::canvas::{Blend, Disposal, Placement};
-use crate::header::webp::{Frame, chunk, chunks, frame};
-use crate::reader::Reader;
-use crate::{Error, decode};
+use crate::read::webp::header::{Frame, chunk, chunks, frame};
+use crate::syntax::reader::Reader;
+use crate::{Error, read};
 
 /// The frames of a WebP (RFC 9649 section 2.7.1).
 ///
@@ -34,7 +34,7 @@ impl<'a> Frames<'a> {
 
 fn part(frame: &Frame<'_>) -> Result<Part, Error> {
     Ok(Part {
-        samples: decode::webp::pixels(&still(frame), frame.size)?,
+        samples: read::webp::decode::pixels(&still(frame), frame.size)?,
         placement: Placement {
             left: frame.left,
             top: frame.top,
@@ -56,5 +56,5 @@ fn part(frame: &Frame<'_>) -> Result<Part, Error> {
 /// The frame as a file of the extended format. A lossless bitstream's own word on its alpha is only a hint.
 fn still(frame: &Frame<'_>) -> Vec<u8> {
     let has_alpha = frame.alpha.is_some() || &frame.pixels.0 == b"VP8L";
-    decode::webp::still(frame.size, has_alpha, frame.alpha, frame.pixels)
+    read::webp::decode::still(frame.size, has_alpha, frame.alpha, frame.pixels)
 }

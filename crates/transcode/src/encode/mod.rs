@@ -1,29 +1,16 @@
 //! Pixels that we made to rendition bytes. Each encoder takes one picture and one quality, and gives one file that
 //! carries pixels only: no EXIF and no comment, and no profile where they are sRGB, which is what an untagged file means.
 
-mod aom;
-mod apng;
 mod avif;
-mod avif_animation;
-mod avif_sequence;
-mod boxes;
-mod huffman;
 mod invisible;
 mod jpeg;
 mod jxl;
-mod obu;
+mod original;
 mod pieces;
 mod planes;
 mod png;
-mod repack;
-mod rewrite;
-mod rewrite_png;
-mod riff;
 pub(crate) mod sequence;
-mod tiles;
-mod vp8;
 mod webp;
-mod webp_animation;
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,8 +21,8 @@ use tintype_model::{Format, Rgb};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
+pub(crate) use original::Original;
 pub(crate) use pieces::Pieces;
-pub(crate) use repack::Original;
 
 /// The settings that one file is encoded with, beside its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,7 +130,7 @@ fn run(
         Format::Avif => avif::encode(picture, settings, show),
         Format::Jxl => jxl::encode(&picture, settings).map(bytes_only),
         Format::Webp => {
-            let head = riff::Head::of(&picture);
+            let head = webp::profile::Head::of(&picture);
             webp::encode(picture, settings).map(|file| bytes_only(head.with_profile(file)))
         }
         Format::Jpeg => jpeg::encode(&picture, settings, background).map(bytes_only),

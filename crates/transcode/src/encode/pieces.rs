@@ -74,7 +74,7 @@ mod tests {
     use tintype_model::{Dimensions, Rgb};
 
     use super::*;
-    use crate::space::Space;
+    use crate::color::space::Space;
 
     #[test]
     fn pieces_make_the_same_file_in_any_order() {

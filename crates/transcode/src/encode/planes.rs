@@ -11,10 +11,10 @@ use yuv::{
 
 use super::Chroma;
 use super::invisible::fill_transparent;
+use crate::color::space::Space;
 use crate::error::EncodeError;
 use crate::geometry::Area;
 use crate::picture::Picture;
-use crate::space::Space;
 
 /// Y, Cb and Cr planes (BT.601 matrix), without padding; odd sides round up in the chroma planes.
 #[derive(PartialEq, Eq)]

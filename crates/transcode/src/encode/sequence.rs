@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use tintype_model::{Dimensions, Format};
 
-use super::{Chroma, apng, avif_animation, contain, webp_animation};
+use super::avif::animation as avif_animation;
+use super::png::animation as apng;
+use super::webp::animation as webp_animation;
+use super::{Chroma, contain};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 

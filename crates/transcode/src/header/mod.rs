@@ -2,30 +2,19 @@
 //! ever sees a picture that is too large.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-pub(crate) mod bmp;
-mod gain_map;
-pub(crate) mod gif;
-pub(crate) mod heif;
-pub(crate) mod ico;
-pub(crate) mod jpeg;
-pub(crate) mod jxl;
 pub(crate) mod motion;
-pub(crate) mod png;
-pub(crate) mod svg;
-pub(crate) mod tiff;
-pub(crate) mod tiff_fields;
-pub(crate) mod webp;
 
 use tintype_model::{Dimensions, ImageInfo, Limits, RejectionCode};
 
 use self::motion::Motion;
-use crate::cicp::Cicp;
 use crate::color::Profile;
-use crate::exif::Tiff;
-use crate::gamma::Gamma;
-use crate::orient::Orientation;
-use crate::sniff::{Kind, sniff};
-use crate::{Error, animation, capture, contain};
+use crate::color::cicp::Cicp;
+use crate::color::gamma::Gamma;
+use crate::geometry::orient::Orientation;
+use crate::metadata::capture;
+use crate::metadata::exif::Tiff;
+use crate::read::sniff::{Kind, sniff};
+use crate::{Error, animation, contain, read};
 
 /// Larger embedded profiles are ignored. Press profiles, the largest in use, are 0.5 to 3 MiB.
 pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;
@@ -100,16 +89,16 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
     check_bytes(source, limits)?;
     let kind = sniff(source)?;
     let found = contain(|| match kind {
-        Kind::Jpeg => jpeg::parse(source, limits),
-        Kind::Png => png::parse(source, limits),
-        Kind::Gif => gif::parse(source, limits),
-        Kind::Webp => webp::parse(source, limits),
-        Kind::Bmp => bmp::parse(source, limits),
-        Kind::Avif | Kind::Heic => heif::parse(source, limits),
-        Kind::Ico => ico::parse(source, limits),
-        Kind::Tiff => tiff::parse(source, limits),
-        Kind::Jxl => jxl::parse(source, limits),
-        Kind::Svg => svg::parse(source, limits),
+        Kind::Jpeg => read::jpeg::header::parse(source, limits),
+        Kind::Png => read::png::header::parse(source, limits),
+        Kind::Gif => read::gif::header::parse(source, limits),
+        Kind::Webp => read::webp::header::parse(source, limits),
+        Kind::Bmp => read::bmp::header::parse(source, limits),
+        Kind::Avif | Kind::Heic => read::heif::header::parse(source, limits),
+        Kind::Ico => read::ico::header::parse(source, limits),
+        Kind::Tiff => read::tiff::directory::parse(source, limits),
+        Kind::Jxl => read::jxl::header::parse(source, limits),
+        Kind::Svg => read::svg::header::parse(source, limits),
     })?;
     if animation::is_played(kind) {
         found.motion.check(found.size, found.frames, limits)?;

@@ -1,8 +1,14 @@
 //! Stills by libaom at its fast all-intra speeds, and the AVIF container around what it gives.
 
+pub(super) mod animation;
+mod aom;
+mod boxes;
 mod layer;
+mod obu;
+mod sequence;
 #[cfg(test)]
 mod tests;
+mod tiles;
 
 use std::ffi::{c_int, c_uint};
 use std::sync::Arc;
@@ -14,12 +20,12 @@ pub(super) use layer::Piece;
 pub(super) use layer::profile;
 use layer::{Layer, Settings, pieces};
 
+use self::tiles::{Least, Mosaic};
 use super::planes::{Planes, Range};
-use super::tiles::{Least, Mosaic};
 use super::{Chroma, Encoded};
+use crate::color::space::Space;
 use crate::error::EncodeError;
 use crate::picture::Picture;
-use crate::space::Space;
 
 /// The fastest speed for stills. At 800 pixels a side speeds 7 and 8 need 6 % fewer bytes at equal SSIMULACRA2, in five
 /// and four times the time; quantization matrices give more than that for nothing.

@@ -1,0 +1,3 @@
+//! AV1 bitstreams.
+
+pub(crate) mod obu;

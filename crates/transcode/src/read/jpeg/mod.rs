@@ -1,0 +1,3 @@
+pub(crate) mod decode;
+pub(crate) mod header;
+mod mend;

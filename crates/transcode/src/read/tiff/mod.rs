@@ -1,0 +1,5 @@
+pub(crate) mod decode;
+pub(crate) mod directory;
+mod fields;
+mod raw;
+mod view;

@@ -1,0 +1,7 @@
+//! The notations that several formats share: bytes and bits in order, boxes, chunks and markup.
+
+pub(crate) mod bits;
+pub(crate) mod bmff;
+pub(crate) mod markup;
+pub(crate) mod reader;
+pub(crate) mod riff;
