@@ -12,6 +12,7 @@ mod hypot;
 mod jpeg;
 mod metadata;
 mod miniature;
+mod panics;
 mod parallel;
 mod picture;
 mod quality;
@@ -21,12 +22,12 @@ mod schedule;
 #[doc(hidden)]
 pub mod stages;
 mod syntax;
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod work;
 
 pub use error::{EncodeError, Error};
-pub use render::{Clock, render, render_timed};
+pub use render::{render, render_timed};
 use tintype_model::{ImageInfo, Limits, Location};
+pub use work::Clock;
 
 /// Name and version of the engine, part of every published version.
 ///
@@ -50,14 +51,4 @@ pub fn probe(source: &[u8], limits: &Limits) -> Result<ImageInfo, Error> {
 pub fn location(source: &[u8], limits: &Limits) -> Option<Location> {
     let header = header::read(source, limits).ok()?;
     metadata::capture::location(header.exif(source)?)
-}
-
-/// Runs code that reads untrusted bytes: decoders are safe Rust and still panic on a hostile file now and then.
-fn contain<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::corrupt("the decoder panicked")))
-}
-
-/// The same where a panic means that something optional is left out.
-fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(work)).ok()
 }

@@ -2,8 +2,6 @@
 
 use tintype_model::{Dimensions, Rgb};
 
-use crate::color::space::Space;
-
 /// 8-bit pixels, upright, rows from the top without padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Picture {
@@ -99,6 +97,17 @@ pub(crate) fn drop_alpha(rgba: &[u8]) -> Vec<u8> {
     rgb
 }
 
+/// The colour space of a picture's RGB values. Both spaces have the same transfer curve, so that scaling in linear
+/// light is the same work in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// The space of an untagged file.
+    #[default]
+    Srgb,
+    /// The primaries of today's wide-gamut displays, white at D65.
+    DisplayP3,
+}
+
 /// Samples as a decoder gives them: one frame, rows from the top without padding.
 #[derive(Clone, Debug)]
 pub(crate) struct Samples {
@@ -136,4 +145,22 @@ impl Layout {
             Self::Grey | Self::Rgb | Self::InvertedCmyk => false,
         }
     }
+}
+
+/// The colour model of the stored samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Model {
+    Grey,
+    #[default]
+    Rgb,
+    Cmyk,
+}
+
+/// A 16-bit sample in 8 bits, rounded.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "65535 becomes 255, nothing becomes more"
+)]
+pub(crate) fn round_to_8(sample: u16) -> u8 {
+    ((u32::from(sample) * 255 + 32_895) >> 16) as u8
 }

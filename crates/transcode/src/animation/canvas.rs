@@ -2,9 +2,8 @@
 
 use tintype_model::Dimensions;
 
-use crate::color::space::Space;
 use crate::geometry::Area;
-use crate::picture::Picture;
+use crate::picture::{Picture, Space};
 
 /// The way in which a frame's pixels are combined with those of the canvas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

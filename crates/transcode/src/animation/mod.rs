@@ -6,19 +6,15 @@ mod png;
 mod render;
 mod webp;
 
-pub(crate) use render::{encode_all, moves};
+pub(crate) use render::encode_all;
 
 use self::canvas::{Canvas, Placement};
 use crate::header::Header;
 use crate::header::motion::shown_ms;
+use crate::panics::contain;
 use crate::picture::{Picture, Samples};
 use crate::read::sniff::Kind;
-use crate::{Error, color, contain};
-
-/// Whether all frames of the format are read; of other formats that have several, only the first is.
-pub(crate) const fn is_played(kind: Kind) -> bool {
-    matches!(kind, Kind::Gif | Kind::Png | Kind::Webp)
-}
+use crate::{Error, color};
 
 /// One frame as a decoder gives it.
 struct Part {

@@ -2,8 +2,9 @@ use tintype_model::Dimensions;
 
 use super::Part;
 use super::canvas::{Blend, Disposal, Placement};
-use crate::read::webp::header::{Frame, chunk, chunks, frame};
+use crate::read::webp::header::{Frame, frame};
 use crate::syntax::reader::Reader;
+use crate::syntax::riff::{chunk, chunks};
 use crate::{Error, read};
 
 /// The frames of a WebP (RFC 9649 section 2.7.1).

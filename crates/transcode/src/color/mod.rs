@@ -8,17 +8,15 @@ mod tone;
 use std::fmt;
 use std::sync::Arc;
 
-use moxcms::{
-    ColorProfile, DataColorSpace, ProfileText, RenderingIntent, TransformExecutor, TransformOptions,
-};
+use moxcms::{ColorProfile, DataColorSpace, ProfileText, TransformExecutor};
 use tintype_model::Dimensions;
 
 use self::cicp::Cicp;
-use self::space::Space;
+use self::space::options;
 use self::tone::Mapping;
-use crate::header::Model;
-use crate::picture::{Layout, Picture, Samples};
-use crate::{parallel, quietly};
+use crate::panics::quietly;
+use crate::parallel;
+use crate::picture::{Layout, Model, Picture, Samples, Space, round_to_8};
 
 /// Pixels converted at a time: what is read and written stays in the second-level cache.
 const BLOCK: usize = 8 << 10;
@@ -189,15 +187,6 @@ impl Profile {
             moxcms::Layout::Rgba if self.profile.color_space != DataColorSpace::Cmyk => moxcms::Layout::Rgba,
             _ => moxcms::Layout::Rgb,
         }
-    }
-}
-
-/// Perceptual is what profiles are made for where they hold tables; between matrix profiles, sRGB among them, all
-/// intents are the same.
-pub(crate) fn options() -> TransformOptions {
-    TransformOptions {
-        rendering_intent: RenderingIntent::Perceptual,
-        ..TransformOptions::default()
     }
 }
 
@@ -408,14 +397,6 @@ fn read_deep(layout: Layout, through: Layout, from: &[u8], to: &mut [u16]) {
             *alpha = samples.next().unwrap_or_default();
         }
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "65535 becomes 255, nothing becomes more"
-)]
-pub(crate) fn round_to_8(sample: u16) -> u8 {
-    ((u32::from(sample) * 255 + 32_895) >> 16) as u8
 }
 
 #[cfg(test)]

@@ -1,21 +1,10 @@
 //! The colour spaces that renditions come in, and how a file says which one it is.
 
-use moxcms::{ColorProfile, DataColorSpace, Layout, TransformOptions};
+use moxcms::{ColorProfile, DataColorSpace, Layout, RenderingIntent, TransformOptions};
 use tintype_model::Rgb;
 
-use super::options;
-use crate::quietly;
-
-/// The colour space of a picture's RGB values. Both spaces have the same transfer curve, so that scaling in linear
-/// light is the same work in both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Space {
-    /// The space of an untagged file.
-    #[default]
-    Srgb,
-    /// The primaries of today's wide-gamut displays, white at D65.
-    DisplayP3,
-}
+use crate::panics::quietly;
+use crate::picture::Space;
 
 impl Space {
     /// The space as the colour engine knows it.
@@ -50,6 +39,15 @@ impl Space {
             Self::Srgb => None,
             Self::DisplayP3 => Some(display_p3()),
         }
+    }
+}
+
+/// Perceptual is what profiles are made for where they hold tables; between matrix profiles, sRGB among them, all
+/// intents are the same.
+pub(super) fn options() -> TransformOptions {
+    TransformOptions {
+        rendering_intent: RenderingIntent::Perceptual,
+        ..TransformOptions::default()
     }
 }
 
@@ -209,7 +207,7 @@ mod tests {
         let icc = Space::DisplayP3.icc().unwrap();
         assert!(icc.len() < 500, "{}", icc.len());
         let read = ColorProfile::new_from_slice(&icc).unwrap();
-        assert_eq!(read.rendering_intent, moxcms::RenderingIntent::Perceptual);
+        assert_eq!(read.rendering_intent, RenderingIntent::Perceptual);
         let colors: Vec<u8> = (0..=255u8)
             .flat_map(|step| [[step, 0, 0], [0, step, 99], [255, 128, step], [step; 3]].concat())
             .collect();

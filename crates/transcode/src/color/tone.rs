@@ -6,7 +6,7 @@
 
 use super::cicp::HighRange;
 use crate::parallel;
-use crate::picture::Samples;
+use crate::picture::{Samples, round_to_8};
 
 /// Diffuse white in cd/m² (ITU-R BT.2408-7 table 1).
 const WHITE: f32 = 203.0;
@@ -87,7 +87,7 @@ impl Mapping {
                 };
                 out[..3].copy_from_slice(&self.convert(color));
                 if let Some(alpha) = out.get_mut(3) {
-                    *alpha = crate::color::round_to_8(sample(from - 1));
+                    *alpha = round_to_8(sample(from - 1));
                 }
             }
         });

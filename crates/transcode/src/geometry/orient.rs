@@ -101,7 +101,7 @@ impl Orientation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::color::space::Space;
+    use crate::picture::Space;
 
     fn turned(exif: u8, width: u32, height: u32, letters: &str) -> (u32, String) {
         let picture = Picture {

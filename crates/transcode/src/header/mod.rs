@@ -13,8 +13,10 @@ use crate::color::gamma::Gamma;
 use crate::geometry::orient::Orientation;
 use crate::metadata::capture;
 use crate::metadata::exif::Tiff;
+use crate::panics::contain;
+use crate::picture::Model;
 use crate::read::sniff::{Kind, sniff};
-use crate::{Error, animation, contain, read};
+use crate::{Error, read};
 
 /// Larger embedded profiles are ignored. Press profiles, the largest in use, are 0.5 to 3 MiB.
 pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;
@@ -41,15 +43,6 @@ pub(crate) struct Header {
     pub(crate) has_gain_map: bool,
     /// The EXIF block from its TIFF header on, at most 1 MiB.
     exif: Option<Vec<u8>>,
-}
-
-/// The colour model of the stored samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Model {
-    Grey,
-    #[default]
-    Rgb,
-    Cmyk,
 }
 
 /// The properties of a file that one format's parser finds.
@@ -100,7 +93,7 @@ pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
         Kind::Jxl => read::jxl::header::parse(source, limits),
         Kind::Svg => read::svg::header::parse(source, limits),
     })?;
-    if animation::is_played(kind) {
+    if kind.is_played() {
         found.motion.check(found.size, found.frames, limits)?;
     }
     let embedded = found.icc.and_then(|icc| Profile::parse(&icc, found.model));

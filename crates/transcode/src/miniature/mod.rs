@@ -129,7 +129,7 @@ fn covered(index: usize, length: usize, count: usize) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::color::space::Space;
+    use crate::picture::Space;
 
     fn picture(width: u32, height: u32, has_alpha: bool, data: Vec<u8>) -> Picture {
         Picture {

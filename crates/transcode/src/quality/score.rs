@@ -227,7 +227,7 @@ fn places(whole: u32, length: u32, count: u32) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::color::space::Space;
+    use crate::picture::Space;
 
     #[test]
     fn tiles_lie_inside_apart_and_within_the_budget() {

@@ -13,9 +13,10 @@ pub(crate) mod tiff;
 pub(crate) mod webp;
 
 use self::sniff::Kind;
+use crate::Error;
 use crate::header::Header;
+use crate::panics::contain;
 use crate::picture::Samples;
-use crate::{Error, contain};
 
 /// Decodes the picture whose header is `header`: the first frame of an animation, on its canvas. Tells whether a part
 /// of it is missing.

@@ -42,6 +42,11 @@ impl Kind {
         cfg!(feature = "heic") || !matches!(self, Self::Heic)
     }
 
+    /// Whether all frames of the format are read; of other formats that have several, only the first is.
+    pub(crate) const fn is_played(self) -> bool {
+        matches!(self, Self::Gif | Self::Png | Self::Webp)
+    }
+
     /// The name for people.
     const fn title(self) -> &'static str {
         match self {

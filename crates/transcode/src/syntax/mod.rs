@@ -3,5 +3,6 @@
 pub(crate) mod bits;
 pub(crate) mod bmff;
 pub(crate) mod markup;
+pub(crate) mod png;
 pub(crate) mod reader;
 pub(crate) mod riff;

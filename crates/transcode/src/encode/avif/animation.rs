@@ -9,12 +9,10 @@ use super::aom::{Encoder, Frame};
 use super::obu::{SequenceHeader, without_delimiter};
 use super::sequence::{Sample, Sequence, Track};
 use super::{alpha_quantizer, profile, quantizer};
-use crate::color::space::Space;
-use crate::encode::Chroma;
 use crate::encode::planes::{Planes, Range};
-use crate::encode::sequence::Settings;
+use crate::encode::settings::{AnimationSettings, Chroma};
 use crate::error::EncodeError;
-use crate::picture::Picture;
+use crate::picture::{Picture, Space};
 
 /// Frames from one that can be decoded by itself to the next.
 const KEY_FRAME_DISTANCE: c_uint = 60;
@@ -61,7 +59,7 @@ pub(in crate::encode) struct Animation {
 }
 
 impl Animation {
-    pub(in crate::encode) fn new(settings: &Settings) -> Result<Self, EncodeError> {
+    pub(in crate::encode) fn new(settings: &AnimationSettings) -> Result<Self, EncodeError> {
         let effort = if settings.is_small() { THOROUGH } else { QUICK };
         Ok(Self {
             size: settings.size,

@@ -11,10 +11,10 @@ use std::{ptr, slice};
 
 use libaom_sys as aom;
 
-use crate::color::space::Space;
-use crate::encode::Chroma;
 use crate::encode::planes::{Planes, Range};
+use crate::encode::settings::Chroma;
 use crate::error::EncodeError;
+use crate::picture::Space;
 
 /// Three planes, each with its stride.
 pub(super) struct Frame<'a> {

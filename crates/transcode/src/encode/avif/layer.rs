@@ -7,10 +7,10 @@ use libaom_sys::{AOM_USAGE_ALL_INTRA, aom_codec_enc_cfg_t};
 
 use super::aom::{Encoder, Frame};
 use super::tiles::{Grid, Mosaic};
-use crate::color::space::Space;
-use crate::encode::Chroma;
 use crate::encode::planes::{Planes, Range};
+use crate::encode::settings::Chroma;
 use crate::error::EncodeError;
+use crate::picture::Space;
 
 /// The range of quantization matrices, which coarsen what the eye sees least: 10 % fewer bytes at equal SSIMULACRA2
 /// than without, 7 % with libaom's own range, 5 to 9. Alpha has nothing to hide and goes without, and so do drawings:

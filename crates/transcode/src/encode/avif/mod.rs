@@ -22,10 +22,9 @@ use layer::{Layer, Settings, pieces};
 
 use self::tiles::{Least, Mosaic};
 use super::planes::{Planes, Range};
-use super::{Chroma, Encoded};
-use crate::color::space::Space;
+use super::settings::{Chroma, Encoded};
 use crate::error::EncodeError;
-use crate::picture::Picture;
+use crate::picture::{Picture, Space};
 
 /// The fastest speed for stills. At 800 pixels a side speeds 7 and 8 need 6 % fewer bytes at equal SSIMULACRA2, in five
 /// and four times the time; quantization matrices give more than that for nothing.
@@ -49,7 +48,7 @@ const ALPHA_QUALITY: u8 = 82;
 
 pub(super) fn encode(
     picture: Arc<Picture>,
-    settings: &super::Settings,
+    settings: &super::settings::Settings,
     show: bool,
 ) -> Result<Encoded, EncodeError> {
     let still = Still::new(picture, settings, show)?;
@@ -76,7 +75,7 @@ impl Still {
     /// Takes what it needs of the picture and lets go of it.
     pub(super) fn new(
         picture: Arc<Picture>,
-        settings: &super::Settings,
+        settings: &super::settings::Settings,
         show: bool,
     ) -> Result<Self, EncodeError> {
         let (size, space, chroma) = (picture.size, picture.space, settings.chroma);

@@ -6,7 +6,7 @@ use mozjpeg::qtable::NRobidoux;
 use mozjpeg::{ColorSpace, Compress, Marker};
 use tintype_model::Rgb;
 
-use super::{Chroma, Settings};
+use super::settings::{Chroma, Settings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -82,7 +82,7 @@ mod tests {
     use tintype_model::Dimensions;
 
     use super::*;
-    use crate::color::space::Space;
+    use crate::picture::Space;
 
     #[test]
     fn transparency_is_flattened_onto_the_background() {

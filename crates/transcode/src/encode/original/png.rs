@@ -7,7 +7,7 @@
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-use crate::read::png::header::chunk;
+use crate::syntax::png::chunk;
 use crate::syntax::reader::Reader;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";

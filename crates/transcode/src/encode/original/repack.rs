@@ -9,8 +9,9 @@ use tintype_model::Format;
 use super::{jpeg, png, vp8};
 use crate::color::Profile;
 use crate::geometry::orient::Orientation;
-use crate::header::{Header, Model};
+use crate::header::Header;
 use crate::jpeg::{APP0, APP2, APP14, APP15, COM, RST0, RST7, SOI, SOS, TEM, next_marker, segment};
+use crate::picture::Model;
 use crate::read::sniff::Kind;
 use crate::syntax::bmff;
 use crate::syntax::reader::Reader;
@@ -62,7 +63,7 @@ impl<'a> Original<'a> {
             Format::Png => png::rewritten(self.bytes),
             _ => None,
         };
-        self.is_plain.then(|| crate::quietly(rewritten))??
+        self.is_plain.then(|| crate::panics::quietly(rewritten))??
     }
 
     /// The JPEG XL codestream that shows the same pixels. Of the metadata, the profile and the orientation are kept.
@@ -117,7 +118,7 @@ fn pack(jpeg: &[u8]) -> Option<Vec<u8>> {
         brotli_compression: None,
         speed: jixel::Speed::Fastest,
     };
-    crate::quietly(|| jixel::encode_jpeg_lossless_with_config(jpeg, &config))?.ok()
+    crate::panics::quietly(|| jixel::encode_jpeg_lossless_with_config(jpeg, &config))?.ok()
 }
 
 /// An APP1 segment that says nothing but the orientation.

@@ -1,7 +1,7 @@
 //! The quality of a lossy WebP, from its quantizers (RFC 6386, sections 7, 9.2 to 9.6 and 19.2).
 
-use crate::read::webp::header::chunk;
 use crate::syntax::reader::Reader;
+use crate::syntax::riff::chunk;
 
 /// The quality at which libwebp takes quantizers that are as coarse, 1 to 100; `None` for what is no lossy still.
 pub(super) fn quality(webp: &[u8]) -> Option<u8> {
@@ -152,8 +152,7 @@ mod tests {
     use tintype_model::{Dimensions, Format, Rgb};
 
     use super::*;
-    use crate::color::space::Space;
-    use crate::picture::Picture;
+    use crate::picture::{Picture, Space};
 
     #[test]
     fn quality_is_read_off_the_quantizers() {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use png::{BitDepth, BlendOp, ColorType, Compression, DisposeOp};
 
-use crate::encode::sequence::Settings;
+use crate::encode::settings::AnimationSettings;
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -52,7 +52,7 @@ impl Output {
 }
 
 impl Animation {
-    pub(in crate::encode) fn new(settings: &Settings) -> Result<Self, EncodeError> {
+    pub(in crate::encode) fn new(settings: &AnimationSettings) -> Result<Self, EncodeError> {
         let output = Output::default();
         let size = settings.size;
         let mut encoder = png::Encoder::new(output.clone(), size.width, size.height);

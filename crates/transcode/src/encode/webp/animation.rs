@@ -18,7 +18,7 @@ use libwebp_sys::{
 use tintype_model::Dimensions;
 
 use super::{LOSSLESS_QUALITY, argb, picture_of_argb, signed};
-use crate::encode::sequence::Settings;
+use crate::encode::settings::AnimationSettings;
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -50,7 +50,7 @@ const fn failed(step: &'static str) -> EncodeError {
 }
 
 impl Animation {
-    pub(in crate::encode) fn new(settings: &Settings) -> Result<Self, EncodeError> {
+    pub(in crate::encode) fn new(settings: &AnimationSettings) -> Result<Self, EncodeError> {
         let mut config = super::config(settings.quality)?;
         config.method = METHOD;
         if settings.is_lossless {
@@ -211,10 +211,10 @@ impl Drop for Output {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::color::space::Space;
+    use crate::picture::Space;
 
-    fn settings() -> Settings {
-        Settings {
+    fn settings() -> AnimationSettings {
+        AnimationSettings {
             size: Dimensions { width: 16, height: 8 },
             quality: 80,
             is_lossless: false,
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn lossless_frames_are_exact() {
-        let mut animation = Animation::new(&Settings {
+        let mut animation = Animation::new(&AnimationSettings {
             is_lossless: true,
             ..settings()
         })

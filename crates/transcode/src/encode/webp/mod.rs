@@ -20,7 +20,7 @@ use libwebp_sys::{
 use tintype_model::Dimensions;
 
 use super::planes::{Planes, Range};
-use super::{Chroma, Loss, Settings};
+use super::settings::{Chroma, Loss, Settings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -203,7 +203,7 @@ mod tests {
     use std::io::Cursor;
 
     use super::*;
-    use crate::color::space::Space;
+    use crate::picture::Space;
 
     const SIZE: Dimensions = Dimensions {
         width: 210,

@@ -2,8 +2,7 @@
 
 use tintype_model::Dimensions;
 
-use crate::color::space::Space;
-use crate::picture::Picture;
+use crate::picture::{Picture, Space};
 use crate::syntax::riff::{self, ALPHA, PROFILE};
 
 /// The properties of a picture that its container states.

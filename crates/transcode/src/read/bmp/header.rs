@@ -11,7 +11,8 @@ use tintype_model::Limits;
 
 use crate::Error;
 use crate::color::gamma::{Chromaticities, Gamma, SRGB};
-use crate::header::{Found, MAX_PROFILE_BYTES, Model, check_size};
+use crate::header::{Found, MAX_PROFILE_BYTES, check_size};
+use crate::picture::Model;
 use crate::syntax::reader::Reader;
 
 /// Where the DIB header begins.

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use tintype_model::{Dimensions, Limits};
 
 use crate::Error;
-use crate::header::{Found, MAX_PROFILE_BYTES, Model, check_size};
+use crate::header::{Found, MAX_PROFILE_BYTES, check_size};
 use crate::jpeg::plain::is_rewritten;
 use crate::jpeg::{EOI, RST0, RST7, SOI, SOS, TEM, cut, next_marker, segment};
-use crate::metadata::exif;
-use crate::metadata::gain_map;
+use crate::metadata::{exif, gain_map};
+use crate::picture::Model;
 use crate::syntax::reader::Reader;
 
 struct Frame {

@@ -13,9 +13,9 @@ use tintype_model::{Limits, RejectionCode};
 use crate::Error;
 use crate::color::cicp::Cicp;
 use crate::color::gamma::Gamma;
-use crate::header::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
+use crate::header::{Found, MAX_PROFILE_BYTES, check_frames, check_size};
 use crate::metadata::exif;
-use crate::picture::Layout;
+use crate::picture::{Layout, Model};
 use crate::syntax::bmff;
 
 /// Channels that a picture of the largest size may have: colour, alpha and one more.

@@ -9,8 +9,10 @@ use crate::Error;
 use crate::color::cicp::Cicp;
 use crate::color::gamma::{Chromaticities, Gamma};
 use crate::header::motion::{Motion, delay_ms};
-use crate::header::{Found, MAX_PROFILE_BYTES, Model, check_frames, check_size};
+use crate::header::{Found, MAX_PROFILE_BYTES, check_frames, check_size};
 use crate::metadata::exif;
+use crate::picture::Model;
+use crate::syntax::png::chunk;
 use crate::syntax::reader::Reader;
 
 /// The size that ancillary chunks may inflate to, so that a small file cannot fill memory with metadata.
@@ -221,15 +223,6 @@ fn hundred_thousandths(value: u32) -> f32 {
 fn delay(control: &[u8]) -> u64 {
     let mut fields = Reader::at(control, 20);
     delay_ms(fields.be16().unwrap_or(0), fields.be16().unwrap_or(0))
-}
-
-/// Name and content of the next chunk; its check sum is passed over. `None` when it is cut off.
-pub(crate) fn chunk<'a>(reader: &mut Reader<'a>) -> Option<([u8; 4], &'a [u8])> {
-    let length = usize::try_from(reader.be32()?).ok()?;
-    let name = reader.four()?;
-    let data = reader.take(length)?;
-    reader.skip(4)?;
-    Some((name, data))
 }
 
 /// The file without what makes it an animation: its default image alone. `None` if there is no such thing in it.

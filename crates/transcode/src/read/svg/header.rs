@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use resvg::usvg::{self, fontdb};
 use tintype_model::{Dimensions, Limits, RejectionCode};
 
+use crate::Error;
 use crate::header::{self, Found, check_size};
+use crate::panics::contain;
 use crate::read::sniff::{Kind, sniff};
 use crate::syntax::markup::{Piece, Pieces, decode, local};
-use crate::{Error, contain};
 
 /// Largest text, unpacked. Maps and technical drawings reach some megabytes.
 const MAX_TEXT_BYTES: usize = 8 << 20;

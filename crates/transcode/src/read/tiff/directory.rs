@@ -5,7 +5,8 @@
 use tintype_model::Limits;
 
 use crate::Error;
-use crate::header::{Found, MAX_PROFILE_BYTES, Model, check_size};
+use crate::header::{Found, MAX_PROFILE_BYTES, check_size};
+use crate::picture::Model;
 
 const NEW_SUBFILE_TYPE: u16 = 254;
 const IMAGE_WIDTH: u16 = 256;

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::header::{Found, MAX_PROFILE_BYTES, check_frames, check_size};
 use crate::metadata::exif;
 use crate::syntax::reader::Reader;
-use crate::syntax::riff::{ALPHA, ANIMATED, Chunk};
+use crate::syntax::riff::{ALPHA, ANIMATED, Chunk, chunk, chunks, cut};
 
 pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let mut reader = chunks(source)?;
@@ -28,28 +28,6 @@ pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         _ => return Err(Error::corrupt("the WebP begins with an unknown chunk")),
     }
     Ok(found)
-}
-
-/// The chunks of the container. Bytes behind it do not belong to it, and need not be chunks.
-pub(crate) fn chunks(source: &[u8]) -> Result<Reader<'_>, Error> {
-    let mut reader = Reader::at(source, 4);
-    let announced = reader.le32().unwrap_or(0);
-    let body = reader.rest();
-    let length = usize::try_from(announced).map_err(|_| cut())?;
-    // Some writers leave out the padding byte at the end, and some do not count it.
-    if length > body.len().saturating_add(1) {
-        return Err(Error::corrupt(format!(
-            "the WebP is cut off: it says {announced} bytes and has {}",
-            body.len()
-        )));
-    }
-    let mut chunks = Reader::new(body.get(..length).unwrap_or(body));
-    chunks.skip(4).ok_or_else(cut)?;
-    Ok(chunks)
-}
-
-fn cut() -> Error {
-    Error::corrupt("the WebP is cut off")
 }
 
 fn bounded(size: Dimensions, limits: &Limits) -> Result<Dimensions, Error> {
@@ -191,21 +169,6 @@ fn mismatch(pixels: Dimensions, announced: Dimensions) -> Error {
         "the WebP announces {}x{} pixels and holds {}x{}",
         announced.width, announced.height, pixels.width, pixels.height
     ))
-}
-
-/// A chunk, without its padding; `None` at the end of the file.
-pub(crate) fn chunk<'a>(reader: &mut Reader<'a>) -> Result<Option<Chunk<'a>>, Error> {
-    if reader.rest().len() < 8 {
-        return Ok(None);
-    }
-    let name = reader.four().ok_or_else(cut)?;
-    let length = reader.le32().ok_or_else(cut)?;
-    let length = usize::try_from(length).map_err(|_| cut())?;
-    let data = reader.take(length).ok_or_else(cut)?;
-    if length % 2 == 1 && !reader.rest().is_empty() {
-        reader.skip(1).ok_or_else(cut)?;
-    }
-    Ok(Some((name, data)))
 }
 
 /// The next chunk; one that does not fit is the end of the file where nothing that is shown can follow.

@@ -12,8 +12,7 @@ use self::planes::Planes;
 use self::rgb::Reading;
 use super::header as heif;
 #[cfg(feature = "heic")]
-use super::header::Chroma;
-use super::header::{Codec, Layer, Tile};
+use super::header::{Chroma, Codec, Layer, Tile};
 use crate::Error;
 use crate::header::CHECKED;
 use crate::picture::Samples;

@@ -22,7 +22,8 @@ pub(crate) use self::hevc::Config as HevcConfig;
 pub(crate) use self::properties::Crop;
 use crate::Error;
 use crate::color::cicp::Cicp;
-use crate::header::{Found, Model};
+use crate::header::Found;
+use crate::picture::Model;
 
 /// The layers that have to be decoded, and the properties of the picture that is made of them.
 pub(crate) struct Plan<'a> {

@@ -242,7 +242,7 @@ mod tests {
         let picture = Picture {
             size: Dimensions { width: 2, height: 2 },
             has_alpha: false,
-            space: crate::color::space::Space::Srgb,
+            space: crate::picture::Space::Srgb,
             data: b"abcd".iter().flat_map(|&letter| [letter; 3]).collect(),
         };
         let turned = Orientation::from_exif(Some(orientation)).apply(picture, 1);

@@ -122,7 +122,7 @@ mod tests {
         let stored = Picture {
             size: Dimensions { width: 7, height: 5 },
             has_alpha: false,
-            space: crate::color::space::Space::Srgb,
+            space: crate::picture::Space::Srgb,
             data: (0..width * height).flat_map(|place| [place; 3]).collect(),
         };
         for orientation in 1..=8 {
