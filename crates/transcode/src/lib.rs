@@ -41,7 +41,7 @@ pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+7");
 /// # Errors
 /// [`Error::Rejected`] only.
 pub fn probe(source: &[u8], limits: &Limits) -> Result<ImageInfo, Error> {
-    Ok(header::read(source, limits)?.info(source))
+    Ok(read::header(source, limits)?.info(source))
 }
 
 /// Where a picture was taken, as its EXIF block says.
@@ -49,6 +49,6 @@ pub fn probe(source: &[u8], limits: &Limits) -> Result<ImageInfo, Error> {
 /// Neither [`probe`] nor [`render()`] ever tells this: a caller has to ask.
 #[must_use]
 pub fn location(source: &[u8], limits: &Limits) -> Option<Location> {
-    let header = header::read(source, limits).ok()?;
+    let header = read::header(source, limits).ok()?;
     metadata::capture::location(header.exif(source)?)
 }

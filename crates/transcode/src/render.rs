@@ -7,11 +7,11 @@ use tintype_model::{Color, Encoding, ImageInfo, Limits, Recipe, Rendered, Render
 use crate::color::{self, Profile};
 use crate::encode::Original;
 use crate::geometry::{Plan, resize};
-use crate::header::{self, Header};
+use crate::header::Header;
+use crate::header::format::Decoded;
 use crate::miniature::{Miniature, appearance, attention};
 use crate::panics::quietly;
 use crate::picture::{Picture, Space};
-use crate::read::sniff::Kind;
 use crate::work::{self, Clock, Work, failure};
 use crate::{ENGINE, Error, animation, quality, read, schedule};
 
@@ -57,7 +57,8 @@ pub fn render_timed(
 /// Whether the picture is an animation that has a still to be shown instead, by its format's own rule (PNG, third
 /// edition, section 4.9). One that is cut off is no whole file.
 fn has_still(header: &Header) -> bool {
-    header.kind == Kind::Png && header.frames > 1 && !header.motion.is_cut
+    let animation = header.format.animation.as_ref();
+    header.is_animated() && animation.is_some_and(|animation| animation.has_still) && !header.motion.is_cut
 }
 
 fn make(
@@ -125,8 +126,11 @@ pub(crate) struct Opened {
 }
 
 pub(crate) fn open(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usize) -> Result<Opened, Error> {
-    let header = header::read(source, limits)?;
-    let (samples, is_truncated) = read::decode(source, &header)?;
+    let header = read::header(source, limits)?;
+    let Decoded {
+        samples,
+        is_truncated,
+    } = read::decode(source, &header)?;
     let convert = |samples, space| {
         let picture = color::convert(samples, header.profile.as_ref(), space, threads);
         header.orientation.apply(picture, threads).without_idle_alpha()

@@ -120,8 +120,7 @@ const fn space(variant: &Variant, is_wide: bool) -> Space {
 
 /// Whether a rendition of the source is animated.
 fn moves(header: &Header, variant: &Variant, format: Format, plan: &Plan) -> bool {
-    header.frames > 1
-        && header.kind.is_played()
+    header.is_animated()
         && variant.animation
         && format.can_be_animated()
         && plan.canvas.pixels() <= MAX_MOVING_PIXELS

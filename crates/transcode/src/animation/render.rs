@@ -14,7 +14,6 @@ use crate::geometry::{Plan, resize};
 use crate::header::Header;
 use crate::picture::Picture;
 use crate::quality::Content;
-use crate::read::sniff::Kind;
 use crate::work::{Work, failure};
 use crate::{Error, parallel};
 
@@ -156,7 +155,11 @@ impl<'a> File<'a> {
             is_lossless: work.quality == Quality::Lossless,
             plays: header.motion.plays,
             frames: header.frames,
-            is_drawn: header.kind == Kind::Gif,
+            is_drawn: header
+                .format
+                .animation
+                .as_ref()
+                .is_some_and(|animation| animation.is_drawn),
             chroma: match content {
                 Content::Drawn => Chroma::Full,
                 Content::Photo => Chroma::Halved,

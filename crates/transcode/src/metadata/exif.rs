@@ -14,6 +14,34 @@ pub(crate) const MAX_BYTES: usize = 1 << 20;
 /// Most fields that a directory of BigTIFF is looked at for: as many as one of TIFF can have.
 const MAX_FIELDS: u64 = 0xFFFF;
 
+/// The EXIF block of a file.
+#[derive(Debug, Default)]
+pub(crate) enum Block {
+    #[default]
+    None,
+    /// A copy, from its TIFF header on, at most [`MAX_BYTES`] long.
+    Copied(Vec<u8>),
+    /// The directories of the file itself, a TIFF of any size, which is not copied for their sake.
+    File,
+}
+
+impl Block {
+    /// The structure of the block in `source`, which it was found in.
+    pub(crate) fn tiff<'a>(&'a self, source: &'a [u8]) -> Option<Tiff<'a>> {
+        match self {
+            Self::None => None,
+            Self::Copied(block) => Tiff::new(block),
+            Self::File => Tiff::of_file(source),
+        }
+    }
+}
+
+impl From<Option<Vec<u8>>> for Block {
+    fn from(copied: Option<Vec<u8>>) -> Self {
+        copied.map_or(Self::None, Self::Copied)
+    }
+}
+
 /// A copy of an EXIF block, unless it is too large to be one.
 pub(crate) fn keep(exif: &[u8]) -> Option<Vec<u8>> {
     (exif.len() <= MAX_BYTES).then(|| exif.to_vec())

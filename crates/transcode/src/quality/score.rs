@@ -151,8 +151,8 @@ fn decoded(file: &[u8]) -> Result<Picture, EncodeError> {
         ..header::CHECKED
     };
     let decoded = || -> Result<Picture, crate::Error> {
-        let header = header::read(file, &limits)?;
-        let (samples, _) = read::decode(file, &header)?;
+        let header = read::header(file, &limits)?;
+        let samples = read::decode(file, &header)?.samples;
         Ok(color::to_srgb(samples, None, 1))
     };
     decoded().map_err(|error| EncodeError::Pixels(format!("a rendition cannot be read back: {error}")))

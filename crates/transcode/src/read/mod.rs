@@ -1,43 +1,57 @@
-//! Untrusted bytes to samples, by memory-safe decoders only.
+//! The formats that are read: untrusted bytes to headers and samples, by memory-safe decoders only.
+//!
+//! Each format is a folder of its own, and a row in [`FORMATS`].
 
-pub(crate) mod bmp;
-pub(crate) mod gif;
-pub(crate) mod heif;
-pub(crate) mod ico;
-pub(crate) mod jpeg;
-pub(crate) mod jxl;
-pub(crate) mod png;
-pub(crate) mod sniff;
-pub(crate) mod svg;
-pub(crate) mod tiff;
-pub(crate) mod webp;
+mod bmp;
+mod gif;
+mod heif;
+mod ico;
+mod jpeg;
+mod jxl;
+mod png;
+mod sniff;
+mod svg;
+mod tiff;
+mod webp;
 
-use self::sniff::Kind;
+use tintype_model::Limits;
+
 use crate::Error;
-use crate::header::Header;
+use crate::header::format::{Decoded, SourceFormat};
+use crate::header::{self, Header};
 use crate::panics::contain;
-use crate::picture::Samples;
 
-/// Decodes the picture whose header is `header`: the first frame of an animation, on its canvas. Tells whether a part
-/// of it is missing.
+/// All formats, in the order in which people are told of them. The first that recognizes a file has it: HEIF comes
+/// before icons, because a box of 256 bytes begins as they do, and SVG, which is known by its text, comes last.
+static FORMATS: [&SourceFormat; 11] = [
+    &jpeg::FORMAT,
+    &png::FORMAT,
+    &gif::FORMAT,
+    &webp::FORMAT,
+    &heif::AVIF,
+    &heif::HEIC,
+    &bmp::FORMAT,
+    &ico::FORMAT,
+    &tiff::FORMAT,
+    &jxl::FORMAT,
+    &svg::FORMAT,
+];
+
+/// The formats that this build reads.
+pub(crate) fn formats() -> impl Iterator<Item = &'static SourceFormat> {
+    FORMATS.into_iter().filter(|format| format.is_read)
+}
+
+/// Reads the header of `source`, whatever its format, and checks every limit.
+pub(crate) fn header(source: &[u8], limits: &Limits) -> Result<Header, Error> {
+    header::check_bytes(source, limits)?;
+    Header::read(sniff::sniff(source)?, source, limits)
+}
+
+/// Decodes the picture whose header is `header`: the first frame of an animation, on its canvas.
 ///
 /// A JPEG whose end is missing is shown as far as it goes (docs/formats.md). All other pixel data that is missing or
 /// cannot be decoded rejects the source.
-pub(crate) fn decode(source: &[u8], header: &Header) -> Result<(Samples, bool), Error> {
-    if header.kind == Kind::Jpeg {
-        return contain(|| jpeg::decode::decode(source, header));
-    }
-    let samples = contain(|| match header.kind {
-        Kind::Jpeg => jpeg::decode::decode(source, header).map(|(samples, _)| samples),
-        Kind::Png => png::decode::decode(source),
-        Kind::Gif => gif::decode::decode(source, header),
-        Kind::Webp => webp::decode::decode(source, header.size),
-        Kind::Bmp => bmp::decode::decode(source),
-        Kind::Avif | Kind::Heic => heif::decode::decode(source),
-        Kind::Ico => ico::decode::decode(source, header),
-        Kind::Tiff => tiff::decode::decode(source, header),
-        Kind::Jxl => jxl::decode::decode(source, header),
-        Kind::Svg => svg::decode::decode(source, header),
-    })?;
-    Ok((samples, false))
+pub(crate) fn decode(source: &[u8], header: &Header) -> Result<Decoded, Error> {
+    contain(|| (header.format.decode)(source, header))
 }

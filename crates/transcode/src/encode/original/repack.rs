@@ -12,7 +12,6 @@ use crate::geometry::orient::Orientation;
 use crate::header::Header;
 use crate::jpeg::{APP0, APP2, APP14, APP15, COM, RST0, RST7, SOI, SOS, TEM, next_marker, segment};
 use crate::picture::Model;
-use crate::read::sniff::Kind;
 use crate::syntax::bmff;
 use crate::syntax::reader::Reader;
 
@@ -34,12 +33,7 @@ pub(crate) struct Original<'a> {
 impl<'a> Original<'a> {
     /// The source, if it is a PNG, a WebP, or a JPEG that every decoder understands in the same way.
     pub(crate) fn of(source: &'a [u8], header: &Header) -> Option<Self> {
-        let format = match header.kind {
-            Kind::Jpeg => Format::Jpeg,
-            Kind::Png => Format::Png,
-            Kind::Webp => Format::Webp,
-            _ => return None,
-        };
+        let format = header.format.rendition?;
         let fits = header.model != Model::Cmyk && !header.is_odd_jpeg;
         fits.then(|| Self {
             bytes: source,

@@ -8,7 +8,7 @@ use super::header::{as_windows, refused};
 use crate::Error;
 use crate::picture::{Layout, Samples};
 
-pub(crate) fn decode(source: &[u8]) -> Result<Samples, Error> {
+pub(super) fn decode(source: &[u8]) -> Result<Samples, Error> {
     let source = as_windows(source)?;
     let decoder = BmpDecoder::new(Cursor::new(&source[..])).map_err(|error| refused(&error))?;
     let (width, height) = decoder.dimensions();

@@ -19,7 +19,17 @@ use crate::syntax::reader::Reader;
 const DIB: usize = 14;
 const INFO_HEADER_BYTES: usize = 40;
 
-pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+/// `BM` alone begins too many texts: the size of the DIB header must be one that exists.
+pub(super) fn is_bitmap(source: &[u8]) -> bool {
+    let size = source
+        .get(14..18)
+        .and_then(|bytes| bytes.try_into().ok())
+        .map(u32::from_le_bytes);
+    source.starts_with(b"BM")
+        && size.is_some_and(|size| matches!(size, 12 | 40 | 52 | 56 | 108 | 124) || is_os2(size))
+}
+
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let cut = || Error::corrupt("the BMP is cut off in its header");
     let mut reader = Reader::at(source, DIB);
     let header_bytes = reader.le32().ok_or_else(cut)?;

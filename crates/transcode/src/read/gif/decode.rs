@@ -8,7 +8,7 @@ use crate::picture::{Layout, Samples};
 
 /// The first frame on its canvas: what it does not cover is transparent, as in browsers, whatever the background
 /// colour says.
-pub(crate) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
+pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     let mut decoder = open(source)?;
     let screen = (decoder.width(), decoder.height());
     let shared = decoder.global_palette().map(<[u8]>::to_vec);

@@ -8,7 +8,7 @@ use crate::header::motion::Motion;
 use crate::header::{Found, MAX_PROFILE_BYTES, check_frames, check_size};
 use crate::syntax::reader::Reader;
 
-pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let cut = || Error::corrupt("the GIF is cut off before its first frame");
     let mut reader = Reader::at(source, 6);
     let (Some(width), Some(height), Some(flags)) = (reader.le16(), reader.le16(), reader.u8()) else {

@@ -11,13 +11,13 @@ use crate::picture::{Layout, Samples};
 use crate::read::png;
 
 /// The largest picture, cut out by its mask if it has no alpha of its own.
-pub(crate) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
+pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     let limits = Limits {
         max_pixels: header.size.pixels(),
         ..Limits::default()
     };
     let (icon, mask, has_alpha) = match Entry::largest(source, &limits)? {
-        Entry::Png(source) => return png::decode::decode(source),
+        Entry::Png(source) => return png::decode(source),
         Entry::Bmp {
             icon,
             mask,

@@ -24,10 +24,32 @@ pub(crate) enum Entry<'a> {
     },
 }
 
-pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+/// `\0\0\x01\0` begins other files too: the first picture has to lie behind the directory.
+pub(super) fn is_icon(source: &[u8]) -> bool {
+    is_directory(source, 1)
+}
+
+/// A directory of icons (1) or of cursors (2).
+pub(in crate::read) fn is_directory(source: &[u8], kind: u16) -> bool {
+    let mut reader = Reader::new(source);
+    let directory = (reader.le16(), reader.le16(), reader.le16());
+    let (Some(0), Some(found), Some(count @ 1..)) = directory else {
+        return false;
+    };
+    if found != kind {
+        return false;
+    }
+    let first = Reader::at(source, 18)
+        .le32()
+        .and_then(|first| usize::try_from(first).ok());
+    let behind = usize::from(count).saturating_mul(16).saturating_add(6);
+    first.is_some_and(|first| first >= behind)
+}
+
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     match Entry::largest(source, limits)? {
         Entry::Png(png) => {
-            let found = png::header::parse(png, limits)?;
+            let found = png::parse(png, limits)?;
             Ok(Found { frames: 1, ..found })
         }
         Entry::Bmp { icon, .. } => {

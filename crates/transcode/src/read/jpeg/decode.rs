@@ -7,12 +7,13 @@ use zune_jpeg::JpegDecoder;
 use super::mend::{Mended, mend};
 use crate::Error;
 use crate::header::Header;
+use crate::header::format::Decoded;
 use crate::jpeg::MAX_SCANS;
 use crate::jpeg::plain::{Color, Plain, plain};
 use crate::picture::{Layout, Samples};
 
 /// The picture, and whether a part of it was missing and is filled in.
-pub(crate) fn decode(source: &[u8], header: &Header) -> Result<(Samples, bool), Error> {
+pub(super) fn decode(source: &[u8], header: &Header) -> Result<Decoded, Error> {
     let Plain { bytes, color } = plain(source)?;
     let Mended { jpeg, is_truncated } = mend(&bytes)?;
     let decode = if header.is_odd_jpeg {
@@ -35,7 +36,10 @@ pub(crate) fn decode(source: &[u8], header: &Header) -> Result<(Samples, bool), 
         is_deep: false,
         data,
     };
-    Ok((samples, is_truncated))
+    Ok(Decoded {
+        samples,
+        is_truncated,
+    })
 }
 
 fn decode_fast(jpeg: &[u8], color: Color, header: &Header) -> Result<Vec<u8>, Error> {
@@ -94,7 +98,7 @@ fn ycck_to_inverted_cmyk(data: &mut [u8]) {
 }
 
 /// Full-range YCbCr of BT.601, in 16-bit fixed point (JFIF 1.02).
-pub(crate) fn to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+pub(in crate::read) fn to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
     [
         clamp(y + ((91_881 * cr + 32_768) >> 16)),

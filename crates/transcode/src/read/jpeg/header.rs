@@ -22,7 +22,7 @@ struct Frame {
     is_oddly_sampled: bool,
 }
 
-pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let mut reader = Reader::at(source, 2);
     let mut frame = None;
     let mut orientation = None;
@@ -71,7 +71,7 @@ pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         is_odd_jpeg: frame.is_oddly_sampled
             || is_rewritten(source)
             || (frame.is_baseline && frame.is_subsampled && first_scan_components < frame.components),
-        exif: block,
+        exif: block.into(),
         icc: profile.assemble(),
         has_gain_map,
         ..Found::default()

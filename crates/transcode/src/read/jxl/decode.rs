@@ -7,7 +7,7 @@ use crate::header::Header;
 use crate::picture::Samples;
 
 /// The first frame that is shown, with all that lies under it.
-pub(crate) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
+pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     // The header has passed the limits. Frames that others are made of may be larger than the picture, within reason.
     let limits = Limits {
         max_pixels: header.size.pixels().saturating_mul(2).saturating_add(1 << 22),

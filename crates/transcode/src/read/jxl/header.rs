@@ -21,7 +21,7 @@ use crate::syntax::bmff;
 /// Channels that a picture of the largest size may have: colour, alpha and one more.
 const MAX_CHANNELS: u64 = 5;
 
-pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let mut options = options(limits);
     options.scan_frames_only = true;
     let mut decoder = JxlDecoder::new(options);
@@ -60,7 +60,8 @@ pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         // The orientation in it does not count: the codestream has its own (ISO/IEC 18181-2).
         exif: boxes(source)
             .filter(|(kind, _)| kind == b"Exif")
-            .find_map(|(_, data)| exif::keep(exif::unboxed(data)?)),
+            .find_map(|(_, data)| exif::keep(exif::unboxed(data)?))
+            .into(),
         ..Found::default()
     };
     tell_colors(&mut found, decoder.output_color_profile().ok_or_else(no_header)?)?;

@@ -8,7 +8,7 @@ use crate::header::{CHECKED, Header};
 use crate::picture::{Layout, Samples};
 
 /// Draws at the size that the header has found.
-pub(crate) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
+pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     on_large_stack(|| {
         // The pictures inside have passed the limits with the header.
         let drawing = Drawing::load(source, &CHECKED)?;

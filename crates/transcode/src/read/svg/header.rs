@@ -10,10 +10,11 @@ use resvg::usvg::{self, fontdb};
 use tintype_model::{Dimensions, Limits, RejectionCode};
 
 use crate::Error;
-use crate::header::{self, Found, check_size};
+use crate::header::format::SourceFormat;
+use crate::header::{self, Found, Header, check_size};
 use crate::panics::contain;
-use crate::read::sniff::{Kind, sniff};
-use crate::syntax::markup::{Piece, Pieces, decode, local};
+use crate::read::{gif, jpeg, png, webp};
+use crate::syntax::markup::{self, Piece, Pieces, decode, local};
 
 /// Largest text, unpacked. Maps and technical drawings reach some megabytes.
 const MAX_TEXT_BYTES: usize = 8 << 20;
@@ -35,7 +36,7 @@ const MOST_SIDE: f64 = 65_535.0;
 /// Stack of the thread that parses and draws, both of which call themselves for each level of nesting.
 const STACK_BYTES: usize = 64 << 20;
 
-pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let size = on_large_stack(|| Ok(Drawing::load(source, limits)?.size))?;
     Ok(Found {
         size,
@@ -192,6 +193,16 @@ fn checked(source: &[u8]) -> Result<Cow<'_, str>, Error> {
     Ok(text)
 }
 
+type Image = fn(Arc<Vec<u8>>) -> usvg::ImageKind;
+
+/// The formats that pictures inside of a drawing may have, beside that of drawings.
+static EMBEDDED: [(&SourceFormat, Image); 4] = [
+    (&jpeg::FORMAT, usvg::ImageKind::JPEG),
+    (&png::FORMAT, usvg::ImageKind::PNG),
+    (&gif::FORMAT, usvg::ImageKind::GIF),
+    (&webp::FORMAT, usvg::ImageKind::WEBP),
+];
+
 /// Pictures inside of a drawing.
 struct Embedded<'a> {
     limits: &'a Limits,
@@ -206,13 +217,13 @@ impl Embedded<'_> {
     /// A picture in a `data:` URL, by its content. What cannot be read is left out, as in browsers; what passes a limit
     /// refuses the whole drawing.
     fn resolve(&self, data: Arc<Vec<u8>>, options: &usvg::Options<'_>) -> Option<usvg::ImageKind> {
-        let kind = sniff(&data).ok()?;
-        match kind {
-            Kind::Svg => return self.nested(&data, options),
-            Kind::Jpeg | Kind::Png | Kind::Gif | Kind::Webp => {}
-            Kind::Bmp | Kind::Avif | Kind::Heic | Kind::Ico | Kind::Tiff | Kind::Jxl => return None,
-        }
-        let size = match header::read(&data, self.limits) {
+        let embedded = EMBEDDED.iter().find(|(format, _)| (format.recognize)(&data));
+        let Some(&(format, image)) = embedded else {
+            return markup::is_svg(&data).then(|| self.nested(&data, options))?;
+        };
+        let header =
+            header::check_bytes(&data, self.limits).and_then(|()| Header::read(format, &data, self.limits));
+        let size = match header {
             Ok(header) => header.size,
             Err(error) => {
                 self.refuse_if_limit(error);
@@ -233,13 +244,7 @@ impl Embedded<'_> {
             ));
             return None;
         }
-        match kind {
-            Kind::Jpeg => Some(usvg::ImageKind::JPEG(data)),
-            Kind::Png => Some(usvg::ImageKind::PNG(data)),
-            Kind::Gif => Some(usvg::ImageKind::GIF(data)),
-            Kind::Webp => Some(usvg::ImageKind::WEBP(data)),
-            Kind::Bmp | Kind::Avif | Kind::Heic | Kind::Ico | Kind::Tiff | Kind::Jxl | Kind::Svg => None,
-        }
+        Some(image(data))
     }
 
     fn nested(&self, data: &[u8], options: &usvg::Options<'_>) -> Option<usvg::ImageKind> {

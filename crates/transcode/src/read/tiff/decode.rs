@@ -4,11 +4,11 @@ use crate::Error;
 use crate::header::Header;
 use crate::jpeg::MAX_SCANS;
 use crate::picture::{Layout, Samples};
-use crate::read::jpeg::decode::to_rgb;
+use crate::read::jpeg::to_rgb;
 use crate::syntax::reader::Reader;
 
 /// The first page.
-pub(crate) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
+pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     let directory =
         Directory::read(source).ok_or_else(|| Error::corrupt("the TIFF's directory cannot be read"))?;
     check_chunks(source, header, &directory)?;

@@ -6,6 +6,7 @@ use tintype_model::Limits;
 
 use crate::Error;
 use crate::header::{Found, MAX_PROFILE_BYTES, check_size};
+use crate::metadata::exif::Block;
 use crate::picture::Model;
 
 const NEW_SUBFILE_TYPE: u16 = 254;
@@ -68,7 +69,14 @@ struct Entry<'a> {
     values: &'a [u8],
 }
 
-pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+/// Whether a file begins as TIFF or BigTIFF does, in either byte order.
+pub(super) fn is_tiff(source: &[u8]) -> bool {
+    [&b"II*\0"[..], b"MM\0*", b"II+\0", b"MM\0+"]
+        .into_iter()
+        .any(|magic| source.starts_with(magic))
+}
+
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let directory =
         Directory::read(source).ok_or_else(|| Error::corrupt("the TIFF's directory cannot be read"))?;
     directory.refuse_raw()?;
@@ -112,6 +120,7 @@ pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         },
         model,
         icc: directory.profile().map(<[u8]>::to_vec),
+        exif: Block::File,
         ..Found::default()
     })
 }

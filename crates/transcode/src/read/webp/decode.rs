@@ -12,7 +12,7 @@ use crate::syntax::riff::{self, ALPHA, ANIMATED, Chunk, extended};
 ///
 /// The decoder gets a file that holds nothing else: image-webp 0.2.4 refuses one whose header promises a chunk that is
 /// missing, and one with bytes behind its end.
-pub(crate) fn decode(source: &[u8], size: Dimensions) -> Result<Samples, Error> {
+pub(super) fn decode(source: &[u8], size: Dimensions) -> Result<Samples, Error> {
     let file = match first(source)? {
         First::Still {
             extended: None,
@@ -41,7 +41,7 @@ pub(crate) fn decode(source: &[u8], size: Dimensions) -> Result<Samples, Error> 
 }
 
 /// A file of the extended format with one picture.
-pub(crate) fn still(size: Dimensions, has_alpha: bool, alpha: Option<&[u8]>, pixels: Chunk<'_>) -> Vec<u8> {
+pub(super) fn still(size: Dimensions, has_alpha: bool, alpha: Option<&[u8]>, pixels: Chunk<'_>) -> Vec<u8> {
     let header = extended(size, if has_alpha { ALPHA } else { 0 });
     let header = (*b"VP8X", &header[..]);
     match alpha {
@@ -51,7 +51,7 @@ pub(crate) fn still(size: Dimensions, has_alpha: bool, alpha: Option<&[u8]>, pix
 }
 
 /// Decodes a file that holds one picture, which a header said to be of `size`.
-pub(crate) fn pixels(file: &[u8], size: Dimensions) -> Result<Samples, Error> {
+pub(super) fn pixels(file: &[u8], size: Dimensions) -> Result<Samples, Error> {
     let refused =
         |error: image_webp::DecodingError| Error::corrupt(format!("the WebP cannot be decoded: {error}"));
     let mut decoder = WebPDecoder::new(Cursor::new(file)).map_err(refused)?;

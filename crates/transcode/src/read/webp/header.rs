@@ -9,7 +9,7 @@ use crate::metadata::exif;
 use crate::syntax::reader::Reader;
 use crate::syntax::riff::{ALPHA, ANIMATED, Chunk, chunk, chunks, cut};
 
-pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let mut reader = chunks(source)?;
     let (name, data) = chunk(&mut reader)?.ok_or_else(cut)?;
     let mut found = Found {
@@ -83,7 +83,9 @@ fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut 
             }
             b"EXIF" if found.orientation.is_none() => {
                 found.orientation = exif::orientation(data);
-                found.exif = found.exif.take().or_else(|| exif::keep(data));
+                if matches!(found.exif, exif::Block::None) {
+                    found.exif = exif::keep(data).into();
+                }
             }
             _ => {}
         }

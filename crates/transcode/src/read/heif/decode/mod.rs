@@ -18,7 +18,7 @@ use crate::header::CHECKED;
 use crate::picture::Samples;
 
 /// The primary picture, or the first frame of a sequence.
-pub(crate) fn decode(source: &[u8]) -> Result<Samples, Error> {
+pub(super) fn decode(source: &[u8]) -> Result<Samples, Error> {
     let plan = heif::plan(source, &CHECKED)?;
     let color = layer(&plan.color)?;
     let alpha = plan.alpha.as_ref().map(layer).transpose()?;

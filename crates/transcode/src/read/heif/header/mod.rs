@@ -23,6 +23,7 @@ pub(crate) use self::properties::Crop;
 use crate::Error;
 use crate::color::cicp::Cicp;
 use crate::header::Found;
+use crate::metadata::exif;
 use crate::picture::Model;
 
 /// The layers that have to be decoded, and the properties of the picture that is made of them.
@@ -132,7 +133,7 @@ pub(super) struct Coded {
 }
 
 /// Tells what the file is, within `limits`.
-pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let plan = plan(source, limits)?;
     let is_grey = plan.color.chroma == Chroma::None;
     Ok(Found {
@@ -148,7 +149,7 @@ pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         peak: plan.peak,
         duration_ms: plan.duration_ms,
         has_gain_map: plan.has_gain_map,
-        exif: plan.exif.and_then(|block| crate::metadata::exif::keep(&block)),
+        exif: plan.exif.and_then(|block| exif::keep(&block)).into(),
         ..Found::default()
     })
 }

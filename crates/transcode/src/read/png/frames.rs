@@ -1,15 +1,15 @@
 use png::{BlendOp, DisposeOp};
 
-use super::Part;
-use super::canvas::{Blend, Disposal, Placement};
+use super::decode;
+use super::header::{METADATA_LIMITS, refused};
+use crate::Error;
 use crate::header::Header;
+use crate::header::frames::{self, Blend, Disposal, Placement, StoredFrame};
 use crate::header::motion::delay_ms;
-use crate::read::png::header::{METADATA_LIMITS, refused};
-use crate::{Error, read};
 
 /// The frames of an APNG (PNG, third edition, section 4.9). The decoder bounds each of them by the canvas.
 pub(super) struct Frames<'a> {
-    reader: read::png::decode::Reader<'a>,
+    reader: decode::Reader<'a>,
     /// Whether the next frame of the decoder is the default image of an animation that does not show it.
     skips_default: bool,
     buffer: Vec<u8>,
@@ -22,15 +22,17 @@ impl<'a> Frames<'a> {
         let limits = png::Limits {
             bytes: METADATA_LIMITS.bytes.saturating_add(rows.saturating_mul(16)),
         };
-        let (reader, buffer) = read::png::decode::open(source, limits)?;
+        let (reader, buffer) = decode::open(source, limits)?;
         Ok(Self {
             skips_default: reader.info().frame_control.is_none(),
             reader,
             buffer,
         })
     }
+}
 
-    pub(super) fn next(&mut self) -> Result<Part, Error> {
+impl frames::Frames for Frames<'_> {
+    fn next(&mut self) -> Result<StoredFrame, Error> {
         if std::mem::take(&mut self.skips_default) {
             self.reader.next_frame_info().map_err(|error| refused(&error))?;
         }
@@ -53,8 +55,8 @@ impl<'a> Frames<'a> {
         for row in self.buffer.chunks_exact(stride).take(frame.height as usize) {
             data.extend_from_slice(&row[..frame.line_size]);
         }
-        Ok(Part {
-            samples: read::png::decode::samples(&frame, data)?,
+        Ok(StoredFrame {
+            samples: decode::samples(&frame, data)?,
             placement: Placement {
                 left: control.x_offset,
                 top: control.y_offset,

@@ -3,11 +3,10 @@ use std::io::Cursor;
 use gif::DisposalMethod;
 use tintype_model::Dimensions;
 
-use super::Part;
-use super::canvas::{Blend, Disposal, Placement};
+use super::decode::{colors, first_place, open, refused};
 use crate::Error;
+use crate::header::frames::{self, Blend, Disposal, Placement, StoredFrame};
 use crate::picture::{Layout, Samples};
-use crate::read::gif::decode::{colors, first_place, open, refused};
 
 /// The frames of a GIF.
 pub(super) struct Frames<'a> {
@@ -22,8 +21,10 @@ impl<'a> Frames<'a> {
             is_first: true,
         })
     }
+}
 
-    pub(super) fn next(&mut self) -> Result<Part, Error> {
+impl frames::Frames for Frames<'_> {
+    fn next(&mut self) -> Result<StoredFrame, Error> {
         let screen = (self.decoder.width(), self.decoder.height());
         let shared = self.decoder.global_palette().map(<[u8]>::to_vec);
         let frame = self
@@ -42,7 +43,7 @@ impl<'a> Frames<'a> {
             .iter()
             .flat_map(|&index| colors[usize::from(index)])
             .collect();
-        Ok(Part {
+        Ok(StoredFrame {
             samples: Samples {
                 size: Dimensions {
                     width: frame.width.into(),

@@ -1,11 +1,11 @@
 use tintype_model::Dimensions;
 
-use super::Part;
-use super::canvas::{Blend, Disposal, Placement};
-use crate::read::webp::header::{Frame, frame};
+use super::decode;
+use super::header::{Frame, frame};
+use crate::Error;
+use crate::header::frames::{self, Blend, Disposal, Placement, StoredFrame};
 use crate::syntax::reader::Reader;
 use crate::syntax::riff::{chunk, chunks};
-use crate::{Error, read};
 
 /// The frames of a WebP (RFC 9649 section 2.7.1).
 ///
@@ -21,8 +21,10 @@ impl<'a> Frames<'a> {
         let chunks = chunks(source)?;
         Ok(Self { chunks, canvas })
     }
+}
 
-    pub(super) fn next(&mut self) -> Result<Part, Error> {
+impl frames::Frames for Frames<'_> {
+    fn next(&mut self) -> Result<StoredFrame, Error> {
         loop {
             let (name, data) = chunk(&mut self.chunks)?
                 .ok_or_else(|| Error::corrupt("the WebP has fewer frames than it seemed"))?;
@@ -33,9 +35,9 @@ impl<'a> Frames<'a> {
     }
 }
 
-fn part(frame: &Frame<'_>) -> Result<Part, Error> {
-    Ok(Part {
-        samples: read::webp::decode::pixels(&still(frame), frame.size)?,
+fn part(frame: &Frame<'_>) -> Result<StoredFrame, Error> {
+    Ok(StoredFrame {
+        samples: decode::pixels(&still(frame), frame.size)?,
         placement: Placement {
             left: frame.left,
             top: frame.top,
@@ -57,5 +59,5 @@ fn part(frame: &Frame<'_>) -> Result<Part, Error> {
 /// The frame as a file of the extended format. A lossless bitstream's own word on its alpha is only a hint.
 fn still(frame: &Frame<'_>) -> Vec<u8> {
     let has_alpha = frame.alpha.is_some() || &frame.pixels.0 == b"VP8L";
-    read::webp::decode::still(frame.size, has_alpha, frame.alpha, frame.pixels)
+    decode::still(frame.size, has_alpha, frame.alpha, frame.pixels)
 }
