@@ -147,6 +147,38 @@ impl Layout {
     }
 }
 
+/// The number of colour samples in relation to luma samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subsampling {
+    /// None: 4:0:0.
+    None,
+    /// One for four: 4:2:0.
+    Quarter,
+    /// One for two side by side: 4:2:2.
+    Half,
+    /// As many: 4:4:4.
+    Full,
+}
+
+impl Subsampling {
+    /// The size of a plane of colour.
+    pub(crate) const fn size(self, luma: Dimensions) -> Dimensions {
+        let (width, height) = (luma.width, luma.height);
+        match self {
+            Self::None => Dimensions { width: 0, height: 0 },
+            Self::Quarter => Dimensions {
+                width: width.div_ceil(2),
+                height: height.div_ceil(2),
+            },
+            Self::Half => Dimensions {
+                width: width.div_ceil(2),
+                height,
+            },
+            Self::Full => luma,
+        }
+    }
+}
+
 /// The colour model of the stored samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Model {

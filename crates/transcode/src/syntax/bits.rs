@@ -62,7 +62,7 @@ impl<'a> Bits<'a> {
 }
 
 /// The other direction, for headers: it holds each bit in a byte of its own.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Writer {
     bits: Vec<bool>,
 }

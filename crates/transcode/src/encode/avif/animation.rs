@@ -6,9 +6,10 @@ use libaom_sys as aom;
 use tintype_model::Dimensions;
 
 use super::aom::{Encoder, Frame};
-use super::obu::{SequenceHeader, without_delimiter};
 use super::sequence::{Sample, Sequence, Track};
 use super::{alpha_quantizer, profile, quantizer};
+use crate::av1::sequence::SequenceHeader;
+use crate::av1::units::without_delimiter;
 use crate::encode::planes::{Planes, Range};
 use crate::encode::settings::{AnimationSettings, Chroma};
 use crate::error::EncodeError;
@@ -146,7 +147,6 @@ impl Animation {
 /// One encoder and what came out of it.
 struct Stream {
     encoder: Encoder,
-    is_monochrome: bool,
     /// Number of frames that were given to the encoder.
     frames: aom::aom_codec_pts_t,
     samples: Vec<Sample>,
@@ -174,7 +174,6 @@ impl Stream {
         encoder.set_coding(effort.speed, quantizer, space, range)?;
         Ok(Self {
             encoder,
-            is_monochrome: color.is_none(),
             frames: 0,
             samples: Vec::new(),
         })
@@ -199,7 +198,9 @@ impl Stream {
         let missing = |step| EncodeError::Aom { step, code: 0 };
         let first = self.samples.first().filter(|_| self.samples.len() == count);
         let first = first.ok_or_else(|| missing("aom_codec_get_cx_data"))?;
-        let header = SequenceHeader::find(&first.data, self.is_monochrome);
+        // Other headers have what the boxes here do not repeat, and libaom does not write them.
+        let header = SequenceHeader::find(&first.data)
+            .filter(|header| !header.is_still && !header.is_reduced && header.points.is_plain);
         Ok(Track {
             header: header.ok_or_else(|| missing("sequence header"))?,
             samples: &self.samples,

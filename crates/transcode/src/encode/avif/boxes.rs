@@ -1,6 +1,6 @@
 //! Boxes of ISO/IEC 14496-12 (ISOBMFF), written one into the other.
 
-use super::obu::SequenceHeader;
+use crate::av1::sequence::SequenceHeader;
 use crate::error::EncodeError;
 
 pub(super) fn too_large() -> EncodeError {
@@ -94,13 +94,13 @@ impl Boxes {
     /// `av1C` (AV1 in ISOBMFF 1.2, section 2.3), without the sequence header, which is in the first sample.
     pub(super) fn configuration(&mut self, header: &SequenceHeader) -> Result<(), EncodeError> {
         self.push(b"av1C", |b| {
-            let monochrome = u8::from(header.is_monochrome) << 4;
-            let tier = u8::from(header.is_high_tier) << 7;
+            let monochrome = u8::from(header.is_monochrome()) << 4;
+            let tier = u8::from(header.points.is_high_tier) << 7;
             // 8 bits, siting unknown; but for profile 1, chroma is halved both ways.
             let halved = if header.profile == 1 { 0 } else { 0b1100 };
             b.bytes(&[
                 0x81,
-                header.profile << 5 | header.level,
+                header.profile << 5 | header.points.level,
                 tier | monochrome | halved,
                 0,
             ]);

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use libaom_sys::{AOM_USAGE_ALL_INTRA, aom_codec_enc_cfg_t};
 
 use super::aom::{Encoder, Frame};
-use super::tiles::{Grid, Mosaic};
+use crate::av1::tiles::{Grid, Mosaic};
 use crate::encode::planes::{Planes, Range};
 use crate::encode::settings::Chroma;
 use crate::error::EncodeError;
@@ -97,7 +97,7 @@ impl Layer {
             return pieces.pop().map_or_else(|| self.encode_whole(), Ok);
         };
         let written: Vec<&[u8]> = pieces.iter().map(|piece| piece.units.as_slice()).collect();
-        let Some(units) = mosaic.join(&written, self.settings.space.is_none()) else {
+        let Some(units) = mosaic.join(&written) else {
             return self.encode_otherwise();
         };
         let shown = self.settings.show.then(|| {

@@ -4,11 +4,9 @@ pub(super) mod animation;
 mod aom;
 mod boxes;
 mod layer;
-mod obu;
 mod sequence;
 #[cfg(test)]
 mod tests;
-mod tiles;
 
 use std::ffi::{c_int, c_uint};
 use std::sync::Arc;
@@ -20,9 +18,9 @@ pub(super) use layer::Piece;
 pub(super) use layer::profile;
 use layer::{Layer, Settings, pieces};
 
-use self::tiles::{Least, Mosaic};
 use super::planes::{Planes, Range};
 use super::settings::{Chroma, Encoded};
+use crate::av1::tiles::{Least, Mosaic};
 use crate::error::EncodeError;
 use crate::picture::{Picture, Space};
 

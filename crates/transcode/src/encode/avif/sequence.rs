@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use tintype_model::Dimensions;
 
 use super::boxes::{Boxes, too_large};
-use super::obu::SequenceHeader;
+use crate::av1::sequence::SequenceHeader;
 use crate::error::EncodeError;
 
 /// Milliseconds.
@@ -99,7 +99,7 @@ impl Sequence<'_> {
             }
             let fits = |profile, level| {
                 let mut headers = self.tracks(offsets).map(|(_, track)| track.header);
-                headers.all(|header| header.profile <= profile && header.level <= level)
+                headers.all(|header| header.profile <= profile && header.points.level <= level)
             };
             if fits(0, BASELINE_LEVEL) {
                 b.bytes(b"MA1B");

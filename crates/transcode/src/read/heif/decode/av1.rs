@@ -5,9 +5,9 @@ use tintype_model::Dimensions;
 
 use super::planes::{Row, Tile};
 use crate::Error;
-use crate::av1::obu::units;
+use crate::av1::units::units;
+use crate::picture::Subsampling;
 use crate::read::heif::header as heif;
-use crate::read::heif::header::Chroma;
 
 /// The units that make a picture: all but metadata, tile lists and padding. The decoder's parser of metadata has
 /// arithmetic that panics in a function that C may call, which would end the process.
@@ -24,7 +24,7 @@ pub(super) struct Frame {
     strides: [usize; 3],
     size: Dimensions,
     depth: u8,
-    chroma: Chroma,
+    chroma: Subsampling,
 }
 
 /// Decodes the first frame that a stream shows.
@@ -76,17 +76,17 @@ pub(super) fn decode(tile: &heif::Tile<'_>, size: Dimensions) -> Result<Frame, E
 
 fn frame(picture: &Picture) -> Result<Frame, Error> {
     let chroma = match picture.pixel_layout() {
-        PixelLayout::I400 => Chroma::None,
-        PixelLayout::I420 => Chroma::Quarter,
-        PixelLayout::I422 => Chroma::Half,
-        PixelLayout::I444 => Chroma::Full,
+        PixelLayout::I400 => Subsampling::None,
+        PixelLayout::I420 => Subsampling::Quarter,
+        PixelLayout::I422 => Subsampling::Half,
+        PixelLayout::I444 => Subsampling::Full,
     };
     let components = [
         PlanarImageComponent::Y,
         PlanarImageComponent::U,
         PlanarImageComponent::V,
     ];
-    let is_there = |component| component == PlanarImageComponent::Y || chroma != Chroma::None;
+    let is_there = |component| component == PlanarImageComponent::Y || chroma != Subsampling::None;
     Ok(Frame {
         planes: components.map(|component| is_there(component).then(|| picture.plane(component))),
         strides: components.map(|component| picture.stride(component) as usize),
@@ -101,7 +101,7 @@ fn frame(picture: &Picture) -> Result<Frame, Error> {
 }
 
 impl Tile for Frame {
-    fn shape(&self) -> (Dimensions, u8, Chroma) {
+    fn shape(&self) -> (Dimensions, u8, Subsampling) {
         (self.size, self.depth, self.chroma)
     }
 

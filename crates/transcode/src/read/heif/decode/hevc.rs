@@ -5,8 +5,9 @@ use tintype_model::Dimensions;
 
 use super::planes::{Row, Tile};
 use crate::Error;
+use crate::picture::Subsampling;
 use crate::read::heif::header as heif;
-use crate::read::heif::header::{Chroma, HevcConfig};
+use crate::read::heif::header::HevcConfig;
 
 const VPS: u8 = 32;
 const SPS: u8 = 33;
@@ -41,16 +42,16 @@ fn is_parameter_set(unit: &[u8]) -> bool {
 }
 
 impl Tile for Frame {
-    fn shape(&self) -> (Dimensions, u8, Chroma) {
+    fn shape(&self) -> (Dimensions, u8, Subsampling) {
         let size = Dimensions {
             width: self.width,
             height: self.height,
         };
         let chroma = match self.chroma {
-            ChromaFormat::Monochrome => Chroma::None,
-            ChromaFormat::Yuv420 => Chroma::Quarter,
-            ChromaFormat::Yuv422 => Chroma::Half,
-            ChromaFormat::Yuv444 => Chroma::Full,
+            ChromaFormat::Monochrome => Subsampling::None,
+            ChromaFormat::Yuv420 => Subsampling::Quarter,
+            ChromaFormat::Yuv422 => Subsampling::Half,
+            ChromaFormat::Yuv444 => Subsampling::Full,
         };
         (size, self.bit_depth, chroma)
     }

@@ -6,8 +6,9 @@ use tintype_model::Dimensions;
 use super::hevc::PARAMETER_SETS;
 use super::planes::{Row, Tile};
 use crate::Error;
+use crate::picture::Subsampling;
 use crate::read::heif::header as heif;
-use crate::read::heif::header::{Chroma, HevcConfig};
+use crate::read::heif::header::HevcConfig;
 
 /// Types of NAL units below this one are slices of pictures (H.265 table 7-1).
 const FIRST_NON_SLICE: u8 = 32;
@@ -57,17 +58,17 @@ fn refused(error: DecodeError) -> Error {
 }
 
 impl Tile for FrameYuv {
-    fn shape(&self) -> (Dimensions, u8, Chroma) {
+    fn shape(&self) -> (Dimensions, u8, Subsampling) {
         let side = |side| u32::try_from(side).unwrap_or(u32::MAX);
         let size = Dimensions {
             width: side(self.width),
             height: side(self.height),
         };
         let chroma = match self.chroma {
-            ChromaFormat::Monochrome => Chroma::None,
-            ChromaFormat::Yuv420 => Chroma::Quarter,
-            ChromaFormat::Yuv422 => Chroma::Half,
-            ChromaFormat::Yuv444 => Chroma::Full,
+            ChromaFormat::Monochrome => Subsampling::None,
+            ChromaFormat::Yuv420 => Subsampling::Quarter,
+            ChromaFormat::Yuv422 => Subsampling::Half,
+            ChromaFormat::Yuv444 => Subsampling::Full,
         };
         (size, self.bit_depth, chroma)
     }

@@ -12,10 +12,10 @@ use self::planes::Planes;
 use self::rgb::Reading;
 use super::header as heif;
 #[cfg(feature = "heic")]
-use super::header::{Chroma, Codec, Layer, Tile};
+use super::header::{Codec, Layer, Tile};
 use crate::Error;
 use crate::header::CHECKED;
-use crate::picture::Samples;
+use crate::picture::{Samples, Subsampling};
 
 /// The primary picture, or the first frame of a sequence.
 pub(super) fn decode(source: &[u8]) -> Result<Samples, Error> {
@@ -46,7 +46,7 @@ fn put(planes: &mut Planes, layer: &Layer<'_>, place: (usize, usize), tile: &Til
     match tile.codec {
         Codec::Av1 => planes.put(layer, place, &av1::decode(tile, layer.tile)?),
         #[cfg(feature = "heic")]
-        Codec::Hevc if matches!(layer.chroma, Chroma::Half | Chroma::Full) => {
+        Codec::Hevc if matches!(layer.chroma, Subsampling::Half | Subsampling::Full) => {
             planes.put(layer, place, &hevc_wide::decode(tile)?)
         }
         #[cfg(feature = "heic")]

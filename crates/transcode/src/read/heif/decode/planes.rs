@@ -3,13 +3,14 @@
 use tintype_model::Dimensions;
 
 use crate::Error;
-use crate::read::heif::header::{Chroma, Layer};
+use crate::picture::Subsampling;
+use crate::read::heif::header::Layer;
 
 /// A picture before it is converted to RGB; rows without padding.
 pub(super) struct Planes {
     pub(super) size: Dimensions,
     pub(super) depth: u8,
-    pub(super) chroma: Chroma,
+    pub(super) chroma: Subsampling,
     /// Luma and both planes of colour, which are empty where there is none.
     pub(super) samples: Samples,
 }
@@ -31,7 +32,7 @@ pub(super) enum Row<'a> {
 /// One decoded tile: its rows, by plane and number.
 pub(super) trait Tile {
     /// Luma's size, bits per sample and colour.
-    fn shape(&self) -> (Dimensions, u8, Chroma);
+    fn shape(&self) -> (Dimensions, u8, Subsampling);
     /// Row `number` of plane 0, 1 or 2; at least as long as the plane is wide.
     fn row(&self, plane: usize, number: usize) -> Option<Row<'_>>;
 }

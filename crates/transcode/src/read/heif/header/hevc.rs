@@ -3,9 +3,10 @@
 
 use tintype_model::Dimensions;
 
-use super::{Chroma, Coded};
+use super::Coded;
 use crate::Error;
 use crate::color::cicp::Cicp;
+use crate::picture::Subsampling;
 use crate::syntax::bits::Bits;
 use crate::syntax::reader::Reader;
 
@@ -137,10 +138,10 @@ fn parse(bits: &mut Bits<'_>) -> Option<Coded> {
     let depth = u8::try_from(bits.golomb()?.checked_add(8)?).ok()?;
     bits.golomb()?;
     let chroma = match format {
-        1 => Chroma::Quarter,
-        2 => Chroma::Half,
-        3 => Chroma::Full,
-        _ => Chroma::None,
+        1 => Subsampling::Quarter,
+        2 => Subsampling::Half,
+        3 => Subsampling::Full,
+        _ => Subsampling::None,
     };
     Some(Coded {
         size,
@@ -296,7 +297,7 @@ mod tests {
     fn a_parameter_set_tells_the_size_the_depth_and_the_colours() {
         let coded = Config::read(&config(3, 9)).unwrap().coded().unwrap();
         assert_eq!((coded.size.width, coded.size.height), (90, 64));
-        assert_eq!((coded.depth, coded.chroma), (10, Chroma::Quarter));
+        assert_eq!((coded.depth, coded.chroma), (10, Subsampling::Quarter));
         let cicp = coded.cicp;
         assert_eq!(
             (cicp.primaries, cicp.transfer, cicp.matrix, cicp.is_full_range),

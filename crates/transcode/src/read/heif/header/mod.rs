@@ -4,7 +4,6 @@
 //! The plan that is made here is all that decoding needs. Its lists borrow from the file and are bounded by it.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-mod av1;
 mod boxes;
 mod hevc;
 mod meta;
@@ -21,10 +20,11 @@ use tintype_model::{Dimensions, Limits};
 pub(crate) use self::hevc::Config as HevcConfig;
 pub(crate) use self::properties::Crop;
 use crate::Error;
+use crate::av1::sequence::SequenceHeader;
 use crate::color::cicp::Cicp;
 use crate::header::Found;
 use crate::metadata::exif;
-use crate::picture::Model;
+use crate::picture::{Model, Subsampling};
 
 /// The layers that have to be decoded, and the properties of the picture that is made of them.
 pub(crate) struct Plan<'a> {
@@ -56,7 +56,7 @@ pub(crate) struct Layer<'a> {
     /// From left to right, from top to bottom.
     pub(crate) tiles: Vec<Tile<'a>>,
     pub(crate) depth: u8,
-    pub(crate) chroma: Chroma,
+    pub(crate) chroma: Subsampling,
     /// Whether the luma uses all values; the stream's word, or the file's.
     pub(crate) is_full_range: bool,
 }
@@ -88,54 +88,34 @@ pub(crate) enum Codec {
     Hevc,
 }
 
-/// The number of colour samples in relation to luma samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Chroma {
-    /// None: 4:0:0.
-    None,
-    /// One for four: 4:2:0.
-    Quarter,
-    /// One for two side by side: 4:2:2.
-    Half,
-    /// As many: 4:4:4.
-    Full,
-}
-
-impl Chroma {
-    /// The size of a plane of colour.
-    pub(crate) const fn size(self, luma: Dimensions) -> Dimensions {
-        let (width, height) = (luma.width, luma.height);
-        match self {
-            Self::None => Dimensions { width: 0, height: 0 },
-            Self::Quarter => Dimensions {
-                width: width.div_ceil(2),
-                height: height.div_ceil(2),
-            },
-            Self::Half => Dimensions {
-                width: width.div_ceil(2),
-                height,
-            },
-            Self::Full => luma,
-        }
-    }
-}
-
 /// The properties of a stream's pictures, from its headers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Coded {
     /// The largest picture that the stream may hold.
     pub(super) size: Dimensions,
     pub(super) depth: u8,
-    pub(super) chroma: Chroma,
+    pub(super) chroma: Subsampling,
     /// Whether each plane is coded like a picture without colour.
     pub(super) has_separate_planes: bool,
     pub(super) cicp: Cicp,
 }
 
+impl From<SequenceHeader> for Coded {
+    fn from(header: SequenceHeader) -> Self {
+        Self {
+            size: header.size,
+            depth: header.colors.depth,
+            chroma: header.colors.subsampling,
+            has_separate_planes: false,
+            cicp: header.colors.cicp,
+        }
+    }
+}
+
 /// Tells what the file is, within `limits`.
 pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let plan = plan(source, limits)?;
-    let is_grey = plan.color.chroma == Chroma::None;
+    let is_grey = plan.color.chroma == Subsampling::None;
     Ok(Found {
         size: plan.crop.map_or(plan.color.size, |crop| crop.size),
         // Neither rotation nor mirroring means upright: MIAF has the EXIF orientation ignored.

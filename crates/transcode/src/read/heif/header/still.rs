@@ -7,8 +7,10 @@ use tintype_model::{Dimensions, Limits};
 use super::meta::{Item, Meta};
 use super::properties::Properties;
 use super::view::View;
-use super::{Codec, Coded, Layer, Plan, Tile, av1, hevc};
+use super::{Codec, Coded, Layer, Plan, Tile, hevc};
 use crate::Error;
+use crate::av1::sequence::SequenceHeader;
+use crate::av1::units;
 use crate::color::cicp::Cicp;
 use crate::header::check_size;
 use crate::metadata::exif::unboxed;
@@ -315,7 +317,14 @@ pub(super) fn checked(tile: &Tile<'_>, size: Dimensions) -> Result<Coded, Error>
 
 fn headers(tile: &Tile<'_>) -> Result<Coded, Error> {
     match tile.codec {
-        Codec::Av1 => av1::coded(&tile.stream()),
+        Codec::Av1 => {
+            let stream = tile.stream();
+            let header = units::find(&stream, units::SEQUENCE_HEADER)
+                .ok_or_else(|| Error::corrupt("the AV1 stream has no sequence header"))?;
+            SequenceHeader::read(header)
+                .map(Coded::from)
+                .ok_or_else(|| Error::corrupt("the AV1 sequence header is cut off"))
+        }
         Codec::Hevc => hevc::Config::read(tile.config)?.coded(),
     }
 }

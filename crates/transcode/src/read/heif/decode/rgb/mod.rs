@@ -6,8 +6,8 @@ use yuv::{YuvError, YuvPlanarImage, YuvRange, YuvStandardMatrix};
 use super::planes::{self, Planes};
 use crate::Error;
 use crate::color::cicp::Cicp;
-use crate::picture::{Layout, Samples};
-use crate::read::heif::header::{Chroma, Crop};
+use crate::picture::{Layout, Samples, Subsampling};
+use crate::read::heif::header::Crop;
 
 /// Rows converted at a time.
 const BAND: usize = 64;
@@ -45,7 +45,7 @@ trait Sample: Copy + Default + Into<u32> + std::fmt::Debug {
 #[derive(Clone, Copy)]
 struct How {
     depth: u8,
-    chroma: Chroma,
+    chroma: Subsampling,
     range: YuvRange,
     matrix: Matrix,
 }
@@ -169,7 +169,7 @@ impl<'a, T: Sample> Job<'a, T> {
             top: 0,
             size: color.size,
         };
-        let is_grey = color.chroma == Chroma::None;
+        let is_grey = color.chroma == Subsampling::None;
         Ok(Self {
             size: color.size,
             planes,
@@ -217,7 +217,7 @@ impl<'a, T: Sample> Job<'a, T> {
         let width = self.size.width as usize;
         let rows = first * width..(first + count) * width;
         let mut colors = [&self.planes[1], &self.planes[2]].map(|plane| plane.as_slice());
-        if self.how.chroma == Chroma::Full {
+        if self.how.chroma == Subsampling::Full {
             colors = colors.map(|plane| &plane[rows.clone()]);
         } else {
             for (plane, wide) in colors.iter_mut().zip(&mut scratch.wide) {
@@ -249,8 +249,8 @@ impl<'a, T: Sample> Job<'a, T> {
         let color = self.how.chroma.size(self.size);
         let (width, height) = (color.width as usize, color.height as usize);
         let (near, far) = match self.how.chroma {
-            Chroma::Quarter if row.is_multiple_of(2) => (row / 2, (row / 2).saturating_sub(1)),
-            Chroma::Quarter => (row / 2, (row / 2 + 1).min(height - 1)),
+            Subsampling::Quarter if row.is_multiple_of(2) => (row / 2, (row / 2).saturating_sub(1)),
+            Subsampling::Quarter => (row / 2, (row / 2 + 1).min(height - 1)),
             _ => (row, row),
         };
         let line = |number: usize| &plane[number * width..][..width];
@@ -349,12 +349,12 @@ fn levels(depth: u8, is_full_range: bool, white: u32) -> Vec<u32> {
 }
 
 /// The matrix that the numbers name (H.273 table 4). One that is not named is BT.601's, as in every other reader.
-fn matrix(cicp: Cicp, chroma: Chroma) -> Result<Matrix, Error> {
+fn matrix(cicp: Cicp, chroma: Subsampling) -> Result<Matrix, Error> {
     // Display P3's own, from its primaries (H.273 equations 38 to 44).
     const P3: YuvStandardMatrix = YuvStandardMatrix::Custom(0.228_975, 0.079_287);
     let standard = match (cicp.matrix, cicp.primaries) {
-        (0, _) if chroma == Chroma::Full => return Ok(Matrix::Identity),
-        (0, _) if chroma != Chroma::None => {
+        (0, _) if chroma == Subsampling::Full => return Ok(Matrix::Identity),
+        (0, _) if chroma != Subsampling::None => {
             return Err(Error::corrupt("green, blue and red cannot be subsampled"));
         }
         (8, _) => return Ok(Matrix::YCgCo),

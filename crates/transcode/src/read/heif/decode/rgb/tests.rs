@@ -1,6 +1,6 @@
 use super::*;
 
-fn planes(size: (u32, u32), depth: u8, chroma: Chroma, color: [u16; 3]) -> Planes {
+fn planes(size: (u32, u32), depth: u8, chroma: Subsampling, color: [u16; 3]) -> Planes {
     let size = Dimensions {
         width: size.0,
         height: size.1,
@@ -63,7 +63,7 @@ fn every_depth_range_and_subsampling_means_the_same_colour() {
     // Red 0.8, green 0.4, blue 0.2 by BT.709: luma 0.47064, blue-difference -0.14585, red-difference 0.20916.
     let (luma, blue, red) = (0.470_64, -0.145_85, 0.209_16);
     for depth in [8u8, 10, 12] {
-        for chroma in [Chroma::Full, Chroma::Half, Chroma::Quarter] {
+        for chroma in [Subsampling::Full, Subsampling::Half, Subsampling::Quarter] {
             for is_full in [true, false] {
                 let unit = f64::from(1u16 << (depth - 8));
                 let (black, span, color_span) = if is_full {
@@ -110,7 +110,7 @@ fn white_is_white_and_black_is_black_at_every_depth() {
     for (depth, white) in [(8u8, 255), (10, 1023), (12, 4095)] {
         let half = 1 << (depth - 1);
         for (luma, want) in [(0, 0.0), (white, 1.0)] {
-            for chroma in [Chroma::None, Chroma::Quarter, Chroma::Full] {
+            for chroma in [Subsampling::None, Subsampling::Quarter, Subsampling::Full] {
                 let planes = planes((3, 3), depth, chroma, [luma, half, half]);
                 let seen = convert(&planes, None, &reading(6, true)).unwrap();
                 assert!(
@@ -120,7 +120,7 @@ fn white_is_white_and_black_is_black_at_every_depth() {
             }
         }
     }
-    let limited = planes((3, 3), 10, Chroma::None, [940, 0, 0]);
+    let limited = planes((3, 3), 10, Subsampling::None, [940, 0, 0]);
     assert_eq!(
         first(&convert(&limited, None, &reading(6, false)).unwrap()),
         [1.0]
@@ -129,7 +129,7 @@ fn white_is_white_and_black_is_black_at_every_depth() {
 
 #[test]
 fn green_blue_and_red_are_taken_as_they_are() {
-    let planes = planes((2, 2), 8, Chroma::Full, [200, 100, 50]);
+    let planes = planes((2, 2), 8, Subsampling::Full, [200, 100, 50]);
     let seen = convert(&planes, None, &reading(0, true)).unwrap();
     assert_eq!(seen.data[..3], [50, 200, 100]);
 }
@@ -148,7 +148,7 @@ fn bands_of_rows_leave_no_seam() {
     let planes = Planes {
         size,
         depth: 8,
-        chroma: Chroma::Quarter,
+        chroma: Subsampling::Quarter,
         samples: planes::Samples::Bytes([vec![128; 800], vec![128; 200], color]),
     };
     let seen = convert(&planes, None, &reading(1, true)).unwrap();
@@ -160,8 +160,8 @@ fn bands_of_rows_leave_no_seam() {
 
 #[test]
 fn alpha_of_another_depth_is_scaled_and_divided_out() {
-    let color = planes((2, 2), 10, Chroma::None, [400, 0, 0]);
-    let alpha = planes((2, 2), 8, Chroma::None, [128, 0, 0]);
+    let color = planes((2, 2), 10, Subsampling::None, [400, 0, 0]);
+    let alpha = planes((2, 2), 8, Subsampling::None, [128, 0, 0]);
     let mut reading = reading(6, true);
     let seen = convert(&color, Some(&alpha), &reading).unwrap();
     assert_eq!(seen.layout, Layout::GreyAlpha);
@@ -169,14 +169,14 @@ fn alpha_of_another_depth_is_scaled_and_divided_out() {
     reading.is_premultiplied = true;
     let seen = convert(&color, Some(&alpha), &reading).unwrap();
     assert!((first(&seen)[0] - 400.0 / 1023.0 * 255.0 / 128.0).abs() < 1e-4);
-    let unseen = planes((2, 2), 8, Chroma::None, [0, 0, 0]);
+    let unseen = planes((2, 2), 8, Subsampling::None, [0, 0, 0]);
     let seen = convert(&color, Some(&unseen), &reading).unwrap();
     assert_eq!(first(&seen), [0.0, 0.0]);
 }
 
 #[test]
 fn a_crop_starts_where_it_says() {
-    let mut planes = planes((8, 6), 8, Chroma::None, [0; 3]);
+    let mut planes = planes((8, 6), 8, Subsampling::None, [0; 3]);
     if let planes::Samples::Bytes(samples) = &mut planes.samples {
         samples[0] = (0..48).collect();
     }

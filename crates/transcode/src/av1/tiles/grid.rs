@@ -17,18 +17,18 @@ const LENGTH_BYTES: u32 = 4;
 
 /// The tiles of a picture: widths of the columns and heights of the rows, in superblocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::encode) struct Grid {
-    pub(in crate::encode) columns: Vec<u32>,
-    pub(in crate::encode) rows: Vec<u32>,
+pub(crate) struct Grid {
+    pub(crate) columns: Vec<u32>,
+    pub(crate) rows: Vec<u32>,
 }
 
 /// The least size of the frames that become tiles.
 #[derive(Clone, Copy)]
-pub(in crate::encode) struct Least {
+pub(crate) struct Least {
     /// Pixels of either side, but where the picture has less.
-    pub(in crate::encode) side: u32,
+    pub(crate) side: u32,
     /// Pixels in all. Tiles may lack an eighth, which their margins make up for.
-    pub(in crate::encode) area: u32,
+    pub(crate) area: u32,
 }
 
 impl Grid {

@@ -15,22 +15,22 @@
 //!   midst of a square. A [`Margin`] makes sure of one; it is a tile of its own and left out of the whole. Where the whole
 //!   ends in the middle of its last superblock both ways its last part can have no such margin, and so none has.
 
+mod frame;
 mod grid;
-mod header;
 
+use frame::{none, skip_to_tiles};
 use grid::SUPERBLOCK;
-pub(super) use grid::{Grid, Least};
-use header::{Sequence, none, skip_to_tiles};
+pub(crate) use grid::{Grid, Least};
 use tintype_model::Dimensions;
 
-use super::obu;
-use crate::av1::obu::{FRAME, SEQUENCE_HEADER, find};
+use super::sequence::{self, SequenceHeader};
+use super::units::{self, FRAME, SEQUENCE_HEADER, find};
 use crate::geometry::Area;
 use crate::syntax::bits::{Bits, Writer};
 
 /// A picture that is put together from tiles.
 #[derive(Clone)]
-pub(super) struct Mosaic {
+pub(crate) struct Mosaic {
     size: Dimensions,
     grid: Grid,
     /// Row by row.
@@ -39,9 +39,9 @@ pub(super) struct Mosaic {
 
 /// A tile of the picture, and the frame as which it is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub(crate) struct Part {
     /// Where it is in the picture.
-    pub(super) area: Area,
+    pub(crate) area: Area,
     margin: Margin,
 }
 
@@ -115,7 +115,7 @@ impl Part {
     }
 
     /// Columns and rows of the frame.
-    pub(super) const fn frame(self) -> (u32, u32) {
+    pub(crate) const fn frame(self) -> (u32, u32) {
         let (width, height) = self.tile();
         let Margin {
             left,
@@ -128,7 +128,7 @@ impl Part {
     }
 
     /// Where the tile begins in the frame.
-    pub(super) const fn place(self) -> (u32, u32) {
+    pub(crate) const fn place(self) -> (u32, u32) {
         (self.margin.left, self.margin.above)
     }
 
@@ -136,7 +136,7 @@ impl Part {
     /// last square of 32 pixels that begins in the second half of the first superblock. Where 8 or 16 columns (rows) of
     /// that square are in the picture libaom halves the grey one before. Where 24 are it would not, but it takes this
     /// one, which is not plain, apart, and halves what is behind.
-    pub(super) fn marks(self) -> Vec<(Area, u8)> {
+    pub(crate) fn marks(self) -> Vec<(Area, u8)> {
         if !self.margin.is_marked {
             return Vec::new();
         }
@@ -160,7 +160,7 @@ impl Part {
     }
 
     /// The tiles of the frame.
-    pub(super) fn tiles(self) -> Grid {
+    pub(crate) fn tiles(self) -> Grid {
         let (width, height) = self.tile();
         let Margin {
             left,
@@ -186,14 +186,16 @@ impl Part {
 
     /// Reads what libaom wrote for the frame. `None` when it uses what is not understood here (copies of blocks, segments,
     /// lossless coding, loop restoration).
-    fn read(self, units: &[u8], is_monochrome: bool) -> Option<(Common, &[u8])> {
-        let sequence = Sequence::read(find(units, SEQUENCE_HEADER)?, is_monochrome)?;
+    fn read(self, units: &[u8]) -> Option<(Common, &[u8])> {
+        let body = find(units, SEQUENCE_HEADER)?;
+        let sequence = SequenceHeader::read(body)?;
+        let parts = sequence.parts(body)?;
         let (width, height) = self.frame();
-        if (sequence.width, sequence.height) != (width, height) {
+        if (sequence.size.width, sequence.size.height) != (width, height) {
             return None;
         }
-        let frame = find(units, FRAME)?;
-        let mut bits = Bits::new(frame);
+        let body = find(units, FRAME)?;
+        let mut bits = Bits::new(body);
         // Whether probabilities stay as they are.
         bits.skip(1)?;
         let has_palettes = bits.flag()?;
@@ -209,13 +211,13 @@ impl Part {
             return None;
         }
         let start = bits.position();
-        skip_to_tiles(&mut bits, &sequence, is_monochrome)?;
+        skip_to_tiles(&mut bits, &sequence)?;
         let end = bits.position();
         let common = Common {
-            sequence: sequence.parts,
-            frame: [0..before, start..end].map(|range| Writer::of(frame, range)),
+            sequence: parts,
+            frame: [0..before, start..end].map(|range| Writer::of(body, range)),
         };
-        let tiles = header::tiles(frame.get(end.div_ceil(8)..)?, grid.count(), length_bytes)?;
+        let tiles = frame::tiles(body.get(end.div_ceil(8)..)?, grid.count(), length_bytes)?;
         Some((common, tiles.into_iter().nth(self.number())?))
     }
 }
@@ -223,7 +225,7 @@ impl Part {
 /// The content of the headers of a part beside its size.
 #[derive(PartialEq, Eq)]
 struct Common {
-    /// [`Sequence::parts`].
+    /// [`SequenceHeader::parts`].
     sequence: [Writer; 2],
     /// The bits of the frame header before `tile_info`, and those behind it.
     frame: [Writer; 2],
@@ -231,7 +233,7 @@ struct Common {
 
 impl Mosaic {
     /// A picture in as many tiles as it has room for; `None` for one that is too small for two.
-    pub(super) fn new(size: Dimensions, least: Least) -> Option<Self> {
+    pub(crate) fn new(size: Dimensions, least: Least) -> Option<Self> {
         let grid = Grid::new(size.width, size.height, least)?;
         if grid.count() < 2 {
             return None;
@@ -258,19 +260,19 @@ impl Mosaic {
     }
 
     /// All parts, row by row.
-    pub(super) fn parts(&self) -> &[Part] {
+    pub(crate) fn parts(&self) -> &[Part] {
         &self.parts
     }
 
     /// The whole, as units of a still picture, of what libaom wrote for each of the parts. `None` when that does not make a
     /// picture: one differs from the others, or [uses](Part::read) what is not understood here. Then the whole has to be
     /// encoded at once.
-    pub(super) fn join(&self, written: &[&[u8]], is_monochrome: bool) -> Option<Vec<u8>> {
+    pub(crate) fn join(&self, written: &[&[u8]]) -> Option<Vec<u8>> {
         let mut read = self
             .parts
             .iter()
             .zip(written)
-            .map(|(part, units)| part.read(units, is_monochrome));
+            .map(|(part, units)| part.read(units));
         let (common, first) = read.next()??;
         let mut tiles = vec![first];
         for part in read {
@@ -300,9 +302,9 @@ impl Mosaic {
             frame.extend(tile);
         }
 
-        let sequence = Sequence::write(width, height, &common.sequence);
-        let mut file = obu::unit(SEQUENCE_HEADER, &sequence);
-        file.extend(obu::unit(FRAME, &frame));
+        let sequence = sequence::written(self.size, &common.sequence);
+        let mut file = units::written(SEQUENCE_HEADER, &sequence);
+        file.extend(units::written(FRAME, &frame));
         Some(file)
     }
 }
@@ -333,9 +335,9 @@ mod tests {
         };
         let mosaic = Mosaic::new(size, Least { side: 50, area: 1 }).unwrap();
         assert_eq!(mosaic.parts().len(), 2);
-        assert_eq!(mosaic.join(&[], false), None);
-        assert_eq!(mosaic.join(&[&[], &[]], false), None);
+        assert_eq!(mosaic.join(&[]), None);
+        assert_eq!(mosaic.join(&[&[], &[]]), None);
         let no_tiles: &[u8] = &[0x0A, 2, 0x18, 0x80, 0x32, 1, 0];
-        assert_eq!(mosaic.join(&[no_tiles; 2], false), None);
+        assert_eq!(mosaic.join(&[no_tiles; 2]), None);
     }
 }

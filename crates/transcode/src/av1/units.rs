@@ -1,4 +1,4 @@
-//! The units that an AV1 stream is made of (AV1 bitstream and decoding process specification, section 5.3).
+//! The units that an AV1 stream is made of (section 5.3 of the specification), read and written.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use crate::syntax::reader::Reader;
@@ -63,6 +63,25 @@ fn leb128(reader: &mut Reader<'_>) -> Option<usize> {
     None
 }
 
+/// A temporal unit without its delimiter, which a file has no use for (AV1 in ISOBMFF 1.2, section 2.4).
+pub(crate) fn without_delimiter(unit: &[u8]) -> Vec<u8> {
+    let kept = units(unit).filter(|obu| obu.kind != TEMPORAL_DELIMITER);
+    kept.flat_map(|obu| obu.whole).copied().collect()
+}
+
+/// A unit with its header and its size.
+pub(crate) fn written(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut unit = vec![(kind << 3) | 2];
+    let mut size = body.len();
+    while size > 0x7F {
+        unit.push(u8::try_from(size & 0x7F).unwrap_or(0) | 0x80);
+        size >>= 7;
+    }
+    unit.push(u8::try_from(size).unwrap_or(0));
+    unit.extend(body);
+    unit
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +99,37 @@ mod tests {
             units(&[0x32, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1]).count(),
             0
         );
+    }
+
+    /// A delimiter, the beginning of a sequence header, and a unit of another kind.
+    const UNIT: [u8; 12] = [
+        0x12,
+        0,
+        0x0A,
+        5,
+        0b0000_0000,
+        0b0000_0000,
+        0b0000_0000,
+        0b0110_1100,
+        0,
+        0x32,
+        1,
+        7,
+    ];
+
+    #[test]
+    fn units_are_read_as_they_were_written() {
+        for size in [0, 1, 127, 128, 300, 16_384] {
+            let body = vec![7; size];
+            let unit = written(SEQUENCE_HEADER, &body);
+            let read: Vec<_> = units(&unit).map(|unit| (unit.kind, unit.body)).collect();
+            assert_eq!(read, [(SEQUENCE_HEADER, &body[..])]);
+        }
+    }
+
+    #[test]
+    fn only_the_delimiter_goes() {
+        assert_eq!(without_delimiter(&UNIT), UNIT[2..]);
+        assert_eq!(without_delimiter(&UNIT[2..]), UNIT[2..]);
     }
 }
