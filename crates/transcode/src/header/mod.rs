@@ -16,9 +16,10 @@ use crate::color::cicp::Cicp;
 use crate::color::gamma::Gamma;
 use crate::geometry::orient::Orientation;
 use crate::metadata::capture;
-use crate::metadata::exif::{Block, Tiff};
+use crate::metadata::exif::Block;
 use crate::panics::contain;
 use crate::picture::Model;
+use crate::syntax::tiff::Tiff;
 
 /// Larger embedded profiles are ignored. Press profiles, the largest in use, are 0.5 to 3 MiB.
 pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;

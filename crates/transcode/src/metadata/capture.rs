@@ -5,7 +5,8 @@
 
 use tintype_model::{Capture, Location};
 
-use super::exif::{self, Directory, Field, Tiff};
+use super::exif;
+use crate::syntax::tiff::{ASCII, Directory, Field, RATIONAL, Tiff, UTF8};
 
 const MAKE: u16 = 0x010F;
 const MODEL: u16 = 0x0110;
@@ -18,11 +19,6 @@ const LATITUDE_REF: u16 = 1;
 const LATITUDE: u16 = 2;
 const LONGITUDE_REF: u16 = 3;
 const LONGITUDE: u16 = 4;
-
-const ASCII: u16 = 2;
-const RATIONAL: u16 = 5;
-/// Exif 3.0.
-const UTF8: u16 = 129;
 
 /// Longest text that is kept, in characters.
 const MAX_CHARACTERS: usize = 100;

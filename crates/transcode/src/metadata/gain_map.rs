@@ -1,7 +1,7 @@
 //! Whether a JPEG carries a gain map: a second, small picture that says how much brighter each part of the first
 //! becomes on a screen of high dynamic range. The first is complete without it, and is what is rendered.
 
-use super::exif::Tiff;
+use super::exif;
 
 /// Adobe's and Android's Ultra HDR name it in the XMP of the first picture.
 const ULTRA_HDR: [&[u8]; 2] = [
@@ -58,7 +58,7 @@ fn others<'a>(source: &'a [u8], at: usize, segment: &[u8]) -> impl Iterator<Item
 
 /// Length and offset of each picture: numbers of 32 bits, four for each, in tag 0xB002 of a TIFF structure.
 fn entries(index: &[u8]) -> Option<Vec<(u32, u32)>> {
-    let entries = Tiff::new(index)?.first()?.field(0xB002)?;
+    let entries = exif::structure(index)?.first()?.field(0xB002)?;
     let count = (entries.bytes.len() / 16).min(MAX_PICTURES);
     let entry = |number: usize| {
         let first = number.checked_mul(4)?;

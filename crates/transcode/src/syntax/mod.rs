@@ -1,4 +1,4 @@
-//! The notations that several formats share: bytes and bits in order, boxes, chunks and markup.
+//! The notations that several formats share: bytes and bits in order, boxes, chunks, directories and markup.
 
 pub(crate) mod bits;
 pub(crate) mod bmff;
@@ -6,3 +6,4 @@ pub(crate) mod markup;
 pub(crate) mod png;
 pub(crate) mod reader;
 pub(crate) mod riff;
+pub(crate) mod tiff;

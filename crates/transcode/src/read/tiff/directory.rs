@@ -8,6 +8,7 @@ use crate::Error;
 use crate::header::{Found, MAX_PROFILE_BYTES, check_size};
 use crate::metadata::exif::Block;
 use crate::picture::Model;
+use crate::syntax::tiff::{Field, Tiff};
 
 const NEW_SUBFILE_TYPE: u16 = 254;
 const IMAGE_WIDTH: u16 = 256;
@@ -34,39 +35,30 @@ const ICC_PROFILE: u16 = 34_675;
 const DNG_VERSION: u16 = 50_706;
 
 /// Values of `PhotometricInterpretation` that mean something here.
-pub(crate) const PALETTE: u64 = 3;
-pub(crate) const CMYK: u64 = 5;
-pub(crate) const YCBCR: u64 = 6;
-pub(crate) const WHITE_IS_ZERO: u64 = 0;
-pub(crate) const BLACK_IS_ZERO: u64 = 1;
+pub(super) const PALETTE: u64 = 3;
+pub(super) const CMYK: u64 = 5;
+pub(super) const YCBCR: u64 = 6;
+pub(super) const WHITE_IS_ZERO: u64 = 0;
+pub(super) const BLACK_IS_ZERO: u64 = 1;
 const RGB: u64 = 2;
 /// The kinds of samples that only cameras write: those of a colour filter array, and light that no profile describes.
 const RAW_PHOTOMETRIC: [u64; 2] = [32_803, 34_892];
 /// The compressions that only cameras use: Nikon, Sony, Samsung, Pentax, Kodak, lossy DNG.
 const RAW_COMPRESSION: [u64; 7] = [34_713, 32_767, 32_770, 65_535, 65_000, 262, 34_892];
 /// JPEG in strips or tiles of their own (TIFF technical note 2).
-pub(crate) const JPEG: u64 = 7;
+pub(super) const JPEG: u64 = 7;
 /// JPEG as TIFF 6.0 had it, which note 2 withdraws.
-pub(crate) const OLD_JPEG: u64 = 6;
+pub(super) const OLD_JPEG: u64 = 6;
 
-/// Most bytes that one directory is looked at for: real ones have some tens of entries.
-const MAX_ENTRIES: u64 = 4096;
+/// Entries of the directory that are looked at: real ones have some tens.
+const MAX_ENTRIES: usize = 4096;
 
-/// The first directory, and the file that its offsets refer to.
+/// The first directory of a file.
 #[derive(Debug)]
-pub(crate) struct Directory<'a> {
-    pub(super) source: &'a [u8],
-    pub(super) is_little: bool,
-    pub(crate) is_big: bool,
-    entries: Vec<Entry<'a>>,
-}
-
-#[derive(Debug)]
-struct Entry<'a> {
-    tag: u16,
-    kind: u16,
-    /// All bytes of its values; empty if they are not in the file.
-    values: &'a [u8],
+pub(super) struct Directory<'a> {
+    pub(super) tiff: Tiff<'a>,
+    /// Tags with their values, as far as these are in the file.
+    entries: Vec<(u16, Option<Field<'a>>)>,
 }
 
 /// Whether a file begins as TIFF or BigTIFF does, in either byte order.
@@ -127,169 +119,66 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
 
 /// Whether and how the last of the channels hides the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Alpha {
+pub(super) enum Alpha {
     /// Colours were multiplied with it.
     Associated,
     Straight,
 }
 
 impl<'a> Directory<'a> {
-    pub(crate) fn read(source: &'a [u8]) -> Option<Self> {
-        let is_little = source.starts_with(b"II");
-        let mut directory = Self {
-            source,
-            is_little,
-            is_big: false,
-            entries: Vec::new(),
-        };
-        directory.is_big = directory.u16(2)? == 43;
-        let start = if directory.is_big {
-            directory.u64(8)?
-        } else {
-            directory.u32(4)?.into()
-        };
-        let start = usize::try_from(start).ok()?;
-        let (count, mut at, step) = if directory.is_big {
-            (directory.u64(start)?, start.checked_add(8)?, 20)
-        } else {
-            (directory.u16(start)?.into(), start.checked_add(2)?, 12)
-        };
-        for _ in 0..count.min(MAX_ENTRIES) {
-            // A count that lies ends where the file does.
-            let Some(entry) = directory.entry(at) else { break };
-            directory.entries.push(entry);
-            at = at.checked_add(step)?;
-        }
-        (!directory.entries.is_empty()).then_some(directory)
+    pub(super) fn read(source: &'a [u8]) -> Option<Self> {
+        let tiff = Tiff::new(source)?;
+        let entries = tiff.first()?.entries().take_while(|entry| entry.is_whole());
+        let entries = entries.take(MAX_ENTRIES).map(|entry| (entry.tag, entry.field()));
+        let entries: Vec<_> = entries.collect();
+        (!entries.is_empty()).then_some(Self { tiff, entries })
     }
 
-    fn entry(&self, at: usize) -> Option<Entry<'a>> {
-        let tag = self.u16(at)?;
-        let kind = self.u16(at.checked_add(2)?)?;
-        let (count, inline) = if self.is_big {
-            (self.u64(at.checked_add(4)?)?, (at.checked_add(12)?, 8))
-        } else {
-            (self.u32(at.checked_add(4)?)?.into(), (at.checked_add(8)?, 4))
-        };
-        self.source.get(inline.0..inline.0.checked_add(inline.1)?)?;
-        Some(Entry {
-            tag,
-            kind,
-            values: self.values(kind, count, inline).unwrap_or_default(),
-        })
+    fn has(&self, tag: u16) -> bool {
+        self.entries.iter().any(|&(found, _)| found == tag)
     }
 
-    fn values(&self, kind: u16, count: u64, inline: (usize, usize)) -> Option<&'a [u8]> {
-        let bytes = usize::try_from(count.checked_mul(width(kind)?)?).ok()?;
-        let start = if bytes <= inline.1 {
-            inline.0
-        } else if self.is_big {
-            usize::try_from(self.u64(inline.0)?).ok()?
-        } else {
-            usize::try_from(self.u32(inline.0)?).ok()?
-        };
-        self.source.get(start..start.checked_add(bytes)?)
-    }
-
-    fn find(&self, tag: u16) -> Option<&Entry<'a>> {
-        self.entries.iter().find(|entry| entry.tag == tag)
-    }
-
-    /// The type and the bytes of a tag's values.
-    pub(super) fn stored(&self, tag: u16) -> Option<(u16, &'a [u8])> {
-        self.find(tag).map(|entry| (entry.kind, entry.values))
+    /// The value of a tag, if it is in the file.
+    pub(super) fn stored(&self, tag: u16) -> Option<Field<'a>> {
+        self.entries.iter().find(|&&(found, _)| found == tag)?.1
     }
 
     /// All values of a tag, as far as they are whole numbers.
-    fn numbers(&self, tag: u16) -> impl Iterator<Item = u64> + '_ {
-        let entry = self.find(tag);
-        let kind = entry.map_or(0, |entry| entry.kind);
-        let step = width(kind)
-            .and_then(|width| usize::try_from(width).ok())
-            .unwrap_or(1);
-        let values = entry.map_or(&[][..], |entry| entry.values);
-        values
-            .chunks_exact(step)
-            .filter_map(move |value| self.whole(kind, value))
+    fn numbers(&self, tag: u16) -> impl Iterator<Item = u64> + 'a {
+        self.stored(tag).into_iter().flat_map(Field::numbers)
     }
 
     fn number(&self, tag: u16) -> Option<u64> {
         self.numbers(tag).next()
     }
 
-    fn whole(&self, kind: u16, value: &[u8]) -> Option<u64> {
-        Some(match (kind, value) {
-            (1 | 7, [byte]) => u64::from(*byte),
-            (3, _) => u64::from(self.value16(value.try_into().ok()?)),
-            (4 | 13, _) => u64::from(self.value32(value.try_into().ok()?)),
-            (16 | 18, _) => self.value64(value.try_into().ok()?),
-            _ => return None,
-        })
-    }
-
-    const fn value16(&self, bytes: [u8; 2]) -> u16 {
-        if self.is_little {
-            u16::from_le_bytes(bytes)
-        } else {
-            u16::from_be_bytes(bytes)
-        }
-    }
-
-    const fn value32(&self, bytes: [u8; 4]) -> u32 {
-        if self.is_little {
-            u32::from_le_bytes(bytes)
-        } else {
-            u32::from_be_bytes(bytes)
-        }
-    }
-
-    const fn value64(&self, bytes: [u8; 8]) -> u64 {
-        if self.is_little {
-            u64::from_le_bytes(bytes)
-        } else {
-            u64::from_be_bytes(bytes)
-        }
-    }
-
-    fn u16(&self, at: usize) -> Option<u16> {
-        Some(self.value16(*self.source.get(at..)?.first_chunk()?))
-    }
-
-    fn u32(&self, at: usize) -> Option<u32> {
-        Some(self.value32(*self.source.get(at..)?.first_chunk()?))
-    }
-
-    fn u64(&self, at: usize) -> Option<u64> {
-        Some(self.value64(*self.source.get(at..)?.first_chunk()?))
-    }
-
-    pub(crate) fn photometric(&self) -> u64 {
+    pub(super) fn photometric(&self) -> u64 {
         self.number(PHOTOMETRIC).unwrap_or(BLACK_IS_ZERO)
     }
 
-    pub(crate) fn bits(&self) -> u64 {
+    pub(super) fn bits(&self) -> u64 {
         self.number(BITS_PER_SAMPLE).unwrap_or(1)
     }
 
-    pub(crate) fn compression(&self) -> u64 {
+    pub(super) fn compression(&self) -> u64 {
         self.number(COMPRESSION).unwrap_or(1)
     }
 
-    pub(crate) fn is_float(&self) -> bool {
+    pub(super) fn is_float(&self) -> bool {
         self.number(SAMPLE_FORMAT) == Some(3)
     }
 
-    pub(crate) fn is_signed(&self) -> bool {
+    pub(super) fn is_signed(&self) -> bool {
         self.number(SAMPLE_FORMAT) == Some(2)
     }
 
     /// Whether each channel has strips or tiles of its own.
-    pub(crate) fn is_planar(&self) -> bool {
+    pub(super) fn is_planar(&self) -> bool {
         self.number(PLANAR_CONFIGURATION) == Some(2)
     }
 
     /// Whether channels are not all of the same kind.
-    pub(crate) fn is_mixed(&self) -> bool {
+    pub(super) fn is_mixed(&self) -> bool {
         [BITS_PER_SAMPLE, SAMPLE_FORMAT].into_iter().any(|tag| {
             let first = self.number(tag);
             self.numbers(tag).any(|value| Some(value) != first)
@@ -297,17 +186,17 @@ impl<'a> Directory<'a> {
     }
 
     /// Whether chroma of YCbCr is coarser than luma, as it is where nothing is said.
-    pub(crate) fn is_subsampled(&self) -> bool {
+    pub(super) fn is_subsampled(&self) -> bool {
         let mut factors = self.numbers(YCBCR_SUBSAMPLING);
         (factors.next().unwrap_or(2), factors.next().unwrap_or(2)) != (1, 1)
     }
 
-    pub(crate) fn sample_format(&self) -> Option<u64> {
+    pub(super) fn sample_format(&self) -> Option<u64> {
         self.number(SAMPLE_FORMAT)
     }
 
     /// Channels in all.
-    pub(crate) fn samples(&self) -> u64 {
+    pub(super) fn samples(&self) -> u64 {
         self.number(SAMPLES_PER_PIXEL).unwrap_or(1)
     }
 
@@ -317,7 +206,7 @@ impl<'a> Directory<'a> {
     }
 
     /// Channels that make the colour.
-    pub(crate) fn colors(&self) -> u64 {
+    pub(super) fn colors(&self) -> u64 {
         match self.photometric() {
             RGB | YCBCR => 3,
             CMYK => 4,
@@ -327,7 +216,7 @@ impl<'a> Directory<'a> {
 
     /// The first channel behind the colours, if it is transparency. Without a word about it, a fourth channel of RGB
     /// is taken for that, as other readers do; a channel of unspecified meaning is not.
-    pub(crate) fn alpha(&self) -> Option<Alpha> {
+    pub(super) fn alpha(&self) -> Option<Alpha> {
         if self.extra() == 0 || matches!(self.photometric(), PALETTE | CMYK | YCBCR) {
             return None;
         }
@@ -340,23 +229,23 @@ impl<'a> Directory<'a> {
     }
 
     fn profile(&self) -> Option<&'a [u8]> {
-        let profile = self.find(ICC_PROFILE)?.values;
+        let profile = self.stored(ICC_PROFILE)?.bytes;
         (!profile.is_empty() && profile.len() <= MAX_PROFILE_BYTES).then_some(profile)
     }
 
     /// The colours of a palette, 16 bits each: all reds, all greens, all blues.
-    pub(crate) fn palette(&self) -> Vec<u64> {
+    pub(super) fn palette(&self) -> Vec<u64> {
         self.numbers(COLOR_MAP).take(3 << 16).collect()
     }
 
     /// Width and height of tiles.
-    pub(crate) fn tile(&self) -> Option<(u64, u64)> {
+    pub(super) fn tile(&self) -> Option<(u64, u64)> {
         Some((self.number(TILE_WIDTH)?, self.number(TILE_LENGTH)?))
     }
 
     /// Where strips or tiles lie, as offset and length.
-    pub(crate) fn chunks(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        let (offsets, lengths) = if self.find(TILE_OFFSETS).is_some() {
+    pub(super) fn chunks(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let (offsets, lengths) = if self.has(TILE_OFFSETS) {
             (TILE_OFFSETS, TILE_BYTE_COUNTS)
         } else {
             (STRIP_OFFSETS, STRIP_BYTE_COUNTS)
@@ -368,18 +257,18 @@ impl<'a> Directory<'a> {
     /// and the preview is not the picture.
     fn refuse_raw(&self) -> Result<(), Error> {
         let is_preview = self.number(NEW_SUBFILE_TYPE).is_some_and(|kind| kind & 1 == 1);
-        let is_dng = self.find(DNG_VERSION).is_some();
+        let is_dng = self.has(DNG_VERSION);
         let is_raw = is_dng
-            || self.source.get(8..10) == Some(b"CR")
+            || self.tiff.data.get(8..10) == Some(b"CR")
             || RAW_PHOTOMETRIC.contains(&self.photometric())
             || RAW_COMPRESSION.contains(&self.compression())
-            || (is_preview && self.find(SUB_IFDS).is_some());
+            || (is_preview && self.has(SUB_IFDS));
         if !is_raw {
             return Ok(());
         }
         let make = self
-            .find(MAKE)
-            .map_or(&[][..], |entry| entry.values)
+            .stored(MAKE)
+            .map_or(&[][..], |field| field.bytes)
             .to_ascii_uppercase();
         let makers: [(&[u8], &str); 8] = [
             (b"CANON", "Canon CR2"),
@@ -400,16 +289,5 @@ impl<'a> Directory<'a> {
         Err(Error::unsupported(format!(
             "the content is a camera raw file ({name}), which has to be developed first; export it as TIFF or JPEG"
         )))
-    }
-}
-
-/// Bytes of one value (TIFF 6.0 section 2, BigTIFF).
-pub(super) const fn width(kind: u16) -> Option<u64> {
-    match kind {
-        1 | 2 | 6 | 7 => Some(1),
-        3 | 8 => Some(2),
-        4 | 9 | 11 | 13 => Some(4),
-        5 | 10 | 12 | 16 | 17 | 18 => Some(8),
-        _ => None,
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn view<'a>(
         ),
     ];
     numbers.extend(directory.sample_format().map(|format| (SAMPLE_FORMAT, format)));
-    let mut tail = Tail::new(source.len(), directory.is_big);
+    let mut tail = Tail::new(source.len(), directory.tiff.is_big);
     for (tag, number) in numbers {
         tail.fields
             .push((tag, directory.short(number).ok_or_else(unreadable)?));
@@ -100,15 +100,15 @@ impl<'a> Tail<'a> {
         let (entry, inline) = if self.is_big { (20, 8) } else { (12, 4) };
         let count = self.fields.len();
         let mut head = if self.is_big {
-            directory.order64(count as u64).to_vec()
+            directory.tiff.order.bytes64(count as u64).to_vec()
         } else {
-            directory.order16(u16::try_from(count).ok()?).to_vec()
+            directory.tiff.order.bytes16(u16::try_from(count).ok()?).to_vec()
         };
         let behind = self.start + head.len() + count * entry + inline;
         let mut values = Vec::new();
         for (tag, field) in &self.fields {
-            head.extend(directory.order16(*tag));
-            head.extend(directory.order16(field.kind));
+            head.extend(directory.tiff.order.bytes16(*tag));
+            head.extend(directory.tiff.order.bytes16(field.kind));
             head.extend(directory.word(field.count()?)?);
             let bytes = &field.bytes[..];
             if bytes.len() > inline {
