@@ -45,7 +45,7 @@ const QUICK: Effort = Effort {
 };
 
 /// An animation in the making.
-pub(in crate::encode) struct Animation {
+pub(crate) struct Animation {
     size: Dimensions,
     quality: u8,
     effort: Effort,
@@ -60,7 +60,7 @@ pub(in crate::encode) struct Animation {
 }
 
 impl Animation {
-    pub(in crate::encode) fn new(settings: &AnimationSettings) -> Result<Self, EncodeError> {
+    pub(crate) fn new(settings: &AnimationSettings) -> Result<Self, EncodeError> {
         let effort = if settings.is_small() { THOROUGH } else { QUICK };
         Ok(Self {
             size: settings.size,
@@ -81,7 +81,7 @@ impl Animation {
     }
 
     /// Adds a frame, which has the animation's size.
-    pub(in crate::encode) fn add(&mut self, picture: &Picture, duration_ms: u32) -> Result<(), EncodeError> {
+    pub(crate) fn add(&mut self, picture: &Picture, duration_ms: u32) -> Result<(), EncodeError> {
         if picture.size != self.size {
             return Err(EncodeError::Pixels("a frame has another size".to_owned()));
         }
@@ -122,7 +122,7 @@ impl Animation {
     }
 
     /// The file, and how many frames it has.
-    pub(in crate::encode) fn finish(mut self) -> Result<(Vec<u8>, u32), EncodeError> {
+    pub(crate) fn finish(mut self) -> Result<(Vec<u8>, u32), EncodeError> {
         if let Some((planes, duration_ms)) = self.last.take() {
             self.encode(planes, duration_ms)?;
         }

@@ -26,7 +26,7 @@ pub(super) struct Layer {
 }
 
 /// A picture or a part of it as AV1 units, and what decoders see where that was asked for.
-pub(in crate::encode) struct Piece {
+pub(crate) struct Piece {
     pub(super) units: Vec<u8>,
     pub(super) shown: Option<Planes>,
 }
@@ -133,7 +133,7 @@ impl Settings {
 }
 
 /// Profile 0 (Main) knows no 4:4:4 but for pictures without colour, profile 1 (High) does.
-pub(in crate::encode) const fn profile(chroma: Chroma) -> u8 {
+pub(crate) const fn profile(chroma: Chroma) -> u8 {
     match chroma {
         Chroma::Halved => 0,
         Chroma::Full => 1,

@@ -15,7 +15,7 @@ const MAX_BYTES: usize = 16 << 20;
 const LARGE_PIXELS: u64 = 500_000;
 
 /// An animated PNG in the making (PNG, third edition, section 4.9): each frame holds the rectangle that changed.
-pub(in crate::encode) struct Animation {
+pub(crate) struct Animation {
     /// `None` once the file is too large.
     writer: Option<png::Writer<Output>>,
     output: Output,
@@ -52,7 +52,7 @@ impl Output {
 }
 
 impl Animation {
-    pub(in crate::encode) fn new(settings: &AnimationSettings) -> Result<Self, EncodeError> {
+    pub(crate) fn new(settings: &AnimationSettings) -> Result<Self, EncodeError> {
         let output = Output::default();
         let size = settings.size;
         let mut encoder = png::Encoder::new(output.clone(), size.width, size.height);
@@ -76,11 +76,7 @@ impl Animation {
     }
 
     /// Adds a frame, which has the animation's size.
-    pub(in crate::encode) fn add(
-        &mut self,
-        picture: &Arc<Picture>,
-        duration_ms: u32,
-    ) -> Result<(), EncodeError> {
+    pub(crate) fn add(&mut self, picture: &Arc<Picture>, duration_ms: u32) -> Result<(), EncodeError> {
         self.first.get_or_insert_with(|| Arc::clone(picture));
         let Some(writer) = &mut self.writer else {
             return Ok(());
@@ -112,7 +108,7 @@ impl Animation {
     }
 
     /// The file, and whether it is animated.
-    pub(in crate::encode) fn finish(self) -> Result<(Vec<u8>, bool), EncodeError> {
+    pub(crate) fn finish(self) -> Result<(Vec<u8>, bool), EncodeError> {
         match (self.writer, self.first) {
             (Some(writer), _) => {
                 writer.finish()?;

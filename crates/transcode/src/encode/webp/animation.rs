@@ -32,7 +32,7 @@ const BUSY_PIXELS: u64 = 4_000_000;
 ///
 /// `encoder` is valid from `new` until `drop`, and nobody else has it. libwebp keeps copies of the frames that it
 /// compares, not pointers to ours.
-pub(in crate::encode) struct Animation {
+pub(crate) struct Animation {
     encoder: NonNull<WebPAnimEncoder>,
     config: WebPConfig,
     size: Dimensions,
@@ -50,7 +50,7 @@ const fn failed(step: &'static str) -> EncodeError {
 }
 
 impl Animation {
-    pub(in crate::encode) fn new(settings: &AnimationSettings) -> Result<Self, EncodeError> {
+    pub(crate) fn new(settings: &AnimationSettings) -> Result<Self, EncodeError> {
         let mut config = super::config(settings.quality)?;
         config.method = METHOD;
         if settings.is_lossless {
@@ -90,7 +90,7 @@ impl Animation {
     }
 
     /// Adds a frame, which has the animation's size.
-    pub(in crate::encode) fn add(&mut self, picture: &Picture, duration_ms: u32) -> Result<(), EncodeError> {
+    pub(crate) fn add(&mut self, picture: &Picture, duration_ms: u32) -> Result<(), EncodeError> {
         if picture.size != self.size {
             return Err(failed("frame of another size"));
         }
@@ -119,7 +119,7 @@ impl Animation {
     }
 
     /// The file, and how many frames it has: those that look like the one before only make that one longer.
-    pub(in crate::encode) fn finish(self) -> Result<(Vec<u8>, u32), EncodeError> {
+    pub(crate) fn finish(self) -> Result<(Vec<u8>, u32), EncodeError> {
         let mut output = Output(WebPData::default());
         // SAFETY: the encoder is valid. No frame means the end of the last one; the call that follows fills `output`
         // with memory that is ours to free.

@@ -6,14 +6,14 @@ use crate::picture::{Picture, Space};
 use crate::syntax::riff::{self, ALPHA, PROFILE};
 
 /// The properties of a picture that its container states.
-pub(in crate::encode) struct Head {
+pub(crate) struct Head {
     size: Dimensions,
     has_alpha: bool,
     space: Space,
 }
 
 impl Head {
-    pub(in crate::encode) const fn of(picture: &Picture) -> Self {
+    pub(crate) const fn of(picture: &Picture) -> Self {
         Self {
             size: picture.size,
             has_alpha: picture.has_alpha,
@@ -22,7 +22,7 @@ impl Head {
     }
 
     /// A file that our encoder wrote of that picture, with the profile of its colour space if that needs one.
-    pub(in crate::encode) fn with_profile(&self, file: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn with_profile(&self, file: Vec<u8>) -> Vec<u8> {
         let Some(icc) = self.space.icc() else {
             return file;
         };

@@ -30,7 +30,7 @@ pub(super) fn is_icon(source: &[u8]) -> bool {
 }
 
 /// A directory of icons (1) or of cursors (2).
-pub(in crate::read) fn is_directory(source: &[u8], kind: u16) -> bool {
+pub(crate) fn is_directory(source: &[u8], kind: u16) -> bool {
     let mut reader = Reader::new(source);
     let directory = (reader.le16(), reader.le16(), reader.le16());
     let (Some(0), Some(found), Some(count @ 1..)) = directory else {

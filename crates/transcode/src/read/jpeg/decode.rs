@@ -98,7 +98,7 @@ fn ycck_to_inverted_cmyk(data: &mut [u8]) {
 }
 
 /// Full-range YCbCr of BT.601, in 16-bit fixed point (JFIF 1.02).
-pub(in crate::read) fn to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+pub(crate) fn to_rgb([y, cb, cr]: [u8; 3]) -> [u8; 3] {
     let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
     [
         clamp(y + ((91_881 * cr + 32_768) >> 16)),

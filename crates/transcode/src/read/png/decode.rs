@@ -12,7 +12,7 @@ pub(crate) type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
 /// The default image: the only one of a PNG, and the first of an APNG unless that hides it.
 ///
 /// An animation whose control chunks are wrong still has it.
-pub(in crate::read) fn decode(source: &[u8]) -> Result<Samples, Error> {
+pub(crate) fn decode(source: &[u8]) -> Result<Samples, Error> {
     default_image(source).or_else(|error| match without_animation(source) {
         Some(still) => default_image(&still),
         None => Err(error),

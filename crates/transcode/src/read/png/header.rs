@@ -20,7 +20,7 @@ pub(crate) const METADATA_LIMITS: png::Limits = png::Limits {
     bytes: 2 * MAX_PROFILE_BYTES,
 };
 
-pub(in crate::read) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     let mut reader = Reader::at(source, 8);
     if source.get(12..16) == Some(b"CgBI") {
         return Err(Error::unsupported(

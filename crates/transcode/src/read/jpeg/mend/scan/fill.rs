@@ -4,7 +4,7 @@ use super::{Coding, Reading, Sink};
 
 impl<S: Sink> Reading<'_, S> {
     /// The whole scan with nothing in it.
-    pub(in crate::read::jpeg::mend) fn filled(mut self) -> S {
+    pub(crate) fn filled(mut self) -> S {
         self.fill(0..self.scan.units);
         self.sink
     }
