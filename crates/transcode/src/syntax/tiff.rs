@@ -248,3 +248,71 @@ impl Order {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A structure whose directory has these entries of tag, type, count and four bytes.
+    fn little(count: u16, entries: &[(u16, u16, u32, [u8; 4])]) -> Vec<u8> {
+        let mut data = b"II*\0\x08\0\0\0".to_vec();
+        data.extend(count.to_le_bytes());
+        for (tag, kind, parts, value) in entries {
+            data.extend(tag.to_le_bytes());
+            data.extend(kind.to_le_bytes());
+            data.extend(parts.to_le_bytes());
+            data.extend(value);
+        }
+        data
+    }
+
+    fn tags(data: &[u8]) -> Vec<u16> {
+        let directory = Tiff::new(data).unwrap().first().unwrap();
+        directory.entries().map(|entry| entry.tag).collect()
+    }
+
+    #[test]
+    fn entries_end_where_they_are_counted_or_where_the_structure_ends() {
+        let two = [(1, SHORT, 1, [5, 0, 0, 0]), (2, SHORT, 1, [6, 0, 0, 0])];
+        assert_eq!(tags(&little(1, &two)), [1]);
+        assert_eq!(tags(&little(9, &two)), [1, 2]);
+        assert_eq!(tags(&little(9, &two)[..24]), [1, 2]);
+        assert_eq!(tags(&little(9, &two)[..23]), [1]);
+        assert!(tags(&little(9, &two)[..9]).is_empty());
+    }
+
+    #[test]
+    fn a_value_is_in_its_entry_or_where_that_says_and_nowhere_else() {
+        let mut data = little(
+            3,
+            &[
+                (1, SHORT, 2, [5, 0, 6, 0]),
+                (2, LONG, 2, [46, 0, 0, 0]),
+                (3, LONG, 2, [47, 0, 0, 0]),
+            ],
+        );
+        data.extend([7, 0, 0, 0, 8, 0, 0, 0]);
+        let directory = Tiff::new(&data).unwrap().first().unwrap();
+        let numbers = |tag| {
+            directory
+                .field(tag)
+                .map(|field| field.numbers().collect::<Vec<_>>())
+        };
+        assert_eq!(numbers(1), Some(vec![5, 6]));
+        assert_eq!(numbers(2), Some(vec![7, 8]));
+        assert_eq!(numbers(3), None);
+        assert_eq!(numbers(4), None);
+    }
+
+    #[test]
+    fn bigtiff_counts_in_64_bits() {
+        let mut data = b"MM\0\x2B\0\x08\0\0\0\0\0\0\0\0\0\x10".to_vec();
+        data.extend(1u64.to_be_bytes());
+        data.extend([0, 9, 0, 16]);
+        data.extend(1u64.to_be_bytes());
+        data.extend((1u64 << 40).to_be_bytes());
+        let directory = Tiff::new(&data).unwrap().first().unwrap();
+        assert_eq!(directory.field(9).unwrap().numbers().next(), Some(1 << 40));
+        assert_eq!(directory.field(9).unwrap().number(), None);
+    }
+}
