@@ -6,7 +6,8 @@ use std::fmt;
 
 use tintype_model::Format;
 
-use crate::sniff::Kind;
+use crate::header::format::SourceFormat;
+use crate::read;
 
 /// A format and the library that reads or writes it; displayed as `avif (libaom 3.11.0)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +34,7 @@ impl fmt::Display for Codec {
 /// The decoders of this build, one for each format that it reads.
 #[must_use]
 pub fn decoders() -> Vec<Codec> {
-    Kind::ALL
-        .into_iter()
-        .filter(|kind| kind.is_read())
-        .map(decoder)
-        .collect()
+    read::formats().map(decoder).collect()
 }
 
 /// The encoders of this build, in the order of [`Format::ALL`].
@@ -46,22 +43,10 @@ pub fn encoders() -> Vec<Codec> {
     Format::ALL.into_iter().map(encoder).collect()
 }
 
-fn decoder(kind: Kind) -> Codec {
-    let library = match kind {
-        Kind::Jpeg => "zune-jpeg",
-        Kind::Png => "png",
-        Kind::Gif => "gif",
-        Kind::Webp => "image-webp",
-        Kind::Avif => "re_rav1d",
-        Kind::Heic => "heic-rs",
-        Kind::Bmp | Kind::Ico => "image",
-        Kind::Tiff => "tiff",
-        Kind::Jxl => "jxl",
-        Kind::Svg => "resvg",
-    };
+const fn decoder(format: &SourceFormat) -> Codec {
     Codec {
-        format: kind.name(),
-        library,
+        format: format.name,
+        library: format.library,
         version: None,
     }
 }
@@ -102,11 +87,11 @@ fn libwebp_version() -> String {
 mod tests {
     use super::*;
     use crate::Error;
-    use crate::sniff::sniff;
+    use tintype_model::Limits;
 
     #[test]
     fn every_format_that_is_read_has_its_decoder() {
-        let Err(Error::Rejected(rejection)) = sniff(b"no picture") else {
+        let Err(Error::Rejected(rejection)) = read::header(b"no picture", &Limits::default()) else {
             panic!("that is no picture");
         };
         let (_, read) = rejection.detail.split_once("; ").unwrap();

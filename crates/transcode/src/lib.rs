@@ -1,46 +1,33 @@
 #![doc = include_str!("../README.md")]
 
 mod animation;
-mod appearance;
-mod attention;
-mod bits;
-mod bmff;
-mod capture;
-mod cicp;
+mod av1;
 pub mod codecs;
 mod color;
-mod decode;
 mod encode;
 mod error;
-mod exif;
-mod gamma;
 mod geometry;
 mod header;
 mod hypot;
 mod jpeg;
-mod markup;
+mod metadata;
 mod miniature;
-mod obu;
-mod orient;
+mod panics;
 mod parallel;
 mod picture;
 mod quality;
-mod reader;
+mod read;
 mod render;
-mod resize;
-mod riff;
 mod schedule;
-mod sniff;
-mod space;
 #[doc(hidden)]
 pub mod stages;
-mod tone;
-
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod syntax;
+mod work;
 
 pub use error::{EncodeError, Error};
-pub use render::{Clock, render, render_timed};
+pub use render::{render, render_timed};
 use tintype_model::{ImageInfo, Limits, Location};
+pub use work::Clock;
 
 /// Name and version of the engine, part of every published version.
 ///
@@ -54,7 +41,7 @@ pub const ENGINE: &str = concat!("tintype/", env!("CARGO_PKG_VERSION"), "+7");
 /// # Errors
 /// [`Error::Rejected`] only.
 pub fn probe(source: &[u8], limits: &Limits) -> Result<ImageInfo, Error> {
-    Ok(header::read(source, limits)?.info(source))
+    Ok(read::header(source, limits)?.info(source))
 }
 
 /// Where a picture was taken, as its EXIF block says.
@@ -62,16 +49,6 @@ pub fn probe(source: &[u8], limits: &Limits) -> Result<ImageInfo, Error> {
 /// Neither [`probe`] nor [`render()`] ever tells this: a caller has to ask.
 #[must_use]
 pub fn location(source: &[u8], limits: &Limits) -> Option<Location> {
-    let header = header::read(source, limits).ok()?;
-    capture::location(header.exif(source)?)
-}
-
-/// Runs code that reads untrusted bytes: decoders are safe Rust and still panic on a hostile file now and then.
-fn contain<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::corrupt("the decoder panicked")))
-}
-
-/// The same where a panic means that something optional is left out.
-fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(work)).ok()
+    let header = read::header(source, limits).ok()?;
+    metadata::capture::location(header.exif(source)?)
 }

@@ -2,8 +2,6 @@
 
 use tintype_model::{Dimensions, Rgb};
 
-use crate::space::Space;
-
 /// 8-bit pixels, upright, rows from the top without padding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Picture {
@@ -99,6 +97,17 @@ pub(crate) fn drop_alpha(rgba: &[u8]) -> Vec<u8> {
     rgb
 }
 
+/// The colour space of a picture's RGB values. Both spaces have the same transfer curve, so that scaling in linear
+/// light is the same work in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Space {
+    /// The space of an untagged file.
+    #[default]
+    Srgb,
+    /// The primaries of today's wide-gamut displays, white at D65.
+    DisplayP3,
+}
+
 /// Samples as a decoder gives them: one frame, rows from the top without padding.
 #[derive(Clone, Debug)]
 pub(crate) struct Samples {
@@ -136,4 +145,54 @@ impl Layout {
             Self::Grey | Self::Rgb | Self::InvertedCmyk => false,
         }
     }
+}
+
+/// The number of colour samples in relation to luma samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subsampling {
+    /// None: 4:0:0.
+    None,
+    /// One for four: 4:2:0.
+    Quarter,
+    /// One for two side by side: 4:2:2.
+    Half,
+    /// As many: 4:4:4.
+    Full,
+}
+
+impl Subsampling {
+    /// The size of a plane of colour.
+    pub(crate) const fn size(self, luma: Dimensions) -> Dimensions {
+        let (width, height) = (luma.width, luma.height);
+        match self {
+            Self::None => Dimensions { width: 0, height: 0 },
+            Self::Quarter => Dimensions {
+                width: width.div_ceil(2),
+                height: height.div_ceil(2),
+            },
+            Self::Half => Dimensions {
+                width: width.div_ceil(2),
+                height,
+            },
+            Self::Full => luma,
+        }
+    }
+}
+
+/// The colour model of the stored samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Model {
+    Grey,
+    #[default]
+    Rgb,
+    Cmyk,
+}
+
+/// A 16-bit sample in 8 bits, rounded.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "65535 becomes 255, nothing becomes more"
+)]
+pub(crate) fn round_to_8(sample: u16) -> u8 {
+    ((u32::from(sample) * 255 + 32_895) >> 16) as u8
 }

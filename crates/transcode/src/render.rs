@@ -1,29 +1,19 @@
 //! The order of the steps, and which rendition is made when.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use tintype_model::{
-    Color, Dimensions, Encoding, Format, ImageInfo, Limits, Quality, Recipe, Rendered, RenderedFile, Variant,
-};
+use tintype_model::{Color, Encoding, ImageInfo, Limits, Recipe, Rendered, RenderedFile};
 
-use crate::color::Profile;
+use crate::color::{self, Profile};
 use crate::encode::Original;
-use crate::error::EncodeError;
-use crate::geometry::Plan;
+use crate::geometry::{Plan, resize};
 use crate::header::Header;
-use crate::miniature::Miniature;
-use crate::picture::Picture;
-use crate::quality::{self, Content, Wanted};
-use crate::sniff::Kind;
-use crate::space::Space;
-use crate::{
-    ENGINE, Error, animation, appearance, attention, color, decode, encode, header, quietly, resize, schedule,
-};
-
-/// Tells the CPU time of the calling thread; this crate reads no clock of its own.
-pub type Clock<'a> = dyn Fn() -> Option<Duration> + Sync + 'a;
+use crate::header::format::Decoded;
+use crate::miniature::{Miniature, appearance, attention};
+use crate::panics::quietly;
+use crate::picture::{Picture, Space};
+use crate::work::{self, Clock, Work, failure};
+use crate::{ENGINE, Error, animation, quality, read, schedule};
 
 /// Decodes `source` once and makes every rendition of `recipe`, in the recipe's order, on at most `threads` threads.
 ///
@@ -67,7 +57,8 @@ pub fn render_timed(
 /// Whether the picture is an animation that has a still to be shown instead, by its format's own rule (PNG, third
 /// edition, section 4.9). One that is cut off is no whole file.
 fn has_still(header: &Header) -> bool {
-    header.kind == Kind::Png && header.frames > 1 && !header.motion.is_cut
+    let animation = header.format.animation.as_ref();
+    header.is_animated() && animation.is_some_and(|animation| animation.has_still) && !header.motion.is_cut
 }
 
 fn make(
@@ -86,7 +77,7 @@ fn make(
     let recipe = recipe.as_ref();
     let original = Original::of(source, &header).filter(|_| !is_truncated);
     let source_quality = original.and_then(|original| Some((original.format, original.quality?)));
-    let works = plan(size, recipe, &header, is_wide, source_quality);
+    let works = work::plan(size, recipe, &header, is_wide, source_quality);
     let (moving, works): (Vec<_>, Vec<_>) = works.into_iter().partition(|work| work.moves);
     let scaled = scale(opened.picture, opened.wide, recipe, &works, threads)?;
     let original = original.map(|original| (original, size));
@@ -135,8 +126,11 @@ pub(crate) struct Opened {
 }
 
 pub(crate) fn open(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usize) -> Result<Opened, Error> {
-    let header = header::read(source, limits)?;
-    let (samples, is_truncated) = decode::decode(source, &header)?;
+    let header = read::header(source, limits)?;
+    let Decoded {
+        samples,
+        is_truncated,
+    } = read::decode(source, &header)?;
     let convert = |samples, space| {
         let picture = color::convert(samples, header.profile.as_ref(), space, threads);
         header.orientation.apply(picture, threads).without_idle_alpha()
@@ -153,124 +147,11 @@ pub(crate) fn open(source: &[u8], recipe: &Recipe, limits: &Limits, threads: usi
     })
 }
 
-/// The colour space of a variant. `is_wide` says that the source has colours outside sRGB.
-const fn space(variant: &Variant, is_wide: bool) -> Space {
-    match variant.color {
-        Color::Keep if is_wide => Space::DisplayP3,
-        Color::Keep | Color::Srgb => Space::Srgb,
-    }
-}
-
 /// The files of one variant, which are beside each other.
 fn of_variant<'a>(files: &'a mut [RenderedFile], name: &str) -> Option<&'a mut [RenderedFile]> {
     let first = files.iter().position(|file| file.variant == name)?;
     let count = files.iter().filter(|file| file.variant == name).count();
     files.get_mut(first..first + count)
-}
-
-/// `works` are all stills of the source.
-pub(crate) fn wanted(recipe: &Recipe, content: Content, work: &Work, works: &[Work]) -> Wanted {
-    let beside = works
-        .iter()
-        .filter(|other| (other.plan, other.space) == (work.plan, work.space));
-    Wanted {
-        format: work.format,
-        quality: work.quality,
-        content,
-        source_quality: work.source_quality,
-        needed: beside.map(|work| quality::needed(work.format)).sum(),
-        background: recipe.background,
-        scores: recipe.scores,
-    }
-}
-
-/// One file to encode, and the renditions that it serves: variants that come out alike are encoded once.
-pub(crate) struct Work {
-    pub(crate) plan: Plan,
-    pub(crate) space: Space,
-    pub(crate) format: Format,
-    pub(crate) quality: Quality,
-    /// Format and quality of a lossy source that is as large.
-    source_quality: Option<(Format, u8)>,
-    /// Whether it is animated.
-    moves: bool,
-    /// Index in `Recipe::variants`, and where the rendition goes in the result.
-    serves: Vec<(usize, usize)>,
-}
-
-impl Work {
-    fn cost(&self) -> u64 {
-        encode::cost(self.format, self.plan.canvas.pixels())
-    }
-
-    /// Whether the variant of that number is among those that it serves.
-    fn serves(&self, variant: usize) -> bool {
-        self.serves.iter().any(|&(index, _)| index == variant)
-    }
-
-    /// The renditions that it serves, each with its place in the result.
-    pub(crate) fn files(
-        &self,
-        recipe: &Recipe,
-        dimensions: Dimensions,
-        bytes: &Bytes,
-        encoding: &Encoding,
-        cpu: Option<Duration>,
-    ) -> impl Iterator<Item = (usize, RenderedFile)> {
-        self.serves.iter().map(move |&(index, place)| {
-            let file = RenderedFile {
-                variant: recipe.variants[index].name.clone(),
-                format: self.format,
-                dimensions,
-                bytes: bytes.clone(),
-                encoding: encoding.clone(),
-                cpu,
-            };
-            (place, file)
-        })
-    }
-}
-
-/// All files of the recipe, the most expensive first. `is_wide` says that the source has colours outside sRGB, and
-/// `source_quality` its format and quality where it is lossy.
-fn plan(
-    source: Dimensions,
-    recipe: &Recipe,
-    header: &Header,
-    is_wide: bool,
-    source_quality: Option<(Format, u8)>,
-) -> Vec<Work> {
-    let mut works: Vec<Work> = Vec::new();
-    let mut place = 0;
-    for (index, variant) in recipe.variants.iter().enumerate() {
-        let plan = Plan::new(source, variant);
-        let space = space(variant, is_wide);
-        for &format in &variant.formats {
-            let quality = variant.quality(format);
-            let moves = animation::moves(header, variant, format, &plan);
-            // Animations come in sRGB.
-            let space = if moves { Space::Srgb } else { space };
-            let same = works.iter_mut().find(|work| {
-                (&work.plan, work.space, work.format, work.quality, work.moves)
-                    == (&plan, space, format, quality, moves)
-            });
-            match same {
-                Some(work) => work.serves.push((index, place)),
-                None => works.push(Work {
-                    plan,
-                    space,
-                    format,
-                    quality,
-                    source_quality: source_quality.filter(|_| plan.is_whole_source(source)),
-                    moves,
-                    serves: vec![(index, place)],
-                }),
-            }
-            place += 1;
-        }
-    }
-    works.sort_by_key(|work| std::cmp::Reverse(work.cost()));
-    works
 }
 
 /// The pixels of each work, from the source in sRGB and, where that is wanted, in Display P3; its own are shared, not
@@ -314,16 +195,4 @@ fn scale(
         }
     }
     Ok(works.iter().filter_map(|work| find(&done, work)).collect())
-}
-
-pub(crate) fn failure(recipe: &Recipe, work: &Work, source: EncodeError) -> Error {
-    let variant = work
-        .serves
-        .first()
-        .and_then(|&(index, _)| recipe.variants.get(index));
-    Error::Encode {
-        variant: variant.map(|variant| variant.name.clone()).unwrap_or_default(),
-        format: work.format,
-        source,
-    }
 }

@@ -8,11 +8,10 @@ use tintype_model::{Dimensions, Encoding, Format, Quality, Recipe, RenderedFile}
 use crate::encode::{Original, Pieces};
 use crate::error::EncodeError;
 use crate::geometry::Plan;
-use crate::picture::Picture;
+use crate::picture::{Picture, Space};
 use crate::quality::{self, Content, LazyYardstick, Made, Wanted};
-use crate::render::{Clock, Work, failure, wanted};
-use crate::space::Space;
-use crate::{Error, encode, parallel};
+use crate::work::{self, Clock, Work, failure};
+use crate::{Error, parallel};
 
 /// One work and the pixels that it encodes.
 struct Job<'a> {
@@ -115,7 +114,7 @@ const LARGE_PIXELS: u64 = 1_000_000;
 
 /// The tasks, in the order in which the threads take them.
 fn tasks<'a>(jobs: Vec<Job<'a>>, shared: &'a [Shared], pieces: usize) -> Vec<Task<'a>> {
-    let bytes = |job: &Job<'_>| job.picture.size.pixels() * encode::working_bytes(job.work.format);
+    let bytes = |job: &Job<'_>| job.picture.size.pixels() * work::working_bytes(job.work.format);
     let (mut heavy, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| bytes(job) > MOST_BYTES);
     heavy.sort_by_key(bytes);
     let (large, small): (Vec<_>, Vec<_>) = others
@@ -171,6 +170,22 @@ fn coefficients(original: &Original<'_>, work: &Work, wanted: &Wanted) -> Option
 /// Whether the file that is wanted has the format and the colour space that the source may serve in.
 fn has_form(work: &Work, original: &Original<'_>) -> bool {
     work.format == original.format && work.space == Space::Srgb
+}
+
+/// `works` are all stills of the source.
+fn wanted(recipe: &Recipe, content: Content, work: &Work, works: &[Work]) -> Wanted {
+    let beside = works
+        .iter()
+        .filter(|other| (other.plan, other.space) == (work.plan, work.space));
+    Wanted {
+        format: work.format,
+        quality: work.quality,
+        content,
+        source_quality: work.source_quality,
+        needed: beside.map(|work| quality::needed(work.format)).sum(),
+        background: recipe.background,
+        scores: recipe.scores,
+    }
 }
 
 /// The stills of a recipe, each with its place in the result. `pictures` are those of the works.

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use tintype_model::{Dimensions, Format, Limits, Recipe, Rgb, Variant};
 
-use crate::geometry::Plan;
-use crate::picture::Picture;
-use crate::quality::{Content, Features, Yardstick};
-use crate::space::Space;
-use crate::{EncodeError, Error, encode, quality, render, resize};
+use crate::geometry::{Plan, resize};
+use crate::picture::{Picture, Space};
+use crate::quality::{self, Content, Features, Yardstick};
+use crate::{EncodeError, Error, encode, render};
 
 /// 8-bit sRGB pixels, upright.
 #[derive(Clone, Debug)]

@@ -3,37 +3,8 @@
 use tintype_model::Dimensions;
 
 use crate::geometry::Area;
-use crate::picture::Picture;
-use crate::space::Space;
-
-/// The way in which a frame's pixels are combined with those of the canvas.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Blend {
-    /// They replace them, transparent ones too.
-    Replace,
-    /// They are laid over them.
-    Over,
-}
-
-/// The change to a frame's part of the canvas when the frame's time is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Disposal {
-    /// It stays.
-    Keep,
-    /// It becomes transparent, as in browsers, whatever background colour the file names.
-    Clear,
-    /// It becomes what it was before the frame.
-    Restore,
-}
-
-/// Where and how a frame is laid.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Placement {
-    pub(super) left: u32,
-    pub(super) top: u32,
-    pub(super) blend: Blend,
-    pub(super) disposal: Disposal,
-}
+use crate::header::frames::{Blend, Disposal, Placement};
+use crate::picture::{Picture, Space};
 
 /// RGBA pixels, transparent at first.
 pub(super) struct Canvas {

@@ -1,32 +1,17 @@
 //! Animated sources: their frames one at a time, composed, and the renditions made of them.
 
 mod canvas;
-mod gif;
-mod png;
 mod render;
-mod webp;
 
-pub(crate) use render::{encode_all, moves};
+pub(crate) use render::encode_all;
 
-use self::canvas::{Canvas, Placement};
+use self::canvas::Canvas;
 use crate::header::Header;
+use crate::header::frames::Frames;
 use crate::header::motion::shown_ms;
-use crate::picture::{Picture, Samples};
-use crate::sniff::Kind;
-use crate::{Error, color, contain};
-
-/// Whether all frames of the format are read; of other formats that have several, only the first is.
-pub(crate) const fn is_played(kind: Kind) -> bool {
-    matches!(kind, Kind::Gif | Kind::Png | Kind::Webp)
-}
-
-/// One frame as a decoder gives it.
-struct Part {
-    samples: Samples,
-    placement: Placement,
-    /// The time for which the frame asks to be shown, in milliseconds.
-    milliseconds: u64,
-}
+use crate::panics::contain;
+use crate::picture::Picture;
+use crate::{Error, color};
 
 /// The whole canvas while one frame is shown.
 struct Frame {
@@ -40,14 +25,8 @@ struct Frame {
 struct Player<'a> {
     header: &'a Header,
     canvas: Canvas,
-    decoder: Decoder<'a>,
+    frames: Box<dyn Frames + 'a>,
     left: u32,
-}
-
-enum Decoder<'a> {
-    Gif(Box<gif::Frames<'a>>),
-    Png(Box<png::Frames<'a>>),
-    Webp(webp::Frames<'a>),
 }
 
 impl<'a> Player<'a> {
@@ -56,16 +35,17 @@ impl<'a> Player<'a> {
         if header.motion.is_cut {
             return Err(Error::corrupt("the animation is cut off"));
         }
-        let decoder = contain(|| match header.kind {
-            Kind::Gif => gif::Frames::new(source).map(Box::new).map(Decoder::Gif),
-            Kind::Png => png::Frames::new(source, header).map(Box::new).map(Decoder::Png),
-            Kind::Webp => webp::Frames::new(source, header.size).map(Decoder::Webp),
-            other => Err(other.not_read()),
-        })?;
+        let Some(animation) = &header.format.animation else {
+            return Err(Error::unsupported(format!(
+                "of {} only the first frame is read",
+                header.format.title
+            )));
+        };
+        let frames = contain(|| (animation.open)(source, header))?;
         Ok(Self {
             header,
             canvas: Canvas::new(header.size),
-            decoder,
+            frames,
             left: header.frames,
         })
     }
@@ -78,18 +58,14 @@ impl<'a> Player<'a> {
             return Ok(None);
         };
         self.left = left;
-        let part = contain(|| match &mut self.decoder {
-            Decoder::Gif(frames) => frames.next(),
-            Decoder::Png(frames) => frames.next(),
-            Decoder::Webp(frames) => frames.next(),
-        })?;
-        let frame = color::to_srgb(part.samples, self.header.profile.as_ref(), threads);
-        self.canvas.lay(&frame, part.placement);
+        let stored = contain(|| self.frames.next())?;
+        let frame = color::to_srgb(stored.samples, self.header.profile.as_ref(), threads);
+        self.canvas.lay(&frame, stored.placement);
         drop(frame);
         let picture = self.header.orientation.apply(self.canvas.picture(), threads);
         Ok(Some(Frame {
             picture: picture.without_idle_alpha(),
-            duration_ms: shown_ms(part.milliseconds),
+            duration_ms: shown_ms(stored.milliseconds),
         }))
     }
 }

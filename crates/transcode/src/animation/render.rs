@@ -4,39 +4,22 @@
 
 use std::sync::Arc;
 
-use tintype_model::{Format, Quality, Recipe, Rgb, Variant};
+use tintype_model::{Quality, Recipe, Rgb};
 
-use super::{Frame, Player, is_played};
-use crate::encode::Chroma;
-use crate::encode::sequence::{Animated, Sequence, Settings};
+use super::{Frame, Player};
+use crate::encode::sequence::{Animated, Sequence};
+use crate::encode::{AnimationSettings, Chroma};
 use crate::error::EncodeError;
-use crate::geometry::Plan;
+use crate::geometry::{Plan, resize};
 use crate::header::Header;
 use crate::picture::Picture;
 use crate::quality::Content;
-use crate::render::{Work, failure};
-use crate::sniff::Kind;
-use crate::{Error, parallel, resize};
-
-/// A rendition of more pixels a frame is a still: encoders of video need thirty bytes for each pixel and more.
-const MAX_MOVING_PIXELS: u64 = 16_000_000;
-
-/// The longest side, in pixels, that the tracks of an AVIF can state.
-const MAX_MOVING_SIDE: u32 = 65_535;
+use crate::work::{Work, failure};
+use crate::{Error, parallel};
 
 /// Frames are read until so many pixels of the canvas are in memory, at least one and at most [`BATCH_FRAMES`].
 const BATCH_PIXELS: u64 = 2_000_000;
 const BATCH_FRAMES: u64 = 8;
-
-/// Whether a rendition of the source is animated.
-pub(crate) fn moves(header: &Header, variant: &Variant, format: Format, plan: &Plan) -> bool {
-    header.frames > 1
-        && is_played(header.kind)
-        && variant.animation
-        && format.can_be_animated()
-        && plan.canvas.pixels() <= MAX_MOVING_PIXELS
-        && plan.canvas.width.max(plan.canvas.height) <= MAX_MOVING_SIDE
-}
 
 /// Decodes the source again from its first frame to its last and makes `works`, which all move. Gives the files of
 /// each of `works`, in their order. `content` is that of the first frame.
@@ -165,14 +148,18 @@ struct File<'a> {
 
 impl<'a> File<'a> {
     fn new(work: &'a Work, scaler: &Scaler, header: &Header, content: Content) -> Result<Self, EncodeError> {
-        let settings = Settings {
+        let settings = AnimationSettings {
             size: work.plan.canvas,
             // Scores are of stills.
             quality: work.quality.number(work.format),
             is_lossless: work.quality == Quality::Lossless,
             plays: header.motion.plays,
             frames: header.frames,
-            is_drawn: header.kind == Kind::Gif,
+            is_drawn: header
+                .format
+                .animation
+                .as_ref()
+                .is_some_and(|animation| animation.is_drawn),
             chroma: match content {
                 Content::Drawn => Chroma::Full,
                 Content::Photo => Chroma::Halved,

@@ -89,7 +89,7 @@ mod tests {
     use tintype_model::Dimensions;
 
     use super::*;
-    use crate::space::Space;
+    use crate::picture::Space;
 
     fn picture(width: u32, height: u32, data: Vec<u8>) -> Picture {
         Picture {

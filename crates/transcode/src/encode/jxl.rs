@@ -2,11 +2,10 @@
 
 use jixel::{ColorEncoding, EncodeConfig, Speed};
 
-use super::Loss;
-use super::Settings;
+use super::settings::{Loss, Settings};
 use crate::error::EncodeError;
-use crate::picture::Picture;
-use crate::{quietly, space::Space};
+use crate::panics::quietly;
+use crate::picture::{Picture, Space};
 
 /// Up to this many pixels jixel's speed `Fast` is used: on photos at 800 pixels a side it needs as many bytes as our AVIF
 /// at equal SSIMULACRA2, in as much time; the next slower speed takes twice the time for 1 to 2 %. Larger ones are encoded

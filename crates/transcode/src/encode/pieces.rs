@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tintype_model::Format;
 
-use super::{Settings, avif};
+use super::avif;
+use super::settings::Settings;
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -74,7 +75,7 @@ mod tests {
     use tintype_model::{Dimensions, Rgb};
 
     use super::*;
-    use crate::space::Space;
+    use crate::picture::Space;
 
     #[test]
     fn pieces_make_the_same_file_in_any_order() {

@@ -9,12 +9,11 @@ use yuv::{
     YuvStandardMatrix, rgb_to_yuv420, rgb_to_yuv444, rgba_to_yuv420, rgba_to_yuv444, yuv444_to_rgb,
 };
 
-use super::Chroma;
 use super::invisible::fill_transparent;
+use super::settings::Chroma;
 use crate::error::EncodeError;
 use crate::geometry::Area;
-use crate::picture::Picture;
-use crate::space::Space;
+use crate::picture::{Picture, Space};
 
 /// Y, Cb and Cr planes (BT.601 matrix), without padding; odd sides round up in the chroma planes.
 #[derive(PartialEq, Eq)]

@@ -1,40 +1,16 @@
 //! Frames to one animated file, in whichever format.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use tintype_model::{Dimensions, Format};
+use tintype_model::Format;
 
-use super::{Chroma, apng, avif_animation, contain, webp_animation};
+use super::avif::animation as avif_animation;
+use super::contain;
+use super::png::animation as apng;
+use super::settings::AnimationSettings;
+use super::webp::animation as webp_animation;
 use crate::error::EncodeError;
 use crate::picture::Picture;
-
-/// The properties of an animation that are known before its first frame.
-pub(crate) struct Settings {
-    pub(crate) size: Dimensions,
-    /// 1 to 100 on the format's own scale.
-    pub(crate) quality: u8,
-    /// Whether every visible pixel stays as it is, in WebP; the other formats have one answer.
-    pub(crate) is_lossless: bool,
-    /// The number of times that the frames are shown in all; `None` for without end.
-    pub(crate) plays: Option<NonZeroU32>,
-    /// Number of frames that there will be.
-    pub(crate) frames: u32,
-    /// Whether the pictures have few colours, so that lossless coding may be smaller.
-    pub(crate) is_drawn: bool,
-    /// The resolution of the colour differences, in AVIF.
-    pub(crate) chroma: Chroma,
-}
-
-/// An animation of so many pixels in all frames together is encoded with care, a longer one in a hurry: it is to be done
-/// within the time that one source may take.
-const SMALL_PIXELS: u64 = 10_000_000;
-
-impl Settings {
-    pub(super) fn is_small(&self) -> bool {
-        self.size.pixels().saturating_mul(self.frames.into()) <= SMALL_PIXELS
-    }
-}
 
 /// An animated file that takes its frames one by one. What it holds does not grow with their number, but for the bytes
 /// that are encoded.
@@ -54,7 +30,7 @@ pub(crate) struct Animated {
 }
 
 impl Sequence {
-    pub(crate) fn new(format: Format, settings: &Settings) -> Result<Self, EncodeError> {
+    pub(crate) fn new(format: Format, settings: &AnimationSettings) -> Result<Self, EncodeError> {
         contain(|| {
             Ok(Self(match format {
                 Format::Avif => Kind::Avif(Box::new(avif_animation::Animation::new(settings)?)),

@@ -2,30 +2,24 @@
 //! ever sees a picture that is too large.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
-pub(crate) mod bmp;
-mod gain_map;
-pub(crate) mod gif;
-pub(crate) mod heif;
-pub(crate) mod ico;
-pub(crate) mod jpeg;
-pub(crate) mod jxl;
+pub(crate) mod format;
+pub(crate) mod frames;
 pub(crate) mod motion;
-pub(crate) mod png;
-pub(crate) mod svg;
-pub(crate) mod tiff;
-pub(crate) mod tiff_fields;
-pub(crate) mod webp;
 
 use tintype_model::{Dimensions, ImageInfo, Limits, RejectionCode};
 
+use self::format::SourceFormat;
 use self::motion::Motion;
-use crate::cicp::Cicp;
+use crate::Error;
 use crate::color::Profile;
-use crate::exif::Tiff;
-use crate::gamma::Gamma;
-use crate::orient::Orientation;
-use crate::sniff::{Kind, sniff};
-use crate::{Error, animation, capture, contain};
+use crate::color::cicp::Cicp;
+use crate::color::gamma::Gamma;
+use crate::geometry::orient::Orientation;
+use crate::metadata::capture;
+use crate::metadata::exif::Block;
+use crate::panics::contain;
+use crate::picture::Model;
+use crate::syntax::tiff::Tiff;
 
 /// Larger embedded profiles are ignored. Press profiles, the largest in use, are 0.5 to 3 MiB.
 pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;
@@ -33,7 +27,7 @@ pub(crate) const MAX_PROFILE_BYTES: usize = 4 << 20;
 /// Everything known without decoding pixels.
 #[derive(Debug)]
 pub(crate) struct Header {
-    pub(crate) kind: Kind,
+    pub(crate) format: &'static SourceFormat,
     /// Size as stored, before orientation.
     pub(crate) size: Dimensions,
     pub(crate) orientation: Orientation,
@@ -50,17 +44,7 @@ pub(crate) struct Header {
     /// The duration of one play of an animation, in milliseconds.
     pub(crate) duration_ms: Option<u64>,
     pub(crate) has_gain_map: bool,
-    /// The EXIF block from its TIFF header on, at most 1 MiB.
-    exif: Option<Vec<u8>>,
-}
-
-/// The colour model of the stored samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Model {
-    Grey,
-    #[default]
-    Rgb,
-    Cmyk,
+    exif: Block,
 }
 
 /// The properties of a file that one format's parser finds.
@@ -83,11 +67,10 @@ pub(crate) struct Found {
     pub(crate) gamma: Option<Gamma>,
     pub(crate) duration_ms: Option<u64>,
     pub(crate) has_gain_map: bool,
-    /// The EXIF block from its TIFF header on, at most 1 MiB.
-    pub(crate) exif: Option<Vec<u8>>,
+    pub(crate) exif: Block,
 }
 
-/// For sources that [`read`] let pass under the caller's limits: to look at one again gives the same.
+/// For sources that [`Header::read`] let pass under the caller's limits: to look at one again gives the same.
 pub(crate) const CHECKED: Limits = Limits {
     max_bytes: u64::MAX,
     max_pixels: u64::MAX,
@@ -95,45 +78,37 @@ pub(crate) const CHECKED: Limits = Limits {
     max_animation_pixels: u64::MAX,
 };
 
-/// Reads the header of `source` and checks every limit.
-pub(crate) fn read(source: &[u8], limits: &Limits) -> Result<Header, Error> {
-    check_bytes(source, limits)?;
-    let kind = sniff(source)?;
-    let found = contain(|| match kind {
-        Kind::Jpeg => jpeg::parse(source, limits),
-        Kind::Png => png::parse(source, limits),
-        Kind::Gif => gif::parse(source, limits),
-        Kind::Webp => webp::parse(source, limits),
-        Kind::Bmp => bmp::parse(source, limits),
-        Kind::Avif | Kind::Heic => heif::parse(source, limits),
-        Kind::Ico => ico::parse(source, limits),
-        Kind::Tiff => tiff::parse(source, limits),
-        Kind::Jxl => jxl::parse(source, limits),
-        Kind::Svg => svg::parse(source, limits),
-    })?;
-    if animation::is_played(kind) {
-        found.motion.check(found.size, found.frames, limits)?;
-    }
-    let embedded = found.icc.and_then(|icc| Profile::parse(&icc, found.model));
-    let told = embedded.or_else(|| Profile::from_cicp(found.cicp?, found.peak));
-    Ok(Header {
-        kind,
-        size: found.size,
-        orientation: Orientation::from_exif(found.orientation),
-        has_alpha: found.has_alpha,
-        frames: found.frames,
-        motion: found.motion,
-        bit_depth: found.bit_depth,
-        model: found.model,
-        is_odd_jpeg: found.is_odd_jpeg,
-        profile: told.or_else(|| found.gamma?.profile()),
-        duration_ms: found.duration_ms.or(found.motion.told(found.frames)),
-        has_gain_map: found.has_gain_map,
-        exif: found.exif,
-    })
-}
-
 impl Header {
+    /// Reads the header of a file of the format `format`, and checks every limit but that of its bytes.
+    pub(crate) fn read(format: &'static SourceFormat, source: &[u8], limits: &Limits) -> Result<Self, Error> {
+        let found = contain(|| (format.parse)(source, limits))?;
+        if format.animation.is_some() {
+            found.motion.check(found.size, found.frames, limits)?;
+        }
+        let embedded = found.icc.and_then(|icc| Profile::parse(&icc, found.model));
+        let told = embedded.or_else(|| Profile::from_cicp(found.cicp?, found.peak));
+        Ok(Self {
+            format,
+            size: found.size,
+            orientation: Orientation::from_exif(found.orientation),
+            has_alpha: found.has_alpha,
+            frames: found.frames,
+            motion: found.motion,
+            bit_depth: found.bit_depth,
+            model: found.model,
+            is_odd_jpeg: found.is_odd_jpeg,
+            profile: told.or_else(|| found.gamma?.profile()),
+            duration_ms: found.duration_ms.or(found.motion.told(found.frames)),
+            has_gain_map: found.has_gain_map,
+            exif: found.exif,
+        })
+    }
+
+    /// Whether all frames of the picture are read and there is more than one.
+    pub(crate) fn is_animated(&self) -> bool {
+        self.frames > 1 && self.format.animation.is_some()
+    }
+
     /// Makes the picture a still: its animation cannot be decoded.
     pub(crate) fn show_still(&mut self) {
         self.frames = 1;
@@ -150,7 +125,7 @@ impl Header {
             (Model::Rgb, None) => "srgb",
         };
         ImageInfo {
-            format: self.kind.name().to_owned(),
+            format: self.format.name.to_owned(),
             dimensions: self.orientation.apply_to_size(self.size),
             orientation: self.orientation.exif(),
             has_alpha: self.has_alpha,
@@ -168,16 +143,14 @@ impl Header {
         }
     }
 
-    /// The structure in which EXIF has its facts. A TIFF of any size is one itself, and not copied for their sake.
+    /// The structure in which EXIF has its facts; `source` is what the header was read from.
     pub(crate) fn exif<'a>(&'a self, source: &'a [u8]) -> Option<Tiff<'a>> {
-        if self.kind == Kind::Tiff {
-            return Tiff::of_file(source);
-        }
-        Tiff::new(self.exif.as_deref()?)
+        self.exif.tiff(source)
     }
 }
 
-fn check_bytes(source: &[u8], limits: &Limits) -> Result<(), Error> {
+/// Checks the length of a file.
+pub(crate) fn check_bytes(source: &[u8], limits: &Limits) -> Result<(), Error> {
     if source.is_empty() {
         return Err(Error::rejected(RejectionCode::Empty, "the source has no bytes"));
     }

@@ -38,27 +38,27 @@ impl Default for Motion {
 
 impl Motion {
     /// Sets how often the frames are shown, 0 for without end.
-    pub(super) const fn set_plays(&mut self, plays: u32) {
+    pub(crate) const fn set_plays(&mut self, plays: u32) {
         self.plays = NonZeroU32::new(plays);
     }
 
     /// Counts one frame that asks to be shown for `milliseconds`.
-    pub(super) fn add(&mut self, milliseconds: u64) {
+    pub(crate) fn add(&mut self, milliseconds: u64) {
         self.duration_ms = self.duration_ms.saturating_add(shown_ms(milliseconds).into());
     }
 
     /// Counts what a frame of `frame` pixels has more than a canvas of `canvas` pixels.
-    pub(super) const fn add_excess(&mut self, frame: u64, canvas: u64) {
+    pub(crate) const fn add_excess(&mut self, frame: u64, canvas: u64) {
         self.excess_pixels = self.excess_pixels.saturating_add(frame.saturating_sub(canvas));
     }
 
     /// The duration of one showing, in milliseconds, where a walk counted the frames and there are more than one.
-    pub(super) fn told(&self, frames: u32) -> Option<u64> {
+    pub(crate) fn told(&self, frames: u32) -> Option<u64> {
         (frames > 1 && self.duration_ms > 0).then_some(self.duration_ms)
     }
 
     /// Checks what decoding all frames would cost.
-    pub(super) fn check(&self, canvas: Dimensions, frames: u32, limits: &Limits) -> Result<(), Error> {
+    pub(crate) fn check(&self, canvas: Dimensions, frames: u32, limits: &Limits) -> Result<(), Error> {
         let pixels = canvas
             .pixels()
             .saturating_mul(frames.into())

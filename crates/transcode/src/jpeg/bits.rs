@@ -2,7 +2,7 @@
 
 use super::table::Decoder;
 use super::{EOI, RST0, RST7};
-use crate::reader::Reader;
+use crate::syntax::reader::Reader;
 
 /// Entropy-coded data, without the zeros that are stuffed behind 255. Behind its end there are zeros.
 #[derive(Clone)]

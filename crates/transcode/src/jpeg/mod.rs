@@ -7,7 +7,7 @@ pub(crate) mod plain;
 pub(crate) mod table;
 
 use crate::Error;
-use crate::reader::Reader;
+use crate::syntax::reader::Reader;
 
 pub(crate) const TEM: u8 = 0x01;
 pub(crate) const SOF0: u8 = 0xC0;

@@ -8,7 +8,7 @@ use super::{
     APP0, APP14, APP15, COM, DHT, EOI, RST0, RST7, SOF2, SOI, SOS, TEM, next_marker, push_segment, segment,
 };
 use crate::Error;
-use crate::reader::Reader;
+use crate::syntax::reader::Reader;
 
 /// The colour model of the components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

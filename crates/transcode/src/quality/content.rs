@@ -156,7 +156,7 @@ mod tests {
     use tintype_model::Dimensions;
 
     use super::*;
-    use crate::space::Space;
+    use crate::picture::Space;
 
     fn picture(width: u32, height: u32, color: impl Fn(u32, u32) -> [u8; 3]) -> Picture {
         let at = |index: u32| color(index % width, index / width);

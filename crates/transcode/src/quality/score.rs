@@ -18,7 +18,7 @@ use tintype_model::{Dimensions, Format, Limits, Rgb};
 use crate::encode::{self, Encoded};
 use crate::error::EncodeError;
 use crate::picture::Picture;
-use crate::{color, decode, header};
+use crate::{color, header, read};
 
 /// Pictures up to this size are compared as a whole.
 pub(crate) const WHOLE_PIXELS: u64 = 1_000_000;
@@ -151,8 +151,8 @@ fn decoded(file: &[u8]) -> Result<Picture, EncodeError> {
         ..header::CHECKED
     };
     let decoded = || -> Result<Picture, crate::Error> {
-        let header = header::read(file, &limits)?;
-        let (samples, _) = decode::decode(file, &header)?;
+        let header = read::header(file, &limits)?;
+        let samples = read::decode(file, &header)?.samples;
         Ok(color::to_srgb(samples, None, 1))
     };
     decoded().map_err(|error| EncodeError::Pixels(format!("a rendition cannot be read back: {error}")))
@@ -227,7 +227,7 @@ fn places(whole: u32, length: u32, count: u32) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::space::Space;
+    use crate::picture::Space;
 
     #[test]
     fn tiles_lie_inside_apart_and_within_the_budget() {

@@ -5,12 +5,12 @@ use std::ops::RangeInclusive;
 
 use libaom_sys::{AOM_USAGE_ALL_INTRA, aom_codec_enc_cfg_t};
 
-use super::super::Chroma;
-use super::super::aom::{Encoder, Frame};
-use super::super::planes::{Planes, Range};
-use super::super::tiles::{Grid, Mosaic};
+use super::aom::{Encoder, Frame};
+use crate::av1::tiles::{Grid, Mosaic};
+use crate::encode::planes::{Planes, Range};
+use crate::encode::settings::Chroma;
 use crate::error::EncodeError;
-use crate::space::Space;
+use crate::picture::Space;
 
 /// The range of quantization matrices, which coarsen what the eye sees least: 10 % fewer bytes at equal SSIMULACRA2
 /// than without, 7 % with libaom's own range, 5 to 9. Alpha has nothing to hide and goes without, and so do drawings:
@@ -26,7 +26,7 @@ pub(super) struct Layer {
 }
 
 /// A picture or a part of it as AV1 units, and what decoders see where that was asked for.
-pub(in crate::encode) struct Piece {
+pub(crate) struct Piece {
     pub(super) units: Vec<u8>,
     pub(super) shown: Option<Planes>,
 }
@@ -97,7 +97,7 @@ impl Layer {
             return pieces.pop().map_or_else(|| self.encode_whole(), Ok);
         };
         let written: Vec<&[u8]> = pieces.iter().map(|piece| piece.units.as_slice()).collect();
-        let Some(units) = mosaic.join(&written, self.settings.space.is_none()) else {
+        let Some(units) = mosaic.join(&written) else {
             return self.encode_otherwise();
         };
         let shown = self.settings.show.then(|| {
@@ -133,7 +133,7 @@ impl Settings {
 }
 
 /// Profile 0 (Main) knows no 4:4:4 but for pictures without colour, profile 1 (High) does.
-pub(in crate::encode) const fn profile(chroma: Chroma) -> u8 {
+pub(crate) const fn profile(chroma: Chroma) -> u8 {
     match chroma {
         Chroma::Halved => 0,
         Chroma::Full => 1,

@@ -1,6 +1,10 @@
 //! Stills by libaom at its fast all-intra speeds, and the AVIF container around what it gives.
 
+pub(super) mod animation;
+mod aom;
+mod boxes;
 mod layer;
+mod sequence;
 #[cfg(test)]
 mod tests;
 
@@ -15,11 +19,10 @@ pub(super) use layer::profile;
 use layer::{Layer, Settings, pieces};
 
 use super::planes::{Planes, Range};
-use super::tiles::{Least, Mosaic};
-use super::{Chroma, Encoded};
+use super::settings::{Chroma, Encoded};
+use crate::av1::tiles::{Least, Mosaic};
 use crate::error::EncodeError;
-use crate::picture::Picture;
-use crate::space::Space;
+use crate::picture::{Picture, Space};
 
 /// The fastest speed for stills. At 800 pixels a side speeds 7 and 8 need 6 % fewer bytes at equal SSIMULACRA2, in five
 /// and four times the time; quantization matrices give more than that for nothing.
@@ -43,7 +46,7 @@ const ALPHA_QUALITY: u8 = 82;
 
 pub(super) fn encode(
     picture: Arc<Picture>,
-    settings: &super::Settings,
+    settings: &super::settings::Settings,
     show: bool,
 ) -> Result<Encoded, EncodeError> {
     let still = Still::new(picture, settings, show)?;
@@ -70,7 +73,7 @@ impl Still {
     /// Takes what it needs of the picture and lets go of it.
     pub(super) fn new(
         picture: Arc<Picture>,
-        settings: &super::Settings,
+        settings: &super::settings::Settings,
         show: bool,
     ) -> Result<Self, EncodeError> {
         let (size, space, chroma) = (picture.size, picture.space, settings.chroma);

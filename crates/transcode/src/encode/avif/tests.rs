@@ -86,11 +86,7 @@ fn in_tiles(planes: Planes, settings: Settings, least: Least) -> Piece {
     let pieces = (0..layer.count()).map(|number| layer.encode(number).unwrap());
     let pieces: Vec<_> = pieces.collect();
     let written: Vec<&[u8]> = pieces.iter().map(|piece| piece.units.as_slice()).collect();
-    let joined = layer
-        .mosaic
-        .as_ref()
-        .unwrap()
-        .join(&written, layer.settings.space.is_none());
+    let joined = layer.mosaic.as_ref().unwrap().join(&written);
     assert!(
         joined.is_some(),
         "{size:?}, quantizer {}: tiles do not fit",

@@ -1,0 +1,8 @@
+//! Sources whose own coding becomes a rendition, or tells how coarse one may be.
+
+mod jpeg;
+mod png;
+mod repack;
+mod vp8;
+
+pub(crate) use repack::Original;

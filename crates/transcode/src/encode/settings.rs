@@ -1,0 +1,95 @@
+//! The settings that encoders are given, and what those of stills give back.
+
+use std::num::NonZeroU32;
+
+use tintype_model::Dimensions;
+
+use crate::picture::Picture;
+
+/// The settings that one file is encoded with, beside its format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    /// 1 to 100 on the format's own scale.
+    pub(crate) quality: u8,
+    pub(crate) chroma: Chroma,
+    pub(crate) loss: Loss,
+    /// Whether AVIF is made with the tools for what is drawn.
+    pub(crate) is_drawn: bool,
+    /// Pixels of the picture whose speed is taken: a sample is encoded as the whole would be.
+    pub(crate) sized_for: u64,
+}
+
+/// The loss that is allowed, in JPEG XL and WebP; the other formats have one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// As much as the quality says.
+    Usual,
+    /// The colours of pixels that are fully transparent.
+    Invisible,
+    Nothing,
+}
+
+/// Resolution of the colour differences.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Chroma {
+    /// Half in both directions (4:2:0).
+    Halved,
+    /// The same as luma (4:4:4), in AVIF and JPEG; lossy WebP knows only half.
+    Full,
+}
+
+impl Chroma {
+    /// The number of columns or rows of colour differences beside `luma` of them of luma; odd numbers round up.
+    pub(crate) const fn of(self, luma: u32) -> u32 {
+        match self {
+            Self::Halved => luma.div_ceil(2),
+            Self::Full => luma,
+        }
+    }
+}
+
+impl Settings {
+    /// The settings for a photograph of `pixels` pixels.
+    pub(crate) const fn usual(quality: u8, pixels: u64) -> Self {
+        Self {
+            quality,
+            chroma: Chroma::Halved,
+            loss: Loss::Usual,
+            is_drawn: false,
+            sized_for: pixels,
+        }
+    }
+}
+
+/// A file, and what a decoder makes of it where that was asked for and there is no decoder here.
+pub(crate) struct Encoded {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) shown: Option<Picture>,
+}
+
+/// The properties of an animation that are known before its first frame.
+pub(crate) struct AnimationSettings {
+    pub(crate) size: Dimensions,
+    /// 1 to 100 on the format's own scale.
+    pub(crate) quality: u8,
+    /// Whether every visible pixel stays as it is, in WebP; the other formats have one answer.
+    pub(crate) is_lossless: bool,
+    /// The number of times that the frames are shown in all; `None` for without end.
+    pub(crate) plays: Option<NonZeroU32>,
+    /// Number of frames that there will be.
+    pub(crate) frames: u32,
+    /// Whether the pictures have few colours, so that lossless coding may be smaller.
+    pub(crate) is_drawn: bool,
+    /// The resolution of the colour differences, in AVIF.
+    pub(crate) chroma: Chroma,
+}
+
+/// An animation of so many pixels in all frames together is encoded with care, a longer one in a hurry: it is to be done
+/// within the time that one source may take.
+const SMALL_PIXELS: u64 = 10_000_000;
+
+impl AnimationSettings {
+    pub(super) fn is_small(&self) -> bool {
+        self.size.pixels().saturating_mul(self.frames.into()) <= SMALL_PIXELS
+    }
+}

@@ -1,0 +1,15 @@
+//! Panics that end where they began: decoders are safe Rust and still panic on a hostile file now and then.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::Error;
+
+/// Runs code that reads untrusted bytes; a panic rejects the source.
+pub(crate) fn contain<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::corrupt("the decoder panicked")))
+}
+
+/// The same where a panic means that something optional is left out.
+pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}

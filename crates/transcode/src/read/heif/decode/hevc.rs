@@ -1,0 +1,68 @@
+//! HEVC by `heic-rs` (docs/decisions/0009-av1-and-hevc-decoders.md).
+
+use heic_rs::hevc::{ChromaFormat, Frame, decode_still};
+use tintype_model::Dimensions;
+
+use super::planes::{Row, Tile};
+use crate::Error;
+use crate::picture::Subsampling;
+use crate::read::heif::header as heif;
+use crate::read::heif::header::HevcConfig;
+
+const VPS: u8 = 32;
+const SPS: u8 = 33;
+const PPS: u8 = 34;
+pub(super) const PARAMETER_SETS: [u8; 3] = [VPS, SPS, PPS];
+
+/// Decodes one coded picture.
+pub(super) fn decode(tile: &heif::Tile<'_>) -> Result<Frame, Error> {
+    let refused = |error: heic_rs::Error| match error {
+        heic_rs::Error::Unsupported(tool) => {
+            Error::unsupported(format!("the HEVC picture needs what is not read: {tool}"))
+        }
+        error => Error::corrupt(format!("the HEVC picture cannot be decoded: {error}")),
+    };
+    let config = HevcConfig::read(tile.config)?;
+    let sets: Vec<&[u8]> = PARAMETER_SETS
+        .into_iter()
+        .flat_map(|kind| config.sets(kind))
+        .collect();
+    let stream = tile.stream();
+    let units = config.units(&stream)?;
+    // Parameter sets in the stream would replace those that were checked.
+    let units: Vec<&[u8]> = units.into_iter().filter(|unit| !is_parameter_set(unit)).collect();
+    let frame = decode_still(&sets, &units).map_err(refused)?;
+    frame.validate().map_err(refused)?;
+    Ok(frame)
+}
+
+fn is_parameter_set(unit: &[u8]) -> bool {
+    let kind = unit.first().map(|byte| (byte >> 1) & 0x3F);
+    kind.is_none_or(|kind| (VPS..=PPS).contains(&kind))
+}
+
+impl Tile for Frame {
+    fn shape(&self) -> (Dimensions, u8, Subsampling) {
+        let size = Dimensions {
+            width: self.width,
+            height: self.height,
+        };
+        let chroma = match self.chroma {
+            ChromaFormat::Monochrome => Subsampling::None,
+            ChromaFormat::Yuv420 => Subsampling::Quarter,
+            ChromaFormat::Yuv422 => Subsampling::Half,
+            ChromaFormat::Yuv444 => Subsampling::Full,
+        };
+        (size, self.bit_depth, chroma)
+    }
+
+    fn row(&self, plane: usize, number: usize) -> Option<Row<'_>> {
+        let (samples, stride) = match plane {
+            0 => (&self.y, self.y_stride),
+            1 => (&self.cb, self.c_stride),
+            _ => (&self.cr, self.c_stride),
+        };
+        let start = number.checked_mul(stride as usize)?;
+        Some(Row::Words(samples.get(start..)?))
+    }
+}

@@ -1,0 +1,57 @@
+//! AVIF and HEIC: tiles to planes, planes to samples.
+
+mod av1;
+#[cfg(feature = "heic")]
+mod hevc;
+#[cfg(feature = "heic")]
+mod hevc_wide;
+mod planes;
+mod rgb;
+
+use self::planes::Planes;
+use self::rgb::Reading;
+use super::header as heif;
+#[cfg(feature = "heic")]
+use super::header::{Codec, Layer, Tile};
+use crate::Error;
+use crate::header::CHECKED;
+use crate::picture::{Samples, Subsampling};
+
+/// The primary picture, or the first frame of a sequence.
+pub(super) fn decode(source: &[u8]) -> Result<Samples, Error> {
+    let plan = heif::plan(source, &CHECKED)?;
+    let color = layer(&plan.color)?;
+    let alpha = plan.alpha.as_ref().map(layer).transpose()?;
+    let reading = Reading {
+        cicp: plan.cicp,
+        is_full_range: plan.color.is_full_range,
+        is_alpha_full_range: plan.alpha.as_ref().is_none_or(|alpha| alpha.is_full_range),
+        is_premultiplied: plan.is_premultiplied,
+        crop: plan.crop,
+    };
+    rgb::convert(&color, alpha.as_ref(), &reading)
+}
+
+/// Decodes tile by tile, so that only one of them is there beside the picture.
+fn layer(layer: &Layer<'_>) -> Result<Planes, Error> {
+    let mut planes = Planes::new(layer);
+    for (number, tile) in layer.tiles.iter().enumerate() {
+        let place = (number % layer.columns, number / layer.columns);
+        put(&mut planes, layer, place, tile)?;
+    }
+    Ok(planes)
+}
+
+fn put(planes: &mut Planes, layer: &Layer<'_>, place: (usize, usize), tile: &Tile<'_>) -> Result<(), Error> {
+    match tile.codec {
+        Codec::Av1 => planes.put(layer, place, &av1::decode(tile, layer.tile)?),
+        #[cfg(feature = "heic")]
+        Codec::Hevc if matches!(layer.chroma, Subsampling::Half | Subsampling::Full) => {
+            planes.put(layer, place, &hevc_wide::decode(tile)?)
+        }
+        #[cfg(feature = "heic")]
+        Codec::Hevc => planes.put(layer, place, &hevc::decode(tile)?),
+        #[cfg(not(feature = "heic"))]
+        Codec::Hevc => Err(Error::unsupported("this build does not read HEIC")),
+    }
+}
