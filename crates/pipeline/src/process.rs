@@ -258,8 +258,8 @@ impl Pipeline {
             sha256: None,
         };
         let detail = format!(
-            "the source is archived ({storage_class}): restore it, or upload it in a storage class that can be \
-             read at once, then have it reprocessed"
+            "the source is archived ({storage_class}): restore it and have it reprocessed, or upload it again in a \
+             storage class that can be read at once"
         );
         Ok(Reading::Bad(
             source,

@@ -77,13 +77,13 @@ impl ListedStatus {
     }
 }
 
-/// The state of a source that waits without a record.
+/// The state of a source that waits without a record: its event is in the queue, or was lost.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Waiting {
     /// When the source was uploaded, RFC 3339 in UTC.
     #[schema(format = DateTime)]
     source_put_at: String,
-    /// Whether `POST /api/v1/image/reprocess` has its renditions made now.
+    /// Whether `POST /api/v1/image/reprocess` queues its work without that event.
     can_reprocess: bool,
     /// For people.
     detail: &'static str,
@@ -138,8 +138,8 @@ impl Unrecorded {
     pub(crate) const fn detail(&self) -> &'static str {
         match self {
             Self::Waiting(_) => {
-                "no event of this upload has been processed: it waits in the queue, or was lost. Reprocess it to have \
-                 its renditions made now"
+                "no event of this upload has been processed: it waits in the queue, or was lost. Reprocessing queues \
+                 the work without it"
             }
             Self::FolderMarker(_) => {
                 "an empty object whose key ends in \"/\" shows a folder in consoles: there is nothing to make of it"

@@ -47,7 +47,7 @@ async fn a_source_without_a_record_tells_since_when_it_waits_and_that_it_can_be_
         assert!(image.get("skip").is_none(), "{image}");
     }
     let page = site.admin("GET", "/admin/image?key=unseen.jpg").await;
-    assert!(page.text().contains("Reprocess it"), "{}", page.text());
+    assert!(page.text().contains("Reprocessing queues"), "{}", page.text());
 }
 
 #[tokio::test]
