@@ -52,6 +52,13 @@ READ_ON = "2026-11-23"
 # Lambda asks an idle queue some 15 times a minute (getlift/lift#132).
 IDLE_POLLS = 15 * 60 * 24 * 30
 
+# Alarms of an environment.
+ALARMS = 6
+
+# How long SQS keeps an event at most, and the template's queues do.
+KEPT_DAYS = 14
+DAY = 86_400
+
 
 def charge(name, amount):
     """USD for an amount in a month, what is always free taken off."""
@@ -103,7 +110,7 @@ def always_free(measured):
 
 def idle(environments):
     """USD a month for environments in one account with nothing in them."""
-    alarms = 5 * environments
+    alarms = ALARMS * environments
     return charge("SQS, requests", IDLE_POLLS * environments) + charge("CloudWatch, alarms", alarms)
 
 
@@ -127,8 +134,10 @@ def switches(measured):
     events = used["S3, PUT"]
     kms = used["S3, PUT"] + 2
     return [
-        ("a second environment in the account", "its queue is polled too", f"{usd(idle(2) - idle(1))} a month"),
-        ("a third, and its alarms", "five alarms beyond the ten free ones", f"{usd(idle(3) - idle(2))} a month"),
+        ("a second environment in the account",
+         f"its queue is polled too, and it has {ALARMS} alarms of the ten that are free in an account",
+         f"{usd(idle(2) - idle(1))} a month"),
+        ("a third", "the same", f"{usd(idle(3) - idle(2))} a month"),
         ("`EnableDataEvents`", f"{events:.0f} writes an upload",
          f"{usd(charge('CloudTrail, data events', events * MILLION))} for a million uploads"),
         ("`EnableTrail`, a second trail in the account", "the first copy of management events is free, further ones are not",
@@ -149,6 +158,45 @@ def switches(measured):
         ("`OldVersionDays`", "a replaced upload is stored, and charged, so long",
          f"{usd(charge('S3, GB-months', 1))} a GB and month"),
     ]
+
+
+def import_days(measured, pictures, concurrency):
+    """The days that the worker needs for so many pictures like the measured one, nothing else to do."""
+    return pictures * measured["worker_milliseconds"] / 1000 / concurrency / DAY
+
+
+def import_concurrency(measured, pictures):
+    """The least MaximumConcurrency with which no picture waits for more than half of the time that its event is kept."""
+    return max(2, math.ceil(import_days(measured, pictures, 1) / (KEPT_DAYS / 2)))
+
+
+def import_cost(measured, pictures):
+    """USD for processing them: no API, no upload, nothing of what is stored, the free parts used up by others."""
+    used = per_upload(measured) | {
+        "Lambda, GB-seconds": measured["worker_memory_mb"] / 1024 * measured["worker_milliseconds"] / 1000,
+        "Lambda, requests": 1,
+        "S3, PUT": measured["rendition_puts"],
+    }
+    leave_out = ("API Gateway, HTTP API requests", "S3, GB-months", "DynamoDB, GB-months")
+    return sum(amount * pictures / PRICES[name][1] * PRICES[name][0] for name, amount in used.items() if name not in leave_out)
+
+
+def imports(measured):
+    """A table of how long imports take."""
+    concurrencies = (4, 20, 100, 500)
+
+    def days(pictures, concurrency):
+        took = import_days(measured, pictures, concurrency)
+        text = f"{took:,.1f} days" if took >= 1 else f"{took * 24:,.1f} h"
+        return f"{text}: **events expire**" if took > KEPT_DAYS else text
+
+    rows = [
+        (count(pictures), *(days(pictures, concurrency) for concurrency in concurrencies),
+         count(import_concurrency(measured, pictures)), usd(import_cost(measured, pictures)))
+        for pictures in (100_000, MILLION, 5 * MILLION, 20 * MILLION, 100 * MILLION)
+    ]
+    head = ("pictures", *(f"at {concurrency}" for concurrency in concurrencies), "least for 7 days", "USD")
+    return table(head, rows)
 
 
 def delivery():
@@ -202,6 +250,12 @@ def report(measured):
         f"One environment in an account, with nothing in it: **{usd(idle(1))} USD**. Its queue is asked {count(IDLE_POLLS)} times "
         "a month, of a million requests that are free. What is stored is charged: "
         f"{usd(charge('S3, GB-months', per_upload(measured)['S3, GB-months'] * 1000))} USD a month for every thousand images.",
+        "## Large imports",
+        f"The days until the last of so many pictures, uploaded at once, is processed, by `MaximumConcurrency`; the least "
+        f"`MaximumConcurrency` with which the queue is empty within {KEPT_DAYS // 2} days, half of the time that an event is kept; "
+        "and what the processing costs, storage and uploads aside, nothing free left. The cost does not depend on the "
+        "concurrency. That events are kept for fourteen days costs nothing: SQS charges by the request.",
+        imports(measured),
         "## Delivery",
         delivery(),
         "## What else costs",

@@ -411,7 +411,7 @@ def alarms(env):
     """alarms are there and none rings"""
     prefix = f"{env.parameters['Prefix']}-{env.parameters['Environment']}-"
     found = env.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
-    assert len(found) == (5 if env.parameters["EnableApi"] == "true" else 4)
+    assert len(found) == (6 if env.parameters["EnableApi"] == "true" else 5)
     assert not [each["AlarmName"] for each in found if each["StateValue"] == "ALARM"]
 
 

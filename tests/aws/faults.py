@@ -11,7 +11,7 @@ from aiohttp import web
 from calls import Service
 
 XML = '<?xml version="1.0" encoding="UTF-8"?>\n{}'
-ERROR = "<Error><Code>{code}</Code><Message>injected</Message></Error>"
+ERROR = "<Error><Code>{code}</Code><Message>injected</Message>{more}</Error>"
 CLOUDFRONT_ERROR = (
     '<ErrorResponse xmlns="http://cloudfront.amazonaws.com/doc/2020-05-31/"><Error><Type>Sender</Type>'
     "<Code>{code}</Code><Message>injected</Message></Error><RequestId>injected</RequestId></ErrorResponse>"
@@ -26,6 +26,8 @@ class Fault:
     service: Service
     status: int = 0
     code: str = ""
+    # Further elements of S3's error.
+    more: str = ""
     applied: bool = False
     # Only calls of these operations fail like this; none means all of the service.
     operations: tuple = ()
@@ -37,7 +39,7 @@ class Fault:
         match self.service:
             case Service.S3 | Service.CLOUDFRONT:
                 error = ERROR if self.service is Service.S3 else CLOUDFRONT_ERROR
-                text = "" if request.method == "HEAD" else XML.format(error.format(code=self.code))
+                text = "" if request.method == "HEAD" else XML.format(error.format(code=self.code, more=self.more))
                 headers["Content-Type"] = "application/xml"
             case Service.DYNAMODB:
                 text = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{self.code}", "message": "injected"})
@@ -55,6 +57,7 @@ FAULTS = (
     Fault("s3 503", Service.S3, 503, "SlowDown"),
     Fault("s3 409", Service.S3, 409, "ConditionalRequestConflict", operations=S3_WRITES),
     Fault("s3 lost answer", Service.S3, applied=True),
+    Fault("s3 archived", Service.S3, 403, "InvalidObjectState", more="<StorageClass>GLACIER</StorageClass>", only_by_rule=True),
     Fault("dynamodb 500", Service.DYNAMODB, 500, "InternalServerError"),
     Fault("dynamodb throughput", Service.DYNAMODB, 400, "ProvisionedThroughputExceededException"),
     Fault("dynamodb throttle", Service.DYNAMODB, 400, "ThrottlingException"),

@@ -66,15 +66,33 @@ def test_the_free_part_covers_what_the_scarcest_service_covers():
     assert cost.month(ROUND, 200_001)["Lambda, GB-seconds"] > 0
 
 
-def test_an_idle_environment_costs_nothing_and_a_second_its_polling():
+def test_an_idle_environment_costs_nothing_and_a_second_its_polling_and_two_alarms():
     assert cost.idle(1) == 0
-    assert cost.idle(2) == pytest.approx((2 * 648_000 - 1_000_000) / 1_000_000 * 0.40)
+    assert cost.idle(2) == pytest.approx((2 * 648_000 - 1_000_000) / 1_000_000 * 0.40 + 2 * 0.10)
+
+
+def test_an_import_takes_as_long_as_one_works_out_by_hand():
+    # A second each: 86,400 a day and worker.
+    assert cost.import_days(ROUND, 864_000, 1) == pytest.approx(10)
+    assert cost.import_days(ROUND, 864_000, 4) == pytest.approx(2.5)
+    # Within seven days, one worker does 604,800.
+    assert cost.import_concurrency(ROUND, 604_800 * 10) == 10
+    assert cost.import_concurrency(ROUND, 604_800 * 10 + 1) == 11
+    assert cost.import_concurrency(ROUND, 1) == 2, "the template takes no less"
+    per_picture = 2 * 0.0000166667 + 0.20e-6 + 9 * 0.005e-3 + 10 * 0.0004e-3 + 3 * 0.40e-6 + 5 * 0.625e-6 + 0.125e-6 + 0.5e-6
+    assert cost.import_cost(ROUND, 1_000_000) == pytest.approx(per_picture * 1_000_000)
+    assert "events expire" in cost.imports(ROUND)
+
+
+def test_an_import_has_as_long_as_the_queue_keeps_its_events():
+    queue = evaluate(load())["Resources"]["JobQueue"]["Properties"]
+    assert queue["MessageRetentionPeriod"] == cost.KEPT_DAYS * cost.DAY
 
 
 def test_the_calculator_counts_what_the_template_makes():
     resources = evaluate(load())["Resources"]
     assert len(of_type(resources, "AWS::Lambda::EventSourceMapping")) == 1
-    assert len(of_type(resources, "AWS::CloudWatch::Alarm")) == 5
+    assert len(of_type(resources, "AWS::CloudWatch::Alarm")) == cost.ALARMS
     assert str(MEASURED["worker_memory_mb"]) == resources["WorkerFunction"]["Properties"]["MemorySize"]
     assert MEASURED["api_memory_mb"] == resources["ApiFunction"]["Properties"]["MemorySize"]
     # Nothing that is charged by the hour or month before anything happens.

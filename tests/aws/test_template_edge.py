@@ -221,23 +221,27 @@ def test_without_the_api_nothing_of_it_is_there():
 
 
 def test_alarms_watch_dead_letters_age_errors_throttles_and_the_api(resources):
-    found = {
-        (each["Namespace"], each["MetricName"], json.dumps(each["Dimensions"][0]["Value"])): each
-        for each in of_type(resources, "AWS::CloudWatch::Alarm").values()
-    }
+    alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
+    assert len({each["AlarmName"] for each in alarms}) == len(alarms)
     attribute = lambda name, what: json.dumps({"Fn::GetAtt": [name, what]})
     worker = json.dumps({"Ref": "WorkerFunction"})
-    thresholds = {key: (each["ComparisonOperator"], each["Threshold"]) for key, each in found.items()}
-    assert thresholds == {
-        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", attribute("DeadLetterQueue", "QueueName")): ("GreaterThanThreshold", 0),
-        ("AWS/SQS", "ApproximateAgeOfOldestMessage", attribute("JobQueue", "QueueName")): ("GreaterThanThreshold", 900),
-        ("AWS/Lambda", "Errors", worker): ("GreaterThanThreshold", 0),
-        ("AWS/Lambda", "Throttles", worker): ("GreaterThanThreshold", 0),
-        ("AWS/ApiGateway", "5xx", json.dumps({"Ref": "HttpApi"})): ("GreaterThanThreshold", 0),
-    }
-    # Ten are free: two environments.
-    assert len(found) * 2 <= 10
-    for each in found.values():
+    age = ("AWS/SQS", "ApproximateAgeOfOldestMessage", attribute("JobQueue", "QueueName"))
+    watched = [
+        (each["Namespace"], each["MetricName"], json.dumps(each["Dimensions"][0]["Value"]), each["Threshold"])
+        for each in alarms
+    ]
+    assert sorted(watched) == sorted([
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", attribute("DeadLetterQueue", "QueueName"), 0),
+        (*age, 900),
+        (*age, 7 * 86400),
+        ("AWS/Lambda", "Errors", worker, 0),
+        ("AWS/Lambda", "Throttles", worker, 0),
+        ("AWS/ApiGateway", "5xx", json.dumps({"Ref": "HttpApi"}), 0),
+    ])
+    # Ten are free in an account.
+    assert len(alarms) <= 10
+    for each in alarms:
+        assert each["ComparisonOperator"] == "GreaterThanThreshold"
         assert each["TreatMissingData"] == "notBreaching" and len(each["AlarmDescription"]) > 60
         if "AlarmTopic" in resources:
             assert each["AlarmActions"] == each["OKActions"] == [{"Ref": "AlarmTopic"}]

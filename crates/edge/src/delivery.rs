@@ -175,9 +175,10 @@ fn accept(headers: &HeaderMap) -> Option<std::borrow::Cow<'_, str>> {
     Some(lines.fold(first, |all, line| (all + ",") + line))
 }
 
-/// 202 while the source waits to be processed, 404 when there is none.
+/// 202 while the source waits to be processed, 404 when there is none, or none that is a picture.
 async fn not_processed(state: &State, key: &ObjectKey) -> Result<Response> {
     match state.edge.sources.head(key.as_str()).await {
+        Ok(meta) if key.is_folder_marker(meta.size_bytes) => Err(Error::NotFound(NOTHING_HERE)),
         Ok(_) => Ok(processing()),
         Err(StoreError::NotFound) => Err(Error::NotFound(NOTHING_HERE)),
         Err(error) => Err(error.into()),

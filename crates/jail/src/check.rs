@@ -33,7 +33,10 @@ pub(crate) fn rejection(rejection: &Rejection) -> Result<Rejection, String> {
         | RejectionCode::TooManyFrames
         | RejectionCode::UnsupportedFormat
         | RejectionCode::CorruptImage => Ok(Rejection::new(rejection.code, line(&rejection.detail))),
-        RejectionCode::UnservableKey | RejectionCode::OwnRendition | RejectionCode::DecoderKilled => {
+        RejectionCode::UnservableKey
+        | RejectionCode::OwnRendition
+        | RejectionCode::Archived
+        | RejectionCode::DecoderKilled => {
             Err(format!("a decoder cannot reject with {}", rejection.code.name()))
         }
     }

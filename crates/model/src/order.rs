@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Record;
+
 /// S3's order of the writes and deletes of one key: a hexadecimal string.
 ///
 /// Sequencers of different lengths are compared after padding the shorter one with zeros on the *right* (S3 user
@@ -69,7 +71,7 @@ impl From<Sequencer> for String {
 /// The order of work on one key: a newer pair replaces an older one, never the other way round.
 ///
 /// Work that has no event of its own (import, verify, reprocess) keeps the record's sequencer and takes the next
-/// revision.
+/// revision ([`Order::without_event`]).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Order {
     /// Place of the source among the writes and deletes of its key.
@@ -86,6 +88,17 @@ impl Order {
             sequencer,
             revision: 0,
         }
+    }
+
+    /// The order of work that has no event of its own: the next revision of the newest work that the record tells of,
+    /// tombstones included. Without a record it is before every event, whose sequencers are never all zeros; so an
+    /// event that was late and not lost replaces what came of it.
+    #[must_use]
+    pub fn without_event(record: Option<&Record>) -> Self {
+        record.map_or_else(
+            || Self::of_event(Sequencer::from_counter(0)),
+            |record| record.newest_order().next_revision(),
+        )
     }
 
     /// The order of the next work on the same source.
@@ -152,6 +165,18 @@ mod tests {
         assert!(first < redone && redone < second);
         assert!(first.to_string() < redone.to_string() && redone.to_string() < second.to_string());
         assert_eq!(redone.to_string().parse::<Order>().unwrap(), redone);
+    }
+
+    #[cfg(feature = "testing")]
+    #[test]
+    fn work_without_an_event_is_after_what_the_record_tells_and_before_every_event_without_one() {
+        use crate::Status;
+        use crate::testing::conformance::{order, record};
+
+        assert!(Order::without_event(None) < Order::of_event(sequencer("0055AED6DCD90281E5")));
+        assert!(Order::without_event(None) < Order::of_event(Sequencer::from_counter(1)));
+        let tombstone = record("a", order(5, 0), Status::Deleted);
+        assert_eq!(Order::without_event(Some(&tombstone)), order(5, 1));
     }
 
     #[test]

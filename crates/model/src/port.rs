@@ -23,6 +23,13 @@ pub enum StoreError {
         /// Its size in bytes.
         size_bytes: u64,
     },
+    /// The object's bytes are in an archive: nobody can read them before somebody has restored it. Its metadata can
+    /// be read, and it can be replaced and deleted.
+    #[error("object is archived ({storage_class})")]
+    Archived {
+        /// Where it is, in the words of the store.
+        storage_class: String,
+    },
     /// The store could not answer. Try again later.
     #[error("store is unavailable")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -129,7 +136,7 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
     /// The object and all of its bytes.
     ///
     /// # Errors
-    /// `NotFound`, `PreconditionFailed` (another `ETag`), `TooLarge`, `Unavailable`.
+    /// `NotFound`, `PreconditionFailed` (another `ETag`), `TooLarge`, `Archived`, `Unavailable`.
     async fn get(&self, key: &str, options: GetOptions) -> Result<Object>;
 
     /// Reads the metadata of an object, without its bytes.

@@ -329,6 +329,8 @@ pub enum RejectionCode {
     Empty,
     /// The source is larger than [`crate::Limits::max_bytes`].
     TooManyBytes,
+    /// The source is in an archive of its store (S3's Glacier classes) and cannot be read.
+    Archived,
     /// The header announces more than [`crate::Limits::max_pixels`].
     TooManyPixels,
     /// The header announces more than [`crate::Limits::max_frames`].
@@ -351,6 +353,7 @@ impl RejectionCode {
             Self::OwnRendition => "own_rendition",
             Self::Empty => "empty",
             Self::TooManyBytes => "too_many_bytes",
+            Self::Archived => "archived",
             Self::TooManyPixels => "too_many_pixels",
             Self::TooManyFrames => "too_many_frames",
             Self::UnsupportedFormat => "unsupported_format",

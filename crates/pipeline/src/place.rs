@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 
 use futures::future::{join_all, try_join_all};
 use tintype_model::{
-    ObjectKey, ObjectMeta, ObjectStore, Order, Precondition, Recipe, Record, Rendered, RenderedFile,
-    Rendition, Status, StoreError,
+    Format, ObjectKey, ObjectMeta, ObjectStore, Order, Precondition, Recipe, Record, Rendered, RenderedFile,
+    Rendition, Status, StoreError, Variant,
 };
 
 use crate::rendition::{describe, holds, of, options, order_of};
@@ -20,17 +20,12 @@ use crate::rendition::{describe, holds, of, options, order_of};
 /// The number of times that a write is tried while others write the same object.
 const CONTENDED_WRITES: usize = 10;
 
-/// Entries of a listing that are asked for at once.
+/// The number of entries of a listing that are asked for at once.
 const LISTED: usize = 1000;
 
 /// Where a rendition is kept.
-fn object_key(key: &ObjectKey, file: &RenderedFile) -> String {
-    format!(
-        "{key}/{}.{}",
-        file.variant,
-        file.format.extension(),
-        key = key.as_str()
-    )
+fn object_key(key: &ObjectKey, variant: &str, format: Format) -> String {
+    format!("{key}/{variant}.{}", format.extension(), key = key.as_str())
 }
 
 /// Writes every rendition, unless newer work has written one of them; then `None`, and some may be written.
@@ -49,12 +44,14 @@ pub(crate) async fn write(
     current: Option<&Record>,
 ) -> Result<Option<Vec<Rendition>>, StoreError> {
     let published = current.is_some_and(|record| !of(&record.status).is_empty());
-    let renditions = join_all(
-        rendered
-            .files
-            .iter()
-            .map(|file| describe(object_key(key, file), file, rendered, recipe)),
-    )
+    let renditions = join_all(rendered.files.iter().map(|file| {
+        describe(
+            object_key(key, &file.variant, file.format),
+            file,
+            rendered,
+            recipe,
+        )
+    }))
     .await;
     let written = rendered
         .files
@@ -103,13 +100,23 @@ async fn head(store: &dyn ObjectStore, key: &str) -> Result<Option<ObjectMeta>, 
     }
 }
 
-/// Which objects may be there besides those that the record names.
-#[derive(Clone, Debug)]
-pub(crate) enum Others {
-    /// These object keys.
-    Named(Vec<String>),
-    /// Whatever a listing shows. It costs one request for each 1,000 renditions of this key and of the keys below it.
-    Listed,
+/// The objects that may be there besides those that the record names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Others {
+    /// Those that are known: renditions of a record that was replaced, or of one that was refused.
+    pub(crate) known: Vec<Rendition>,
+    /// Whether there may be more, so that listings have to be asked: one for each variant.
+    pub(crate) unknown: bool,
+}
+
+impl Others {
+    /// Nothing is known of them.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            known: Vec::new(),
+            unknown: true,
+        }
+    }
 }
 
 /// The state of a key's objects in comparison with its record.
@@ -126,36 +133,113 @@ pub(crate) enum Standing {
 /// Compares the objects of a key with its record, and deletes those that the record does not name and that no newer
 /// work has written.
 ///
+/// Those with known names are deleted first, each of them whatever becomes of the others: no listing that fails or
+/// takes long keeps them public. `recipe` is that of this worker: with the record it tells which names there can be.
+///
 /// # Errors
 /// When a read or delete fails.
 pub(crate) async fn settle(
     store: &dyn ObjectStore,
     record: &Record,
     others: &Others,
+    recipe: &Recipe,
 ) -> Result<Standing, StoreError> {
     if matches!(record.status, Status::Pending | Status::Failed { .. }) {
         // The work of this order will be delivered again and looks then.
         return Ok(Standing::Settled);
     }
     let named = of(&record.status);
-    let mut stray: BTreeSet<String> = match others {
-        Others::Named(keys) => keys.iter().cloned().collect(),
-        Others::Listed => list(store, &record.key).await?,
-    };
-    for rendition in named {
-        stray.remove(&rendition.object_key);
+    let is_named = |key: &String| named.iter().any(|rendition| rendition.object_key == *key);
+    let mut known: BTreeSet<String> = others
+        .known
+        .iter()
+        .map(|rendition| rendition.object_key.clone())
+        .collect();
+    if others.unknown {
+        known.extend(usual(&record.key, recipe));
     }
-    let (found, strays) = futures::try_join!(
-        try_join_all(named.iter().map(|rendition| head(store, &rendition.object_key))),
-        try_join_all(stray.iter().map(|key| head(store, key))),
-    )?;
+    known.retain(|key| !is_named(key));
+    let mut removal = remove(store, record, &known).await?;
+    if others.unknown {
+        let mut found = list(store, &record.key, &variants(recipe, named, &others.known)).await?;
+        found.retain(|key| !is_named(key) && !known.contains(key));
+        removal = removal.and(remove(store, record, &found).await?);
+    }
+    let named = compare(store, record).await?;
+    Ok(match named.damaged {
+        _ if removal.changed => Standing::Changed,
+        Some(latest) if !removal.newer && !named.newer => Standing::Damaged(latest.next_revision()),
+        Some(_) | None => Standing::Settled,
+    })
+}
 
-    let mut newer = false;
-    let mut damaged = false;
-    let mut changed = false;
+/// The result of removing objects that a record does not name.
+#[derive(Clone, Copy, Debug, Default)]
+struct Removal {
+    /// One of them was there.
+    changed: bool,
+    /// One of them is of newer work, and stays.
+    newer: bool,
+}
+
+impl Removal {
+    const fn and(self, other: Self) -> Self {
+        Self {
+            changed: self.changed || other.changed,
+            newer: self.newer || other.newer,
+        }
+    }
+}
+
+/// Removes these objects, except what newer work has written.
+///
+/// # Errors
+/// The first error, when all have been tried.
+async fn remove(
+    store: &dyn ObjectStore,
+    record: &Record,
+    keys: &BTreeSet<String>,
+) -> Result<Removal, StoreError> {
+    let removed = join_all(keys.iter().map(|key| remove_one(store, record, key))).await;
+    removed
+        .into_iter()
+        .try_fold(Removal::default(), |all, removed| Ok(all.and(removed?)))
+}
+
+async fn remove_one(store: &dyn ObjectStore, record: &Record, key: &str) -> Result<Removal, StoreError> {
+    let mut removal = Removal::default();
+    let Some(meta) = head(store, key).await? else {
+        return Ok(removal);
+    };
+    if order_of(&meta).is_some_and(|order| order.sequencer > record.order.sequencer) {
+        removal.newer = true;
+        return Ok(removal);
+    }
+    removal.changed = true;
+    match store.delete(key, Precondition::Etag(meta.etag)).await {
+        Ok(()) | Err(StoreError::PreconditionFailed | StoreError::NotFound) => Ok(removal),
+        Err(error) => Err(error),
+    }
+}
+
+/// The renditions that a record names, as they are.
+#[derive(Debug, Default)]
+struct Named {
+    /// The newest order of work on the same source that is known, when one of them is missing or another one than the
+    /// record says.
+    damaged: Option<Order>,
+    /// One of them was written by work on a newer source.
+    newer: bool,
+}
+
+async fn compare(store: &dyn ObjectStore, record: &Record) -> Result<Named, StoreError> {
+    let named = of(&record.status);
+    let found = try_join_all(named.iter().map(|rendition| head(store, &rendition.object_key))).await?;
+    let mut result = Named::default();
     // Work on the same source: a repair that was not finished, which nobody else may know of, or a reprocessing,
     // which is only done once more than needed.
     let mut latest = record.newest_order().clone();
+    let mut damaged = false;
     for (rendition, found) in named.iter().zip(found) {
         let Some(meta) = found else {
             damaged = true;
@@ -165,54 +249,77 @@ pub(crate) async fn settle(
             continue;
         }
         match order_of(&meta) {
-            Some(order) if order.sequencer > record.order.sequencer => newer = true,
+            Some(order) if order.sequencer > record.order.sequencer => result.newer = true,
             order => {
                 damaged = true;
                 latest = latest.max(order.unwrap_or_else(|| record.order.clone()));
             }
         }
     }
-    for meta in strays.into_iter().flatten() {
-        match order_of(&meta) {
-            Some(order) if order.sequencer > record.order.sequencer => newer = true,
-            _ => {
-                changed = true;
-                match store.delete(&meta.key, Precondition::Etag(meta.etag)).await {
-                    Ok(()) | Err(StoreError::PreconditionFailed | StoreError::NotFound) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-    }
-    Ok(if changed {
-        Standing::Changed
-    } else if damaged && !newer {
-        Standing::Damaged(latest.next_revision())
-    } else {
-        Standing::Settled
-    })
+    result.damaged = damaged.then_some(latest);
+    Ok(result)
 }
 
-/// Every object that can be a rendition of this key: one more segment than the key. Deeper ones belong to keys below.
-async fn list(store: &dyn ObjectStore, key: &ObjectKey) -> Result<BTreeSet<String>, StoreError> {
-    let prefix = format!("{}/", key.as_str());
-    let mut keys = BTreeSet::new();
-    if prefix.len() >= ObjectKey::MAX_BYTES {
-        return Ok(keys);
-    }
-    let mut after = None;
+/// Where the recipe's renditions of this key are kept.
+fn usual(key: &ObjectKey, recipe: &Recipe) -> impl Iterator<Item = String> {
+    let of_variant = move |variant: &Variant| {
+        let at = |format: &Format| object_key(key, &variant.name, *format);
+        variant.formats.iter().map(at).collect::<Vec<_>>()
+    };
+    let keys = recipe.variants.iter().flat_map(of_variant);
+    keys.filter(|key| key.len() <= ObjectKey::MAX_BYTES)
+}
+
+/// The names of every variant that objects of a key can be of, as far as this worker knows.
+fn variants<'a>(recipe: &'a Recipe, named: &'a [Rendition], known: &'a [Rendition]) -> BTreeSet<&'a str> {
+    let made = named
+        .iter()
+        .chain(known)
+        .map(|rendition| rendition.variant.as_str());
+    let wanted = recipe.variants.iter().map(|variant| variant.name.as_str());
+    made.chain(wanted).collect()
+}
+
+/// Every object that can be a rendition of this key in one of these variants.
+async fn list(
+    store: &dyn ObjectStore,
+    key: &ObjectKey,
+    variants: &BTreeSet<&str>,
+) -> Result<BTreeSet<String>, StoreError> {
+    let prefixes = variants
+        .iter()
+        .map(|variant| format!("{key}/{variant}.", key = key.as_str()))
+        // No object has a longer key.
+        .filter(|prefix| prefix.len() < ObjectKey::MAX_BYTES);
+    let found = try_join_all(prefixes.map(|prefix| list_one(store, prefix))).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// The objects below this prefix that have no further segment. Those that do belong to keys below, and there may be
+/// any number of them: their folders are skipped.
+async fn list_one(store: &dyn ObjectStore, prefix: String) -> Result<Vec<String>, StoreError> {
+    let mut keys = Vec::new();
+    let mut after: Option<String> = None;
     loop {
         let page = store.list(&prefix, after.as_deref(), LISTED).await?;
-        let own = |entry: &str| entry.len() > prefix.len() && !entry[prefix.len()..].contains('/');
-        keys.extend(
-            page.items
-                .into_iter()
-                .map(|entry| entry.key)
-                .filter(|entry| own(entry)),
-        );
-        match page.next {
+        let own = page.items.into_iter().map(|entry| entry.key);
+        keys.extend(own.filter(|key| folder(&prefix, key).is_none()));
+        after = match page.next {
             None => return Ok(keys),
-            next => after = next,
-        }
+            Some(last) => Some(match folder(&prefix, &last) {
+                Some(folder) => format!("{folder}{LAST}").max(last),
+                None => last,
+            }),
+        };
     }
+}
+
+/// Sorts after every other character.
+const LAST: char = char::MAX;
+
+/// The folder below the prefix that the key lies in, with the slash at its end.
+fn folder<'a>(prefix: &str, key: &'a str) -> Option<&'a str> {
+    let below = key.get(prefix.len()..)?;
+    let length = below.find('/')? + 1;
+    key.get(..prefix.len() + length)
 }

@@ -86,11 +86,13 @@ impl Pipeline {
     /// # Errors
     /// When the job has to be delivered again.
     pub async fn process(&self, job: &Job, attempt: u32) -> Result<Outcome> {
-        let (outcome, others) = self.work(job).await?;
+        let (outcome, mut others) = self.work(job).await?;
         match self.settings.layout {
             Layout::RandomSets => {}
-            Layout::InPlace if attempt > 1 => self.settle(&job.key, Others::Listed).await?,
-            Layout::InPlace => self.settle(&job.key, others).await?,
+            Layout::InPlace => {
+                others.unknown |= attempt > 1;
+                self.settle(&job.key, others).await?;
+            }
         }
         Ok(outcome)
     }
@@ -100,10 +102,10 @@ impl Pipeline {
         let current = self.ports.metadata.get(&job.key).await.map_err(Error::Record)?;
         if let Some(current) = &current {
             if *current.newest_order() > job.order {
-                return Ok((Outcome::Skipped(Skip::Superseded), Others::Listed));
+                return Ok((Outcome::Skipped(Skip::Superseded), Others::unknown()));
             }
             if *current.newest_order() == job.order && !current.is_provisional() {
-                return Ok((Outcome::Skipped(Skip::Duplicate), Others::Listed));
+                return Ok((Outcome::Skipped(Skip::Duplicate), Others::unknown()));
             }
         }
         match &job.work {
@@ -115,7 +117,7 @@ impl Pipeline {
                     let skipped = Outcome::Skipped(Skip::FolderMarker);
                     self.publish(job, Some(source), Status::Deleted, skipped).await
                 }
-                Reading::Gone => Ok((Outcome::Skipped(Skip::Superseded), Others::Listed)),
+                Reading::Gone => Ok((Outcome::Skipped(Skip::Superseded), Others::unknown())),
             },
         }
     }
@@ -126,7 +128,8 @@ impl Pipeline {
             let Some(record) = self.ports.metadata.get(key).await.map_err(Error::Record)? else {
                 return Ok(());
             };
-            let standing = place::settle(&*self.ports.renditions, &record, &others).await;
+            let recipe = &self.settings.recipe;
+            let standing = place::settle(&*self.ports.renditions, &record, &others, recipe).await;
             match (standing.map_err(Error::Renditions)?, &record.source) {
                 (Standing::Settled, _) | (Standing::Damaged(_), None) => return Ok(()),
                 (Standing::Changed, _) => {}
@@ -213,6 +216,9 @@ impl Pipeline {
                     Rejection::new(RejectionCode::TooManyBytes, detail),
                 ));
             }
+            Err(StoreError::Archived { storage_class }) => {
+                return self.read_archived(job, etag, &storage_class).await;
+            }
             Err(error @ StoreError::Unavailable(_)) => return Err(Error::Source(error)),
         };
         let source = info(object.meta.size_bytes);
@@ -239,6 +245,28 @@ impl Pipeline {
         Ok(Reading::Image(object))
     }
 
+    /// The answer for a source that nobody can read before somebody has restored it. Trying again would not help.
+    async fn read_archived(&self, job: &Job, etag: &str, storage_class: &str) -> Result<Reading> {
+        let meta = match self.ports.sources.head(job.key.as_str()).await {
+            Ok(meta) if meta.etag == etag => meta,
+            Ok(_) | Err(StoreError::NotFound) => return Ok(Reading::Gone),
+            Err(error) => return Err(Error::Source(error)),
+        };
+        let source = SourceInfo {
+            etag: meta.etag,
+            size_bytes: meta.size_bytes,
+            sha256: None,
+        };
+        let detail = format!(
+            "the source is archived ({storage_class}): restore it and have it reprocessed, or upload it again in a \
+             storage class that can be read at once"
+        );
+        Ok(Reading::Bad(
+            source,
+            Rejection::new(RejectionCode::Archived, detail),
+        ))
+    }
+
     async fn render(&self, job: &Job, object: Object, current: Option<&Record>) -> Result<(Outcome, Others)> {
         let sha256 = hex::encode(sha256(&object.body).await);
         let focus = self.focus(&job.key, &object.meta);
@@ -262,7 +290,7 @@ impl Pipeline {
             Layout::InPlace => place::write(store, &job.key, &job.order, &rendered, &recipe, current).await,
         };
         let Some(renditions) = written.map_err(Error::Renditions)? else {
-            return Ok((Outcome::Skipped(Skip::Superseded), Others::Listed));
+            return Ok((Outcome::Skipped(Skip::Superseded), Others::unknown()));
         };
         let status = Status::Ready {
             version: self
@@ -355,10 +383,10 @@ impl Pipeline {
                     image.key = %job.key, order = %job.order,
                     "the published picture stays: its source is rejected now"
                 );
-                return Ok((outcome, Others::Listed));
+                return Ok((outcome, Others::unknown()));
             }
             // A store that retries inside may be refused by its own first try.
-            PutRecord::Refused(current) if current.tells(&record) => return Ok((outcome, Others::Listed)),
+            PutRecord::Refused(current) if current.tells(&record) => return Ok((outcome, Others::unknown())),
             PutRecord::Refused(current) => {
                 let skip = if *current.newest_order() == record.order {
                     Skip::Duplicate
@@ -372,11 +400,13 @@ impl Pipeline {
             Layout::RandomSets => set::remove(&*self.ports.renditions, &lost).await,
             Layout::InPlace => {}
         }
-        let others = match (&outcome, &record.status) {
-            (Outcome::Processed, Status::Ready { .. }) => {
-                Others::Named(lost.into_iter().map(|rendition| rendition.object_key).collect())
-            }
-            _ => Others::Listed,
+        let is_set = matches!(
+            (&outcome, &record.status),
+            (Outcome::Processed, Status::Ready { .. })
+        );
+        let others = Others {
+            known: lost,
+            unknown: !is_set,
         };
         Ok((outcome, others))
     }

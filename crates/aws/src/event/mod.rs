@@ -17,7 +17,7 @@ const JOB_VERSION: u32 = 1;
 const EVENT_MAJOR_VERSION: &str = "2";
 
 /// The body of a message.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Body {
     /// S3 proves that it may send to the queue, when a notification is set up. Nothing happened.
     Test,
@@ -28,8 +28,8 @@ pub enum Body {
         /// The number of times that the worker has put it off (`"put_off":1`).
         put_off: u32,
     },
-    /// Changes in a bucket: at least one record.
-    Records(Vec<Notice>),
+    /// Changes in a bucket: at least one record. One that cannot be understood says nothing of the others.
+    Records(Vec<Result<Notice, RecordError>>),
 }
 
 /// One record of an S3 event.
@@ -104,12 +104,21 @@ pub enum BodyError {
     /// A later release sent it.
     #[error("the message is a Tintype job of version {0}; this release reads version {JOB_VERSION}")]
     JobVersion(u32),
-    /// It says that it has records of S3 and they are not.
-    #[error("the message's records are not S3 event records")]
+    /// It says that it has records, and has no list of them.
+    #[error("the message's records are no list")]
     Records(#[source] serde_json::Error),
     /// S3 sends at least one.
     #[error("the message has no records")]
     Empty,
+}
+
+/// Why a record of a message cannot be understood. Trying again does not help: when the others of its message are done,
+/// the message ends in the dead-letter queue, with this reason in the log.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Not of the form that S3's records have.
+    #[error("the record is no S3 event record")]
+    Malformed(#[source] serde_json::Error),
     /// An incompatible event.
     #[error("the S3 event has version {0:?}; this release reads version {EVENT_MAJOR_VERSION}.x")]
     EventVersion(String),
@@ -175,13 +184,13 @@ impl Body {
         Ok(Self::Job { job, put_off })
     }
 
+    /// Only a list is needed: what is in it is each record's own affair.
     fn records(records: serde_json::Value) -> Result<Self, BodyError> {
         let records: Vec<serde_json::Value> = serde_json::from_value(records).map_err(BodyError::Records)?;
         if records.is_empty() {
             return Err(BodyError::Empty);
         }
-        let notices = records.into_iter().map(s3::notice);
-        Ok(Self::Records(notices.collect::<Result<_, _>>()?))
+        Ok(Self::Records(records.into_iter().map(s3::notice).collect()))
     }
 }
 

@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use tintype_model::{ObjectKey, Sequencer, decode_component};
 
-use super::{BodyError, Change, EVENT_MAJOR_VERSION, Notice};
+use super::{Change, EVENT_MAJOR_VERSION, Notice, RecordError};
 
 /// The field that records of every major version must have, so that an incompatible record is called that and not
 /// broken.
@@ -41,27 +41,27 @@ struct Object {
 }
 
 /// Reads one record.
-pub(super) fn notice(record: serde_json::Value) -> Result<Notice, BodyError> {
-    let Versioned { event_version } = Versioned::deserialize(&record).map_err(BodyError::Records)?;
+pub(super) fn notice(record: serde_json::Value) -> Result<Notice, RecordError> {
+    let Versioned { event_version } = Versioned::deserialize(&record).map_err(RecordError::Malformed)?;
     if event_version.split('.').next() != Some(EVENT_MAJOR_VERSION) {
-        return Err(BodyError::EventVersion(event_version));
+        return Err(RecordError::EventVersion(event_version));
     }
-    let Record { event_name, s3 } = serde_json::from_value(record).map_err(BodyError::Records)?;
+    let Record { event_name, s3 } = serde_json::from_value(record).map_err(RecordError::Malformed)?;
     let Object {
         key,
         e_tag,
         sequencer,
     } = s3.object;
-    let key = decode_key(&key).ok_or_else(|| BodyError::Encoding(key.clone()))?;
+    let key = decode_key(&key).ok_or_else(|| RecordError::Encoding(key.clone()))?;
     let sequencer = sequencer.filter(|raw| !raw.is_empty());
     Ok(Notice {
         bucket: s3.bucket.name,
-        key: ObjectKey::new(key).map_err(BodyError::Key)?,
+        key: ObjectKey::new(key).map_err(RecordError::Key)?,
         change: Change::named(&event_name, e_tag.as_deref().and_then(unquoted)),
         sequencer: sequencer
             .map(|raw| Sequencer::new(&raw))
             .transpose()
-            .map_err(BodyError::Sequencer)?,
+            .map_err(RecordError::Sequencer)?,
     })
 }
 

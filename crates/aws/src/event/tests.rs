@@ -38,29 +38,41 @@ fn record(name: &str, key: &str) -> Value {
     })
 }
 
-fn parse(records: &[Value]) -> Result<Vec<Notice>, BodyError> {
-    match Body::parse(&json!({ "Records": records }).to_string())? {
-        Body::Records(notices) => Ok(notices),
+fn read(records: &[Value]) -> Vec<Result<Notice, RecordError>> {
+    match Body::parse(&json!({ "Records": records }).to_string()).unwrap() {
+        Body::Records(records) => records,
         other => panic!("{other:?}"),
     }
+}
+
+fn parse(records: &[Value]) -> Result<Vec<Notice>, RecordError> {
+    read(records).into_iter().collect()
 }
 
 fn change(name: &str) -> Change {
     parse(&[record(name, "a.jpg")]).unwrap().remove(0).change
 }
 
+/// Why the body cannot be understood, or the first of its records that cannot.
 fn reason(body: &str) -> String {
-    error_chain(&Body::parse(body).unwrap_err())
+    match Body::parse(body) {
+        Err(error) => error_chain(&error),
+        Ok(Body::Records(records)) => {
+            let broken = records.into_iter().find_map(Result::err);
+            error_chain(&broken.expect("one of the records is broken"))
+        }
+        Ok(other) => panic!("{other:?}"),
+    }
 }
 
 #[test]
 fn every_minor_version_is_read() {
     for (version, text) in FIXTURES {
-        let Body::Records(notices) = Body::parse(text).unwrap() else {
+        let Body::Records(records) = Body::parse(text).unwrap() else {
             panic!("{version}");
         };
-        let [notice] = &notices[..] else {
-            panic!("{version}: {notices:?}")
+        let [Ok(notice)] = &records[..] else {
+            panic!("{version}: {records:?}")
         };
         assert_eq!(notice.bucket, "raw-bucket", "{version}");
         assert_eq!(notice.key.as_str(), "holiday/red flower+1.jpg", "{version}");
@@ -89,7 +101,7 @@ fn another_major_version_is_refused_by_its_number() {
         // Whatever else it looks like.
         record["s3"] = json!(null);
         match parse(&[record]) {
-            Err(BodyError::EventVersion(found)) => assert_eq!(found, version),
+            Err(RecordError::EventVersion(found)) => assert_eq!(found, version),
             other => panic!("{version}: {other:?}"),
         }
     }
@@ -128,7 +140,7 @@ fn every_kind_of_event_is_known() {
 #[test]
 fn the_test_event_and_our_own_jobs_are_told_apart_from_everything_else() {
     let test = include_str!("fixtures/test-event.json");
-    assert_eq!(Body::parse(test).unwrap(), Body::Test);
+    assert!(matches!(Body::parse(test), Ok(Body::Test)));
     let job = Job {
         key: ObjectKey::new("a b").unwrap(),
         order: Order::of_event(Sequencer::new("01").unwrap()).next_revision(),
@@ -137,14 +149,13 @@ fn the_test_event_and_our_own_jobs_are_told_apart_from_everything_else() {
         },
     };
     let message = json!({ "tintype": 1, "job": job, "later": true });
-    let parsed = |message: &Value| Body::parse(&message.to_string()).unwrap();
-    let read = |put_off| Body::Job {
-        job: job.clone(),
-        put_off,
+    let parsed = |message: &Value| match Body::parse(&message.to_string()) {
+        Ok(Body::Job { job, put_off }) => (job, put_off),
+        other => panic!("{other:?}"),
     };
-    assert_eq!(parsed(&message), read(0));
+    assert_eq!(parsed(&message), (job.clone(), 0));
     let message = json!({ "tintype": 1, "job": job, "put_off": 3 });
-    assert_eq!(parsed(&message), read(3));
+    assert_eq!(parsed(&message), (job, 3));
 }
 
 #[test]
@@ -166,7 +177,7 @@ fn garbage_is_refused_with_a_reason() {
         (r#"{"Records":[]}"#.to_owned(), "has no records"),
         (
             r#"{"Records":{}}"#.to_owned(),
-            "not S3 event records: invalid type",
+            "records are no list: invalid type",
         ),
         (
             r#"{"Records":[{"eventSource":"aws:sns"}]}"#.to_owned(),
@@ -199,9 +210,16 @@ fn garbage_is_refused_with_a_reason() {
 }
 
 #[test]
-fn one_broken_record_fails_its_whole_message() {
-    let good = record("ObjectCreated:Put", "a.jpg");
-    assert!(parse(&[good, json!({})]).is_err());
+fn a_broken_record_says_nothing_of_its_neighbours() {
+    let good = |key: &str| record("ObjectCreated:Put", key);
+    let mut late = good("b.jpg");
+    late["s3"]["object"]["sequencer"] = json!("not hex");
+    let records = read(&[good("a.jpg"), json!({}), json!("text"), late, good("c.jpg")]);
+    let keys: Vec<_> = records
+        .iter()
+        .map(|record| record.as_ref().map(|notice| notice.key.as_str()).ok())
+        .collect();
+    assert_eq!(keys, [Some("a.jpg"), None, None, None, Some("c.jpg")]);
 }
 
 #[test]

@@ -3,8 +3,10 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::types::error::InvalidObjectState;
 use aws_sdk_s3::types::{ChecksumMode, EncodingType};
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
@@ -156,6 +158,10 @@ impl ObjectStore for S3ObjectStore {
             .send()
             .await
             .map_err(|error| {
+                if let Some(GetObjectError::InvalidObjectState(state)) = error.as_service_error() {
+                    let storage_class = storage_class(state);
+                    return StoreError::Archived { storage_class };
+                }
                 let error = CallError::new("s3:GetObject", error);
                 match Refusal::of(&error) {
                     Refusal::Missing => StoreError::NotFound,
@@ -376,6 +382,17 @@ fn decoded(key: &str) -> Result<String> {
         .decode_utf8()
         .map(Into::into)
         .map_err(StoreError::unavailable)
+}
+
+/// Where an archived object is. Of the objects of Intelligent-Tiering only those in its archive tiers cannot be read.
+fn storage_class(state: &InvalidObjectState) -> String {
+    let class = state.storage_class().map(|class| class.as_str());
+    let tier = state.access_tier().map(|tier| tier.as_str());
+    match (class, tier) {
+        (Some(class), Some(tier)) => format!("{class}, {tier}"),
+        (Some(told), None) | (None, Some(told)) => told.to_owned(),
+        (None, None) => "in a class that S3 does not tell".to_owned(),
+    }
 }
 
 fn page_size(limit: usize) -> i32 {

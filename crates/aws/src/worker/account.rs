@@ -15,6 +15,7 @@ pub(super) struct Account {
     rejected: AtomicU64,
     skipped: AtomicU64,
     ignored: AtomicU64,
+    foreign: AtomicU64,
     failed: AtomicU64,
     pub(super) renders: Arc<Mutex<Renders>>,
 }
@@ -37,11 +38,16 @@ impl Account {
         self.ignored.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn foreign(&self) {
+        self.foreign.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn failed(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Eight series for an environment.
+    /// Eight series for an environment, and a ninth, `Foreign`, once there was an event of another bucket: a series is
+    /// charged for the hours in which it gets values.
     pub(super) fn document(&self, environment: &str, at: UnixMillis, context: &Context) -> Value {
         let count = |name, counter: &AtomicU64| Metric {
             name,
@@ -53,7 +59,7 @@ impl Account {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let metrics = vec![
+        let mut metrics = vec![
             count("Processed", &self.processed),
             count("Rejected", &self.rejected),
             count("Skipped", &self.skipped),
@@ -75,6 +81,9 @@ impl Account {
                 values: renders.rendition_bytes,
             },
         ];
+        if self.foreign.load(Ordering::Relaxed) > 0 {
+            metrics.push(count("Foreign", &self.foreign));
+        }
         let properties = [
             ("request_id", json!(context.request_id)),
             ("trace_id", json!(context.xray_trace_id)),

@@ -23,7 +23,9 @@ use self::account::Account;
 use self::budget::{Budget, put_off_delay, retry_delay};
 use self::rendering::Metered;
 use self::resolve::{Resolution, Task, resolve, subject};
-use crate::event::{BatchItemFailure, BatchResponse, Body, BodyError, Notice, SqsEvent, SqsMessage};
+use crate::event::{
+    BatchItemFailure, BatchResponse, Body, BodyError, Notice, RecordError, SqsEvent, SqsMessage,
+};
 
 pub use self::remote::{Caches, Distribution, Forgotten, RemoteError, SqsVisibility, Visibility};
 pub use self::rendering::Rendering;
@@ -34,12 +36,8 @@ pub use self::start::main;
 enum Error {
     #[error("the message cannot be understood")]
     Body(#[source] BodyError),
-    #[error(
-        "the event is from the processed bucket {0:?}: its notification would feed the pipeline with its own output"
-    )]
-    OwnOutput(String),
-    #[error("the event is from bucket {found:?}, not from {expected:?}")]
-    OtherBucket { found: String, expected: String },
+    #[error("a record of the message cannot be understood")]
+    Record(#[source] RecordError),
     #[error(transparent)]
     Pipeline(#[from] tintype_pipeline::Error),
     #[error("another job took the same place in the order, or the source changed meanwhile")]
@@ -176,7 +174,7 @@ impl Worker {
     }
 
     /// Does everything that one message asks for. It fails as a whole; what was done of it is a duplicate then, when
-    /// it comes again.
+    /// it comes again. A record that cannot be understood keeps none of the others from being done.
     async fn message<'a>(
         &self,
         pipeline: &Pipeline,
@@ -190,8 +188,11 @@ impl Worker {
                 tracing::info!(outcome = "ignored", "S3 tested the notification");
                 return Ok(());
             }
-            Ok(Body::Job { job, put_off }) => vec![Item::Job { job, put_off }],
-            Ok(Body::Records(notices)) => notices.into_iter().map(Item::Notice).collect(),
+            Ok(Body::Job { job, put_off }) => vec![Ok(Item::Job { job, put_off })],
+            Ok(Body::Records(records)) => records
+                .into_iter()
+                .map(|record| record.map(Item::Notice))
+                .collect(),
             Err(error) => {
                 account.failed();
                 return Err(Failed {
@@ -202,6 +203,14 @@ impl Worker {
         };
         let mut failed = Vec::new();
         for item in items {
+            let item = match item {
+                Ok(item) => item,
+                Err(error) => {
+                    account.failed();
+                    failed.push((None, log_failure(None, &Error::Record(error))));
+                    continue;
+                }
+            };
             let started = Instant::now();
             let done = if startable && !budget.is_spent(started) {
                 self.in_time(pipeline, &item, message.receives(), budget, account)
@@ -256,7 +265,10 @@ impl Worker {
         let task = match item {
             Item::Job { job, .. } => Task::of(job.clone()),
             Item::Notice(notice) => {
-                self.guard(&notice.bucket)?;
+                if !self.is_ours(notice) {
+                    account.foreign();
+                    return Ok(());
+                }
                 match resolve(&*self.parts.sources, &*self.parts.metadata, notice).await? {
                     Resolution::Work(task) => task,
                     Resolution::Nothing(reason) => {
@@ -286,18 +298,28 @@ impl Worker {
         Ok(())
     }
 
-    /// The output never triggers the pipeline: two buckets, and only events of one of them count.
-    fn guard(&self, bucket: &str) -> Result<(), Error> {
-        if bucket == self.settings.processed_bucket {
-            return Err(Error::OwnOutput(bucket.to_owned()));
+    /// Whether the event is of the raw bucket; the log says where it is from when it is not.
+    ///
+    /// The output never triggers the pipeline: two buckets, and only events of one of them count. Another one's leave
+    /// nothing behind, whatever their keys and sequencers are: these say nothing of our sources.
+    fn is_ours(&self, notice: &Notice) -> bool {
+        let Notice { bucket, key, .. } = notice;
+        if *bucket == self.settings.raw_bucket {
+            return true;
         }
-        if bucket != self.settings.raw_bucket {
-            return Err(Error::OtherBucket {
-                found: bucket.to_owned(),
-                expected: self.settings.raw_bucket.clone(),
-            });
+        if *bucket == self.settings.processed_bucket {
+            tracing::error!(
+                image.key = %key, outcome = "foreign", bucket,
+                "an event of the processed bucket: its notification would feed the pipeline with its own output, so \
+                 remove it"
+            );
+        } else {
+            tracing::warn!(
+                image.key = %key, outcome = "foreign", bucket, expected = self.settings.raw_bucket,
+                "an event of another bucket: find out who sends it"
+            );
         }
-        Ok(())
+        false
     }
 
     /// After a removal. A duplicate may be the retry of one whose caches could not be told.

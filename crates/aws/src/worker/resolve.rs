@@ -1,8 +1,6 @@
 //! From what S3 says happened to what has to be done.
 
-use tintype_model::{
-    Job, MetadataStore, ObjectKey, ObjectStore, Order, Record, Sequencer, Status, StoreError, Work,
-};
+use tintype_model::{Job, MetadataStore, ObjectKey, ObjectStore, Order, Record, Status, StoreError, Work};
 use tintype_pipeline::{Error, Result};
 
 use crate::event::{Change, Notice};
@@ -72,7 +70,7 @@ impl Task {
 /// deletes the versions of a key that was removed before, since each told path costs money.
 ///
 /// Without a sequencer (some emulators, no S3) the source's present state is compared with the record, and work takes
-/// the record's next revision, or an order before every real one when there is no record. Two such jobs can take the
+/// the order of work without an event ([`Order::without_event`]). Two such jobs can take the
 /// same revision; the one that loses has to look again ([`Task::made_up_order`]).
 ///
 /// # Errors
@@ -123,9 +121,7 @@ async fn by_state(
     // The record first: when the source changes after that, its order is taken by whoever sees the change.
     let record = metadata.get(key).await.map_err(Error::Record)?;
     let source = current(sources, key).await?;
-    let next = record
-        .as_ref()
-        .map_or_else(before_all, |record| record.newest_order().next_revision());
+    let next = Order::without_event(record.as_ref());
     let made_up = |work| {
         Resolution::Work(Task {
             made_up_order: true,
@@ -151,11 +147,6 @@ fn shows(record: &Record, etag: &str) -> bool {
     of_source && !record.is_provisional()
 }
 
-/// S3's sequencers are never all zeros.
-fn before_all() -> Order {
-    Order::of_event(Sequencer::from_counter(0))
-}
-
 /// `ETag` of the source's current version, if it has one.
 async fn current(sources: &dyn ObjectStore, key: &ObjectKey) -> Result<Option<String>> {
     match sources.head(key.as_str()).await {
@@ -164,6 +155,7 @@ async fn current(sources: &dyn ObjectStore, key: &ObjectKey) -> Result<Option<St
         Err(
             error @ (StoreError::PreconditionFailed
             | StoreError::TooLarge { .. }
+            | StoreError::Archived { .. }
             | StoreError::Unavailable(_)),
         ) => Err(Error::Source(error)),
     }

@@ -14,9 +14,9 @@ use http::header::{
 };
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Uri};
 use serde::Deserialize;
-use tintype_model::{RecordFilter, Status, StoreError};
+use tintype_model::{RecordFilter, Status};
 
-use crate::api::{Delivery, FormBody, Params, StatusName, live_record, object_key};
+use crate::api::{Delivery, FormBody, ListedStatus, Params, Unrecorded, live_record, object_key};
 use crate::error::{Error, Result, Told};
 use crate::refusal::{Peer, Refused};
 use crate::state::{Shared, State};
@@ -122,7 +122,7 @@ struct ListParams {
 }
 
 async fn list(Extract(state): Shared, Params(params): Params<ListParams>) -> Result<Response> {
-    let status = StatusName::ALL
+    let status = ListedStatus::ALL
         .into_iter()
         .find(|status| status.name() == params.status);
     if status.is_none() && !params.status.is_empty() {
@@ -159,13 +159,8 @@ async fn show(
 ) -> Result<Response> {
     let key = object_key(params.key)?;
     let Some(record) = live_record(&state, &key).await? else {
-        return match state.edge.sources.head(key.as_str()).await {
-            Ok(_) => Ok(page::unprocessed(&key)),
-            Err(StoreError::NotFound) => {
-                Err(Error::NotFound("there is no source and no record with this key"))
-            }
-            Err(error) => Err(error.into()),
-        };
+        let found = Unrecorded::find(&state, &key).await?;
+        return Ok(page::unrecorded(&key, &found));
     };
     let picture = match &record.status {
         Status::Ready { renditions, .. } => {

@@ -13,7 +13,7 @@ use tintype_model::{
 };
 
 use super::{LOGIN_PATH, challenge};
-use crate::api::{StatusName, timestamp};
+use crate::api::{ListedStatus, Unrecorded, timestamp};
 use crate::html::Escaped;
 use crate::markup::Urls;
 use crate::port::HealthReport;
@@ -166,7 +166,7 @@ fn write_filter(html: &mut String, filter: &RecordFilter) -> fmt::Result {
         html,
         "<label>Status <select name=\"status\"><option value=\"\">all</option>"
     )?;
-    for status in StatusName::ALL.map(StatusName::name) {
+    for status in ListedStatus::ALL.map(ListedStatus::name) {
         let selected = if filter.status.as_deref() == Some(status) {
             " selected"
         } else {
@@ -262,11 +262,14 @@ fn thumbnail(key: &ObjectKey, version: &Version, renditions: &[Rendition]) -> St
 }
 
 /// A source without a record.
-pub(super) fn unprocessed(key: &ObjectKey) -> Response {
+pub(super) fn unrecorded(key: &ObjectKey, found: &Unrecorded) -> Response {
     let body = format!(
-        "<header><h1>{}</h1>{}{LOGOUT}</header>\n<nav><a href=\"/admin\">All pictures</a></nav>\n",
+        "<header><h1>{}</h1>{}{LOGOUT}</header>\n<nav><a href=\"/admin\">All pictures</a></nav>\n\
+         <dl>\n<dt>Uploaded</dt><dd>{}</dd>\n<dt>Why</dt><dd>{}</dd>\n</dl>\n",
         KeyText(key),
-        StatusBadge(StatusName::Pending.name()),
+        StatusBadge(found.status().name()),
+        timestamp(found.meta().modified_at),
+        Escaped(found.detail()),
     );
     document(StatusCode::OK, &key.to_string(), body)
 }

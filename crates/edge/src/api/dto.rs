@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::delivery::Delivery;
 use super::facts::{Capture, Placeholder, colors};
 use super::outcome::{Failure, LastAttempt, Rejection};
+use super::status::{ListedStatus, Skip, StatusName, Waiting};
 use crate::cache::CacheStats;
 use crate::port::QueueDepth;
 
@@ -30,7 +31,7 @@ pub(crate) struct ListQuery {
     pub prefix: String,
     /// Only this status; without it all but deleted ones.
     #[serde(default)]
-    pub status: Option<StatusName>,
+    pub status: Option<ListedStatus>,
     /// Only pictures whose source has this SHA-256, in hexadecimal: those that are the same, byte for byte.
     #[serde(default)]
     #[param(min_length = 64, max_length = 64)]
@@ -50,42 +51,6 @@ const fn default_limit() -> usize {
     100
 }
 
-/// The state of a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum StatusName {
-    /// Uploaded, not processed yet.
-    Pending,
-    /// Published.
-    Ready,
-    /// Not publishable; `rejection` says why.
-    Rejected,
-    /// Given up after all retries; `failure` says why.
-    Failed,
-    /// Deleted.
-    Deleted,
-}
-
-impl StatusName {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Ready,
-        Self::Rejected,
-        Self::Failed,
-        Self::Deleted,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Ready => "ready",
-            Self::Rejected => "rejected",
-            Self::Failed => "failed",
-            Self::Deleted => "deleted",
-        }
-    }
-}
-
 /// The record of one picture. The parts that do not belong to its status are absent.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Image {
@@ -102,6 +67,12 @@ pub(crate) struct Image {
     /// The published set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
+    /// Since when it waits, when there is no record of it: it is in no list then, and in no count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// Why nothing is made of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip: Option<Skip>,
     /// Why nothing is published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejection: Option<Rejection>,
@@ -249,6 +220,8 @@ impl Image {
                 damage: None,
             }),
             published: None,
+            waiting: None,
+            skip: None,
             rejection: None,
             failure: None,
             last_attempt: record.attempt.as_ref().map(LastAttempt::new),

@@ -7,6 +7,7 @@ mod extract;
 mod facts;
 mod list;
 mod outcome;
+mod status;
 mod upload;
 
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use axum::Json;
 use axum::extract::State as Extract;
 use axum::routing::{MethodRouter, get, post};
 use http::{HeaderMap, StatusCode, Uri};
-use tintype_model::{Job, ObjectKey, Precondition, Record, RecordFilter, Status, StoreError, Work};
+use tintype_model::{Job, ObjectKey, Order, Precondition, Record, RecordFilter, Status, StoreError, Work};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
@@ -24,14 +25,14 @@ use crate::error::{Error, Problem, Result};
 use crate::state::{Shared, State};
 
 pub(crate) use delivery::Delivery;
+pub(crate) use dto::timestamp;
 use dto::{Accepted, Counts, Image, ImageDetail, KeyQuery, Source, Stats};
-pub(crate) use dto::{StatusName, timestamp};
 pub(crate) use extract::{FormBody, Params, object_key};
+use status::NO_IMAGE;
+pub(crate) use status::{ListedStatus, Unrecorded};
 
 /// Media type of problem documents (RFC 9457).
 const PROBLEM: &str = "application/problem+json";
-
-const NO_IMAGE: &str = "there is no source and no record with this key";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -133,9 +134,9 @@ async fn get_image(
 ) -> Result<Json<ImageDetail>> {
     let key = object_key(query.key)?;
     let Some(record) = live_record(&state, &key).await? else {
-        let image = unprocessed(&state, &key).await?;
+        let found = Unrecorded::find(&state, &key).await?;
         return Ok(Json(ImageDetail {
-            image,
+            image: unrecorded(&state, &key, &found).await,
             current: None,
             versioned: None,
             duplicates: Vec::new(),
@@ -164,8 +165,11 @@ async fn get_image(
 
 /// The record, unless it is a tombstone.
 pub(crate) async fn live_record(state: &State, key: &ObjectKey) -> Result<Option<Record>> {
-    let record = state.edge.metadata.get(key).await?;
-    Ok(record.filter(|record| record.status != Status::Deleted))
+    Ok(state.edge.metadata.get(key).await?.filter(is_live))
+}
+
+fn is_live(record: &Record) -> bool {
+    record.status != Status::Deleted
 }
 
 /// Most keys of duplicates that are told.
@@ -194,28 +198,25 @@ async fn duplicates(state: &State, record: &Record) -> Result<Vec<String>> {
         .collect())
 }
 
-/// A source whose event has not left a record yet.
-async fn unprocessed(state: &State, key: &ObjectKey) -> Result<Image> {
-    let meta = match state.edge.sources.head(key.as_str()).await {
-        Ok(meta) => meta,
-        Err(StoreError::NotFound) => return Err(Error::NotFound(NO_IMAGE)),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Image {
-        key: meta.key,
-        status: StatusName::Pending,
+async fn unrecorded(state: &State, key: &ObjectKey, found: &Unrecorded) -> Image {
+    let meta = found.meta();
+    Image {
+        key: meta.key.clone(),
+        status: found.status(),
         updated_at: timestamp(meta.modified_at),
         source: Some(Source {
-            etag: meta.etag,
+            etag: meta.etag.clone(),
             size_bytes: meta.size_bytes,
             sha256: None,
             damage: state.edge.health.source_damage(key).await,
         }),
         published: None,
+        waiting: found.waiting(),
+        skip: found.skip(),
         rejection: None,
         failure: None,
         last_attempt: None,
-    })
+    }
 }
 
 /// Deletes a source; its renditions and its record follow.
@@ -268,8 +269,8 @@ fn accepted(key: &ObjectKey, status: &'static str) -> (StatusCode, Json<Accepted
     (StatusCode::ACCEPTED, Json(Accepted { key, status }))
 }
 
-/// Makes the renditions of a source again, or at once where it waits to be tried again. Until that succeeds, what is
-/// published stays; what it came to otherwise is told as `last_attempt`.
+/// Makes the renditions of a source again; or at once where it waits to be tried again, or for an event that may be
+/// lost. Until that succeeds, what is published stays; what it came to otherwise is told as `last_attempt`.
 #[utoipa::path(
     post,
     path = "/api/v1/image/reprocess",
@@ -278,7 +279,7 @@ fn accepted(key: &ObjectKey, status: &'static str) -> (StatusCode, Json<Accepted
         (status = 202, description = "The work is queued", body = Accepted),
         (status = 400, description = "The request is wrong", body = Problem, content_type = PROBLEM),
         (status = 404, description = "There is no such picture", body = Problem, content_type = PROBLEM),
-        (status = 409, description = "The source is gone, or waits for its first event", body = Problem,
+        (status = 409, description = "The source is gone, or shows a folder", body = Problem,
             content_type = PROBLEM),
     ),
 )]
@@ -287,32 +288,25 @@ async fn reprocess_image(
     Params(query): Params<KeyQuery>,
 ) -> Result<(StatusCode, Json<Accepted>)> {
     let key = object_key(query.key)?;
-    let record = live_record(&state, &key).await?;
-    let (record, source) = match (record, state.edge.sources.head(key.as_str()).await) {
-        (
-            _,
-            Err(
-                error @ (StoreError::Unavailable(_)
-                | StoreError::PreconditionFailed
-                | StoreError::TooLarge { .. }),
-            ),
-        ) => {
-            return Err(error.into());
-        }
-        (None, Err(StoreError::NotFound)) => return Err(Error::NotFound(NO_IMAGE)),
-        (Some(_), Err(StoreError::NotFound)) => {
-            return Err(Error::Conflict("the source is gone, there is nothing to render"));
-        }
-        (None, Ok(_)) => {
+    // The record first: when the source changes after that, the job's `ETag` tells the worker.
+    let record = state.edge.metadata.get(&key).await?;
+    let is_shown = record.as_ref().is_some_and(is_live);
+    let source = match Unrecorded::find(&state, &key).await {
+        Ok(Unrecorded::Waiting(source)) => source,
+        Ok(Unrecorded::FolderMarker(_)) => {
             return Err(Error::Conflict(
-                "the source waits to be processed for the first time",
+                "the source shows a folder, there is nothing to render",
             ));
         }
-        (Some(record), Ok(source)) => (record, source),
+        Err(Error::NotFound(_)) if is_shown => {
+            return Err(Error::Conflict("the source is gone, there is nothing to render"));
+        }
+        Err(error) => return Err(error),
     };
     let job = Job {
         key: key.clone(),
-        order: record.newest_order().next_revision(),
+        // After a tombstone too: the source was put again, and its event may be lost.
+        order: Order::without_event(record.as_ref()),
         work: Work::Render { etag: source.etag },
     };
     state.edge.queue.enqueue(&job).await?;

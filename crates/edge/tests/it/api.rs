@@ -383,9 +383,6 @@ async fn pictures_that_are_not_published_say_why() {
         show("/api/v1/image?key=pending.jpg").await.json()["image"]["status"],
         "pending"
     );
-    let unseen = show("/api/v1/image?key=unseen.jpg").await.json();
-    assert_eq!(unseen["image"]["status"], "pending");
-    assert_eq!(unseen["image"]["source"]["size_bytes"], 8);
     show("/api/v1/image?key=deleted.jpg")
         .await
         .problem(404, "not_found");
@@ -458,9 +455,6 @@ async fn reprocessing_queues_the_next_revision_of_the_present_source() {
         jobs[0].order,
         Order::of_event(Sequencer::from_counter(1)).next_revision()
     );
-    reprocess("/api/v1/image/reprocess?key=unseen.jpg")
-        .await
-        .problem(409, "conflict");
     reprocess("/api/v1/image/reprocess?key=never.jpg")
         .await
         .problem(404, "not_found");

@@ -17,4 +17,5 @@ mod openapi;
 mod paths;
 mod site;
 mod stand_ins;
+mod unrecorded;
 mod wire;

@@ -91,10 +91,13 @@ impl ObjectStore for MemoryObjectStore {
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Page<Entry>> {
         let objects = lock(&self.objects);
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let start = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            Some(_) | None => Bound::Included(prefix),
+        };
         let entries = objects
             .range::<str, _>((start, Bound::Unbounded))
-            .filter(|(key, _)| key.starts_with(prefix))
+            .take_while(|(key, _)| key.starts_with(prefix))
             .take(limit.saturating_add(1))
             .map(|(key, object)| Entry {
                 key: key.clone(),

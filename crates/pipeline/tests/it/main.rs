@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod archive;
 mod history;
 mod in_place;
 mod process;
+mod removal;
 mod world;

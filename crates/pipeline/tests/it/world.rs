@@ -173,6 +173,18 @@ fn next_recipe() -> Recipe {
     recipe
 }
 
+fn settings(layout: Layout) -> Settings {
+    Settings {
+        recipe: Arc::new(Recipe::default()),
+        limits: Limits {
+            max_bytes: 1000,
+            ..Limits::default()
+        },
+        secret: Secret::new(*b"a secret of sixteen bytes"),
+        layout,
+    }
+}
+
 /// Memory stores, a pipeline over them, and a bucket that numbers its writes.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -215,15 +227,7 @@ impl World {
             }),
             renderer: renderer.clone(),
         };
-        let settings = Settings {
-            recipe: Arc::new(Recipe::default()),
-            limits: Limits {
-                max_bytes: 1000,
-                ..Limits::default()
-            },
-            secret: Secret::new(*b"a secret of sixteen bytes"),
-            layout,
-        };
+        let settings = settings(layout);
         let next = Settings {
             recipe: Arc::new(next_recipe()),
             ..settings.clone()
@@ -239,6 +243,21 @@ impl World {
             next_pipeline,
             sequence: AtomicU64::new(0),
         }
+    }
+
+    /// A pipeline in place over these stores and the world's records.
+    pub(crate) fn in_place_over(
+        &self,
+        sources: Arc<dyn ObjectStore>,
+        renditions: Arc<dyn ObjectStore>,
+    ) -> Pipeline {
+        let ports = Ports {
+            sources,
+            renditions,
+            metadata: self.metadata.clone(),
+            renderer: self.renderer.clone(),
+        };
+        Pipeline::new(ports, settings(Layout::InPlace))
     }
 
     fn next_order(&self) -> Order {

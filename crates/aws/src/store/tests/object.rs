@@ -112,6 +112,38 @@ async fn a_write_refused_because_of_another_one_is_refused_after_a_lost_answer_t
     }
 }
 
+/// Answers as the API reference of `GetObject` has them. The class is what a person needs to know to restore it.
+#[tokio::test]
+async fn an_archived_object_is_told_from_one_that_may_not_be_read() {
+    let archived = |told: &str| {
+        let text = format!(
+            "<Error><Code>InvalidObjectState</Code><Message>The operation is not valid for the object's storage \
+             class</Message>{told}</Error>"
+        );
+        respond(403, &[], &text)
+    };
+    for (told, expected) in [
+        ("<StorageClass>GLACIER</StorageClass>", "GLACIER"),
+        (
+            "<StorageClass>INTELLIGENT_TIERING</StorageClass><AccessTier>ARCHIVE_ACCESS</AccessTier>",
+            "INTELLIGENT_TIERING, ARCHIVE_ACCESS",
+        ),
+        ("", "in a class that S3 does not tell"),
+    ] {
+        let script = Script::new([archived(told)]);
+        match store(&script).get("a", GetOptions::default()).await {
+            Err(StoreError::Archived { storage_class }) => assert_eq!(storage_class, expected),
+            other => panic!("{other:?}"),
+        }
+        script.finish();
+    }
+    let denied = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
+    let script = Script::new([respond(403, &[], denied)]);
+    let result = store(&script).get("a", GetOptions::default()).await;
+    assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
+    script.finish();
+}
+
 #[tokio::test]
 async fn a_delete_refused_because_of_itself_succeeds() {
     let etag = || Precondition::Etag("old".to_owned());

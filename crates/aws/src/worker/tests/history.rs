@@ -18,10 +18,14 @@ use super::world::{World, etag_of, message, notice};
 
 /// A small generator of choices: SplitMix64 (Steele, Lea, Flood 2014). The seed makes a run repeatable.
 #[derive(Debug)]
-struct Dice(AtomicU64);
+pub(super) struct Dice(AtomicU64);
 
 impl Dice {
-    fn below(&self, end: usize) -> usize {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    pub(super) fn below(&self, end: usize) -> usize {
         let state = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -141,7 +145,7 @@ impl Bucket {
 }
 
 async fn run(seed: u64) {
-    let dice = Arc::new(Dice(AtomicU64::new(seed)));
+    let dice = Arc::new(Dice::new(seed));
     let world = World::with(|mut parts| {
         parts.sources = Arc::new(Turns {
             dice: dice.clone(),

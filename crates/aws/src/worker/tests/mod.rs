@@ -3,6 +3,7 @@
 mod failures;
 mod history;
 mod removals;
+mod scale;
 mod world;
 
 use serde_json::json;
@@ -17,6 +18,12 @@ fn failed(response: &BatchResponse) -> Vec<&str> {
         .iter()
         .map(|failure| failure.item_identifier.as_str())
         .collect()
+}
+
+/// The record of an upload, alone.
+fn record_of(key: &str, content: &str) -> serde_json::Value {
+    let event = notice("ObjectCreated:Put", key, 1, Some(&etag_of(content)));
+    serde_json::from_str::<serde_json::Value>(&event).unwrap()["Records"][0].clone()
 }
 
 #[tokio::test]
@@ -79,16 +86,47 @@ async fn test_events_and_unknown_events_are_acknowledged() {
     assert_eq!(world.record("a.jpg").await, None, "nothing is done");
 }
 
+/// The last receive is when a failure would leave word in the record.
 #[tokio::test]
-async fn events_of_other_buckets_are_refused() {
+async fn events_of_other_buckets_are_acknowledged_and_leave_nothing_behind() {
     let world = World::new();
     world.put("a.jpg", "picture").await;
     for bucket in ["processed", "somebody-elses"] {
-        let event = notice("ObjectCreated:Put", "a.jpg", 1, Some(&etag_of("picture")));
-        let event = event.replace("\"raw\"", &format!("{bucket:?}"));
-        assert_eq!(failed(&world.handle(vec![message("m", 1, &event)]).await), ["m"]);
+        for name in ["ObjectCreated:Put", "ObjectRemoved:Delete"] {
+            // After every sequencer that S3 sends.
+            let event = notice(name, "a.jpg", u64::MAX, Some(&etag_of("picture")));
+            assert!(event.contains("FFFFFFFFFFFFFFFF"), "{event}");
+            let event = event.replace("\"raw\"", &format!("{bucket:?}"));
+            let response = world.handle(vec![message("m", 5, &event)]).await;
+            assert_eq!(failed(&response), [""; 0]);
+        }
     }
     assert_eq!(world.record("a.jpg").await, None);
+    assert_eq!(world.hidden(), [], "nothing is tried again");
+    let event = notice("ObjectCreated:Put", "a.jpg", 1, Some(&etag_of("picture")));
+    world.handle(vec![message("m", 1, &event)]).await;
+    assert_eq!(world.shown("a.jpg").await, "picture");
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_understood_fails_its_message_and_none_of_its_neighbours() {
+    let world = World::new();
+    let mut records = vec![json!({ "eventVersion": "2.1", "eventName": "ObjectCreated:Put" })];
+    for key in ["a.jpg", "b.jpg"] {
+        world.put(key, "picture").await;
+        records.push(record_of(key, "picture"));
+    }
+    records.insert(2, json!(7));
+    let body = json!({ "Records": records }).to_string();
+    for receives in 1..=5 {
+        let response = world.handle(vec![message("m", receives, &body)]).await;
+        assert_eq!(failed(&response), ["m"], "it ends in the dead-letter queue");
+        assert_eq!(world.shown("a.jpg").await, "picture");
+        assert_eq!(world.shown("b.jpg").await, "picture");
+    }
+    assert_eq!(world.renders(), 2, "the neighbours are not rendered again");
+    let hidden: Vec<_> = world.hidden().into_iter().map(|(_, seconds)| seconds).collect();
+    assert_eq!(hidden, [15, 30, 60, 120, 0]);
 }
 
 #[tokio::test]
@@ -123,11 +161,7 @@ async fn a_message_with_several_records_fails_as_a_whole_and_repeats_only_what_w
     let world = World::new();
     world.put("a.jpg", "picture").await;
     world.put("b.jpg", "broken").await;
-    let record = |key: &str, content: &str| {
-        let event = notice("ObjectCreated:Put", key, 1, Some(&etag_of(content)));
-        serde_json::from_str::<serde_json::Value>(&event).unwrap()["Records"][0].clone()
-    };
-    let records = [record("b.jpg", "broken"), record("a.jpg", "picture")];
+    let records = [record_of("b.jpg", "broken"), record_of("a.jpg", "picture")];
     let body = json!({ "Records": records }).to_string();
     assert_eq!(failed(&world.handle(vec![message("m", 1, &body)]).await), ["m"]);
     assert_eq!(
