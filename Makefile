@@ -1,10 +1,10 @@
 # Every target sets up what it needs on a fresh Debian 12 machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fresh bench bench-serve bench-sharp package image release aws-demo aws-measure aws-test deploy undeploy aws-smoke
+.PHONY: help demo test check fresh bench bench-functions bench-serve bench-sharp package image release aws-demo aws-measure aws-test deploy undeploy aws-smoke
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: ## build, start a server, upload pictures, print what to open (PHOTO=file adds yours, DEMO_ONCE=1 exits)
 	@scripts/demo
@@ -48,6 +48,9 @@ aws-test: ## package, then tests/aws: the shipped template and binaries in MiniS
 bench: ## how long each step of the engine takes, on a generated 12 MP picture (release build)
 	@scripts/setup build
 	cargo bench --package tintype-transcode --locked
+
+bench-functions: ## the worst requests of CloudFront's request function under Node and njs, as ratios to a plain one
+	@scripts/bench-functions
 
 bench-sharp: ## Tintype against the reference sharp handler on the same files (PHOTOS=dir ROUNDS=5 WRITE=docs/performance.md)
 	@scripts/bench-sharp

@@ -16,6 +16,10 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+import throughput  # noqa: E402 - beside this file, wherever it is run from
+
 MILLION = 1_000_000
 GB = 1e9
 BEGIN, END = "<!-- cost.py: begin -->", "<!-- cost.py: end -->"
@@ -46,8 +50,15 @@ PRICES = {
     "WAF, rules": (1.00, 1, 0, "aws.amazon.com/waf/pricing", "c3x.dev"),
     "WAF, requests": (0.60, MILLION, 0, "aws.amazon.com/waf/pricing", "c3x.dev"),
     "CloudWatch, alarms": (0.10, 1, 10, "aws.amazon.com/cloudwatch/pricing", "free part: page; price: memory"),
+    "CloudWatch, custom metrics": (0.30, 1, 10, "aws.amazon.com/cloudwatch/pricing", "free part: page; price: memory"),
 }
 READ_ON = "2026-11-23"
+
+# What the worker writes in the embedded metric format: one custom metric each, and each environment its own.
+METRICS = 8
+
+# The most of the index that one count of `GET /stats` reads (crates/aws/src/store/count.rs): answers of 1 MB.
+STATS_PAGES = 4 * 8 * 4
 
 # Lambda asks an idle queue some 15 times a minute (getlift/lift#132).
 IDLE_POLLS = 15 * 60 * 24 * 30
@@ -92,6 +103,7 @@ def month(measured, uploads):
     """USD by name for a month with so many uploads, idle polling included, stored for one month."""
     used = {name: amount * uploads for name, amount in per_upload(measured).items()}
     used["SQS, requests"] += IDLE_POLLS
+    used["CloudWatch, custom metrics"] = METRICS
     return {name: charge(name, amount) for name, amount in used.items()}
 
 
@@ -138,6 +150,10 @@ def switches(measured):
          f"its queue is polled too, and it has {ALARMS} alarms of the ten that are free in an account",
          f"{usd(idle(2) - idle(1))} a month"),
         ("a third", "the same", f"{usd(idle(3) - idle(2))} a month"),
+        ("a second environment that is used", f"{METRICS} custom metrics in each, 10 of an account are free",
+         f"{usd(charge('CloudWatch, custom metrics', 2 * METRICS))} a month"),
+        ("`GET /api/v1/stats`", f"it reads at most {STATS_PAGES} MB of the index, once a minute",
+         f"at most {usd(charge('DynamoDB, reads of 4 KB', STATS_PAGES * 128))} a count"),
         ("`EnableDataEvents`", f"{events:.0f} writes an upload",
          f"{usd(charge('CloudTrail, data events', events * MILLION))} for a million uploads"),
         ("`EnableTrail`, a second trail in the account", "the first copy of management events is free, further ones are not",
@@ -221,6 +237,49 @@ def memory(measured):
     )
 
 
+def hours(seconds):
+    return f"{seconds:,.0f} s" if seconds < 600 else f"{seconds / 60:,.0f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"
+
+
+def uploads_a_second(measured):
+    """The part of the page about many uploads at once."""
+    rate = 1000
+    rows = []
+    for name, needed, met, advice in throughput.needs(measured, rate):
+        default = throughput.limit(met)
+        rows.append((name, count(math.ceil(needed)), f"{count(default)}", advice if needed > default * 0.9 or "API" in name else "–"))
+    each = sum(charge_marginal(name, amount) for name, amount in per_upload(measured).items() if "GB-months" not in name)
+    most = throughput.limit("Lambda, executions of one queue's mapping") * 1000 / measured["worker_milliseconds"]
+    scenarios = [(1000, 1000, 3600, None), (900, 1000, 3600, None), (500, 1000, 3600, None), (100, 100, 3600, None), (50, 100, 3600, None),
+                 (4, 4, 3600, None), (3, 4, 3600, None), (None, 4, None, 100_000), (None, 100, None, MILLION), (None, 1000, None, MILLION)]
+    simulated = []
+    for speed, concurrency, seconds, at_once in scenarios:
+        seen = throughput.simulate(measured, speed, concurrency, seconds or 0, uploads=at_once)
+        what = f"{count(at_once)} at once" if at_once else f"{count(speed)} a second for an hour"
+        # A queue of a few seconds comes and goes.
+        lasting = speed is None or seen["largest_queue"] > 10 * speed
+        empty = "–" if not lasting else "not within a day" if seen["empty_at"] is None else hours(seen["empty_at"])
+        simulated.append((what, count(concurrency), count(seen["largest_queue"]), hours(seen["longest_wait"]), empty))
+    limits = [(name, count(value), page, read) for name, (value, page, read) in throughput.LIMITS.items()]
+    return "\n\n".join([
+        f"What {count(rate)} uploads of this picture a second take, against AWS's defaults. One queue's mapping makes at most "
+        f"{most:,.0f} of them a second, so this is its end; beyond it, a second environment. It costs {usd(each * rate * 3600)} USD "
+        "an hour, storage aside.",
+        table(("", "needed", "default limit", "what to do"), rows),
+        "Simulated, second by second: uploads come at random, Lambda's poller begins with "
+        f"{throughput.FIRST_POLLERS} invocations and adds {throughput.POLLERS_A_MINUTE} a minute, and each takes as long as was "
+        "measured.",
+        table(("uploads", "`MaximumConcurrency`", "largest queue", "longest wait", "queue empty after"), simulated),
+        table(("limit", "default", "page", "read"), limits),
+    ])
+
+
+def charge_marginal(name, amount):
+    """USD for an amount when the free part is used up."""
+    price, unit, _, _, _ = PRICES[name]
+    return amount / unit * price
+
+
 def report(measured):
     cases = (10_000, MILLION, 100 * MILLION)
     months = [month(measured, uploads) for uploads in cases]
@@ -246,6 +305,8 @@ def report(measured):
         f"So {count(free)} uploads a month cost nothing but what has no free part: {usd(sum(paid.values()))} USD for S3 "
         f"({usd(paid['S3, GB-months'])} of it to store them for a month), DynamoDB's requests and API Gateway. Discounts for "
         "volume are not counted.",
+        "## Many uploads a second",
+        uploads_a_second(measured),
         "## Idle",
         f"One environment in an account, with nothing in it: **{usd(idle(1))} USD**. Its queue is asked {count(IDLE_POLLS)} times "
         "a month, of a million requests that are free. What is stored is charged: "

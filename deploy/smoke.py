@@ -211,6 +211,56 @@ def smallest(env):
         assert len(webp.body) < len(avif.body)
 
 
+def request_event(target, accept):
+    """The event of a request, for the Functions."""
+    request = {"method": "GET", "uri": target, "querystring": {}, "headers": {"accept": {"value": accept}}, "cookies": {}}
+    context = {"eventType": "viewer-request", "distributionDomainName": "d111111abcdef8.cloudfront.net",
+               "distributionId": "EDFDVBD6EXAMPLE", "requestId": "smoke"}
+    return json.dumps({"version": "1.0", "context": context, "viewer": {"ip": "198.51.100.11"}, "request": request}).encode()
+
+
+@check
+def functions(env):
+    """the request Function takes its worst requests within the time that CloudFront gives it (ComputeUtilization)"""
+    cloudfront = env.client("cloudfront")
+    name = f"{env.parameters['Prefix']}-{env.parameters['Environment']}-{env.session.region_name}-request"
+    version = cloudfront.describe_function(Name=name, Stage="LIVE")["ETag"]
+    cjk, quotes = urllib.parse.quote("\u4e2d" * 336), "!'()*" * 201
+    requests = {
+        "plain": ("/img/photos/beach.jpg/medium", CHROME), "CJK key": (f"/v/{cjk}/{'0' * 32}/medium", CHROME),
+        "folders": (f"/img/{'a/' * 503}a/medium", CHROME), "!'()*": (f"/v/{quotes}/{'0' * 32}/medium", CHROME),
+        "commas": ("/img/a/medium", "," * 512), "8 KB": ("/img/a/medium", "," * 8192),
+    }
+    used = {}
+    for what, (target, accept) in requests.items():
+        result = cloudfront.test_function(
+            Name=name, IfMatch=version, Stage="LIVE", EventObject=request_event(target, accept))["TestResult"]
+        assert not result.get("FunctionErrorMessage"), (what, result)
+        used[what] = int(result["ComputeUtilization"])
+    print(f"    percent of the time allowed: {used}")
+    assert all(percent <= 70 for percent in used.values()), used
+
+
+@check
+def forgetting(env):
+    """a picture that is deleted and forgotten leaves no record; the tombstone goes a quarter of an hour later"""
+    key = env.upload("forgotten.jpg", picture(400, 300))
+    env.published(key)
+    answer = env.api("DELETE", f"/image?key={urllib.parse.quote(key, safe='')}&forget=true")
+    assert answer.status == 202, answer
+    wait(lambda: (env.record(key) or {}).get("status_shard", {}).get("S", "").startswith("deleted#"), "it is deleted", 90)
+    wait(lambda: env.record(key) is None, "its tombstone is gone", 1200)
+
+
+@check
+def owners(env):
+    """S3 refuses what is said to be for a bucket of another account"""
+    account = env.client("sts").get_caller_identity()["Account"]
+    other = f"{(int(account) + 1) % 10 ** 12:012d}"
+    env.s3.head_bucket(Bucket=env.raw, ExpectedBucketOwner=account)
+    denied(env.s3.head_bucket, Bucket=env.raw, ExpectedBucketOwner=other)
+
+
 @check
 def headers(env):
     """deliveries carry the security headers, and errors are not told to be kept"""

@@ -15,22 +15,33 @@ const RECIPE = {/*recipe*/};
 
 const VERSION_HEADER = 'x-tintype-version';
 
+// What encodeURI and encodeURIComponent keep and S3's signatures do not.
+const KEPT = /[!'()*]/;
+const ESCAPES = [['!', '%21'], ["'", '%27'], ['(', '%28'], [')', '%29'], ['*', '%2A']];
+
+// The time that CloudFront gives a function is short, and an engine without a compiler spends it on every call of a
+// function and every piece of a string. So keys and headers are read by few calls of built-in functions, whose number
+// does not grow with what the client sends, and no more is looked at than RECIPE.maxAcceptBytes of Accept.
+
 // Percent-encodes every byte outside A-Za-z0-9-._~/.
 function encode(text) {
-  return encodeURIComponent(text)
-    .replace(/%2F/g, '/')
-    .replace(/[!'()*]/g, function (character) {
-      return '%' + character.charCodeAt(0).toString(16).toUpperCase();
-    });
-}
-
-function bytes(text) {
-  return encodeURIComponent(text).replace(/%../g, '.').length;
+  // encodeURI leaves slashes as they are, and a few others that few keys have.
+  let encoded = /[;,?:@&=+$#]/.test(text) ? encodeURIComponent(text).split('%2F').join('/') : encodeURI(text);
+  if (KEPT.test(text)) {
+    for (let i = 0; i < ESCAPES.length; i++) {
+      if (text.indexOf(ESCAPES[i][0]) !== -1) {
+        encoded = encoded.split(ESCAPES[i][0]).join(ESCAPES[i][1]);
+      }
+    }
+  }
+  return encoded;
 }
 
 // What CDNs and HTTP clients rewrite is stored but never served: empty and dot segments, control characters.
 function servable(key) {
-  return !/(^|\/)(\.\.?)?(\/|$)/.test(key) && !/[\x00-\x1f\x7f-\x9f]/.test(key) && bytes(key) <= RECIPE.maxKeyBytes;
+  return (
+    Buffer.byteLength(key) <= RECIPE.maxKeyBytes && !/\/\.{0,2}\//.test('/' + key + '/') && !/[\x00-\x1f\x7f-\x9f]/.test(key)
+  );
 }
 
 function variantOf(name) {
@@ -42,58 +53,52 @@ function variantOf(name) {
   return null;
 }
 
-function trim(text) {
-  return text.replace(/^[ \t]+/, '').replace(/[ \t]+$/, '');
+// The media ranges that decide, and how each is found in Accept: the first part that is this range without parameters, or
+// with a weight alone, which is the first group. A part with other parameters is no match.
+const RANGES = {};
+['avif', 'webp', 'jxl', 'jpeg', 'png', '*'].forEach(function (subtype) {
+  RANGES[subtype] = rangeOf('image/' + subtype);
+});
+RANGES.all = rangeOf('*/*');
+
+function rangeOf(range) {
+  const weight = ';[ \\t;]*(?:q=(0(?:\\.[0-9]{0,3})?|1(?:\\.0{0,3})?)[ \\t;]*)?';
+  return new RegExp(',[ \\t]*' + range.replace(/\*/g, '\\*') + '[ \\t]*(?:' + weight + ')?(?=,|$)', 'i');
 }
 
-// The weight that the parameters of a media range give it; -1 when the part has to be ignored.
-function weightOf(parameters) {
-  let weight = -1;
-  for (let i = 0; i < parameters.length; i++) {
-    const parameter = trim(parameters[i]);
-    if (parameter === '') {
-      continue;
-    }
-    if (weight !== -1 || !/^[qQ]=(0(\.[0-9]{0,3})?|1(\.0{0,3})?)$/.test(parameter)) {
-      return -1;
-    }
-    weight = Number(parameter.slice(2));
-  }
-  return weight === -1 ? 1 : weight;
-}
-
-// The larger weight of each media range that Accept names.
-function rangesOf(accept) {
-  const ranges = {};
-  accept.split(',').forEach(function (part) {
-    const pieces = part.split(';');
-    const range = trim(pieces[0]).toLowerCase();
-    const weight = weightOf(pieces.slice(1));
-    if (weight !== -1 && !(ranges[' ' + range] >= weight)) {
-      ranges[' ' + range] = weight;
-    }
-  });
-  return ranges;
+// The weight of a media range; undefined where Accept, with a comma in front, does not name it.
+function weightOf(accept, range) {
+  const found = RANGES[range].exec(accept);
+  return found === null ? undefined : found[1] === undefined ? 1 : Number(found[1]);
 }
 
 // Of the extensions that are negotiated for the variant: the one that a request with this Accept header prefers, then the
 // others that it takes.
 function negotiate(accept, extensions) {
-  const isSilent = accept === null || bytes(accept) > RECIPE.maxAcceptBytes || accept.indexOf('"') !== -1;
-  const ranges = isSilent ? {} : rangesOf(accept);
+  const isSilent =
+    accept === null ||
+    accept.length > RECIPE.maxAcceptBytes ||
+    Buffer.byteLength(accept) > RECIPE.maxAcceptBytes ||
+    accept.indexOf('"') !== -1;
+  const parts = isSilent ? '' : ',' + accept;
+  const image = weightOf(parts, '*');
+  const wild = image === undefined ? weightOf(parts, 'all') : image;
   let best = extensions.indexOf('jpg') !== -1 ? 'jpg' : 'png';
   let bestWeight = 0;
   const taken = extensions.filter(function (extension) {
     const isUniversal = extension === 'jpg' || extension === 'png';
-    let weight = ranges[' image/' + (extension === 'jpg' ? 'jpeg' : extension)];
+    if (isSilent) {
+      return isUniversal;
+    }
+    let weight = weightOf(parts, extension === 'jpg' ? 'jpeg' : extension);
     if (weight === undefined && isUniversal) {
-      weight = ranges[' image/*'] === undefined ? ranges[' */*'] : ranges[' image/*'];
+      weight = wild;
     }
     if (weight > bestWeight) {
       best = extension;
       bestWeight = weight;
     }
-    return isSilent ? isUniversal : weight > 0;
+    return weight > 0;
   });
   const others = taken.filter(function (extension) {
     return extension !== best;
@@ -101,10 +106,10 @@ function negotiate(accept, extensions) {
   return [best].concat(others);
 }
 
-// Several lines of one header are one list; null without any.
+// Several lines of one header are one list; null without any, and of more lines than anybody sends.
 function acceptOf(headers) {
   const accept = headers.accept;
-  if (!accept) {
+  if (!accept || (accept.multiValue && accept.multiValue.length > RECIPE.maxAcceptLines)) {
     return null;
   }
   if (!accept.multiValue) {
@@ -147,7 +152,7 @@ function parse(path, headers) {
     rest = rest.slice(0, slash);
   }
   const key = decodeURIComponent(rest);
-  if (key === '' || bytes(key) > 1024) {
+  if (key === '' || Buffer.byteLength(key) > 1024) {
     return null;
   }
   const last = decodeURIComponent(rawLast);
@@ -159,18 +164,19 @@ function parse(path, headers) {
   let extension = last.slice(dot + 1);
   const query = {};
   const folder = '/' + encode(key) + '/';
+  const name = encode(variant.name);
   if (dot === -1) {
     const taken = negotiate(acceptOf(headers), variant.negotiated);
     extension = taken[0];
     if (taken.length > 1) {
       const start = versioned ? '/v' + folder + version + '/' : '/img' + folder;
-      query.path = { value: start + encode(variant.name) };
+      query.path = { value: start + name };
       query.takes = { value: taken.slice(1).join() };
     }
   } else if (variant.negotiated.indexOf(extension) === -1 && variant.heldBack.indexOf(extension) === -1) {
     return null;
   }
-  return { uri: folder + encode(variant.name) + '.' + extension, version: version, query: query };
+  return { uri: folder + name + '.' + extension, version: version, query: query };
 }
 
 function problem(status, title, code, detail, cacheControl) {

@@ -11,6 +11,14 @@
 // `tintype-render-functions` fills in the next line, once for each of the two behaviours, and strips comments.
 const POLICY = {/*policy*/};
 
+// How a media type without parameters is found in Accept, by the extension that stands for it.
+const NAMED = {
+  avif: /,[ \t]*image\/avif[ \t]*(,|$)/i,
+  webp: /,[ \t]*image\/webp[ \t]*(,|$)/i,
+  jpg: /,[ \t]*image\/jpeg[ \t]*(,|$)/i,
+  png: /,[ \t]*image\/png[ \t]*(,|$)/i,
+};
+
 // { path, takes } of a request that names no format: its URL, and the other extensions that the client takes. null for any
 // other request. CloudFront's guide does not say whether a response function sees the request as the request function
 // passed it on or as it came. As it came it has no extension and no query of ours; then only what Accept names without a
@@ -20,12 +28,13 @@ function offerOf(request) {
   if (query.path && query.takes && /^\/(img|v)\//.test(query.path.value)) {
     return { path: query.path.value, takes: query.takes.value.split(',') };
   }
-  if (!/^\/(img|v)\/.*\/[0-9A-Za-z_-]+$/.test(request.uri) || !request.headers.accept) {
+  const accept = request.headers.accept;
+  // As in viewer-request.js, what is looked at is bounded, and so is the number of calls.
+  if (!accept || accept.value.length > POLICY.maxAcceptBytes || !/^\/(img|v)\/.*\/[0-9A-Za-z_-]+$/.test(request.uri)) {
     return null;
   }
-  const named = request.headers.accept.value.toLowerCase().replace(/[ \t]/g, '').split(',');
-  const takes = ['avif', 'webp', 'jpg', 'png'].filter(function (extension) {
-    return named.indexOf('image/' + (extension === 'jpg' ? 'jpeg' : extension)) !== -1;
+  const takes = Object.keys(NAMED).filter(function (extension) {
+    return NAMED[extension].test(',' + accept.value);
   });
   return { path: request.uri, takes: takes };
 }

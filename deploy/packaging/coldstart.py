@@ -35,6 +35,8 @@ ENVIRONMENT = {
     "TZ": ":UTC",
     "TINTYPE_RAW_BUCKET": "tintype-prod-raw",
     "TINTYPE_PROCESSED_BUCKET": "tintype-prod-processed",
+    "TINTYPE_ACCOUNT": "111122223333",
+    "TINTYPE_TOMBSTONE_DAYS": "90",
     "TINTYPE_TABLE": "tintype-prod-images",
     "TINTYPE_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/tintype-prod-jobs",
     "TINTYPE_DEAD_LETTER_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/tintype-prod-dead",

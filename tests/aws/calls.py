@@ -125,7 +125,13 @@ def _s3(method, path, query, headers, body, access_key):
             permissions = (Permission("s3:PutObject", arn),)
         case _:
             raise AssertionError(f"a call that nobody expects: {method} {path} {query}")
-    return Call(Service.S3, operation, arn, access_key, permissions, when_missing)
+    parameters = {"owner": headers.get("x-amz-expected-bucket-owner"), "presigned": _is_presigned(operation, query)}
+    return Call(Service.S3, operation, arn, access_key, permissions, when_missing, parameters)
+
+
+def _is_presigned(operation, query):
+    """Whether a client sends what the API signed."""
+    return operation == "PostObject" or "X-Amz-Signature" in query
 
 
 def _dynamodb(operation, request, access_key):
@@ -135,7 +141,10 @@ def _dynamodb(operation, request, access_key):
 
     if operation in ("BatchGetItem", "BatchWriteItem"):
         targets = [table(name) for name in request["RequestItems"]]
-        permissions = tuple(Permission(f"dynamodb:{operation}", target) for target in targets)
+        permissions = tuple(
+            Permission(f"dynamodb:{operation}", table(name), _leading([key["pk"] for key in items["Keys"]]))
+            for name, items in request["RequestItems"].items()
+        )
     elif operation == "TransactWriteItems":
         kinds = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
         items = [(kind, item) for entry in request["TransactItems"] for kind, item in entry.items()]
@@ -145,10 +154,18 @@ def _dynamodb(operation, request, access_key):
         )
     else:
         targets = [table(request["TableName"], request.get("IndexName"))]
-        permissions = (Permission(f"dynamodb:{operation}", targets[0]),)
+        key = request.get("Key") or request.get("Item")
+        # A query's leading key is that of the index.
+        permissions = (Permission(f"dynamodb:{operation}", targets[0], _leading([key["pk"]]) if key else ()),)
     key = request.get("Key") or request.get("Item") or {}
     item = json.dumps(key.get("pk", ""), sort_keys=True)
     return Call(Service.DYNAMODB, operation, targets[0] + item, access_key, permissions, parameters=request)
+
+
+def _leading(keys):
+    """The condition key of the items that a call is about: their kinds, which is what policies tell apart."""
+    kinds = sorted({re.sub(r"#.*", "#", next(iter(key.values())), flags=re.DOTALL) for key in keys})
+    return (("dynamodb:LeadingKeys", tuple(kinds)),)
 
 
 def _sqs(operation, request, access_key):

@@ -22,7 +22,7 @@ PLATFORM = {
 }
 
 # A request as AWS sees it when nothing is wrong with it.
-GOOD = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"}
+GOOD = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3", "aws:ResourceAccount": ACCOUNT}
 
 
 class Policies:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 _spec = importlib.util.spec_from_file_location("cost", DEPLOY / "cost.py")
 cost = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(cost)
+throughput = cost.throughput
+CRATE = DEPLOY.parent / "crates/aws/src"
 MEASURED = json.loads((DEPLOY / "measured.json").read_text())
 # Figures that are easy to follow by hand: 2 GB-seconds an upload.
 ROUND = {
@@ -98,6 +101,44 @@ def test_the_calculator_counts_what_the_template_makes():
     # Nothing that is charged by the hour or month before anything happens.
     idle_charges = {"AWS::KMS::Key", "AWS::WAFv2::WebACL", "AWS::EC2::NatGateway", "AWS::SecretsManager::Secret"}
     assert not idle_charges & {item["Type"] for item in resources.values()}
+
+
+def test_the_calculator_counts_what_the_functions_write_and_read():
+    metrics = re.findall(r'name: "(\w+)"|count\("(\w+)"', (CRATE / "worker/account.rs").read_text())
+    assert len(metrics) == cost.METRICS
+    assert cost.month(ROUND, 1)["CloudWatch, custom metrics"] == 0
+    assert cost.charge("CloudWatch, custom metrics", 2 * cost.METRICS) == pytest.approx((16 - 10) * 0.30)
+    pages, = re.findall(r"MAX_PAGES: usize = (\d+)", (CRATE / "store/count.rs").read_text())
+    shards, = re.findall(r"SHARDS: u8 = (\d+)", (CRATE / "store/index.rs").read_text())
+    shown, = re.findall(r"SHOWN: \[&str; (\d+)\]", (CRATE / "store/index.rs").read_text())
+    assert cost.STATS_PAGES == int(pages) * int(shards) * int(shown)
+    assert throughput.INDEX_SHARDS == int(shards)
+
+
+def test_what_a_rate_takes_follows_from_the_measurements():
+    needed = {name: amount for name, amount, _, _ in throughput.needs(ROUND, 1000)}
+    assert needed["Lambda, worker executions"] == 1000 and needed["Lambda, worker and API executions"] == 1000
+    assert needed["S3, renditions written"] == needed["S3, renditions looked at"] == 9000
+    assert needed["DynamoDB, writes to the table"] == 3000 and needed["DynamoDB, writes to the index"] == 2000
+    assert needed["DynamoDB, writes to one of 8 parts of a status"] == 125
+    assert throughput.partitions(9000, "S3, PUT a partition") == 3
+    for _, _, met, _ in throughput.needs(ROUND, 1000):
+        assert throughput.limit(met) > 0
+
+
+def test_the_simulation_agrees_with_arithmetic_where_there_is_some():
+    # A second each: five at once are five a second.
+    once = throughput.simulate(ROUND, None, 5, 0, uploads=1000)
+    assert (once["empty_at"], once["largest_queue"]) == (199, 995) and once["longest_wait"] == pytest.approx(199, abs=1)
+    # Twice as many as can be done: half of them wait when it ends.
+    flood = throughput.simulate(ROUND, 10, 5, 1000)
+    assert flood["largest_queue"] == pytest.approx(5000, rel=0.1) and flood["empty_at"] == pytest.approx(2000, rel=0.05)
+    # Five more pollers a second: from 5 to 105 in 20 s, in which 100 a second leave 1,000 behind.
+    ramp = throughput.simulate(ROUND, 100, 1000, 600)
+    assert ramp["largest_queue"] == pytest.approx(1000, rel=0.15) and ramp["longest_wait"] < 20
+    calm = throughput.simulate(ROUND, 2, 5, 1000)
+    assert calm["longest_wait"] <= 2 and calm["empty_at"] is not None
+    assert throughput.simulate(ROUND, 10, 5, 100, seed=3) == throughput.simulate(ROUND, 10, 5, 100, seed=3)
 
 
 def test_every_switch_that_costs_is_named():

@@ -12,6 +12,7 @@ import zipfile
 import pytest
 
 from cloudformation import load
+from emulator import Keys
 from parameter_sets import EVERYTHING
 from processes import HANG, ROOT, VENV
 from strip import strip
@@ -155,6 +156,76 @@ def test_the_bucket_for_the_code_is_private_and_encrypted(operator):
     rule, = s3.get_bucket_ownership_controls(Bucket=artifacts)["OwnershipControls"]["Rules"]
     assert rule["ObjectOwnership"] == "BucketOwnerEnforced"
     operator.run("aws-undeploy", "code", PURGE="yes")
+
+
+def test_code_is_never_put_into_somebody_elses_bucket(operator):
+    """Whoever guessed the name first has the bucket, and could put other code in the place of ours."""
+    squatted = "guessed"
+    artifacts = f"{squatted}-artifacts-{operator.cloud.region}-{operator.cloud.account}"
+    # A key of 12 digits is another account to MiniStack.
+    stranger = operator.cloud.client("s3", Keys("999988887777", "test"))
+    stranger.create_bucket(Bucket=artifacts)
+    done = operator.run("aws-deploy", "prod", check=False, PREFIX=squatted)
+    assert done.returncode == 1 and f"the bucket {artifacts} belongs to another account" in done.stderr
+    assert "PREFIX" in done.stderr
+    assert stranger.list_objects_v2(Bucket=artifacts)["KeyCount"] == 0
+    assert f"{squatted}-prod" not in operator.stacks()
+    # Nor is one of them taken for data of ours that is to be taken up, or emptied.
+    raw = f"{squatted}-data-{operator.cloud.region}-{operator.cloud.account}-raw"
+    stranger.delete_bucket(Bucket=artifacts)
+    stranger.create_bucket(Bucket=raw)
+    stranger.put_object(Bucket=raw, Key="theirs", Body=b"x")
+    for script, variables in (("aws-deploy", {}), ("aws-undeploy", {"PURGE": "yes"})):
+        done = operator.run(script, "data", check=False, PREFIX=squatted, **variables)
+        assert done.returncode == 1 and f"the bucket {raw} belongs to another account" in done.stderr, done.stderr
+    assert stranger.list_objects_v2(Bucket=raw)["KeyCount"] == 1
+
+
+def test_every_call_of_the_scripts_to_a_bucket_says_whose_it_must_be():
+    unsaid = []
+    for script in ("aws-session", "aws-deploy", "aws-undeploy"):
+        text = (ROOT / "scripts" / script).read_text().replace("\\\n", " ")
+        for line in text.splitlines():
+            # A bucket that is made is ours or it is refused.
+            for call in re.findall(r"aws s3api (?!create-bucket)[a-z-]+ .*", line):
+                if '"${owner[@]}"' not in call:
+                    unsaid.append((script, line))
+        assert not re.search(r"aws s3 ", text), script
+    assert not unsaid
+
+
+def test_a_new_environment_works_on_a_tenth_of_what_the_account_may_run(operator):
+    # MiniStack's accounts may run 1,000 functions at once.
+    said = operator.run("aws-deploy", "tenth").stdout
+    assert operator.parameter("tenth", "MaximumConcurrency") == "100" and "MaximumConcurrency=100" in said
+    operator.run("aws-deploy", "tenth", PARAMS="MaximumConcurrency=7")
+    operator.run("aws-deploy", "tenth")
+    assert operator.parameter("tenth", "MaximumConcurrency") == "7"
+    operator.run("aws-undeploy", "tenth", PURGE="yes")
+    operator.run("aws-deploy", "tenth", PARAMS="MaximumConcurrency=9")
+    assert operator.parameter("tenth", "MaximumConcurrency") == "9"
+    operator.run("aws-undeploy", "tenth", PURGE="yes")
+
+
+def test_a_bucket_of_many_versions_is_emptied_by_s3_itself(operator):
+    operator.run("aws-deploy", "many")
+    s3 = operator.client("s3")
+    raw = f"{operator.names('many')}-raw"
+    for number in range(12):
+        s3.put_object(Bucket=raw, Key=f"{number}.jpg", Body=b"x")
+    said = operator.run("aws-undeploy", "many", PURGE="yes", PURGE_LISTED="10").stdout
+    assert "more than 10 versions" in said and f"left until S3 has emptied them: {raw}" in said
+    assert "nothing of tintype-many is left" not in said
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=raw)["Rules"]
+    assert all(rule["Status"] == "Enabled" and rule["Filter"] == {"Prefix": ""} for rule in rules)
+    merged = {name: value for rule in rules for name, value in rule.items() if name != "Expiration"}
+    assert merged["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
+    assert merged["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert [rule["Expiration"] for rule in rules] == [{"Days": 1}, {"ExpiredObjectDeleteMarker": True}]
+    # What is small went at once, and the rest goes when S3 is done.
+    assert operator.buckets("many") == {"raw"} and "tintype-many-images" not in operator.tables()
+    said = operator.run("aws-undeploy", "many", PURGE="yes").stdout
+    assert operator.buckets("many") == set() and "nothing of tintype-many is left" in said
 
 
 def test_every_switch_at_once_is_deployed(operator):

@@ -6,7 +6,7 @@ Runs last. A second opinion to MiniStack's own enforcement, by a simulator that 
 import pytest
 
 import iam
-from calls import ACCOUNT, Permission
+from calls import ACCOUNT, Permission, Service
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +28,16 @@ def used(tintype):
 
 def test_the_functions_called_nothing_that_is_not_understood(tintype):
     assert not tintype.emulator.proxy.unexpected
+
+
+def test_every_call_to_a_bucket_says_whose_it_must_be(tintype):
+    """MiniStack does not look at it; S3 refuses a bucket of another account."""
+    calls = [call for call in tintype.emulator.proxy.record if call.service is Service.S3]
+    own = [call for call in calls if not call.parameters["presigned"]]
+    assert len(own) > 500
+    # What clients send is bound by the policy of the role that signed it.
+    assert {call.operation for call in own} == {"GetObject", "HeadObject", "PutObject", "DeleteObject", "ListObjectsV2"}
+    assert {call.parameters["owner"] for call in own} == {ACCOUNT}
 
 
 def test_the_policies_allow_every_call_that_was_made(tintype, used):
@@ -62,12 +72,30 @@ def test_the_platforms_own_calls_are_granted_and_still_needed(tintype):
 def test_the_simulator_denies_what_must_be_denied(tintype):
     policies, raw, processed = tintype.policies, f"arn:aws:s3:::{tintype.raw}", f"arn:aws:s3:::{tintype.processed}"
     plain = (("aws:SecureTransport", "false"),)
+    foreign = (("aws:ResourceAccount", "999988887777"),)
+    table = f"arn:aws:dynamodb:{tintype.emulator.region}:{ACCOUNT}:table/{tintype.outputs['TableName']}"
+
+    def leading(*keys):
+        return (("dynamodb:LeadingKeys", keys),)
+
     cases = [
         ("WorkerRole", Permission("s3:PutObject", f"{raw}/a.jpg"), "ImplicitlyDenied"),
         ("WorkerRole", Permission("s3:DeleteObject", f"{raw}/a.jpg"), "ImplicitlyDenied"),
         ("WorkerRole", Permission("s3:GetObject", f"{raw}/a.jpg", plain), "ExplicitlyDenied"),
         ("ApiRole", Permission("s3:GetObject", f"{processed}/a.jpg/medium.jpg"), "ImplicitlyDenied"),
         ("ApiRole", Permission("sqs:ReceiveMessage", tintype.outputs["QueueArn"]), "ImplicitlyDenied"),
+        # The same names in another account.
+        ("WorkerRole", Permission("s3:GetObject", f"{raw}/a.jpg", foreign), "ImplicitlyDenied"),
+        ("WorkerRole", Permission("s3:PutObject", f"{processed}/a.jpg/medium.jpg", foreign), "ImplicitlyDenied"),
+        ("WorkerRole", Permission("s3:ListBucket", processed, foreign), "ImplicitlyDenied"),
+        ("ApiRole", Permission("s3:PutObject", f"{raw}/a.jpg", foreign), "ImplicitlyDenied"),
+        # The installation's secret.
+        ("ApiRole", Permission("dynamodb:GetItem", table, leading("image#a.jpg")), "Allowed"),
+        ("ApiRole", Permission("dynamodb:GetItem", table, leading("installation")), "ImplicitlyDenied"),
+        ("ApiRole", Permission("dynamodb:BatchGetItem", table, leading("image#a.jpg", "installation")), "ImplicitlyDenied"),
+        ("WorkerRole", Permission("dynamodb:GetItem", table, leading("installation")), "Allowed"),
+        ("WorkerRole", Permission("dynamodb:DeleteItem", table, leading("image#a.jpg")), "Allowed"),
+        ("WorkerRole", Permission("dynamodb:DeleteItem", table, leading("installation")), "ImplicitlyDenied"),
         (
             "WorkerRole",
             Permission("s3:PutObject", f"{processed}/a.jpg/b", (("s3:x-amz-server-side-encryption", "aws:kms"),)),

@@ -56,13 +56,14 @@ def test_functions_are_told_what_they_work_on():
     worker = DEFAULT["WorkerFunction"]["Properties"]["Environment"]["Variables"]
     assert worker == {
         "TINTYPE_ENVIRONMENT": "prod", "TINTYPE_RAW_BUCKET": {"Ref": "RawBucket"},
-        "TINTYPE_PROCESSED_BUCKET": {"Ref": "ProcessedBucket"}, "TINTYPE_TABLE": {"Ref": "Table"},
+        "TINTYPE_PROCESSED_BUCKET": {"Ref": "ProcessedBucket"}, "TINTYPE_ACCOUNT": ACCOUNT,
+        "TINTYPE_TABLE": {"Ref": "Table"}, "TINTYPE_TOMBSTONE_DAYS": "90",
         "TINTYPE_QUEUE_URL": {"Ref": "JobQueue"}, "TINTYPE_MAX_RECEIVES": "5",
         "TINTYPE_DISTRIBUTION_ID": {"Ref": "Distribution"}}
     api = DEFAULT["ApiFunction"]["Properties"]["Environment"]["Variables"]
     assert api == {
-        "TINTYPE_ENVIRONMENT": "prod", "TINTYPE_RAW_BUCKET": {"Ref": "RawBucket"}, "TINTYPE_TABLE": {"Ref": "Table"},
-        "TINTYPE_QUEUE_URL": {"Ref": "JobQueue"}, "TINTYPE_DEAD_LETTER_QUEUE_URL": {"Ref": "DeadLetterQueue"},
+        "TINTYPE_ENVIRONMENT": "prod", "TINTYPE_RAW_BUCKET": {"Ref": "RawBucket"}, "TINTYPE_ACCOUNT": ACCOUNT,
+        "TINTYPE_TABLE": {"Ref": "Table"}, "TINTYPE_QUEUE_URL": {"Ref": "JobQueue"}, "TINTYPE_DEAD_LETTER_QUEUE_URL": {"Ref": "DeadLetterQueue"},
         "TINTYPE_MAX_CONCURRENCY": "4", "TINTYPE_AUTHORIZER": "iam",
         "TINTYPE_PUBLIC_URL": {"Fn::Sub": "https://${Distribution.DomainName}"}}
     api = ALL["ApiFunction"]["Properties"]["Environment"]["Variables"]
@@ -80,7 +81,7 @@ WORKER = {
     ("s3:GetObject", "${ProcessedBucket.Arn}/*"), ("s3:PutObject", "${ProcessedBucket.Arn}/*"),
     ("s3:DeleteObject", "${ProcessedBucket.Arn}/*"),
     ("s3:ListBucket", "RawBucket.Arn"), ("s3:ListBucket", "ProcessedBucket.Arn"),
-    ("dynamodb:GetItem", "Table.Arn"), ("dynamodb:PutItem", "Table.Arn"),
+    ("dynamodb:GetItem", "Table.Arn"), ("dynamodb:PutItem", "Table.Arn"), ("dynamodb:DeleteItem", "Table.Arn"),
     ("sqs:SendMessage", "JobQueue.Arn"),
     ("cloudfront:CreateInvalidation", f"arn:aws:cloudfront::{ACCOUNT}:distribution/${{Distribution}}"),
     ("logs:CreateLogStream", "WorkerLogGroup.Arn"), ("logs:PutLogEvents", "WorkerLogGroup.Arn"),
@@ -109,6 +110,23 @@ def test_each_function_has_a_role_with_exactly_what_it_needs():
             trust, = properties["AssumeRolePolicyDocument"]["Statement"]
             assert trust == {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
             assert "ManagedPolicyArns" not in properties
+
+
+@pytest.mark.parametrize("role", ["WorkerRole", "ApiRole"])
+def test_a_function_reaches_no_bucket_of_another_account(resources, role):
+    document, = resources[role]["Properties"]["Policies"]
+    of_buckets = [each for each in document["PolicyDocument"]["Statement"]
+                  if any(action.startswith("s3:") for action in listed(each["Action"]))]
+    assert len(of_buckets) >= 2
+    for statement in of_buckets:
+        assert statement["Condition"] == {"StringEquals": {"aws:ResourceAccount": ACCOUNT}}, statement["Sid"]
+
+
+def test_the_api_reads_images_and_no_secret_and_nobody_deletes_that(resources):
+    for role, sid, leading in (("ApiRole", "Records", ["image#*"]), ("WorkerRole", "ForgetRecords", ["image#*", "sha256#*"])):
+        document, = resources[role]["Properties"]["Policies"]
+        condition = statements(document["PolicyDocument"])[sid]["Condition"]
+        assert condition == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": leading}}
 
 
 def test_without_invalidations_the_worker_knows_no_distribution_and_may_do_less():
@@ -151,6 +169,10 @@ def test_the_table_is_on_demand_and_its_index_holds_the_longest_key():
     assert table["SSESpecification"] == {"SSEEnabled": False}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": False}
     assert table["DeletionProtectionEnabled"] is False
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    # Longer than an event can lie in both queues, one after the other.
+    lying = sum(int(DEFAULT[queue]["Properties"]["MessageRetentionPeriod"]) for queue in ("JobQueue", "DeadLetterQueue"))
+    assert TEMPLATE["Parameters"]["TombstoneDays"]["MinValue"] * 86_400 >= max(lying, 2 * 14 * 86_400)
     table = ALL["Table"]["Properties"]
     assert table["SSESpecification"] == {
         "SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Fn::GetAtt": ["Key", "Arn"]}}

@@ -105,6 +105,7 @@ class World:
             "AWS_SECRET_ACCESS_KEY": keys.secret_key,
             "TINTYPE_RAW_BUCKET": BUCKET,
             "TINTYPE_TABLE": "signing-images",
+            "TINTYPE_ACCOUNT": "000000000000",
             "TINTYPE_QUEUE_URL": self.jobs,
             "TINTYPE_DEAD_LETTER_QUEUE_URL": self.dead,
             "TINTYPE_PUBLIC_URL": "https://images.example",

@@ -5,11 +5,16 @@
 const assert = require('node:assert');
 const vm = require('node:vm');
 
-/// A function's handler, in a world of its own that has only the language.
+/// What the code's expression is, in a world of its own that has only the language and runtime 2.0's Buffer.
+function evaluate(code, expression) {
+  const context = vm.createContext({ Buffer }, { codeGeneration: { strings: false, wasm: false } });
+  const script = new vm.Script(`'use strict';\n${code}\n;${expression}`, { filename: 'function.js' });
+  return script.runInContext(context);
+}
+
+/// A function's handler.
 function load(code) {
-  const context = vm.createContext({}, { codeGeneration: { strings: false, wasm: false } });
-  const script = new vm.Script(`'use strict';\n${code}\n;handler`, { filename: 'function.js' });
-  const handler = script.runInContext(context);
+  const handler = evaluate(code, 'handler');
   assert.strictEqual(typeof handler, 'function', 'a function is called handler');
   return (event) => {
     // Through JSON both ways, as over CloudFront's own boundary: nothing but data passes.
@@ -113,4 +118,4 @@ function checkRequestResult(event, result) {
   return result;
 }
 
-module.exports = { load, requestEvent, responseEvent, checkRequestResult };
+module.exports = { evaluate, load, requestEvent, responseEvent, checkRequestResult };

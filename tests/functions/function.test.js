@@ -3,8 +3,9 @@
 
 const assert = require('node:assert');
 const { test } = require('node:test');
-const { checkRequestResult, load, requestEvent, responseEvent } = require('./cloudfront.js');
+const { checkRequestResult, evaluate, load, requestEvent, responseEvent } = require('./cloudfront.js');
 const { offerOf, outcome, render } = require('./vectors.js');
+const { WORST } = require('./worst.js');
 
 const VERSION = '0123456789abcdef0123456789abcdef';
 const { request, image, response } = render();
@@ -18,18 +19,24 @@ function ask(target, headers = [], method = 'GET') {
 }
 
 test('all functions fit into 10 KB, with room for a larger recipe', () => {
-  assert.ok(Buffer.byteLength(request) <= 6 * 1024, `${Buffer.byteLength(request)} bytes`);
+  assert.ok(Buffer.byteLength(request) <= 6400, `${Buffer.byteLength(request)} bytes`);
   assert.ok(Buffer.byteLength(image) <= 2560, `${Buffer.byteLength(image)} bytes`);
   assert.ok(Buffer.byteLength(response) <= 2560, `${Buffer.byteLength(response)} bytes`);
-  const variants = Array.from({ length: 60 }, (_, number) => `[[variant]]\nname = "variant-${number}"\n`);
+  const variants = Array.from({ length: 50 }, (_, number) => `[[variant]]\nname = "variant-${number}"\n`);
   assert.ok(Buffer.byteLength(render(variants.join('')).request) <= 10_240);
 });
 
 test('a recipe that does not fit is an error that says so', () => {
-  const variants = Array.from({ length: 200 }, (_, number) => `[[variant]]\nname = "variant-${number}"\n`);
+  const variants = (name, formats) =>
+    Array.from({ length: 100 }, (_, number) => `[[variant]]\nname = "${name}-${number}"\n${formats}\n`).join('');
   assert.throws(
-    () => render(variants.join('')),
+    () => render(variants('v'.repeat(60), 'formats = ["jpeg"]')),
     (error) => /does not fit into CloudFront Function viewer-request\.js/.test(error.stderr.toString()),
+  );
+  // Its records would not fit into DynamoDB's items either.
+  assert.throws(
+    () => render(variants('variant', '')),
+    (error) => /300 renditions .* fewer variants or formats/.test(error.stderr.toString()),
   );
 });
 
@@ -81,8 +88,70 @@ test('several Accept lines are one list', () => {
 test('a header beyond the bound says nothing', () => {
   const asked = (accept) => ask('/img/a/medium', [['Accept', accept]]).uri;
   const filler = (length) => 'image/avif,'.padEnd(length, 'x');
-  assert.strictEqual(asked(filler(4096)), '/a/medium.avif');
-  assert.strictEqual(asked(filler(4097)), '/a/medium.jpg');
+  assert.strictEqual(asked(filler(512)), '/a/medium.avif');
+  assert.strictEqual(asked(filler(513)), '/a/medium.jpg');
+  const lines = (count) => Array.from({ length: count }, () => ['Accept', 'image/avif']);
+  assert.strictEqual(ask('/img/a/medium', lines(8)).uri, '/a/medium.avif');
+  assert.strictEqual(ask('/img/a/medium', lines(9)).uri, '/a/medium.jpg');
+});
+
+test('nothing of a header beyond the bound is looked at but its length', () => {
+  // Stands in for the text of a header; whatever is read of it besides its length is written down.
+  const header = (length) => {
+    const read = new Set();
+    const text = new Proxy(
+      {},
+      {
+        get: (_, name) => {
+          read.add(typeof name === 'symbol' ? name.toString() : name);
+          return name === 'length' ? length : undefined;
+        },
+      },
+    );
+    return { text, read };
+  };
+  const negotiate = evaluate(request, 'negotiate');
+  const beyond = header(513);
+  assert.deepStrictEqual([...negotiate(beyond.text, ['avif', 'webp', 'jpg'])], ['jpg']);
+  assert.deepStrictEqual([...beyond.read], ['length']);
+  const within = header(512);
+  assert.throws(() => negotiate(within.text, ['avif', 'webp', 'jpg']), { name: 'TypeError' });
+  const offerOf = evaluate(image, 'offerOf');
+  const seen = header(513);
+  const asItCame = { uri: '/img/a/medium', querystring: {}, headers: { accept: { value: seen.text } } };
+  assert.strictEqual(offerOf(asItCame), null);
+  assert.deepStrictEqual([...seen.read], ['length']);
+});
+
+test('the number of calls does not grow with what a client sends', () => {
+  // Calls of the built-in functions that take a text apart, in the function's own world.
+  const counted = `
+    const calls = { number: 0 };
+    ['split', 'replace', 'slice', 'indexOf', 'lastIndexOf'].forEach(function (name) {
+      const original = String.prototype[name];
+      String.prototype[name] = function () { calls.number += 1; return original.apply(this, arguments); };
+    });
+    ['exec', 'test'].forEach(function (name) {
+      const original = RegExp.prototype[name];
+      RegExp.prototype[name] = function () { calls.number += 1; return original.apply(this, arguments); };
+    });
+    ['map', 'filter', 'forEach', 'push'].forEach(function (name) {
+      const original = Array.prototype[name];
+      Array.prototype[name] = function () { calls.number += this.length + 1; return original.apply(this, arguments); };
+    });
+    ['encodeURIComponent', 'decodeURIComponent', 'encodeURI'].forEach(function (name) {
+      const original = globalThis[name];
+      globalThis[name] = function (text) { calls.number += 1; return original(text); };
+    });
+    function count(event) { calls.number = 0; handler(event); return calls.number; }`;
+  const count = evaluate(`${counted}\n${request}`, 'count');
+  const number = (target, accept) => count(requestEvent({ target, headers: [['Accept', accept]] }));
+  const chrome = 'image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8';
+  const plain = number('/img/photos/beach.jpg/medium', chrome);
+  for (const [, target, accept] of WORST) {
+    // A search and a split for each of the five characters that no built-in function escapes.
+    assert.ok(number(target, accept) <= plain + 12, `${target} ${accept}`);
+  }
 });
 
 test('a format that is held back has its own URL and is not negotiated', () => {

@@ -7,6 +7,8 @@ use anyhow::{Context, bail};
 use serde::Deserialize;
 use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
 
+use crate::store::check_records_fit;
+
 /// Name of the configuration file in the package.
 pub const FILE_NAME: &str = "tintype.toml";
 
@@ -85,7 +87,9 @@ impl Config {
 
     fn parse(text: &str) -> anyhow::Result<Self> {
         let config: Self = toml::from_str(text).context(ALLOWED)?;
-        config.recipe().validate()?;
+        let recipe = config.recipe();
+        recipe.validate()?;
+        check_records_fit(&recipe)?;
         let positive = [
             ("limits.max_bytes", config.limits.max_bytes),
             ("limits.max_pixels", config.limits.max_pixels),
@@ -191,6 +195,18 @@ mod tests {
         assert!(error("[limits]\nmax_pixels = 0").contains("limits.max_pixels"));
         assert!(error("[render]\ndeadline_seconds = 0").contains("render.deadline_seconds"));
         assert!(error("[[variant]]\nname = \"a/b\"").contains("variant name \"a/b\""));
+        let many: String = (0..70)
+            .map(|number| {
+                format!(
+                    "[[variant]]\nname = \"v{number}\"\nformats = [\"jxl\", \"avif\", \"webp\", \"jpeg\"]\n"
+                )
+            })
+            .collect();
+        let error = error(&many);
+        assert!(
+            error.contains("280 renditions") && error.contains("fewer variants"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -10,6 +10,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail, ensure};
 
+/// The least days that a tombstone stays. An event may lie 14 days in the queue and 14 more in the dead-letter queue before
+/// somebody sends it back; two days are for that to be worked off.
+pub const MIN_TOMBSTONE_DAYS: u32 = 14 + 14 + 2;
+
 /// The variables of a process.
 #[derive(Clone, Default)]
 pub struct Variables(BTreeMap<String, OsString>);
@@ -86,6 +90,16 @@ impl Variables {
         Ok(value)
     }
 
+    /// The number of an AWS account.
+    fn account(&self, name: &str) -> anyhow::Result<String> {
+        let value = self.required(name)?;
+        ensure!(
+            value.len() == 12 && value.bytes().all(|byte| byte.is_ascii_digit()),
+            "{name} is {value:?}, not an AWS account's number of 12 digits"
+        );
+        Ok(value.to_owned())
+    }
+
     fn url(&self, name: &str) -> anyhow::Result<String> {
         let value = self.required(name)?;
         let uri: http::Uri = value
@@ -146,10 +160,14 @@ pub struct WorkerEnvironment {
     pub raw_bucket: String,
     /// `TINTYPE_PROCESSED_BUCKET`: where renditions go. Never the raw bucket.
     pub processed_bucket: String,
+    /// `TINTYPE_ACCOUNT`: the account that both buckets must belong to.
+    pub account: String,
     /// `TINTYPE_TABLE`: where records are.
     pub table: String,
     /// `TINTYPE_QUEUE_URL`: where messages come from.
     pub queue_url: String,
+    /// `TINTYPE_TOMBSTONE_DAYS`: how long the record of a deleted picture stays.
+    pub tombstone_days: u32,
     /// `TINTYPE_MAX_RECEIVES`: how often the queue delivers a message before it is dead, as in its redrive policy.
     pub max_receives: u32,
     /// `TINTYPE_DISTRIBUTION_ID`: what is told about removed pictures.
@@ -178,6 +196,8 @@ impl WorkerEnvironment {
         Ok(Self {
             raw_bucket,
             processed_bucket,
+            account: variables.account("TINTYPE_ACCOUNT")?,
+            tombstone_days: variables.number("TINTYPE_TOMBSTONE_DAYS", MIN_TOMBSTONE_DAYS, 3650)?,
             table: variables.word("TINTYPE_TABLE", "-_.")?,
             queue_url: variables.url("TINTYPE_QUEUE_URL")?,
             max_receives: variables.number("TINTYPE_MAX_RECEIVES", 1, 1000)?,
@@ -205,6 +225,8 @@ pub struct ApiEnvironment {
     pub lambda: LambdaEnvironment,
     /// `TINTYPE_RAW_BUCKET`: where uploads go.
     pub raw_bucket: String,
+    /// `TINTYPE_ACCOUNT`: the account that the bucket must belong to.
+    pub account: String,
     /// `TINTYPE_TABLE`: where records are.
     pub table: String,
     /// `TINTYPE_QUEUE_URL`: where jobs go.
@@ -234,6 +256,7 @@ impl ApiEnvironment {
         };
         Ok(Self {
             raw_bucket: variables.bucket("TINTYPE_RAW_BUCKET")?,
+            account: variables.account("TINTYPE_ACCOUNT")?,
             table: variables.word("TINTYPE_TABLE", "-_.")?,
             queue_url: variables.url("TINTYPE_QUEUE_URL")?,
             dead_letter_queue_url: variables.url("TINTYPE_DEAD_LETTER_QUEUE_URL")?,
@@ -256,6 +279,8 @@ mod tests {
     const GOOD: &[(&str, &str)] = &[
         ("TINTYPE_RAW_BUCKET", "raw-1"),
         ("TINTYPE_PROCESSED_BUCKET", "processed-1"),
+        ("TINTYPE_ACCOUNT", "012345678901"),
+        ("TINTYPE_TOMBSTONE_DAYS", "90"),
         ("TINTYPE_TABLE", "tintype_dev.images"),
         (
             "TINTYPE_QUEUE_URL",
@@ -290,6 +315,8 @@ mod tests {
     fn a_whole_environment_is_read() {
         let worker = WorkerEnvironment::read(&with("", None)).unwrap();
         assert_eq!(worker.raw_bucket, "raw-1");
+        assert_eq!(worker.account, "012345678901");
+        assert_eq!(worker.tombstone_days, 90);
         assert_eq!(worker.max_receives, 5);
         assert_eq!(worker.distribution_id, None, "empty is not set");
         assert_eq!(worker.lambda.memory_bytes, 2048 << 20);
@@ -330,6 +357,9 @@ mod tests {
             ("TINTYPE_RAW_BUCKET", "arn:aws:s3:::raw"),
             ("TINTYPE_PROCESSED_BUCKET", "a/b/c"),
             ("TINTYPE_PROCESSED_BUCKET", "raw-1"),
+            ("TINTYPE_ACCOUNT", "12345678901"),
+            ("TINTYPE_ACCOUNT", "self"),
+            ("TINTYPE_TOMBSTONE_DAYS", "29"),
             ("TINTYPE_TABLE", "two words"),
             ("TINTYPE_QUEUE_URL", "jobs"),
             ("TINTYPE_QUEUE_URL", "ftp://host/jobs"),

@@ -22,7 +22,7 @@ use tintype_model::{
 use crate::cache::PictureCache;
 use crate::conditional::{self, Validators, Verdict};
 use crate::error::{Error, Result};
-use crate::negotiate::Accept;
+use crate::negotiate::{Accept, MAX_ACCEPT_LINES};
 use crate::range::{self, ByteRange};
 use crate::state::State;
 
@@ -165,13 +165,17 @@ fn choose<'a>(
     found.ok_or(Error::NotFound("the variant has no such format"))
 }
 
-/// All `Accept` lines as one list; bytes that are not UTF-8 spoil only the part that they are in.
+/// All `Accept` lines as one list, unless there are too many; bytes that are not UTF-8 spoil only the part that they are
+/// in.
 fn accept(headers: &HeaderMap) -> Option<std::borrow::Cow<'_, str>> {
     let mut lines = headers
         .get_all(ACCEPT)
         .iter()
         .map(|line| String::from_utf8_lossy(line.as_bytes()));
     let first = lines.next()?;
+    if headers.get_all(ACCEPT).iter().nth(MAX_ACCEPT_LINES).is_some() {
+        return None;
+    }
     Some(lines.fold(first, |all, line| (all + ",") + line))
 }
 

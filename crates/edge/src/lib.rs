@@ -26,7 +26,7 @@ pub use access::{Access, Authorized};
 pub use body::TooSlow;
 pub use guard::{host_allowed, names_its_host, write_allowed};
 pub use html::Escaped;
-pub use negotiate::{Accept, MAX_ACCEPT_BYTES};
+pub use negotiate::{Accept, MAX_ACCEPT_BYTES, MAX_ACCEPT_LINES};
 pub use port::{
     DeadLetter, DeadLetters, Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload, QueueDepth,
     StoredFiles, UploadMethod, UploadSigner, UploadTerms,

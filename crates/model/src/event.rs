@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ObjectKey, Order};
@@ -11,11 +13,11 @@ pub struct Job {
     pub key: ObjectKey,
     /// Older work never replaces the result of newer work.
     pub order: Order,
-    /// The kind of work: rendering the source, or removing what was made of it.
+    /// The kind of work.
     pub work: Work,
 }
 
-/// The kind of work that a change of a source asks for: rendering it, or removing what was made of it.
+/// The kind of work: rendering a source, removing what was made of it, or forgetting that it was there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
@@ -26,4 +28,22 @@ pub enum Work {
     },
     /// The source was deleted.
     Remove,
+    /// The source was deleted and its tombstone must go too: nothing may tell any more that the key was ever there.
+    Forget,
+}
+
+impl Work {
+    /// The delay of [`Self::Forget`]. A tombstone stands against work that read the source before it was deleted and
+    /// publishes later; a quarter of an hour after the deletion no such work is in hand any more. The longest delay that
+    /// SQS has for a message.
+    pub const FORGET_AFTER: Duration = Duration::from_mins(15);
+
+    /// The time that a queue keeps a new job of this work back before it delivers it.
+    #[must_use]
+    pub const fn delay(&self) -> Duration {
+        match self {
+            Self::Render { .. } | Self::Remove => Duration::ZERO,
+            Self::Forget => Self::FORGET_AFTER,
+        }
+    }
 }

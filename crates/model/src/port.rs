@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Job, ObjectKey, Record, UnixMillis};
+use crate::{Job, ObjectKey, Order, Record, UnixMillis};
 
 /// The result of an operation on a store or a queue.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -198,6 +198,10 @@ pub struct StatusCounts {
     pub rejected: u64,
     /// Given up after all retries.
     pub failed: u64,
+    /// True where the store stopped counting because there are too many: each number is the least that there are.
+    pub at_least: bool,
+    /// When they were counted; `None` for now.
+    pub counted_at: Option<UnixMillis>,
 }
 
 /// The records, one per key.
@@ -225,6 +229,14 @@ pub trait MetadataStore: Send + Sync + std::fmt::Debug {
     /// `Unavailable`.
     async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>>;
 
+    /// Takes the key's tombstone away, if its [`Record::newest_order`] is this one: nothing tells any more that the key was
+    /// ever there. `false`: there is no such tombstone, and nothing changed. The caller rules out that older work comes
+    /// back ([`crate::Work::Forget`]).
+    ///
+    /// # Errors
+    /// `Unavailable`; after it the tombstone may be gone.
+    async fn forget(&self, key: &ObjectKey, order: &Order) -> Result<bool>;
+
     /// Counts the records by status, without tombstones.
     ///
     /// # Errors
@@ -235,7 +247,8 @@ pub trait MetadataStore: Send + Sync + std::fmt::Debug {
 /// Where work is put that has no event of its own.
 #[async_trait]
 pub trait JobQueue: Send + Sync + std::fmt::Debug {
-    /// Adds the job; it is durable before this returns. It will be delivered at least once.
+    /// Adds the job; it is durable before this returns. It will be delivered at least once, and not before its
+    /// [`crate::Work::delay`] is over.
     ///
     /// # Errors
     /// `Unavailable`; after it the job may be queued.

@@ -26,6 +26,9 @@ pub enum Error {
         /// The number that the recipe has.
         wanted: usize,
     },
+    /// A tombstone was to be forgotten, and the picture is not removed yet, or something else changed its record.
+    #[error("the picture is not removed yet: its removal comes first, then its tombstone can be forgotten")]
+    NotRemoved,
     /// Others kept changing the renditions of the same key.
     #[error("the renditions did not settle")]
     Unsettled,

@@ -99,6 +99,12 @@ impl Pipeline {
 
     /// Does the job, and tells which objects may now be there besides those that the record names.
     async fn work(&self, job: &Job) -> Result<(Outcome, Others)> {
+        let etag = match &job.work {
+            Work::Render { etag } => Some(etag),
+            Work::Remove => None,
+            // Its place in the order does not matter: it comes after whatever removed the picture.
+            Work::Forget => return Ok((self.forget(&job.key).await?, Others::unknown())),
+        };
         let current = self.ports.metadata.get(&job.key).await.map_err(Error::Record)?;
         if let Some(current) = &current {
             if *current.newest_order() > job.order {
@@ -108,9 +114,9 @@ impl Pipeline {
                 return Ok((Outcome::Skipped(Skip::Duplicate), Others::unknown()));
             }
         }
-        match &job.work {
-            Work::Remove => self.publish(job, None, Status::Deleted, Outcome::Processed).await,
-            Work::Render { etag } => match self.read(job, etag).await? {
+        match etag {
+            None => self.publish(job, None, Status::Deleted, Outcome::Processed).await,
+            Some(etag) => match self.read(job, etag).await? {
                 Reading::Image(object) => self.render(job, object, current.as_ref()).await,
                 Reading::Bad(source, rejection) => self.reject(job, source, rejection).await,
                 Reading::FolderMarker(source) => {
@@ -119,6 +125,28 @@ impl Pipeline {
                 }
                 Reading::Gone => Ok((Outcome::Skipped(Skip::Superseded), Others::unknown())),
             },
+        }
+    }
+
+    /// Takes the tombstone of a key away, which must have been removed before.
+    ///
+    /// The job was kept back ([`Work::delay`]) until no work is in hand that read the source before it was deleted, so
+    /// nothing that is older can be published any more: a late event finds no source.
+    async fn forget(&self, key: &ObjectKey) -> Result<Outcome> {
+        match self.ports.sources.head(key.as_str()).await {
+            Err(StoreError::NotFound) => {}
+            // Somebody put a new source there: the record is of that one.
+            Ok(_) => return Ok(Outcome::Skipped(Skip::Superseded)),
+            Err(error) => return Err(Error::Source(error)),
+        }
+        let Some(record) = self.ports.metadata.get(key).await.map_err(Error::Record)? else {
+            return Ok(Outcome::Skipped(Skip::Duplicate));
+        };
+        let is_gone = self.ports.metadata.forget(key, record.newest_order()).await;
+        if is_gone.map_err(Error::Record)? {
+            Ok(Outcome::Processed)
+        } else {
+            Err(Error::NotRemoved)
         }
     }
 
@@ -168,11 +196,15 @@ impl Pipeline {
 
     /// Leaves word in the record that a job was given up after all its retries.
     ///
-    /// A picture that is published stays published, and its record tells of the failure beside it.
+    /// A picture that is published stays published, and its record tells of the failure beside it. A tombstone that was not
+    /// forgotten stays as it is.
     ///
     /// # Errors
     /// When the record could not be read or written.
     pub async fn give_up(&self, job: &Job, error: String, attempts: u32) -> Result<()> {
+        if job.work == Work::Forget {
+            return Ok(());
+        }
         let current = self.ports.metadata.get(&job.key).await.map_err(Error::Record)?;
         let source = current.and_then(|record| record.source);
         let status = Status::Failed {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -14,6 +15,9 @@ use crate::environment::{ApiEnvironment, Variables};
 use crate::store::{DynamoMetadataStore, S3ObjectStore, SqsQueue};
 use crate::telemetry::start_log;
 use crate::{Clients, init_error};
+
+/// The time that counts of records are used for: counting reads the index, which is charged.
+const COUNTS_FRESH: Duration = Duration::from_mins(1);
 
 /// The whole `main` of the API function. A configuration that cannot work ends the process at once, with a message
 /// that names what is wrong.
@@ -60,8 +64,12 @@ fn edge(environment: &ApiEnvironment, config: &Config, clients: &Clients) -> any
     let uploads = S3Uploads::new(clients.s3.clone(), &clients.config, bucket.clone())?;
     let table = environment.table.clone();
     Ok(Edge {
-        sources: Arc::new(S3ObjectStore::new(clients.s3.clone(), bucket)),
-        metadata: Arc::new(DynamoMetadataStore::new(clients.dynamodb.clone(), table)),
+        sources: Arc::new(
+            S3ObjectStore::new(clients.s3.clone(), bucket).owned_by(environment.account.clone()),
+        ),
+        metadata: Arc::new(
+            DynamoMetadataStore::new(clients.dynamodb.clone(), table).with_counts_for(COUNTS_FRESH),
+        ),
         queue: Arc::new(SqsQueue::new(clients.sqs.clone(), queue_url)),
         dead: None,
         uploads: Arc::new(uploads),

@@ -6,7 +6,7 @@
 mod rules;
 
 use serde::Serialize;
-use tintype_edge::MAX_ACCEPT_BYTES;
+use tintype_edge::{MAX_ACCEPT_BYTES, MAX_ACCEPT_LINES};
 use tintype_model::{CachePolicy, Format, ObjectKey, Recipe};
 
 pub use rules::{Offer, Rewrite, UNKNOWN_VERSION, rewrite, version_token};
@@ -71,6 +71,7 @@ const VIEWER_RESPONSE: Template = Template {
 #[serde(rename_all = "camelCase")]
 struct RequestTable<'a> {
     max_accept_bytes: usize,
+    max_accept_lines: usize,
     max_key_bytes: usize,
     negative: &'static str,
     no_store: &'static str,
@@ -88,7 +89,9 @@ struct VariantTable<'a> {
 
 /// The data that the response function of one behaviour is made with.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct ResponseTable {
+    max_accept_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     immutable: Option<&'static str>,
 }
@@ -126,14 +129,19 @@ pub fn render(recipe: &Recipe, held_back: &[Format]) -> Result<[Function; 3], Fu
     }
     let request = RequestTable {
         max_accept_bytes: MAX_ACCEPT_BYTES,
+        max_accept_lines: MAX_ACCEPT_LINES,
         max_key_bytes: ObjectKey::MAX_BYTES.saturating_sub(recipe.longest_rendition_suffix()),
         negative: CachePolicy::Negative.header_value(),
         no_store: CachePolicy::NoStore.header_value(),
         variants,
     };
-    let image = ResponseTable { immutable: None };
+    let image = ResponseTable {
+        max_accept_bytes: MAX_ACCEPT_BYTES,
+        immutable: None,
+    };
     let versioned = ResponseTable {
         immutable: Some(CachePolicy::Immutable.header_value()),
+        ..image
     };
     Ok([
         VIEWER_REQUEST.fill("viewer-request.js", &request, recipe)?,

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use tintype_model::{ObjectKey, RecordFilter, Result, Status};
@@ -21,7 +21,7 @@ const TOMBSTONES: &str = "deleted";
 /// Into so many parts is each status divided: DynamoDB limits the writes to one value of an index's hash key.
 const SHARDS: u8 = 8;
 /// So many queries are under way at once.
-const CONCURRENCY: usize = 8;
+pub(super) const CONCURRENCY: usize = 8;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -36,41 +36,13 @@ pub(super) fn shard_of_digest(sha256: &str) -> String {
     format!("sha256#{sha256}")
 }
 
-fn shards(status: &str) -> impl Iterator<Item = String> {
+pub(super) fn shards(status: &str) -> impl Iterator<Item = String> {
     (0..SHARDS).map(move |shard| format!("{status}#{shard}"))
-}
-
-/// Counts the records that have the status. Reads all of its part of the index.
-pub(super) async fn count(client: &Client, table: &str, status: &str) -> Result<u64> {
-    stream::iter(shards(status))
-        .map(|shard| count_shard(client, table, shard))
-        .buffer_unordered(CONCURRENCY)
-        .try_fold(0, |total, part| async move { Ok(total + part) })
-        .await
-}
-
-async fn count_shard(client: &Client, table: &str, shard: String) -> Result<u64> {
-    let mut total = 0;
-    let mut start = None;
-    loop {
-        let output = Keys::All
-            .query(client, table, shard.clone())
-            .select(Select::Count)
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(|error| CallError::new("dynamodb:Query", error))?;
-        total += u64::try_from(output.count).unwrap_or_default();
-        start = output.last_evaluated_key;
-        if start.is_none() {
-            return Ok(total);
-        }
-    }
 }
 
 /// Which keys a query asks the index for.
 #[derive(Debug, PartialEq, Eq)]
-enum Keys {
+pub(super) enum Keys {
     All,
     With { prefix: String },
     After { after: String },
@@ -102,7 +74,7 @@ impl Keys {
         }
     }
 
-    fn query(
+    pub(super) fn query(
         &self,
         client: &Client,
         table: &str,

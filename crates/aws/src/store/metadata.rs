@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -10,21 +11,25 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
 use tintype_model::{
-    MetadataStore, ObjectKey, Page, PutRecord, Record, RecordFilter, Result, Status, StatusCounts,
+    MetadataStore, ObjectKey, Order, Page, PutRecord, Record, RecordFilter, Result, Status, StatusCounts,
     StoreError, Succession,
 };
 
+use super::count::Counted;
+use super::digest::{self, Stale, digest};
 use super::index::{self, KEY, Merge, SHARD};
 use super::{CallError, ItemError};
 
 /// Hash key of the table.
-const PK: &str = "pk";
+pub(super) const PK: &str = "pk";
 /// [`Record::newest_order`] as text of a fixed width, so that comparing strings compares orders.
-const ORDER: &str = "order";
+pub(super) const ORDER: &str = "order";
 /// [`Record::is_provisional`].
 const PROVISIONAL: &str = "provisional";
 /// The record as `serde` writes it.
 const RECORD: &str = "record";
+/// When a tombstone ends, in seconds since 1970: the table's TTL attribute.
+const EXPIRES_AT: &str = "expires_at";
 
 const SECRET_PK: &str = "installation";
 const SECRET: &str = "secret";
@@ -46,32 +51,60 @@ type Item = HashMap<String, AttributeValue>;
 ///
 /// The table has the hash key `pk` (string) and the index `by_status` (hash `status_shard`, range `key`, both strings;
 /// keys only). An image's item has `pk` = `image#{key}`, `key`, `status_shard` = `{status}#{0..7}`, `order`,
-/// `provisional` and `record`. A key whose source was read has an item beside it, `pk` =
-/// `sha256#{digest}#{key}`, with `order`, and with `key` and `status_shard` = `sha256#{digest}` as long as the source
-/// has that digest. `pk` and `key` hold the longest object key.
+/// `provisional` and `record`, and `expires_at` if it is a tombstone that ends. A key whose source was read has an item
+/// beside it as long as the source has that digest: `pk` = `sha256#{digest}#{key}`, `key`, `status_shard` =
+/// `sha256#{digest}` and `order`. `pk` and `key` hold the longest object key.
 ///
 /// - `get` and `put` are strongly consistent; what a put decides is one conditional write of one item. A rejected or
 ///   failed record costs a second one where the key has a record already, which it may have to be noted in. The item
 ///   of a digest is written before, so that no record is without it; one that says too much is seen through when the
-///   record is read. Records of releases before have none until they are put again.
+///   record is read. Records of releases before have none until they are put again, and their notes of digests that
+///   sources had no more stay.
+/// - A tombstone ends by DynamoDB's TTL, which deletes within days ([`Self::with_tombstones_for`]); until then it holds.
 /// - `list` and `counts` read the index, which follows the table within moments: a record that was just written may be
 ///   missing, and one whose status changes meanwhile too. A listed record is read from the table and shown only if
 ///   it still has the status that was asked for.
 /// - A page of `list` costs a query for each shard of each status that it shows (8 or 32; of a digest 1) and one batch
 ///   of reads.
-///   `counts` reads the whole index but for tombstones: half a read unit for each 4 KB of it. It is for people, not for
-///   polling.
+///   `counts` reads the index but for tombstones, half a read unit for each 4 KB of it, up to a bound; above it the
+///   counts are the least that there are ([`Self::with_counts_for`]).
 #[derive(Clone, Debug)]
 pub struct DynamoMetadataStore {
     client: Client,
     table: String,
+    tombstones: Option<Duration>,
+    counted: Counted,
 }
 
 impl DynamoMetadataStore {
     /// The table of that name.
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table }
+        Self {
+            client,
+            table,
+            tombstones: None,
+            counted: Counted::default(),
+        }
+    }
+
+    /// The same, whose tombstones end after that time; without this they stay for ever. It has to be longer than any event
+    /// can be late: work that read a source before it was deleted could otherwise bring the picture back.
+    #[must_use]
+    pub fn with_tombstones_for(self, life: Duration) -> Self {
+        Self {
+            tombstones: Some(life),
+            ..self
+        }
+    }
+
+    /// The same, whose counts are used again for that time.
+    #[must_use]
+    pub fn with_counts_for(self, fresh: Duration) -> Self {
+        Self {
+            counted: Counted::fresh_for(fresh),
+            ..self
+        }
     }
 
     /// 32 random bytes that stay the same for the life of the table: whoever asks first makes them.
@@ -119,30 +152,6 @@ impl DynamoMetadataStore {
         Ok(output.item.filter(|item| !item.is_empty()))
     }
 
-    /// Notes whether the key's source has the digest since `order`, unless something newer is noted.
-    async fn note(&self, sha256: &str, record: &Record, is_so: bool) -> Result<()> {
-        let mut call = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .item(PK, digest_pk(sha256, record.key.as_str()))
-            .item(ORDER, AttributeValue::S(record.order.to_string()))
-            .condition_expression("attribute_not_exists(#pk) OR #order < :order")
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#order", ORDER)
-            .expression_attribute_values(":order", AttributeValue::S(record.order.to_string()));
-        if is_so {
-            call = call
-                .item(KEY, AttributeValue::S(record.key.as_str().to_owned()))
-                .item(SHARD, AttributeValue::S(index::shard_of_digest(sha256)));
-        }
-        match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is_refusal(error.as_service_error()) => Ok(()),
-            Err(error) => Err(CallError::new("dynamodb:PutItem", error).into()),
-        }
-    }
-
     /// Writes a record on a condition. Answers the record that it took the place of, or the one that kept it from being
     /// written.
     async fn write(
@@ -154,7 +163,7 @@ impl DynamoMetadataStore {
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item_of(record)?))
+            .set_item(Some(item_of(record, self.tombstones)?))
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match condition.on(call, record).send().await {
@@ -181,9 +190,19 @@ impl DynamoMetadataStore {
         if let Some(before) = replaced.as_ref().and_then(digest)
             && digest(record) != Some(before)
         {
-            self.note(before, record, false).await?;
+            digest::take_back(&self.client, &self.table, before, record, Stale::Older).await?;
         }
         Ok(PutRecord::Written(replaced.map(Box::new)))
+    }
+
+    /// The answer to a put that was refused; takes back the note that was made for it.
+    async fn refused(&self, record: &Record, current: Record) -> Result<PutRecord> {
+        if let Some(sha256) = digest(record)
+            && digest(&current) != Some(sha256)
+        {
+            digest::take_back(&self.client, &self.table, sha256, record, Stale::Own).await?;
+        }
+        Ok(PutRecord::Refused(Box::new(current)))
     }
 
     /// The records of at most [`BATCH`] keys, as they are now.
@@ -286,7 +305,7 @@ impl MetadataStore for DynamoMetadataStore {
 
     async fn put(&self, record: &Record) -> Result<PutRecord> {
         if let Some(sha256) = digest(record) {
-            self.note(sha256, record, true).await?;
+            digest::note(&self.client, &self.table, sha256, record).await?;
         }
         let mut stored = match self.write(record, Condition::of(record)).await? {
             Ok(replaced) => return self.written(record, replaced).await,
@@ -294,7 +313,7 @@ impl MetadataStore for DynamoMetadataStore {
         };
         for _ in 0..CONTENDED_WRITES {
             let answer = match record.succeeds(&stored.record) {
-                Succession::Refused => return Ok(PutRecord::Refused(Box::new(stored.record))),
+                Succession::Refused => return self.refused(record, stored.record).await,
                 Succession::Replaces => match self.write(record, Condition::Same(&stored)).await? {
                     Ok(replaced) => return self.written(record, replaced).await,
                     Err(other) => other,
@@ -345,16 +364,31 @@ impl MetadataStore for DynamoMetadataStore {
         })
     }
 
+    async fn forget(&self, key: &ObjectKey, order: &Order) -> Result<bool> {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let answer = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .key(PK, image_pk(key.as_str()))
+            .condition_expression("#order = :order AND #shard = :deleted")
+            .expression_attribute_names("#order", ORDER)
+            .expression_attribute_names("#shard", SHARD)
+            .expression_attribute_values(":order", text(&order.to_string()))
+            .expression_attribute_values(":deleted", text(&index::shard_of(&Status::Deleted, key)))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(CallError::new("dynamodb:DeleteItem", error).into()),
+            },
+        }
+    }
+
     async fn counts(&self) -> Result<StatusCounts> {
-        let [pending, ready, rejected, failed] =
-            index::SHOWN.map(|status| index::count(&self.client, &self.table, status));
-        let (pending, ready, rejected, failed) = futures::try_join!(pending, ready, rejected, failed)?;
-        Ok(StatusCounts {
-            pending,
-            ready,
-            rejected,
-            failed,
-        })
+        self.counted.counts(&self.client, &self.table).await
     }
 }
 
@@ -362,22 +396,15 @@ fn image_pk(key: &str) -> AttributeValue {
     AttributeValue::S(format!("image#{key}"))
 }
 
-fn digest_pk(sha256: &str, key: &str) -> AttributeValue {
-    AttributeValue::S(format!("sha256#{sha256}#{key}"))
-}
-
-fn digest(record: &Record) -> Option<&str> {
-    record.source.as_ref()?.sha256.as_deref()
-}
-
 fn is_refusal(error: Option<&PutItemError>) -> bool {
     matches!(error, Some(PutItemError::ConditionalCheckFailedException(_)))
 }
 
-fn item_of(record: &Record) -> Result<Item> {
+/// The item of a record; a tombstone's ends after `tombstones`, if that is set.
+pub(super) fn item_of(record: &Record, tombstones: Option<Duration>) -> Result<Item> {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let json = serde_json::to_string(record).map_err(StoreError::unavailable)?;
-    Ok(HashMap::from([
+    let mut item = HashMap::from([
         (PK.to_owned(), image_pk(record.key.as_str())),
         (KEY.to_owned(), text(record.key.as_str())),
         (
@@ -390,7 +417,12 @@ fn item_of(record: &Record) -> Result<Item> {
             AttributeValue::Bool(record.is_provisional()),
         ),
         (RECORD.to_owned(), AttributeValue::S(json)),
-    ]))
+    ]);
+    if let (Status::Deleted, Some(life)) = (&record.status, tombstones) {
+        let expires_at = record.updated_at.0 / 1000 + life.as_secs();
+        item.insert(EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string()));
+    }
+    Ok(item)
 }
 
 fn json_of(item: &Item) -> Result<&str> {

@@ -40,6 +40,8 @@ pub struct S3ObjectStore {
     /// For the one key that S3 does not take in virtual-hosted-style requests.
     path_style: Client,
     bucket: String,
+    /// The account that the bucket must belong to.
+    owner: Option<String>,
 }
 
 impl S3ObjectStore {
@@ -51,6 +53,17 @@ impl S3ObjectStore {
             client,
             path_style: Client::from_conf(path_style),
             bucket,
+            owner: None,
+        }
+    }
+
+    /// The same, whose every request says that the bucket belongs to this account (12 digits). S3 refuses the request
+    /// otherwise, so that nothing is read from or written to a bucket that somebody else made under the name.
+    #[must_use]
+    pub fn owned_by(self, account: String) -> Self {
+        Self {
+            owner: Some(account),
+            ..self
         }
     }
 
@@ -74,6 +87,7 @@ impl S3ObjectStore {
             .client(key)
             .put_object()
             .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
             .key(ExactKey::stand_in(key))
             .set_content_type(options.content_type.clone())
             .set_cache_control(options.cache_control.clone())
@@ -128,6 +142,7 @@ impl S3ObjectStore {
         self.client(key)
             .head_object()
             .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
             .key(ExactKey::stand_in(key))
             .set_checksum_mode(checksums)
             .customize()
@@ -151,6 +166,7 @@ impl ObjectStore for S3ObjectStore {
             .client(key)
             .get_object()
             .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
             .key(ExactKey::stand_in(key))
             .set_if_match(options.if_match.as_deref().map(quoted))
             .customize()
@@ -206,6 +222,7 @@ impl ObjectStore for S3ObjectStore {
                 .client
                 .list_objects_v2()
                 .bucket(&self.bucket)
+                .set_expected_bucket_owner(self.owner.clone())
                 .prefix(prefix)
                 .set_start_after(after.map(|after| within_key_limit(after).to_owned()))
                 .set_continuation_token(token)
@@ -297,6 +314,7 @@ impl ObjectStore for S3ObjectStore {
                 .client(key)
                 .delete_object()
                 .bucket(&self.bucket)
+                .set_expected_bucket_owner(self.owner.clone())
                 .key(ExactKey::stand_in(key))
                 .set_if_match(if_match.clone())
                 .customize()

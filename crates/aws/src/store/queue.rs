@@ -86,7 +86,7 @@ impl SqsQueue {
 #[async_trait]
 impl JobQueue for SqsQueue {
     async fn enqueue(&self, job: &Job) -> Result<()> {
-        self.send(job, 0, Duration::ZERO, current_trace()).await
+        self.send(job, 0, job.work.delay(), current_trace()).await
     }
 }
 

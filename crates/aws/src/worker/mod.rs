@@ -330,7 +330,7 @@ impl Worker {
                 Work::Remove,
                 Outcome::Skipped(Skip::Superseded | Skip::FolderMarker) | Outcome::Rejected(_),
             )
-            | (Work::Render { .. }, _) => false,
+            | (Work::Render { .. } | Work::Forget, _) => false,
         };
         let key = &task.job.key;
         let Some(caches) = &self.parts.caches else {

@@ -66,6 +66,9 @@ impl Task {
 /// versions behind a marker, which is another event, and delete permanently only what is not current (S3 user guide,
 /// "Understanding and managing lifecycle events"). `Hidden` with the key there is not the newest event.
 ///
+/// Where there is no record, `Expired` writes none: a rule waits for a day at least, so no work on the version that went
+/// is in hand, and a key that was forgotten ([`Work::Forget`]) must not be told of again when its old versions end.
+///
 /// A tombstone is likewise written even over a tombstone; only the caches need not be told again when a lifecycle rule
 /// deletes the versions of a key that was removed before, since each told path costs money.
 ///
@@ -101,9 +104,10 @@ pub(super) async fn resolve(
         (Change::Expired, Some(_)) => Resolution::Nothing("the source's current version is not concerned"),
         (Change::Hidden | Change::Deleted, None) => Resolution::Work(remove()),
         (Change::Expired, None) => {
-            let record = metadata.get(key).await.map_err(Error::Record)?;
-            let was_removed = record
-                .is_some_and(|record| record.status == Status::Deleted && *record.newest_order() < order);
+            let Some(record) = metadata.get(key).await.map_err(Error::Record)? else {
+                return Ok(Resolution::Nothing("the key is forgotten, or never had a record"));
+            };
+            let was_removed = record.status == Status::Deleted && *record.newest_order() < order;
             Resolution::Work(Task {
                 invalidate: !was_removed,
                 ..remove()

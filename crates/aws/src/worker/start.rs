@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
 use lambda_runtime::{LambdaEvent, Runtime, service_fn};
@@ -63,7 +64,9 @@ async fn run(variables: &Variables) -> anyhow::Result<()> {
     let config = Config::load(environment.lambda.task_root.as_deref())?;
     let jail = Jail::new(jail_config(&environment, &config)?);
     let clients = Clients::load().await;
-    let metadata = DynamoMetadataStore::new(clients.dynamodb, environment.table);
+    let tombstones = Duration::from_secs(u64::from(environment.tombstone_days) * 24 * 60 * 60);
+    let metadata =
+        DynamoMetadataStore::new(clients.dynamodb, environment.table).with_tombstones_for(tombstones);
     // Both wait for others; an execution environment has ten seconds for all of this.
     let (confined, secret) = tokio::join!(jail.warm(), metadata.installation_secret());
     confined.map_err(|error| anyhow!("cannot start the rendering process: {}", error_chain(&error)))?;
@@ -76,15 +79,12 @@ async fn run(variables: &Variables) -> anyhow::Result<()> {
     let caches = environment
         .distribution_id
         .map(|id| Arc::new(Distribution::new(clients.cloudfront, id)) as Arc<dyn Caches>);
+    let bucket = |client: &aws_sdk_s3::Client, name: &str| {
+        S3ObjectStore::new(client.clone(), name.to_owned()).owned_by(environment.account.clone())
+    };
     let parts = Parts {
-        sources: Arc::new(S3ObjectStore::new(
-            clients.s3.clone(),
-            environment.raw_bucket.clone(),
-        )),
-        renditions: Arc::new(S3ObjectStore::new(
-            clients.s3,
-            environment.processed_bucket.clone(),
-        )),
+        sources: Arc::new(bucket(&clients.s3, &environment.raw_bucket)),
+        renditions: Arc::new(bucket(&clients.s3, &environment.processed_bucket)),
         metadata: Arc::new(metadata),
         rendering: Arc::new(jail),
         queue: Arc::new(SqsVisibility::new(clients.sqs, environment.queue_url)),
@@ -153,6 +153,8 @@ mod tests {
             raw_bucket: "raw".to_owned(),
             processed_bucket: "processed".to_owned(),
             table: "table".to_owned(),
+            account: "111122223333".to_owned(),
+            tombstone_days: 90,
             queue_url: "https://queue".to_owned(),
             max_receives: 5,
             distribution_id: None,

@@ -227,6 +227,8 @@ impl Function {
         let mut variables: BTreeMap<&str, &str> = [
             ("TINTYPE_RAW_BUCKET", "raw"),
             ("TINTYPE_PROCESSED_BUCKET", "processed"),
+            ("TINTYPE_ACCOUNT", "000000000000"),
+            ("TINTYPE_TOMBSTONE_DAYS", "90"),
             ("TINTYPE_TABLE", "table"),
             ("TINTYPE_QUEUE_URL", &queue),
             ("TINTYPE_MAX_RECEIVES", "5"),

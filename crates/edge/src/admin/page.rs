@@ -118,11 +118,14 @@ fn write_list(
         ready,
         rejected,
         failed,
+        at_least,
+        counted_at: _,
     } = counts;
+    let least = if at_least { "at least " } else { "" };
     writeln!(html, "<header><h1>Pictures</h1>")?;
     writeln!(
         html,
-        "<span>{ready} ready, {pending} pending, {rejected} rejected, {failed} failed</span>"
+        "<span>{least}{ready} ready, {pending} pending, {rejected} rejected, {failed} failed</span>"
     )?;
     if let Some(queue) = health.queue {
         writeln!(

@@ -9,8 +9,6 @@ use super::delivery::Delivery;
 use super::facts::{Capture, Placeholder, colors};
 use super::outcome::{Failure, LastAttempt, Rejection};
 use super::status::{ListedStatus, Skip, StatusName, Waiting};
-use crate::cache::CacheStats;
-use crate::port::QueueDepth;
 
 /// Which picture.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -19,6 +17,19 @@ use crate::port::QueueDepth;
 pub(crate) struct KeyQuery {
     /// The source's key.
     pub key: String,
+}
+
+/// Which picture to delete, and whether its tombstone goes too.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeleteQuery {
+    /// The source's key.
+    pub key: String,
+    /// Whether the record that the key was there goes as well, some 15 minutes after the picture; without it the record
+    /// stays as a tombstone. Of a picture that is deleted already, this forgets the tombstone.
+    #[serde(default)]
+    pub forget: bool,
 }
 
 /// Which pictures.
@@ -354,7 +365,7 @@ pub(crate) struct ImageDetail {
 pub(crate) struct Accepted {
     /// The source's key.
     pub key: String,
-    /// `deleting` or `reprocessing`.
+    /// `deleting`, `forgetting` or `reprocessing`.
     #[schema(example = "deleting")]
     pub status: &'static str,
 }
@@ -397,66 +408,4 @@ pub(crate) struct DeadJob {
 pub(crate) struct Redriven {
     /// Their number.
     pub redriven: usize,
-}
-
-/// The state of the service as a whole: pictures, jobs, workers and cache.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Stats {
-    /// Pictures by status.
-    pub images: Counts,
-    /// Jobs by state; absent when the queue did not answer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub queue: Option<QueueDepth>,
-    /// Number of workers that take jobs.
-    pub workers: u32,
-    /// The cache of this process; absent where it delivers no pictures.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cache: Option<CacheInfo>,
-}
-
-/// Pictures by status.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Counts {
-    /// Uploaded, not processed yet.
-    pub pending: u64,
-    /// Published.
-    pub ready: u64,
-    /// Not publishable.
-    pub rejected: u64,
-    /// Given up after all retries.
-    pub failed: u64,
-}
-
-/// A cache of renditions.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct CacheInfo {
-    /// Memory taken.
-    bytes: u64,
-    /// Memory that may be taken.
-    capacity_bytes: u64,
-    /// Number of renditions.
-    entries: u64,
-    /// Renditions read from it.
-    hits: u64,
-    /// Renditions read from the store.
-    misses: u64,
-}
-
-impl From<CacheStats> for CacheInfo {
-    fn from(stats: CacheStats) -> Self {
-        let CacheStats {
-            bytes,
-            capacity_bytes,
-            entries,
-            hits,
-            misses,
-        } = stats;
-        Self {
-            bytes,
-            capacity_bytes,
-            entries,
-            hits,
-            misses,
-        }
-    }
 }

@@ -7,6 +7,7 @@ mod extract;
 mod facts;
 mod list;
 mod outcome;
+mod stats;
 mod status;
 mod upload;
 
@@ -16,7 +17,9 @@ use axum::Json;
 use axum::extract::State as Extract;
 use axum::routing::{MethodRouter, get, post};
 use http::{HeaderMap, StatusCode, Uri};
-use tintype_model::{Job, ObjectKey, Order, Precondition, Record, RecordFilter, Status, StoreError, Work};
+use tintype_model::{
+    Job, ObjectKey, Order, Precondition, Record, RecordFilter, Sequencer, Status, StoreError, Work,
+};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
@@ -26,7 +29,7 @@ use crate::state::{Shared, State};
 
 pub(crate) use delivery::Delivery;
 pub(crate) use dto::timestamp;
-use dto::{Accepted, Counts, Image, ImageDetail, KeyQuery, Source, Stats};
+use dto::{Accepted, DeleteQuery, Image, ImageDetail, KeyQuery, Source};
 pub(crate) use extract::{FormBody, Params, object_key};
 use status::NO_IMAGE;
 pub(crate) use status::{ListedStatus, Unrecorded};
@@ -48,7 +51,7 @@ const PROBLEM: &str = "application/problem+json";
         reprocess_image,
         dead::list_dead,
         dead::redrive_dead,
-        get_stats,
+        stats::get_stats,
         get_document,
     ),
     security(("token" = [])),
@@ -110,7 +113,7 @@ pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<State>>); 8] {
         ("/api/v1/image/reprocess", post(reprocess_image)),
         ("/api/v1/dead", get(dead::list_dead)),
         ("/api/v1/dead/redrive", post(dead::redrive_dead)),
-        ("/api/v1/stats", get(get_stats)),
+        ("/api/v1/stats", get(stats::get_stats)),
         ("/api/v1/openapi.json", get(get_document)),
     ]
 }
@@ -219,11 +222,12 @@ async fn unrecorded(state: &State, key: &ObjectKey, found: &Unrecorded) -> Image
     }
 }
 
-/// Deletes a source; its renditions and its record follow.
+/// Deletes a source; its renditions and its record follow. With `forget=true` nothing is kept that tells of the key, not
+/// even that it was deleted.
 #[utoipa::path(
     delete,
     path = "/api/v1/image",
-    params(KeyQuery),
+    params(DeleteQuery),
     responses(
         (status = 202, description = "The source is deleted, the rest follows", body = Accepted),
         (status = 400, description = "The request is wrong", body = Problem, content_type = PROBLEM),
@@ -232,9 +236,11 @@ async fn unrecorded(state: &State, key: &ObjectKey, found: &Unrecorded) -> Image
 )]
 async fn delete_image(
     Extract(state): Shared,
-    Params(query): Params<KeyQuery>,
+    Params(query): Params<DeleteQuery>,
 ) -> Result<(StatusCode, Json<Accepted>)> {
     let key = object_key(query.key)?;
+    let record = state.edge.metadata.get(&key).await?;
+    let is_live = |record: &&Record| record.status != Status::Deleted;
     match state.edge.sources.head(key.as_str()).await {
         Ok(_) => {
             state
@@ -243,25 +249,31 @@ async fn delete_image(
                 .delete(key.as_str(), Precondition::None)
                 .await?
         }
-        Err(StoreError::NotFound) => {
+        Err(StoreError::NotFound) => match record.as_ref().filter(is_live) {
             // The source's own event was lost, or is under way: asking twice does no harm.
-            let record = live_record(&state, &key)
-                .await?
-                .ok_or(Error::NotFound(NO_IMAGE))?;
-            let order = record.newest_order().next_revision();
-            state
-                .edge
-                .queue
-                .enqueue(&Job {
-                    key: key.clone(),
-                    order,
-                    work: Work::Remove,
-                })
-                .await?;
-        }
+            Some(record) => {
+                let order = record.newest_order().next_revision();
+                enqueue(&state, &key, order, Work::Remove).await?;
+            }
+            None if query.forget && record.is_some() => {}
+            None => return Err(Error::NotFound(NO_IMAGE)),
+        },
         Err(error) => return Err(error.into()),
     }
-    Ok(accepted(&key, "deleting"))
+    if !query.forget {
+        return Ok(accepted(&key, "deleting"));
+    }
+    let order = record.map_or_else(
+        || Order::of_event(Sequencer::from_counter(0)),
+        |record| record.newest_order().next_revision(),
+    );
+    enqueue(&state, &key, order, Work::Forget).await?;
+    Ok(accepted(&key, "forgetting"))
+}
+
+async fn enqueue(state: &State, key: &ObjectKey, order: Order, work: Work) -> Result<()> {
+    let key = key.clone();
+    Ok(state.edge.queue.enqueue(&Job { key, order, work }).await?)
 }
 
 fn accepted(key: &ObjectKey, status: &'static str) -> (StatusCode, Json<Accepted>) {
@@ -311,28 +323,6 @@ async fn reprocess_image(
     };
     state.edge.queue.enqueue(&job).await?;
     Ok(accepted(&key, "reprocessing"))
-}
-
-/// Counts pictures and jobs.
-#[utoipa::path(
-    get,
-    path = "/api/v1/stats",
-    responses((status = 200, description = "Counts as they are now", body = Stats)),
-)]
-async fn get_stats(Extract(state): Shared) -> Result<Json<Stats>> {
-    let counts = state.edge.metadata.counts().await?;
-    let health = state.edge.health.report().await;
-    Ok(Json(Stats {
-        images: Counts {
-            pending: counts.pending,
-            ready: counts.ready,
-            rejected: counts.rejected,
-            failed: counts.failed,
-        },
-        queue: health.queue,
-        workers: health.workers,
-        cache: state.pictures.as_ref().map(|pictures| pictures.stats().into()),
-    }))
 }
 
 /// Describes this API (OpenAPI 3.1).

@@ -261,6 +261,9 @@ impl MetadataStore for Replacing {
             next: None,
         })
     }
+    async fn forget(&self, _: &ObjectKey, _: &tintype_model::Order) -> tintype_model::Result<bool> {
+        Ok(false)
+    }
     async fn counts(&self) -> tintype_model::Result<tintype_model::StatusCounts> {
         Ok(tintype_model::StatusCounts::default())
     }

@@ -9,6 +9,7 @@ mod attempts;
 mod damage;
 mod dead;
 mod delivery;
+mod forgetting;
 mod gateway;
 mod headers;
 mod health;

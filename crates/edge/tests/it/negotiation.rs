@@ -1,6 +1,8 @@
 use tintype_edge::Accept;
 use tintype_model::Format;
 
+use crate::site::Site;
+
 fn negotiate(accept: Option<&str>, available: &[Format]) -> Format {
     Accept::parse(accept).preferred(available)
 }
@@ -49,4 +51,14 @@ fn the_order_of_the_available_formats_does_not_matter() {
         Format::Avif
     );
     assert_eq!(negotiate(None, &[Format::Png, Format::Jpeg]), Format::Jpeg);
+}
+
+#[tokio::test]
+async fn headers_of_more_lines_than_anybody_sends_say_nothing() {
+    let site = Site::with_pictures().await;
+    for (lines, kind) in [(1, "image/avif"), (8, "image/avif"), (9, "image/jpeg")] {
+        let headers = vec![("accept", "image/avif"); lines];
+        let answer = site.get("/img/ready.jpg/medium", &headers).await;
+        assert_eq!(answer.header("content-type"), Some(kind), "{lines} lines");
+    }
 }

@@ -77,12 +77,23 @@ pub(crate) fn insert(
     job: &Job,
     now: UnixMillis,
 ) -> Result<()> {
+    let (now, delay) = (signed(now.0), millis(job.work.delay()));
     connection
         .prepare_cached(
-            "INSERT INTO jobs (key, job, state, due_at, enqueued_at) VALUES (?1, ?2, 'ready', ?3, ?3)",
+            "INSERT INTO jobs (key, job, state, due_at, delay, enqueued_at) VALUES (?1, ?2, 'ready', ?3, ?4, ?5)",
         )?
-        .execute(params![job.key.as_str().as_bytes(), to_json(job), signed(now.0)])?;
-    effects.due += 1;
+        .execute(params![
+            job.key.as_str().as_bytes(),
+            to_json(job),
+            now.saturating_add(delay),
+            delay,
+            now
+        ])?;
+    if delay == 0 {
+        effects.due += 1;
+    } else {
+        effects.rescheduled = true;
+    }
     Ok(())
 }
 

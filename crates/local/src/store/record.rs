@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use tintype_model::{
-    MetadataStore, ObjectKey, Page, PutRecord, Record, RecordFilter, Rendition, Status, StatusCounts,
+    MetadataStore, ObjectKey, Order, Page, PutRecord, Record, RecordFilter, Rendition, Status, StatusCounts,
     Succession,
 };
 
@@ -102,6 +102,21 @@ fn insert(connection: &Connection, record: &Record) -> Result<()> {
             to_json(record)
         ])?;
     Ok(())
+}
+
+/// Takes a tombstone away, and the dead letters of its key, which name it too.
+fn forget(connection: &Connection, key: &ObjectKey, order: &Order) -> Result<bool> {
+    let bytes = key.as_str().as_bytes();
+    let is_gone = connection
+        .prepare_cached("DELETE FROM records WHERE key = ?1 AND work_order = ?2 AND status = ?3")?
+        .execute(params![bytes, order.to_string(), Status::Deleted.name()])?
+        == 1;
+    if is_gone {
+        connection
+            .prepare_cached("DELETE FROM jobs WHERE key = ?1 AND state = 'dead'")?
+            .execute(params![bytes])?;
+    }
+    Ok(is_gone)
 }
 
 fn renditions(record: &Record) -> &[Rendition] {
@@ -227,6 +242,18 @@ impl MetadataStore for SqliteMetadataStore {
             .inner
             .readers
             .run(move |connection| list(connection, &filter, after.as_deref(), limit))
+            .await?)
+    }
+
+    async fn forget(&self, key: &ObjectKey, order: &Order) -> tintype_model::Result<bool> {
+        let (key, order) = (key.clone(), order.clone());
+        Ok(self
+            .inner
+            .writer
+            .run(move |connection, effects| {
+                effects.records.push(key.as_str().to_owned());
+                forget(connection, &key, &order)
+            })
             .await?)
     }
 

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    Entry, GetOptions, MetadataStore, Object, ObjectKey, ObjectMeta, ObjectStore, Page, Precondition,
+    Entry, GetOptions, MetadataStore, Object, ObjectKey, ObjectMeta, ObjectStore, Order, Page, Precondition,
     PutOptions, PutRecord, Record, RecordFilter, Result, StatusCounts, StoreError,
 };
 
@@ -86,6 +86,10 @@ impl<T: MetadataStore + ?Sized> MetadataStore for Counted<T> {
 
     async fn put(&self, record: &Record) -> Result<PutRecord> {
         self.count("put")?.put(record).await
+    }
+
+    async fn forget(&self, key: &ObjectKey, order: &Order) -> Result<bool> {
+        self.count("forget")?.forget(key, order).await
     }
 
     async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Entry, GetOptions, Job, JobQueue, MetadataStore, Object, ObjectKey, ObjectMeta, ObjectStore, Page,
+    Entry, GetOptions, Job, JobQueue, MetadataStore, Object, ObjectKey, ObjectMeta, ObjectStore, Order, Page,
     Precondition, PutOptions, PutRecord, Record, RecordFilter, Result, Status, StatusCounts, StoreError,
     Succession, UnixMillis,
 };
@@ -210,6 +210,17 @@ impl MetadataStore for MemoryMetadataStore {
         }))
     }
 
+    async fn forget(&self, key: &ObjectKey, order: &Order) -> Result<bool> {
+        let mut records = lock(&self.records);
+        let is_it = |record: &Record| record.status == Status::Deleted && record.newest_order() == order;
+        if !records.get(key.as_str()).is_some_and(is_it) {
+            return Ok(false);
+        }
+        records.remove(key.as_str());
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
+    }
+
     async fn counts(&self) -> Result<StatusCounts> {
         let mut counts = StatusCounts::default();
         for record in lock(&self.records).values() {
@@ -225,7 +236,7 @@ impl MetadataStore for MemoryMetadataStore {
     }
 }
 
-/// Jobs in a list, for tests to look at.
+/// Jobs in a list, for tests to look at. None is kept back.
 #[derive(Debug, Default)]
 pub struct MemoryQueue {
     jobs: Mutex<Vec<Job>>,

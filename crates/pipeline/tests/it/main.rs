@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod archive;
+mod forget;
 mod history;
 mod in_place;
 mod process;

@@ -92,6 +92,9 @@ impl MetadataStore for Rough<MemoryMetadataStore> {
     async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>> {
         self.call(self.inner.list(filter, after, limit)).await
     }
+    async fn forget(&self, key: &ObjectKey, order: &Order) -> Result<bool> {
+        self.call(self.inner.forget(key, order)).await
+    }
     async fn counts(&self) -> Result<StatusCounts> {
         self.call(self.inner.counts()).await
     }

@@ -1,7 +1,7 @@
 use aws_sdk_dynamodb::Client;
 use serde_json::{Value, json};
 use tintype_model::testing::conformance::{order, ready, record, rejected};
-use tintype_model::{MetadataStore, PutRecord, Record, RecordFilter, Status, StoreError};
+use tintype_model::{MetadataStore, PutRecord, Record, RecordFilter, Status, StatusCounts, StoreError};
 
 use super::super::DynamoMetadataStore;
 use super::scripted::{Script, Step, lose_the_answer, respond};
@@ -48,17 +48,121 @@ async fn a_digest_is_noted_before_the_record_and_the_one_before_is_taken_back() 
     let sent: Vec<Value> = script
         .finish()
         .iter()
-        .map(|sent| sent.json()["Item"].clone())
+        .map(|sent| {
+            let sent = sent.json();
+            sent.get("Item").cloned().unwrap_or(sent)
+        })
         .collect();
     assert_eq!(sent[0]["pk"]["S"], format!("sha256#{after}#a"));
     assert_eq!(sent[0]["status_shard"]["S"], format!("sha256#{after}"));
     assert_eq!(sent[0]["key"]["S"], "a");
     assert_eq!(sent[1]["pk"]["S"], "image#a");
-    assert_eq!(sent[2]["pk"]["S"], format!("sha256#{before}#a"));
-    // Out of the index, which holds only items that have both of its keys.
-    assert!(sent[2].get("status_shard").is_none() && sent[2].get("key").is_none());
     assert_eq!(sent[0]["order"], sent[1]["order"]);
-    assert_eq!(sent[2]["order"], sent[1]["order"]);
+    let taken_back = &sent[2];
+    assert_eq!(taken_back["Key"]["pk"]["S"], format!("sha256#{before}#a"));
+    assert_eq!(taken_back["ConditionExpression"], "#order < :order");
+    assert_eq!(
+        taken_back["ExpressionAttributeValues"][":order"],
+        sent[1]["order"]
+    );
+}
+
+#[tokio::test]
+async fn the_note_of_a_record_that_is_refused_is_taken_back() {
+    let newer = record("a", order(2, 0), ready("v", "k"));
+    let mut late = record("a", order(1, 0), ready("w", "k"));
+    late.source.as_mut().unwrap().sha256 = Some("cd".repeat(32));
+    let script = Script::new([answer(&json!({})), refused(&item(&newer)), answer(&json!({}))]);
+    let result = store(&script).put(&late).await.unwrap();
+    assert_eq!(result, PutRecord::Refused(Box::new(newer.clone())));
+    let sent = script.finish();
+    let taken_back = sent[2].json();
+    assert_eq!(
+        taken_back["Key"]["pk"]["S"],
+        format!("sha256#{}#a", "cd".repeat(32))
+    );
+    assert_eq!(
+        taken_back["ConditionExpression"], "#order = :order",
+        "another one's note stays"
+    );
+    assert_eq!(
+        taken_back["ExpressionAttributeValues"][":order"]["S"],
+        late.order.to_string()
+    );
+    // A duplicate has the digest that the record has: its note is the record's.
+    let mut again = newer.clone();
+    again.status = ready("w", "k");
+    let script = Script::new([refused(&json!({})), refused(&item(&newer))]);
+    store(&script).put(&again).await.unwrap();
+    assert_eq!(script.finish().len(), 2);
+}
+
+#[tokio::test]
+async fn a_tombstone_ends_and_nothing_else_does() {
+    let life = std::time::Duration::from_secs(90 * 24 * 60 * 60);
+    let mut removed = unread("a", Status::Deleted);
+    removed.updated_at = tintype_model::UnixMillis(1_700_000_000_999);
+    let published = unread("a", ready("v", "k"));
+    for (record, life, expected) in [
+        (&removed, Some(life), Some("1707776000")),
+        (&removed, None, None),
+        (&published, Some(life), None),
+    ] {
+        let script = Script::new([answer(&json!({}))]);
+        let store = match life {
+            Some(life) => store(&script).with_tombstones_for(life),
+            None => store(&script),
+        };
+        store.put(record).await.unwrap();
+        let sent = script.finish()[0].json();
+        assert_eq!(sent["Item"]["expires_at"]["N"].as_str(), expected);
+    }
+}
+
+fn counted(number: u64, more: bool) -> Step {
+    let mut output = json!({"Count": number});
+    if more {
+        output["LastEvaluatedKey"] = json!({"pk": {"S": "image#k"}});
+    }
+    answer(&output)
+}
+
+#[tokio::test]
+async fn counting_reads_so_much_and_no_more_and_says_so() {
+    // 4 statuses of 8 shards, each of which has more to tell at the end of its 4 answers.
+    let script = Script::new((0..128).map(|_| counted(3, true)));
+    let counts = store(&script).counts().await.unwrap();
+    assert!(counts.at_least);
+    assert_eq!(
+        [counts.pending, counts.ready, counts.rejected, counts.failed],
+        [96; 4]
+    );
+    assert_eq!(script.finish().len(), 128);
+    let script = Script::new((0..32).map(|_| counted(3, false)));
+    let counts = store(&script).counts().await.unwrap();
+    assert_eq!(
+        (counts.ready, counts.at_least, counts.counted_at),
+        (24, false, None)
+    );
+    script.finish();
+}
+
+#[tokio::test]
+async fn counts_are_used_again_and_tell_when_they_were_made() {
+    let script = Script::new((0..32).map(|_| counted(1, false)));
+    let store = store(&script).with_counts_for(std::time::Duration::from_secs(3600));
+    let first = store.counts().await.unwrap();
+    let again = store.counts().await.unwrap();
+    assert_eq!(first.counted_at, None);
+    assert!(again.counted_at.is_some());
+    assert_eq!(
+        StatusCounts {
+            counted_at: None,
+            ..again
+        },
+        first
+    );
+    assert_eq!(script.finish().len(), 32);
 }
 
 #[tokio::test]

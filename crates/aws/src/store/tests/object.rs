@@ -267,3 +267,42 @@ async fn listings_are_read_on_and_decoded() {
         sent[1].uri
     );
 }
+
+#[tokio::test]
+async fn every_request_says_whose_the_bucket_must_be() {
+    let listing = "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>";
+    let script = Script::new([
+        written(),
+        stored("01", CRC_OF_HELLO),
+        respond(200, &[("etag", "\"new\""), ("content-length", "5")], "hello"),
+        respond(200, &[], listing),
+        respond(204, &[], ""),
+        respond(
+            403,
+            &[],
+            "<Error><Code>AccessDenied</Code><Message>not yours</Message></Error>",
+        ),
+    ]);
+    let store = store(&script).owned_by("111122223333".to_owned());
+    store
+        .put("a", Bytes::from("hello"), PutOptions::default())
+        .await
+        .unwrap();
+    store.head("a").await.unwrap();
+    store.get("a", GetOptions::default()).await.unwrap();
+    store.list("", None, 10).await.unwrap();
+    store.delete("a", Precondition::None).await.unwrap();
+    let refused = store.get("a", GetOptions::default()).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "a bucket of somebody else: {refused:?}"
+    );
+    for sent in script.finish() {
+        assert_eq!(
+            sent.header("x-amz-expected-bucket-owner"),
+            Some("111122223333"),
+            "{}",
+            sent.method
+        );
+    }
+}

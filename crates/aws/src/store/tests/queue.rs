@@ -103,3 +103,21 @@ async fn a_job_that_is_put_off_is_delayed_and_says_how_often() {
     assert_eq!((read, put_off), (job("a"), 2));
     assert_eq!(sent[1].json()["DelaySeconds"], serde_json::Value::Null);
 }
+
+#[tokio::test]
+async fn a_job_that_forgets_is_kept_back() {
+    let script = Script::new([respond(200, &[], r#"{"MessageId":"m"}"#)]);
+    let queue = SqsQueue::new(Client::new(&script.config()), "http://sqs.test/queue".to_owned());
+    let forget = Job {
+        work: Work::Forget,
+        ..job("a")
+    };
+    queue.enqueue(&forget).await.unwrap();
+    let sent = script.finish()[0].json();
+    assert_eq!(sent["DelaySeconds"], 900, "the longest delay that SQS has");
+    let parsed = crate::event::Body::parse(sent["MessageBody"].as_str().unwrap()).unwrap();
+    let crate::event::Body::Job { job: read, put_off } = parsed else {
+        panic!("{parsed:?}");
+    };
+    assert_eq!((read, put_off), (forget, 0));
+}

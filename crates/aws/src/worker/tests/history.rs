@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::future::join_all;
 use tintype_model::{
-    Entry, GetOptions, MetadataStore, Object, ObjectKey, ObjectMeta, ObjectStore, Page, Precondition,
+    Entry, GetOptions, MetadataStore, Object, ObjectKey, ObjectMeta, ObjectStore, Order, Page, Precondition,
     PutOptions, PutRecord, Record, RecordFilter, Result, StatusCounts,
 };
 
@@ -84,6 +84,9 @@ impl MetadataStore for Turns<dyn MetadataStore> {
     }
     async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>> {
         self.call(self.inner.list(filter, after, limit)).await
+    }
+    async fn forget(&self, key: &ObjectKey, order: &Order) -> Result<bool> {
+        self.call(self.inner.forget(key, order)).await
     }
     async fn counts(&self) -> Result<StatusCounts> {
         self.call(self.inner.counts()).await

@@ -1,10 +1,9 @@
 use std::sync::atomic::Ordering;
 
-use tintype_model::Order;
-use tintype_model::Sequencer;
+use tintype_model::{Order, Sequencer, Work};
 
 use super::failed;
-use super::world::{World, etag_of, message, notice};
+use super::world::{World, etag_of, job_body, message, notice};
 
 const REMOVALS: [&str; 4] = [
     "ObjectRemoved:Delete",
@@ -235,4 +234,30 @@ async fn a_version_that_went_while_it_was_still_being_rendered_is_not_what_stays
     assert_eq!(failed(&late), [""; 0]);
     assert_eq!(failed(&rolled_back), [""; 0]);
     assert_eq!(world.shown("a.jpg").await, "one");
+}
+
+#[tokio::test]
+async fn nothing_that_is_late_tells_of_a_forgotten_key_again() {
+    let world = showing_one(None).await;
+    let removal = notice("ObjectRemoved:DeleteMarkerCreated", "a.jpg", 2, None);
+    world.handle(vec![message("m", 1, &removal)]).await;
+    let order = Order::of_event(Sequencer::from_counter(1)).next_revision();
+    let forget = job_body("a.jpg", order, Work::Forget);
+    assert_eq!(
+        failed(&world.handle(vec![message("m", 1, &forget)]).await),
+        [""; 0]
+    );
+    assert_eq!(world.record("a.jpg").await, None);
+    // The upload's event, and what S3 tells when the old version ends, weeks later, and then its marker.
+    let told = world.told().len();
+    for late in [
+        notice("ObjectCreated:Put", "a.jpg", 1, Some(&etag_of("one"))),
+        notice("LifecycleExpiration:Delete", "a.jpg", 3, None),
+        notice("LifecycleExpiration:Delete", "a.jpg", 4, None),
+    ] {
+        assert_eq!(failed(&world.handle(vec![message("m", 1, &late)]).await), [""; 0]);
+        assert_eq!(world.record("a.jpg").await, None, "{late}");
+    }
+    assert_eq!(world.renditions.keys(), [""; 0]);
+    assert_eq!(world.told().len(), told, "the caches have forgotten it before");
 }

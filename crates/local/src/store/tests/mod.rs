@@ -158,7 +158,7 @@ async fn drain(store: &Store) -> Vec<Job> {
 fn etag_of(work: &Work) -> Option<&str> {
     match work {
         Work::Render { etag } => Some(etag),
-        Work::Remove => None,
+        Work::Remove | Work::Forget => None,
     }
 }
 

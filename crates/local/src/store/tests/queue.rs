@@ -2,7 +2,7 @@ use std::pin::pin;
 
 use futures::FutureExt;
 use tintype_model::testing::conformance::{self, order};
-use tintype_model::{Job, JobQueue};
+use tintype_model::{Job, JobQueue, MetadataStore};
 
 use super::*;
 use crate::store::{Depth, Error};
@@ -258,4 +258,47 @@ async fn a_claim_that_nobody_waits_for_is_given_back() {
     // Woken when the claim is either given back or was never made.
     let claimed = queue.next(LEASE).await.unwrap();
     assert_eq!((claimed.job, claimed.attempt), (job("a", 1), 1));
+}
+
+#[tokio::test]
+async fn a_job_that_forgets_is_kept_back_also_over_a_restart() {
+    let data = Data::new();
+    let store = data.store();
+    let forget = Job {
+        work: Work::Forget,
+        ..job("a", 1)
+    };
+    store.queue().enqueue(&forget).await.unwrap();
+    assert_eq!(store.queue().claim(LEASE).await.unwrap(), None);
+    assert_eq!(store.queue().next_due().await.unwrap(), Some(Work::FORGET_AFTER));
+    assert_eq!(store.queue().depth().await.unwrap().delayed, 1);
+    data.advance(Work::FORGET_AFTER - Duration::from_millis(1));
+    drop(store);
+    let store = data.store();
+    assert_eq!(store.queue().claim(LEASE).await.unwrap(), None);
+    data.advance(Duration::from_millis(1));
+    assert_eq!(store.queue().claim(LEASE).await.unwrap().unwrap().job, forget);
+}
+
+#[tokio::test]
+async fn forgetting_a_key_takes_its_dead_letters_and_no_others() {
+    let data = Data::new();
+    let store = data.store();
+    for name in ["a", "b"] {
+        store.queue().enqueue(&job(name, 1)).await.unwrap();
+        let claimed = store.queue().claim(LEASE).await.unwrap().unwrap();
+        store.queue().bury(&claimed, "no".to_owned()).await.unwrap();
+    }
+    let removed = conformance::record("a", order(1, 0), tintype_model::Status::Deleted);
+    // Older than the dead letter, which stays therefore.
+    let older = tintype_model::Record {
+        order: order(0, 0),
+        ..removed
+    };
+    store.metadata().put(&older).await.unwrap();
+    assert_eq!(store.queue().depth().await.unwrap().dead, 2);
+    assert!(store.metadata().forget(&key("a"), &order(0, 0)).await.unwrap());
+    let left = store.queue().dead(10).await.unwrap();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0].job.as_ref().unwrap().key, key("b"));
 }

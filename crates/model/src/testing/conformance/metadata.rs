@@ -14,6 +14,7 @@ pub async fn metadata_store(store: &dyn MetadataStore) {
     lists_and_counts_records(store).await;
     finds_records_by_the_digest_of_their_source(store).await;
     lets_one_of_many_publish(store).await;
+    forgets_tombstones_and_nothing_else(store).await;
 }
 
 async fn write(store: &dyn MetadataStore, record: &Record) -> Option<Record> {
@@ -228,6 +229,7 @@ async fn lists_and_counts_records(store: &dyn MetadataStore) {
         ready: before.ready + 2,
         rejected: before.rejected + 1,
         failed: before.failed + 1,
+        ..before
     };
     assert_eq!(after, expected);
 }
@@ -285,4 +287,38 @@ async fn lets_one_of_many_publish(store: &dyn MetadataStore) {
     assert_eq!(winners.len(), 1, "exactly one publication of an order wins");
     let key = ObjectKey::new("publish-race").expect("key");
     assert_eq!(store.get(&key).await.expect("get").as_ref(), winners.first());
+}
+
+async fn forgets_tombstones_and_nothing_else(store: &dyn MetadataStore) {
+    let key = ObjectKey::new("forgotten").expect("key");
+    let published = record("forgotten", order(1, 0), ready("v", "k"));
+    let removed = Record {
+        source: None,
+        ..record("forgotten", order(2, 0), Status::Deleted)
+    };
+    let forget = async |sequencer| store.forget(&key, &order(sequencer, 0)).await.expect("forget");
+    assert!(!forget(1).await, "there is no record");
+    write(store, &published).await;
+    assert!(!forget(1).await, "it is no tombstone");
+    write(store, &removed).await;
+    assert!(!forget(1).await, "it is a newer tombstone");
+    assert_eq!(store.get(&key).await.expect("get").as_ref(), Some(&removed));
+    assert!(forget(2).await);
+    assert!(!forget(2).await, "it is gone");
+    assert_eq!(store.get(&key).await.expect("get"), None);
+    let filter = |status: Option<&str>, sha256| RecordFilter {
+        prefix: "forgotten".to_owned(),
+        status: status.map(str::to_owned),
+        sha256,
+    };
+    let sha256 = published.source.as_ref().and_then(|source| source.sha256.clone());
+    for filter in [
+        filter(None, None),
+        filter(Some("deleted"), None),
+        filter(None, sha256),
+    ] {
+        assert!(listed(store, &filter, 100).await.is_empty(), "{filter:?}");
+    }
+    // Nothing tells of the key, so nothing is newer than what comes next.
+    assert_eq!(write(store, &published).await, None);
 }

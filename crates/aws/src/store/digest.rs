@@ -1,0 +1,100 @@
+//! The items that say which keys have sources with a digest.
+//!
+//! An item is written before the record that it is about, so that no record is without one, and goes when the key's
+//! source has that digest no more. What an interrupted put leaves is seen through when the record is read.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use tintype_model::{Record, Result};
+
+use super::CallError;
+use super::index::{self, KEY, SHARD};
+use super::metadata::{ORDER, PK};
+
+/// Which item of a digest goes, by its order compared with that of the record at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stale {
+    /// One that is older: of the record that was replaced.
+    Older,
+    /// The one that was written for this very record, which was refused.
+    Own,
+}
+
+/// Lower-case hexadecimal SHA-256 of a record's source.
+pub(super) fn digest(record: &Record) -> Option<&str> {
+    record.source.as_ref()?.sha256.as_deref()
+}
+
+fn pk(sha256: &str, record: &Record) -> AttributeValue {
+    AttributeValue::S(format!("sha256#{sha256}#{}", record.key))
+}
+
+fn order(record: &Record) -> AttributeValue {
+    AttributeValue::S(record.order.to_string())
+}
+
+/// Notes that the record's source has the digest, unless something newer is noted.
+pub(super) async fn note(client: &Client, table: &str, sha256: &str, record: &Record) -> Result<()> {
+    let answer = client
+        .put_item()
+        .table_name(table)
+        .item(PK, pk(sha256, record))
+        .item(ORDER, order(record))
+        .item(KEY, AttributeValue::S(record.key.as_str().to_owned()))
+        .item(SHARD, AttributeValue::S(index::shard_of_digest(sha256)))
+        .condition_expression("attribute_not_exists(#pk) OR #order < :order")
+        .expression_attribute_names("#pk", PK)
+        .expression_attribute_names("#order", ORDER)
+        .expression_attribute_values(":order", order(record))
+        .send()
+        .await;
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error)
+            if matches!(
+                error.as_service_error(),
+                Some(PutItemError::ConditionalCheckFailedException(_))
+            ) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(CallError::new("dynamodb:PutItem", error).into()),
+    }
+}
+
+/// Removes the note that the source of the record's key has the digest, if it is such a one.
+pub(super) async fn take_back(
+    client: &Client,
+    table: &str,
+    sha256: &str,
+    record: &Record,
+    stale: Stale,
+) -> Result<()> {
+    let condition = match stale {
+        Stale::Older => "#order < :order",
+        Stale::Own => "#order = :order",
+    };
+    let answer = client
+        .delete_item()
+        .table_name(table)
+        .key(PK, pk(sha256, record))
+        .condition_expression(condition)
+        .expression_attribute_names("#order", ORDER)
+        .expression_attribute_values(":order", order(record))
+        .send()
+        .await;
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error)
+            if matches!(
+                error.as_service_error(),
+                Some(DeleteItemError::ConditionalCheckFailedException(_))
+            ) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(CallError::new("dynamodb:DeleteItem", error).into()),
+    }
+}
