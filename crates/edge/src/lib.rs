@@ -17,7 +17,6 @@ mod negotiate;
 mod port;
 mod post_policy;
 mod range;
-mod refusal;
 mod router;
 mod session;
 mod state;
@@ -32,6 +31,5 @@ pub use port::{
     StoredFiles, UploadMethod, UploadSigner, UploadTerms,
 };
 pub use post_policy::{PolicySigner, PostPolicy};
-pub use refusal::{Peer, Refused};
 pub use router::router;
 pub use state::{Edge, Pictures};

@@ -7,8 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
-
-use crate::store::Pace;
+use tintype_store::Pace;
 
 /// Name of the configuration file in the data folder.
 pub const FILE_NAME: &str = "tintype.toml";
