@@ -1,113 +1,64 @@
 //! Conditional requests, evaluated on the headers as they came: `s3s` reads only one entity tag and refuses dates
 //! that RFC 9110 says to ignore.
 
-use http::{HeaderMap, header};
-use jiff::Timestamp;
+use std::time::SystemTime;
+
+use http::{HeaderMap, HeaderName, header};
 use s3s::{S3Error, S3ErrorCode};
-use tintype_model::{Precondition, UnixMillis};
+use tintype_http::{EntityTag, TagSyntax, Validators, Verdict, evaluate};
+use tintype_model::Precondition;
+use tintype_store::SourceMeta;
 
-use super::error::{fail, not_implemented};
+use super::error::{fail, not_implemented, precondition_failed};
 
-/// `If-Match`, `If-None-Match`, `If-Modified-Since` and `If-Unmodified-Since` of a read (or of a copy's source).
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Conditions {
-    if_match: Option<String>,
-    if_none_match: Option<String>,
-    if_modified_since: Option<i64>,
-    if_unmodified_since: Option<i64>,
+/// Clients of S3 send entity tags with and without quotes.
+const SYNTAX: TagSyntax = TagSyntax::QuotedOrBare;
+
+/// The conditions of a copy's source, each with the header of a read that means the same.
+const OF_COPY_SOURCE: [(&str, HeaderName); 4] = [
+    ("x-amz-copy-source-if-match", header::IF_MATCH),
+    ("x-amz-copy-source-if-none-match", header::IF_NONE_MATCH),
+    ("x-amz-copy-source-if-modified-since", header::IF_MODIFIED_SINCE),
+    (
+        "x-amz-copy-source-if-unmodified-since",
+        header::IF_UNMODIFIED_SINCE,
+    ),
+];
+
+/// Evaluates the conditions of a read.
+pub(crate) fn of_read(headers: &HeaderMap, meta: &SourceMeta) -> Verdict {
+    let validators = Validators {
+        etag: &meta.etag,
+        modified_at: last_modified(meta),
+    };
+    evaluate(headers, validators, SYNTAX)
 }
 
-/// The result of checking the conditions of a read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Proceed,
-    NotModified,
-    PreconditionFailed,
-}
-
-impl Conditions {
-    /// The conditions on a read.
-    pub(crate) fn of_read(headers: &HeaderMap) -> Self {
-        Self::from_headers(headers, "")
-    }
-
-    /// The conditions on the source of a copy (`x-amz-copy-source-if-*`).
-    pub(crate) fn of_copy_source(headers: &HeaderMap) -> Self {
-        Self::from_headers(headers, "x-amz-copy-source-")
-    }
-
-    fn from_headers(headers: &HeaderMap, prefix: &str) -> Self {
-        let text = |name: &str| {
-            let values: Vec<&str> = headers
-                .get_all(format!("{prefix}{name}"))
-                .iter()
-                .filter_map(|value| value.to_str().ok())
-                .collect();
-            (!values.is_empty()).then(|| values.join(","))
-        };
-        let date = |name: &str| text(name).as_deref().and_then(http_date);
-        Self {
-            if_match: text("if-match"),
-            if_none_match: text("if-none-match"),
-            if_modified_since: date("if-modified-since"),
-            if_unmodified_since: date("if-unmodified-since"),
+/// Evaluates the conditions on the source of a copy (`x-amz-copy-source-if-*`).
+pub(crate) fn of_copy_source(headers: &HeaderMap, meta: &SourceMeta) -> Verdict {
+    let mut conditions = HeaderMap::new();
+    for (name, meaning) in &OF_COPY_SOURCE {
+        for value in headers.get_all(*name) {
+            conditions.append(meaning, value.clone());
         }
     }
+    of_read(&conditions, meta)
+}
 
-    /// In the order of RFC 9110 section 13.2.2.
-    pub(crate) fn check(&self, etag: &str, modified_at: UnixMillis) -> Verdict {
-        let modified = i64::try_from(modified_at.0 / 1000).unwrap_or(i64::MAX);
-        if let Some(tags) = &self.if_match {
-            if !matches_any(tags, etag) {
-                return Verdict::PreconditionFailed;
-            }
-        } else if self.if_unmodified_since.is_some_and(|since| modified > since) {
-            return Verdict::PreconditionFailed;
-        }
-        if let Some(tags) = &self.if_none_match {
-            if matches_any(tags, etag) {
-                return Verdict::NotModified;
-            }
-        } else if self.if_modified_since.is_some_and(|since| modified <= since) {
-            return Verdict::NotModified;
-        }
-        Verdict::Proceed
+/// The date that answers carry as `Last-Modified`.
+pub(crate) fn last_modified(meta: &SourceMeta) -> SystemTime {
+    tintype_http::last_modified(meta.modified_at.0)
+}
+
+/// The value of a strong entity tag.
+///
+/// # Errors
+/// The condition failed: it compares strongly, and nothing equals a weak tag or a text that is no tag.
+fn strong(tag: &str) -> Result<String, S3Error> {
+    match EntityTag::parse(tag.as_bytes(), SYNTAX) {
+        Some(EntityTag::Strong(opaque)) => Ok(String::from_utf8_lossy(opaque).into_owned()),
+        Some(EntityTag::Weak(_)) | None => Err(precondition_failed()),
     }
-}
-
-/// Whether a list of entity tags, or `*`, names this one. S3 takes tags without quotes too; weak ones compare by
-/// their value, because a store of bytes has nothing weaker to offer.
-fn matches_any(list: &str, etag: &str) -> bool {
-    list.split(',')
-        .map(str::trim)
-        .any(|tag| tag == "*" || unquote(tag) == etag)
-}
-
-/// The entity tag without quotes and mark of weakness.
-pub(crate) fn unquote(tag: &str) -> &str {
-    let tag = tag.trim();
-    let tag = tag.strip_prefix("W/").unwrap_or(tag);
-    tag.strip_prefix('"')
-        .and_then(|tag| tag.strip_suffix('"'))
-        .unwrap_or(tag)
-}
-
-/// A date of RFC 9110 section 5.6.7, in seconds since 1970; other text is `None`, to be ignored.
-pub(crate) fn http_date(text: &str) -> Option<i64> {
-    jiff::fmt::rfc2822::parse(text)
-        .ok()
-        .map(|date| date.timestamp().as_second())
-}
-
-/// A date in the form of RFC 9110 section 5.6.7.
-pub(crate) fn format_http_date(at: UnixMillis) -> String {
-    let timestamp = i64::try_from(at.0)
-        .ok()
-        .and_then(|millis| Timestamp::from_millisecond(millis).ok());
-    timestamp
-        .unwrap_or_default()
-        .strftime("%a, %d %b %Y %H:%M:%S GMT")
-        .to_string()
 }
 
 /// The condition of a delete.
@@ -125,12 +76,12 @@ impl DeleteCondition {
     /// The condition in `If-Match`, or in the `ETag` element of a document.
     ///
     /// # Errors
-    /// Lists are refused.
+    /// Lists are refused, and what is no strong tag fails.
     pub(crate) fn parse(tag: &str) -> Result<Self, S3Error> {
         match tag.trim() {
             "*" => Ok(Self::Exists),
             tags if tags.contains(',') => Err(not_implemented("If-Match with several entity tags")),
-            tag => Ok(Self::Etag(unquote(tag).to_owned())),
+            tag => strong(tag).map(Self::Etag),
         }
     }
 
@@ -147,7 +98,7 @@ impl DeleteCondition {
 }
 
 /// The value of a header that may be there once.
-fn one<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Result<Option<&'a str>, S3Error> {
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, S3Error> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     match (first, values.next()) {
@@ -169,7 +120,8 @@ fn one<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Result<Option<&
 /// The condition of a write. S3 knows `If-None-Match: *` and `If-Match` with one entity tag.
 ///
 /// # Errors
-/// Other conditions are refused, as S3 does: ignoring them would overwrite what was to be kept.
+/// Other conditions are refused, as S3 does: ignoring them would overwrite what was to be kept. What is no strong tag
+/// fails.
 pub(crate) fn of_write(headers: &HeaderMap) -> Result<Precondition, S3Error> {
     match (
         one(headers, &header::IF_MATCH)?,
@@ -180,7 +132,7 @@ pub(crate) fn of_write(headers: &HeaderMap) -> Result<Precondition, S3Error> {
         (None, Some(_)) => Err(not_implemented("If-None-Match with an entity tag")),
         (Some("*"), None) => Err(not_implemented("If-Match: *")),
         (Some(tags), None) if tags.contains(',') => Err(not_implemented("If-Match with several entity tags")),
-        (Some(tag), None) => Ok(Precondition::Etag(unquote(tag).to_owned())),
+        (Some(tag), None) => strong(tag).map(Precondition::Etag),
         (Some(_), Some(_)) => Err(not_implemented("If-Match together with If-None-Match")),
     }
 }
@@ -188,42 +140,51 @@ pub(crate) fn of_write(headers: &HeaderMap) -> Result<Precondition, S3Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tintype_model::{ObjectKey, Sequencer, UnixMillis};
+    use tintype_store::Attributes;
 
     fn check(headers: &[(&'static str, &str)]) -> Verdict {
         let headers = headers
             .iter()
-            .map(|(name, value)| (header::HeaderName::from_static(name), value.parse().unwrap()));
-        // Sun, 06 Nov 1994 08:49:37 GMT and 500 ms.
-        Conditions::of_read(&headers.collect()).check("abc", UnixMillis(784_111_777_500))
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()));
+        let meta = SourceMeta {
+            key: ObjectKey::new("k").unwrap(),
+            size_bytes: 1,
+            etag: "abc".to_owned(),
+            // Sun, 06 Nov 1994 08:49:37 GMT and 500 ms.
+            modified_at: UnixMillis(784_111_777_500),
+            sequencer: Sequencer::new("01").unwrap(),
+            attributes: Attributes::default(),
+        };
+        of_read(&headers.collect(), &meta)
     }
+
+    const PROCEED: Verdict = Verdict::Send { allow_range: true };
 
     #[test]
     fn reads_follow_the_order_of_rfc_9110() {
-        assert_eq!(check(&[]), Verdict::Proceed);
-        assert_eq!(check(&[("if-match", "\"abc\"")]), Verdict::Proceed);
-        assert_eq!(check(&[("if-match", "abc")]), Verdict::Proceed);
-        assert_eq!(check(&[("if-match", "\"x\", \"abc\"")]), Verdict::Proceed);
-        assert_eq!(check(&[("if-match", "\"x\"")]), Verdict::PreconditionFailed);
+        assert_eq!(check(&[]), PROCEED);
+        assert_eq!(check(&[("if-match", "\"abc\"")]), PROCEED);
+        assert_eq!(check(&[("if-match", "abc")]), PROCEED);
+        assert_eq!(check(&[("if-match", "\"x\", \"abc\"")]), PROCEED);
+        assert_eq!(check(&[("if-match", "\"x\"")]), Verdict::Failed);
         assert_eq!(check(&[("if-none-match", "W/\"abc\"")]), Verdict::NotModified);
         assert_eq!(check(&[("if-none-match", "*")]), Verdict::NotModified);
-        assert_eq!(check(&[("if-none-match", "\"x\"")]), Verdict::Proceed);
+        assert_eq!(check(&[("if-none-match", "\"x\"")]), PROCEED);
         let at = "Sun, 06 Nov 1994 08:49:37 GMT";
         let before = "Sun, 06 Nov 1994 08:49:36 GMT";
         assert_eq!(check(&[("if-modified-since", at)]), Verdict::NotModified);
-        assert_eq!(check(&[("if-modified-since", before)]), Verdict::Proceed);
-        assert_eq!(check(&[("if-modified-since", "yesterday")]), Verdict::Proceed);
-        assert_eq!(check(&[("if-unmodified-since", at)]), Verdict::Proceed);
-        assert_eq!(
-            check(&[("if-unmodified-since", before)]),
-            Verdict::PreconditionFailed
-        );
+        assert_eq!(check(&[("if-modified-since", before)]), PROCEED);
+        assert_eq!(check(&[("if-modified-since", "yesterday")]), PROCEED);
+        assert_eq!(check(&[("if-unmodified-since", at)]), PROCEED);
+        assert_eq!(check(&[("if-unmodified-since", before)]), Verdict::Failed);
         assert_eq!(
             check(&[("if-match", "abc"), ("if-unmodified-since", before)]),
-            Verdict::Proceed
+            PROCEED
         );
         assert_eq!(
             check(&[("if-none-match", "\"x\""), ("if-modified-since", at)]),
-            Verdict::Proceed
+            PROCEED
         );
     }
 
@@ -231,7 +192,7 @@ mod tests {
     fn writes_take_the_conditions_that_s3_knows() {
         let write = |name: &'static str, value: &str| {
             of_write(&HeaderMap::from_iter([(
-                header::HeaderName::from_static(name),
+                HeaderName::from_static(name),
                 value.parse().unwrap(),
             )]))
         };
@@ -243,6 +204,8 @@ mod tests {
         assert!(write("if-none-match", "\"abc\"").is_err());
         assert!(write("if-match", "*").is_err());
         assert!(write("if-match", "\"a\", \"b\"").is_err());
+        let weak = write("if-match", "W/\"abc\"").unwrap_err();
+        assert_eq!(*weak.code(), S3ErrorCode::PreconditionFailed);
     }
 
     #[test]
@@ -252,14 +215,5 @@ mod tests {
         assert_eq!(parse("\"abc\""), Some(DeleteCondition::Etag("abc".into())));
         assert_eq!(parse("abc"), Some(DeleteCondition::Etag("abc".into())));
         assert_eq!(parse("\"a\", \"b\""), None);
-    }
-
-    #[test]
-    fn dates_are_written_as_http_wants_them() {
-        assert_eq!(
-            format_http_date(UnixMillis(784_111_777_500)),
-            "Sun, 06 Nov 1994 08:49:37 GMT"
-        );
-        assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
     }
 }

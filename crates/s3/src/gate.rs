@@ -9,7 +9,6 @@ use jiff::{Timestamp, civil};
 use percent_encoding::percent_decode_str;
 use s3s::{S3Error, S3ErrorCode};
 
-use super::conditions;
 use super::error::fail;
 use super::sigv4::{ALGORITHM, Credential, MAX_EXPIRES, amz_date};
 
@@ -141,8 +140,10 @@ fn amz_date_of(date: &str) -> Option<String> {
     if is_short {
         return Some(date.to_owned());
     }
-    let seconds = conditions::http_date(date)?;
-    Timestamp::from_second(seconds).ok().map(amz_date)
+    let http = tintype_http::parse_date(date).and_then(|date| Timestamp::try_from(date).ok());
+    // The examples of S3's older signatures have an offset in place of `GMT`.
+    let mail = || jiff::fmt::rfc2822::parse(date).ok().map(|date| date.timestamp());
+    http.or_else(mail).map(amz_date)
 }
 
 fn decode(text: &str) -> Option<Cow<'_, str>> {
@@ -321,7 +322,12 @@ mod tests {
             (&headers["x-amz-meta-a"], headers.len()),
             (&HeaderValue::from_static("1,2, 3"), 2)
         );
-        for date in ["Tue, 24 Nov 2026 05:25:00 GMT", "20261124T052500Z"] {
+        for date in [
+            "Tue, 24 Nov 2026 05:25:00 GMT",
+            "Tuesday, 24-Nov-26 05:25:00 GMT",
+            "Tue, 24 Nov 2026 06:25:00 +0100",
+            "20261124T052500Z",
+        ] {
             let headers = completed(&[("authorization", SIGNED), ("date", date)]);
             assert_eq!(headers["x-amz-date"], "20261124T052500Z", "{date}");
         }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use s3s::{S3ErrorCode, S3Result};
-use tintype_model::UnixMillis;
+use tintype_http::date_header;
 use tintype_store::{Attributes, SourceMeta};
 
 use super::fail;
 use crate::checksum::{Algorithm, Kind};
-use crate::conditions::format_http_date;
+use crate::conditions::last_modified;
 
 /// The media type that S3 gives objects that were uploaded without one.
 pub(crate) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
@@ -143,9 +143,7 @@ pub(crate) fn validators(meta: &SourceMeta) -> HeaderMap {
     if let Ok(value) = HeaderValue::from_str(&format!("\"{}\"", meta.etag)) {
         headers.insert(header::ETAG, value);
     }
-    if let Ok(value) = HeaderValue::from_str(&format_http_date(last_modified(meta))) {
-        headers.insert(header::LAST_MODIFIED, value);
-    }
+    headers.insert(header::LAST_MODIFIED, date_header(last_modified(meta)));
     if let Some(Ok(value)) = meta
         .attributes
         .cache_control
@@ -155,8 +153,4 @@ pub(crate) fn validators(meta: &SourceMeta) -> HeaderMap {
         headers.insert(header::CACHE_CONTROL, value);
     }
     headers
-}
-
-pub(crate) const fn last_modified(meta: &SourceMeta) -> UnixMillis {
-    meta.modified_at
 }

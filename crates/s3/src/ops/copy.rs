@@ -8,18 +8,19 @@ use s3s::dto::{
     MetadataDirective, UploadPartCopyInput, UploadPartCopyOutput,
 };
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
+use tintype_http::Verdict;
 use tintype_store::{Attributes, SourceMeta, SourceOptions, Store};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 
-use super::attributes::{self, last_modified};
+use super::attributes;
 use super::multipart::{checksum_of, part_number};
 use super::write::put;
 use super::{BUCKET, Operations, check_version, etag, fail, object_key, set_checksum, timestamp};
 use crate::MAX_PUT_BYTES;
 use crate::bridge::Origin;
 use crate::checksum::{Algorithm, Kind};
-use crate::conditions::{self, Conditions, Verdict};
+use crate::conditions;
 use crate::error::{from_store, not_implemented, precondition_failed};
 use crate::receive::{Expected, Received, Receiver};
 
@@ -164,9 +165,9 @@ async fn open(ops: &Operations, source: &CopySource, origin: &Origin) -> S3Resul
     let key = object_key(bucket, key)?;
     let (meta, file) = ops.store.open_source(key.as_str()).await.map_err(from_store)?;
     // Copies have no 304.
-    match Conditions::of_copy_source(&origin.headers).check(&meta.etag, last_modified(&meta)) {
-        Verdict::Proceed => Ok((meta, file)),
-        Verdict::NotModified | Verdict::PreconditionFailed => Err(precondition_failed()),
+    match conditions::of_copy_source(&origin.headers, &meta) {
+        Verdict::Send { .. } => Ok((meta, file)),
+        Verdict::NotModified | Verdict::Failed => Err(precondition_failed()),
     }
 }
 

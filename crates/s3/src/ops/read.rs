@@ -9,16 +9,17 @@ use s3s::dto::{
     HeadObjectOutput, ObjectAttributes, ObjectPart, StorageClass, StreamingBlob,
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use tintype_http::{ByteRange, Verdict, content_range, requested_range, unsatisfied_range};
 use tintype_store::{Attributes, SourceMeta};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 use tokio_util::io::ReaderStream;
 
-use super::attributes::{checksum, checksum_headers, last_modified, part_checksum, validators};
+use super::attributes::{checksum, checksum_headers, part_checksum, validators};
 use super::{
     Operations, check_version, custom, etag, fail, object_key, page_limit, set_checksum, signed, timestamp,
 };
 use crate::bridge::Origin;
-use crate::conditions::{self, Conditions, Verdict};
+use crate::conditions::{self, last_modified};
 use crate::error::{from_store, precondition_failed};
 use crate::offered;
 
@@ -43,8 +44,8 @@ pub(crate) async fn get_object(
     check_version(input.version_id.as_ref())?;
     let key = object_key(&input.bucket, &input.key)?;
     let (meta, mut file) = ops.store.open_source(key.as_str()).await.map_err(from_store)?;
-    check_conditions(&origin.headers, &meta)?;
-    let slice = select(&meta, &origin.headers, input.part_number)?;
+    let range = asked_range(&origin.headers, &meta)?;
+    let slice = select(&meta, range, input.part_number)?;
     let mut headers = common_headers(&meta, &slice, input.checksum_mode.is_some());
     // Objects are whatever was uploaded; opened in a browser they must not act as pages of this origin.
     headers.insert(
@@ -69,6 +70,7 @@ pub(crate) async fn get_object(
         })?;
     }
     let body = StreamingBlob::wrap(ReaderStream::with_capacity(file.take(length), READ_BYTES));
+    let modified_at = last_modified(&meta);
     let attributes = meta.attributes;
     let output = GetObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
@@ -81,7 +83,7 @@ pub(crate) async fn get_object(
         content_range: slice.content_range,
         content_type: attributes.content_type,
         e_tag: Some(etag(&meta.etag)),
-        last_modified: Some(timestamp(meta.modified_at)),
+        last_modified: Some(modified_at.into()),
         metadata: Some(attributes.metadata.into_iter().collect()),
         parts_count: slice.parts_count,
         ..Default::default()
@@ -98,11 +100,12 @@ pub(crate) async fn head_object(
     check_version(input.version_id.as_ref())?;
     let key = object_key(&input.bucket, &input.key)?;
     let meta = ops.store.check_source(key.as_str()).await.map_err(from_store)?;
-    check_conditions(&origin.headers, &meta)?;
-    let slice = select(&meta, &origin.headers, input.part_number)?;
+    let range = asked_range(&origin.headers, &meta)?;
+    let slice = select(&meta, range, input.part_number)?;
     let mut headers = common_headers(&meta, &slice, input.checksum_mode.is_some());
     // s3s sets them for downloads only.
     headers.extend(response_headers(&request.uri)?);
+    let modified_at = last_modified(&meta);
     let attributes = meta.attributes;
     let output = HeadObjectOutput {
         accept_ranges: Some("bytes".to_owned()),
@@ -114,7 +117,7 @@ pub(crate) async fn head_object(
         content_range: slice.content_range,
         content_type: attributes.content_type,
         e_tag: Some(etag(&meta.etag)),
-        last_modified: Some(timestamp(meta.modified_at)),
+        last_modified: Some(modified_at.into()),
         metadata: Some(attributes.metadata.into_iter().collect()),
         parts_count: slice.parts_count,
         ..Default::default()
@@ -139,11 +142,13 @@ fn response_headers(uri: &Uri) -> S3Result<HeaderMap> {
     Ok(headers)
 }
 
-/// The conditions of a read; where nothing changed, the answer still says what it is that did not.
-fn check_conditions(headers: &HeaderMap, meta: &SourceMeta) -> S3Result<()> {
-    match Conditions::of_read(headers).check(&meta.etag, last_modified(meta)) {
-        Verdict::Proceed => Ok(()),
-        Verdict::PreconditionFailed => Err(precondition_failed()),
+/// Checks the conditions of a read, and reads the range that it asks for. Where nothing changed, the answer still says
+/// what it is that did not.
+fn asked_range(headers: &HeaderMap, meta: &SourceMeta) -> S3Result<ByteRange> {
+    match conditions::of_read(headers, meta) {
+        Verdict::Send { allow_range: true } => Ok(requested_range(headers, meta.size_bytes)),
+        Verdict::Send { allow_range: false } => Ok(ByteRange::Whole),
+        Verdict::Failed => Err(precondition_failed()),
         Verdict::NotModified => {
             let mut error = S3Error::new(S3ErrorCode::NotModified);
             error.set_headers(validators(meta));
@@ -162,69 +167,43 @@ struct Slice {
     parts_count: Option<i32>,
 }
 
-fn select(meta: &SourceMeta, headers: &HeaderMap, part_number: Option<i32>) -> S3Result<Slice> {
+fn select(meta: &SourceMeta, range: ByteRange, part_number: Option<i32>) -> S3Result<Slice> {
     let size = meta.size_bytes;
-    let whole = || Slice {
-        range: 0..size,
-        part: None,
-        content_range: None,
-        parts_count: None,
-    };
-    let range = requested_range(headers, meta);
     if let Some(number) = part_number {
-        if range.is_some() {
+        if range != ByteRange::Whole {
             let message = "Cannot specify both Range header and partNumber query parameter.";
             return Err(fail(S3ErrorCode::InvalidRequest, message));
         }
         return part(meta, number);
     }
-    let Some(range) = range else { return Ok(whole()) };
-    // The last bytes of nothing are nothing, which a 206 could not say (RFC 9110 section 14.1.2).
-    if size == 0 && matches!(range, s3s::dto::Range::Suffix { length: 1.. }) {
-        return Ok(whole());
-    }
-    match range.check(size) {
-        Ok(range) if range.start < range.end => {
-            let content_range = Some(format!("bytes {}-{}/{size}", range.start, range.end - 1));
-            Ok(Slice {
-                range,
-                part: None,
-                content_range,
-                parts_count: None,
-            })
+    let (range, content_range) = match range {
+        ByteRange::Whole => (0..size, None),
+        ByteRange::Part(range) => {
+            let content_range = content_range(&range, size);
+            (range, Some(content_range))
         }
-        Ok(_) | Err(_) => {
-            let mut error = fail(
-                S3ErrorCode::InvalidRange,
-                "The requested range is not satisfiable.",
-            );
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
-            if let Ok(value) = HeaderValue::from_str(&format!("bytes */{size}")) {
-                headers.insert(header::CONTENT_RANGE, value);
-            }
-            error.set_headers(headers);
-            Err(error)
-        }
-    }
+        ByteRange::Unsatisfiable => return Err(unsatisfiable(size)),
+    };
+    Ok(Slice {
+        range,
+        part: None,
+        content_range,
+        parts_count: None,
+    })
 }
 
-/// The one range that was asked for. Like S3, several ranges and unreadable ones are answered with everything, as
-/// RFC 9110 section 14.2 allows; so is a range of another version (section 13.1.5).
-fn requested_range(headers: &HeaderMap, meta: &SourceMeta) -> Option<s3s::dto::Range> {
-    let range = headers.get(header::RANGE)?.to_str().ok()?;
-    if let Some(condition) = headers.get(header::IF_RANGE) {
-        let condition = condition.to_str().ok()?;
-        let seconds = i64::try_from(meta.modified_at.0 / 1000).ok();
-        let same = match conditions::http_date(condition) {
-            Some(date) => seconds == Some(date),
-            None => !condition.starts_with("W/") && conditions::unquote(condition) == meta.etag,
-        };
-        if !same {
-            return None;
-        }
+fn unsatisfiable(size: u64) -> S3Error {
+    let mut error = fail(
+        S3ErrorCode::InvalidRange,
+        "The requested range is not satisfiable.",
+    );
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"));
+    if let Ok(value) = HeaderValue::from_str(&unsatisfied_range(size)) {
+        headers.insert(header::CONTENT_RANGE, value);
     }
-    s3s::dto::Range::parse(range).ok()
+    error.set_headers(headers);
+    error
 }
 
 /// One part of a multipart object; any other object has one.
@@ -246,8 +225,7 @@ fn part(meta: &SourceMeta, number: i32) -> S3Result<Slice> {
     };
     let start: u64 = sizes[..index].iter().sum();
     let range = start..start + length;
-    let content_range =
-        (length > 0).then(|| format!("bytes {}-{}/{}", range.start, range.end - 1, meta.size_bytes));
+    let content_range = (length > 0).then(|| content_range(&range, meta.size_bytes));
     let parts_count =
         (!meta.attributes.part_sizes.is_empty()).then(|| i32::try_from(sizes.len()).unwrap_or(i32::MAX));
     Ok(Slice {

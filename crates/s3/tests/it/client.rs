@@ -15,7 +15,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tintype_s3::{S3Config, S3Endpoint};
-use tintype_store::Store;
+use tintype_store::{Clock, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -51,6 +51,15 @@ impl Server {
 
     /// A server that is reached at this address from outside.
     pub(crate) async fn start_at(public_url: Option<&str>) -> Self {
+        Self::start_as(public_url, Clock::system()).await
+    }
+
+    /// A server whose store has another clock.
+    pub(crate) async fn start_on(clock: Clock) -> Self {
+        Self::start_as(None, clock).await
+    }
+
+    async fn start_as(public_url: Option<&str>, clock: Clock) -> Self {
         let config = S3Config {
             access_key: ACCESS_KEY.into(),
             secret_key: SECRET_KEY.into(),
@@ -59,7 +68,7 @@ impl Server {
             public_url: public_url.map(str::to_owned),
         };
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(&folder.path().join("data")).unwrap();
+        let store = Store::open_with_clock(&folder.path().join("data"), clock).unwrap();
         let endpoint = S3Endpoint::new(store, config.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -8,6 +8,7 @@
 mod auth;
 mod body;
 mod client;
+mod conditions;
 mod forms;
 mod keys;
 mod listings;

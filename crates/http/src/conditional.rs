@@ -1,22 +1,26 @@
 //! Conditional requests (RFC 9110 section 13), evaluated in the order of section 13.2.2.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
 
+use crate::date::parse_date;
+use crate::entity_tag::{EntityTag, TagSyntax, line_matches};
+use crate::header::Single;
+
 /// The entity tag and the date of the representation that would be sent (RFC 9110 section 8.8).
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Validators<'a> {
+pub struct Validators<'a> {
     /// Its strong entity tag, without quotes.
     pub etag: &'a str,
-    /// When it was published, in whole seconds.
+    /// When it was published, in whole seconds: [`last_modified`](crate::last_modified).
     pub modified_at: SystemTime,
 }
 
 /// The result of the preconditions: the kind of response to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// Send the representation; whether a `Range` counts.
     Send {
         /// False when `If-Range` names another representation.
@@ -29,123 +33,53 @@ pub(crate) enum Verdict {
 }
 
 /// Evaluates the preconditions of a GET or HEAD.
-pub(crate) fn evaluate(headers: &HeaderMap, validators: Validators<'_>) -> Verdict {
-    let etag = validators.etag;
+#[must_use]
+pub fn evaluate(headers: &HeaderMap, validators: Validators<'_>, syntax: TagSyntax) -> Verdict {
+    let etag = validators.etag.as_bytes();
     if headers.contains_key(IF_MATCH) {
-        if !list_names(headers, &IF_MATCH, |tag| tag == Tag::Strong(etag)) {
+        if !list_names(headers, &IF_MATCH, syntax, |tag| tag == EntityTag::Strong(etag)) {
             return Verdict::Failed;
         }
     } else if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|date| validators.modified_at > date) {
         return Verdict::Failed;
     }
     if headers.contains_key(IF_NONE_MATCH) {
-        if list_names(headers, &IF_NONE_MATCH, |tag| tag.opaque() == etag) {
+        if list_names(headers, &IF_NONE_MATCH, syntax, |tag| tag.opaque() == etag) {
             return Verdict::NotModified;
         }
     } else if date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| validators.modified_at <= date) {
         return Verdict::NotModified;
     }
     Verdict::Send {
-        allow_range: range_is_current(headers, etag),
+        allow_range: range_is_current(headers, etag, syntax),
     }
 }
 
 /// A date never makes a range current: two versions may be published within its one second, so it is a weak
-/// validator (RFC 9110 section 8.8.2.2), and `If-Range` needs a strong one.
-fn range_is_current(headers: &HeaderMap, etag: &str) -> bool {
-    match text(headers, &IF_RANGE) {
-        Text::Absent => true,
-        Text::One(value) => next_tag(value) == Some((Tag::Strong(etag), "")),
-        Text::Unreadable => false,
-    }
-}
-
-enum Text<'a> {
-    Absent,
-    One(&'a str),
-    Unreadable,
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Text<'a> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Text::Absent,
-        (Some(value), None) => value
-            .to_str()
-            .map_or(Text::Unreadable, |value| Text::One(value.trim())),
-        (Some(_), Some(_)) => Text::Unreadable,
+/// validator (RFC 9110 section 8.8.2.2), and `If-Range` needs a strong one. Nobody has to send one, because every
+/// answer has a strong entity tag.
+fn range_is_current(headers: &HeaderMap, etag: &[u8], syntax: TagSyntax) -> bool {
+    match Single::of(headers, &IF_RANGE) {
+        Single::Absent => true,
+        Single::One(value) => EntityTag::parse(value, syntax) == Some(EntityTag::Strong(etag)),
+        Single::Several => false,
     }
 }
 
 /// A header that is not one valid date is ignored (RFC 9110 sections 13.1.3 and 13.1.4).
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
-    match text(headers, name) {
-        Text::One(value) => httpdate::parse_http_date(value).ok(),
-        Text::Absent | Text::Unreadable => None,
-    }
+    Single::of(headers, name).text().and_then(parse_date)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tag<'a> {
-    Strong(&'a str),
-    Weak(&'a str),
-}
-
-impl<'a> Tag<'a> {
-    const fn opaque(self) -> &'a str {
-        match self {
-            Self::Strong(opaque) | Self::Weak(opaque) => opaque,
-        }
-    }
-}
-
-/// Reads an entity tag from the start of `text`; what follows it comes with it.
-fn next_tag(text: &str) -> Option<(Tag<'_>, &str)> {
-    let (weak, quoted) = match text.strip_prefix("W/") {
-        Some(rest) => (true, rest),
-        None => (false, text),
-    };
-    let (opaque, rest) = quoted.strip_prefix('"')?.split_once('"')?;
-    if opaque.bytes().any(|byte| matches!(byte, 0..=0x20 | 0x7F)) {
-        return None;
-    }
-    let tag = if weak {
-        Tag::Weak(opaque)
-    } else {
-        Tag::Strong(opaque)
-    };
-    Some((tag, rest))
-}
-
-/// Whether the header is `*`, or a list with a tag that matches. What follows a part that is no entity tag is not
-/// read.
-fn list_names(headers: &HeaderMap, name: &HeaderName, matches: impl Fn(Tag<'_>) -> bool) -> bool {
-    let lines = headers.get_all(name);
-    lines.iter().filter_map(|line| line.to_str().ok()).any(|line| {
-        let mut rest = line.trim();
-        if rest == "*" {
-            return true;
-        }
-        loop {
-            rest = rest.trim_start_matches([' ', '\t', ',']);
-            let Some((tag, after)) = next_tag(rest) else {
-                return false;
-            };
-            if matches(tag) {
-                return true;
-            }
-            rest = after.trim_start_matches([' ', '\t']);
-            if !rest.is_empty() && !rest.starts_with(',') {
-                return false;
-            }
-        }
-    })
-}
-
-/// Whole seconds, the precision of an HTTP date; never later than now (RFC 9110 section 8.8.2.1).
-pub(crate) fn last_modified(unix_millis: u64) -> SystemTime {
-    let written = UNIX_EPOCH + Duration::from_secs(unix_millis / 1000);
-    written.min(SystemTime::now())
+/// Whether the header is `*`, or a list with a tag that matches.
+fn list_names(
+    headers: &HeaderMap,
+    name: &HeaderName,
+    syntax: TagSyntax,
+    matches: impl Fn(EntityTag<'_>) -> bool,
+) -> bool {
+    let mut lines = headers.get_all(name).iter();
+    lines.any(|line| line_matches(line.as_bytes(), syntax, &matches))
 }
 
 #[cfg(test)]
@@ -153,6 +87,7 @@ mod tests {
     use super::*;
     use http::HeaderValue;
     use proptest::prelude::*;
+    use std::time::{Duration, UNIX_EPOCH};
 
     const ETAG: &str = "abc";
     const MODIFIED: u64 = 1_700_000_000;
@@ -162,9 +97,13 @@ mod tests {
     }
 
     fn verdict(pairs: &[(HeaderName, &str)]) -> Verdict {
+        verdict_in(TagSyntax::Quoted, pairs)
+    }
+
+    fn verdict_in(syntax: TagSyntax, pairs: &[(HeaderName, &str)]) -> Verdict {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
-            headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
+            headers.append(name.clone(), HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         evaluate(
             &headers,
@@ -172,6 +111,7 @@ mod tests {
                 etag: ETAG,
                 modified_at: at(MODIFIED),
             },
+            syntax,
         )
     }
 
@@ -186,6 +126,7 @@ mod tests {
             "\"x\", \"abc\"",
             "\"a,b\" , W/\"abc\"",
             ",,\"abc\"",
+            "\"é\", \"abc\"",
             "\"\",\"abc\"",
         ] {
             assert_eq!(
@@ -231,6 +172,21 @@ mod tests {
         ] {
             assert_eq!(verdict(&[(IF_RANGE, value)]), whole, "{value}");
         }
+    }
+
+    #[test]
+    fn bare_tags_count_where_they_are_taken() {
+        let bare = |pair| verdict_in(TagSyntax::QuotedOrBare, &[pair]);
+        for value in ["abc", "x, abc", "\"x\",abc", "\"abc\""] {
+            assert_eq!(bare((IF_NONE_MATCH, value)), Verdict::NotModified, "{value}");
+            assert_eq!(bare((IF_MATCH, value)), SEND, "{value}");
+        }
+        for value in ["abcd", "\"x,abc,x\"", "abc\"", "x abc", "x, *"] {
+            assert_eq!(bare((IF_NONE_MATCH, value)), SEND, "{value}");
+            assert_eq!(bare((IF_MATCH, value)), Verdict::Failed, "{value}");
+        }
+        assert_eq!(bare((IF_RANGE, "abc")), SEND);
+        assert_eq!(bare((IF_RANGE, "abc, abc")), Verdict::Send { allow_range: false });
     }
 
     #[test]

@@ -2,11 +2,16 @@
 
 use std::ops::Range;
 
+use http::HeaderMap;
+use http::header::RANGE;
+
+use crate::header::Single;
+
 /// The part of a representation that a `Range` header asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ByteRange {
-    /// Nothing that is honoured here: another unit, several ranges, or a header that breaks the grammar. The whole
-    /// representation is the answer (section 14.2).
+pub enum ByteRange {
+    /// Nothing that is honoured here: no range, another unit, several ranges, or a header that breaks the grammar. The
+    /// whole representation is the answer (section 14.2).
     Whole,
     /// These bytes, at least one.
     Part(Range<u64>),
@@ -14,8 +19,27 @@ pub(crate) enum ByteRange {
     Unsatisfiable,
 }
 
-/// Reads one `Range` header for a representation of `size_bytes`.
-pub(crate) fn parse(header: &str, size_bytes: u64) -> ByteRange {
+/// Reads the `Range` header for a representation of `size_bytes`.
+#[must_use]
+pub fn requested_range(headers: &HeaderMap, size_bytes: u64) -> ByteRange {
+    Single::of(headers, &RANGE)
+        .text()
+        .map_or(ByteRange::Whole, |text| parse(text, size_bytes))
+}
+
+/// The `Content-Range` of a part of a representation of `size_bytes`. The part has at least one byte.
+#[must_use]
+pub fn content_range(part: &Range<u64>, size_bytes: u64) -> String {
+    format!("bytes {}-{}/{size_bytes}", part.start, part.end.saturating_sub(1))
+}
+
+/// The `Content-Range` of a 416 for a representation of `size_bytes`.
+#[must_use]
+pub fn unsatisfied_range(size_bytes: u64) -> String {
+    format!("bytes */{size_bytes}")
+}
+
+fn parse(header: &str, size_bytes: u64) -> ByteRange {
     let Some((unit, set)) = header.split_once('=') else {
         return ByteRange::Whole;
     };
@@ -29,6 +53,10 @@ pub(crate) fn parse(header: &str, size_bytes: u64) -> ByteRange {
         (true, true) => ByteRange::Whole,
         (true, false) => {
             let length = number(last).min(size_bytes);
+            // The last bytes of nothing are nothing, which a 206 could not say (section 14.1.2).
+            if size_bytes == 0 && number(last) > 0 {
+                return ByteRange::Whole;
+            }
             part(size_bytes - length, size_bytes)
         }
         (false, true) => part(number(first), size_bytes),
@@ -88,7 +116,28 @@ mod tests {
             assert_eq!(parse(header, 10), ByteRange::Unsatisfiable, "{header}");
         }
         assert_eq!(parse("bytes=0-", 0), ByteRange::Unsatisfiable);
-        assert_eq!(parse("bytes=-1", 0), ByteRange::Unsatisfiable);
+        assert_eq!(parse("bytes=-0", 0), ByteRange::Unsatisfiable);
+    }
+
+    #[test]
+    fn the_last_bytes_of_nothing_are_nothing() {
+        assert_eq!(parse("bytes=-1", 0), ByteRange::Whole);
+    }
+
+    #[test]
+    fn of_several_headers_none_counts() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(requested_range(&headers, 10), ByteRange::Whole);
+        headers.append(RANGE, http::HeaderValue::from_static("bytes=0-1"));
+        assert_eq!(requested_range(&headers, 10), ByteRange::Part(0..2));
+        headers.append(RANGE, http::HeaderValue::from_static("bytes=0-1"));
+        assert_eq!(requested_range(&headers, 10), ByteRange::Whole);
+    }
+
+    #[test]
+    fn content_ranges_name_the_last_byte() {
+        assert_eq!(content_range(&(2..6), 10), "bytes 2-5/10");
+        assert_eq!(unsatisfied_range(10), "bytes */10");
     }
 
     #[test]
@@ -120,6 +169,7 @@ mod tests {
             let text = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
             let expected: Option<Vec<u64>> = match (first, last) {
                 (None, None) => None,
+                (None, Some(1..)) if size == 0 => None,
                 (Some(first), Some(last)) if last < first => None,
                 (Some(first), last) => {
                     Some(bytes.iter().copied().filter(|at| *at >= first && last.is_none_or(|last| *at <= last)).collect())
