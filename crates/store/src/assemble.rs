@@ -1,6 +1,4 @@
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{Read, Write};
 use std::sync::Arc;
 
 use md5::{Digest, Md5};
@@ -9,9 +7,6 @@ use super::file::Files;
 use super::stage::Staged;
 use super::upload::{MIN_PART_BYTES, PartRow};
 use super::{Error, Result};
-
-/// The most bytes of a part that are read at once when somebody looks at them.
-const COPY_BYTES: usize = 1 << 20;
 
 /// A part named in a completion.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,26 +17,6 @@ pub struct CompletedPart {
     pub etag: String,
     /// Checksums that the part must have been uploaded with.
     pub checksums: BTreeMap<String, String>,
-}
-
-/// Looks at the bytes of an object while it is put together.
-pub trait Observer: Send + 'static {
-    /// The next bytes.
-    fn update(&mut self, bytes: &[u8]);
-
-    /// Whether it wants to see them; otherwise they are copied without passing through this process.
-    fn is_watching(&self) -> bool {
-        true
-    }
-}
-
-/// Nobody looks.
-impl Observer for () {
-    fn update(&mut self, _: &[u8]) {}
-
-    fn is_watching(&self) -> bool {
-        false
-    }
 }
 
 /// The parts that a completion names, checked.
@@ -101,11 +76,7 @@ pub(crate) fn etag_of(parts: &[PartRow]) -> Result<String> {
 ///
 /// # Errors
 /// [`Error::InvalidPart`] when one is gone, [`Error::Full`], [`Error::Io`], [`Error::Corrupt`].
-pub(crate) fn concatenate(
-    files: &Arc<Files>,
-    parts: &[PartRow],
-    observer: &mut impl Observer,
-) -> Result<Staged> {
+pub(crate) fn concatenate(files: &Arc<Files>, parts: &[PartRow]) -> Result<Staged> {
     let (guard, mut whole) = files.create()?;
     let mut size_bytes = 0;
     for row in parts {
@@ -119,11 +90,8 @@ pub(crate) fn concatenate(
             }
             Err(error) => return Err(Error::io("open a part")(error)),
         };
-        let copied = if observer.is_watching() {
-            copy(&mut part, &mut whole, observer)?
-        } else {
-            std::io::copy(&mut part, &mut whole).map_err(Error::io("copy a part"))?
-        };
+        // From file to file: the bytes do not pass through this process.
+        let copied = std::io::copy(&mut part, &mut whole).map_err(Error::io("copy a part"))?;
         if copied != row.part.size_bytes {
             return Err(Error::Corrupt(format!(
                 "file {} has {copied} bytes, its row says {}",
@@ -139,20 +107,4 @@ pub(crate) fn concatenate(
         size_bytes,
         md5: None,
     })
-}
-
-fn copy(part: &mut File, whole: &mut File, observer: &mut impl Observer) -> Result<u64> {
-    let mut buffer = vec![0; COPY_BYTES];
-    let mut copied = 0;
-    loop {
-        let length = part.read(&mut buffer).map_err(Error::io("read a part"))?;
-        if length == 0 {
-            return Ok(copied);
-        }
-        whole
-            .write_all(&buffer[..length])
-            .map_err(Error::io("write a file"))?;
-        observer.update(&buffer[..length]);
-        copied += length as u64;
-    }
 }

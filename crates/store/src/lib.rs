@@ -43,7 +43,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::Notify;
 
-pub use assemble::{CompletedPart, Observer};
+pub use assemble::CompletedPart;
 pub use backup::{BackedUp, backup};
 pub use clock::Clock;
 pub use digest::{Damage, Fault};

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use tintype_model::{ObjectKey, Precondition};
 use tokio::sync::OwnedMutexGuard;
 
-use super::assemble::{CompletedPart, Observer, concatenate, etag_of, select};
+use super::assemble::{CompletedPart, concatenate, etag_of, select};
 use super::name::{FileName, Kind};
 use super::row::{self, Attributes, Bucket, NewObject, SealedObject};
 use super::schema::{signed, to_json};
@@ -256,35 +256,19 @@ impl Store {
             .await
     }
 
-    /// Makes an object of the parts. Done again after it succeeded, it answers the same object for as long as the
-    /// key holds it.
-    ///
-    /// # Errors
-    /// Those of [`Self::assemble`] and [`Self::commit_assembled`].
-    pub async fn complete_multipart(
-        &self,
-        key: &ObjectKey,
-        upload_id: &str,
-        parts: Vec<CompletedPart>,
-        completion: Completion,
-    ) -> Result<SourceMeta> {
-        let (assembled, ()) = self.assemble(key, upload_id, parts, ()).await?;
-        self.commit_assembled(assembled, completion).await
-    }
-
-    /// Checks the parts and puts them together in one file, for a caller that wants to see the bytes before
-    /// anybody else does. The observer sees nothing when there is an [existing](Assembled::existing) object.
+    /// Checks the parts and puts them together in one file, for a caller that has checks of its own before
+    /// [`Self::commit_assembled`]. Nothing is put together when there is an [existing](Assembled::existing) object, which
+    /// is the answer when this is done again after it succeeded, for as long as the key holds that object.
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`], [`Error::InvalidPart`], [`Error::InvalidPartOrder`], [`Error::InvalidPartNumber`],
     /// [`Error::EntityTooSmall`], [`Error::Full`], [`Error::Io`], [`Error::Sqlite`].
-    pub async fn assemble<O: Observer>(
+    pub async fn assemble(
         &self,
         key: &ObjectKey,
         upload_id: &str,
         parts: Vec<CompletedPart>,
-        mut observer: O,
-    ) -> Result<(Assembled, O)> {
+    ) -> Result<Assembled> {
         let turn = self.inner.completions.turn(upload_id).await;
         let (key, upload_id) = (key.clone(), upload_id.to_owned());
         let plan = move |connection: &mut Connection| {
@@ -303,29 +287,27 @@ impl Store {
         };
         let (upload, parts, existing) = self.inner.readers.run(plan).await?;
         if let Some(existing) = existing {
-            let assembled = Assembled {
+            return Ok(Assembled {
                 upload,
                 parts,
                 etag: existing.etag.clone(),
                 file: None,
                 existing: Some(existing),
                 turn,
-            };
-            return Ok((assembled, observer));
+            });
         }
         let files = self.inner.files.clone();
         blocking(move || {
             let etag = etag_of(&parts)?;
-            let file = concatenate(&files, &parts, &mut observer)?;
-            let assembled = Assembled {
+            let file = concatenate(&files, &parts)?;
+            Ok(Assembled {
                 upload,
                 parts,
                 etag,
                 file: Some(file),
                 existing: None,
                 turn,
-            };
-            Ok((assembled, observer))
+            })
         })
         .await
     }

@@ -257,9 +257,9 @@ pub(crate) async fn complete_multipart_upload(
         .iter()
         .map(|part| (part.number, part.checksums.keys().cloned().collect()))
         .collect();
-    let (assembled, ()) = ops
+    let assembled = ops
         .store
-        .assemble(&key, &input.upload_id, parts, ())
+        .assemble(&key, &input.upload_id, parts)
         .await
         .map_err(from_store)?;
     if let Some(meta) = assembled.existing() {

@@ -19,7 +19,21 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use tintype_model::{Job, ObjectKey, Precondition, UnixMillis, Work};
 
-use super::{Clock, Error, Result, SourceMeta, SourceOptions, Staged, Store};
+use super::{Clock, CompletedPart, Completion, Error, Result, SourceMeta, SourceOptions, Staged, Store};
+
+impl Store {
+    /// Makes an object of the parts in the two steps of the S3 endpoint.
+    async fn complete_multipart(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        parts: Vec<CompletedPart>,
+        completion: Completion,
+    ) -> Result<SourceMeta> {
+        let assembled = self.assemble(key, upload_id, parts).await?;
+        self.commit_assembled(assembled, completion).await
+    }
+}
 
 /// A store in a folder of its own, with a clock that stands still until it is moved.
 struct Data {

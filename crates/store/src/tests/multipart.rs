@@ -3,7 +3,7 @@ use md5::{Digest, Md5};
 
 use super::*;
 use crate::{
-    Attributes, CompletedPart, Completion, Error, MAX_PART_NUMBER, MIN_PART_BYTES, Observer, UploadMarker,
+    Attributes, CompletedPart, Completion, Error, MAX_PART_NUMBER, MIN_PART_BYTES, UploadMarker,
 };
 
 const MIN: usize = 5 << 20;
@@ -26,15 +26,6 @@ async fn part(store: &Store, name: &str, upload: &str, number: u32, body: &[u8])
         number,
         etag: part.etag,
         checksums: BTreeMap::new(),
-    }
-}
-
-#[derive(Default)]
-struct Hasher(Md5);
-
-impl Observer for Hasher {
-    fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
     }
 }
 
@@ -63,11 +54,7 @@ async fn parts_become_one_object() {
     assert!(drain(&store).await.is_empty(), "parts make no jobs");
 
     let parts = vec![first.clone(), second.clone(), third.clone()];
-    let (assembled, hasher) = store
-        .assemble(&key("a"), &upload, parts.clone(), Hasher::default())
-        .await
-        .unwrap();
-    assert_eq!(hasher.0.finalize(), Md5::digest(bodies.concat()));
+    let assembled = store.assemble(&key("a"), &upload, parts.clone()).await.unwrap();
     assert_eq!(assembled.size_bytes(), bodies.concat().len() as u64);
     let mut digests = Md5::new();
     for part in &parts {
@@ -227,19 +214,18 @@ async fn parts_replaced_while_they_are_put_together_are_noticed() {
     let store = data.store();
     let upload = begin(&store, "a").await;
     let parts = vec![part(&store, "a", &upload, 1, b"body").await];
-    let (assembled, ()) = store
-        .assemble(&key("a"), &upload, parts.clone(), ())
+    let assembled = store
+        .assemble(&key("a"), &upload, parts.clone())
         .await
         .unwrap();
     part(&store, "a", &upload, 1, b"other").await;
     let refused = store.commit_assembled(assembled, Completion::default()).await;
     assert!(matches!(refused, Err(Error::InvalidPart { number: 1 })));
-    let (assembled, ()) = store
+    let assembled = store
         .assemble(
             &key("a"),
             &upload,
             vec![part(&store, "a", &upload, 1, b"body").await],
-            (),
         )
         .await
         .unwrap();
@@ -274,8 +260,8 @@ async fn a_completion_that_nobody_waits_for_is_answered_to_who_repeats_it() {
     let store = data.store();
     let upload = begin(&store, "a").await;
     let parts = vec![part(&store, "a", &upload, 1, b"body").await];
-    let (assembled, ()) = store
-        .assemble(&key("a"), &upload, parts.clone(), ())
+    let assembled = store
+        .assemble(&key("a"), &upload, parts.clone())
         .await
         .unwrap();
     {
