@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
+use tintype_model::encode_path;
 
 use super::{BUCKET, S3Config};
 
@@ -18,15 +19,13 @@ pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// Longest validity of a presigned URL: 7 days.
 pub(crate) const MAX_EXPIRES: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Characters that Signature Version 4 encodes: all but the unreserved ones of RFC 3986 section 2.3.
+/// Characters that Signature Version 4 encodes: all but the unreserved ones of RFC 3986 section 2.3. In paths slashes stay,
+/// which is [`encode_path`].
 pub(crate) const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-/// The same for paths, where slashes stay.
-pub(crate) const ENCODED_PATH: &AsciiSet = &ENCODED.remove(b'/');
 
 /// Why a URL cannot be presigned.
 #[derive(Debug, thiserror::Error)]
@@ -185,7 +184,7 @@ fn presign(
     } else {
         "host"
     };
-    let path = format!("/{BUCKET}/{}", utf8_percent_encode(key, ENCODED_PATH));
+    let path = format!("/{BUCKET}/{}", encode_path(key));
     let seconds = expires.as_secs().to_string();
     let query = [
         ("X-Amz-Algorithm", ALGORITHM),

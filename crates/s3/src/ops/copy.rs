@@ -14,7 +14,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 
 use super::attributes;
-use super::multipart::{checksum_of, part_number};
+use super::multipart::OpenPart;
 use super::write::put;
 use super::{BUCKET, Operations, check_version, etag, fail, object_key, set_checksum, timestamp};
 use crate::MAX_PUT_BYTES;
@@ -108,14 +108,9 @@ pub(crate) async fn upload_part_copy(
 ) -> S3Result<S3Response<UploadPartCopyOutput>> {
     let origin = Origin::of(&request)?;
     let input = request.input;
-    let key = object_key(&input.bucket, &input.key)?;
-    let number = part_number(input.part_number)?;
-    let upload = ops
-        .store
-        .head_multipart(&key, &input.upload_id)
-        .await
-        .map_err(from_store)?;
-    let (algorithm, ..) = checksum_of(&upload.attributes);
+    let (upload_id, number) = (&input.upload_id, input.part_number);
+    let part = OpenPart::open(ops, &input.bucket, &input.key, upload_id, number).await?;
+    let algorithm = part.algorithm;
     let (source, file) = open(ops, &input.copy_source, &origin).await?;
     let range = match &input.copy_source_range {
         None => 0..source.size_bytes,
@@ -133,12 +128,7 @@ pub(crate) async fn upload_part_copy(
     }
     let received = copy(&ops.store, file, range, algorithm).await?;
     let value = received.checksum().to_owned();
-    let (staged, checksums) = (received.staged, received.checksums);
-    let part = ops
-        .store
-        .put_part(&key, &input.upload_id, number, staged, checksums)
-        .await
-        .map_err(from_store)?;
+    let part = part.put(received).await?;
     let mut result = CopyPartResult {
         e_tag: Some(etag(&part.etag)),
         last_modified: Some(timestamp(part.modified_at)),

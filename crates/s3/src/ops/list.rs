@@ -2,18 +2,16 @@
 //! ask for by themselves.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use percent_encoding::utf8_percent_encode;
 use s3s::dto::{
     CommonPrefix, EncodingType, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
     Object, ObjectStorageClass,
 };
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
-use tintype_model::Entry;
+use tintype_model::{Entry, encode_path};
 use tintype_store::{ListFrom, ListSources, Listed, Listing};
 
 use super::{BUCKET, Operations, check_bucket, etag, fail, owner, page_limit, signed, timestamp};
 use crate::error::from_store;
-use crate::sigv4::ENCODED_PATH;
 
 /// The way in which keys and prefixes are written: as they are, or percent-encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +42,7 @@ impl Encoding {
     pub(crate) fn write(self, text: &str) -> String {
         match self {
             Self::Plain => text.to_owned(),
-            Self::Url => utf8_percent_encode(text, ENCODED_PATH).to_string(),
+            Self::Url => encode_path(text),
         }
     }
 }

@@ -9,8 +9,8 @@ use s3s::dto::{
     UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
-use tintype_model::Precondition;
-use tintype_store::{Assembled, Attributes, CompletedPart, Completion, Error, SourceMeta};
+use tintype_model::{ObjectKey, Precondition};
+use tintype_store::{Assembled, Attributes, CompletedPart, Completion, Error, SourceMeta, Store};
 
 use super::attributes::{self, CHECKSUM_TYPE};
 use super::write::missing_or;
@@ -23,7 +23,7 @@ use crate::checksum::{self, Algorithm, Kind};
 use crate::conditions;
 use crate::error::from_store;
 use crate::location;
-use crate::receive::receive;
+use crate::receive::{Received, receive};
 use crate::verify::{bad_digest, invalid_claim};
 
 /// Where [`Attributes::extra`] keeps the algorithm of an upload.
@@ -32,7 +32,7 @@ const CHECKSUM_ALGORITHM: &str = "checksum-algorithm";
 const CHECKSUM_CHOSEN: &str = "checksum-chosen";
 
 /// The algorithm and kind of an upload, and whether the client chose them.
-pub(crate) fn checksum_of(attributes: &Attributes) -> (Algorithm, Kind, bool) {
+pub(super) fn checksum_of(attributes: &Attributes) -> (Algorithm, Kind, bool) {
     let text = |name: &str| attributes.extra.get(name).map(String::as_str);
     let algorithm = text(CHECKSUM_ALGORITHM)
         .and_then(Algorithm::from_name)
@@ -43,7 +43,54 @@ pub(crate) fn checksum_of(attributes: &Attributes) -> (Algorithm, Kind, bool) {
     (algorithm, kind, text(CHECKSUM_CHOSEN).is_some())
 }
 
-pub(crate) fn part_number(number: i32) -> S3Result<u32> {
+/// A part that is to be stored: its number is a possible one, and its upload is there.
+pub(super) struct OpenPart<'a> {
+    store: &'a Store,
+    key: ObjectKey,
+    upload_id: &'a str,
+    number: u32,
+    /// The algorithm of the upload.
+    pub(super) algorithm: Algorithm,
+    /// Whether the client chose it.
+    is_chosen: bool,
+}
+
+impl<'a> OpenPart<'a> {
+    /// Looks for the upload that a request for one of its parts names.
+    pub(super) async fn open(
+        ops: &'a Operations,
+        bucket: &str,
+        key: &str,
+        upload_id: &'a str,
+        number: i32,
+    ) -> S3Result<Self> {
+        let key = object_key(bucket, key)?;
+        let number = part_number(number)?;
+        let upload = ops.store.head_multipart(&key, upload_id).await;
+        let (algorithm, _, is_chosen) = checksum_of(&upload.map_err(from_store)?.attributes);
+        Ok(Self {
+            store: &ops.store,
+            key,
+            upload_id,
+            number,
+            algorithm,
+            is_chosen,
+        })
+    }
+
+    /// Stores the bytes of the part.
+    pub(super) async fn put(&self, received: Received) -> S3Result<tintype_store::Part> {
+        let Received {
+            staged, checksums, ..
+        } = received;
+        let part = self
+            .store
+            .put_part(&self.key, self.upload_id, self.number, staged, checksums);
+        part.await.map_err(from_store)
+    }
+}
+
+fn part_number(number: i32) -> S3Result<u32> {
     u32::try_from(number)
         .ok()
         .filter(|number| (1..=10_000).contains(number))
@@ -121,16 +168,11 @@ pub(crate) async fn upload_part(
 ) -> S3Result<S3Response<UploadPartOutput>> {
     let origin = Origin::of(&request)?;
     let input = request.input;
-    let key = object_key(&input.bucket, &input.key)?;
-    let number = part_number(input.part_number)?;
-    let upload = ops
-        .store
-        .head_multipart(&key, &input.upload_id)
-        .await
-        .map_err(from_store)?;
-    let (algorithm, _, chosen) = checksum_of(&upload.attributes);
+    let (upload_id, number) = (&input.upload_id, input.part_number);
+    let part = OpenPart::open(ops, &input.bucket, &input.key, upload_id, number).await?;
+    let algorithm = part.algorithm;
     let received = receive(&ops.store, input.body, &origin, Some(algorithm)).await?;
-    if chosen && received.algorithm != algorithm {
+    if part.is_chosen && received.algorithm != algorithm {
         return Err(fail(
             S3ErrorCode::InvalidRequest,
             format!(
@@ -144,12 +186,7 @@ pub(crate) async fn upload_part(
     if let Ok(value) = received.checksum().parse() {
         headers.insert(received.algorithm.header(), value);
     }
-    let (staged, checksums) = (received.staged, received.checksums);
-    let part = ops
-        .store
-        .put_part(&key, &input.upload_id, number, staged, checksums)
-        .await
-        .map_err(from_store)?;
+    let part = part.put(received).await?;
     let output = UploadPartOutput {
         e_tag: Some(etag(&part.etag)),
         ..Default::default()
