@@ -10,10 +10,11 @@ use s3s::service::S3Service;
 use s3s::{Body, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, TrailingHeaders};
 
 use super::body::BodyReport;
+use super::checksum;
+use super::config::{MAX_PUT_BYTES, OWNER};
 use super::error::{fail, not_implemented};
 use super::offered::{self, Operation};
 use super::verify::verified;
-use super::{MAX_PUT_BYTES, OWNER, checksum};
 
 /// The facts that an operation needs of the request besides its parameters.
 #[derive(Clone, Debug)]

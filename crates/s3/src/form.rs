@@ -17,6 +17,7 @@ use tintype_store::{SourceOptions, Store};
 use super::body::Inbound;
 use super::bridge::refuse_unsupported;
 use super::checksum::{self, Algorithm, Kind};
+use super::config::{BUCKET, MAX_PUT_BYTES, S3Config, location};
 use super::error::{self, fail, from_store, not_implemented};
 use super::form_data::{Form, boundary};
 use super::offered;
@@ -25,7 +26,6 @@ use super::policy::{self, Fields};
 use super::receive::{Expected, Receiver};
 use super::sigv4::ENCODED;
 use super::verify::{content_md5, invalid_claim};
-use super::{BUCKET, MAX_PUT_BYTES, S3Config};
 
 /// The most fields that a form may have before the file.
 const MAX_FIELDS: usize = 100;
@@ -236,7 +236,7 @@ fn answer(
     etag: &str,
 ) -> S3Result<Response<Body>> {
     let internal = |_| S3Error::new(S3ErrorCode::InternalError);
-    let location = super::location(config.public_url.as_deref(), headers, key);
+    let location = location(config.public_url.as_deref(), headers, key);
     let response = Response::builder().header(header::ETAG, format!("\"{etag}\""));
     let redirect = fields
         .get("success_action_redirect")

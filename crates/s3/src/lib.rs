@@ -5,6 +5,7 @@ mod body;
 mod bridge;
 mod checksum;
 mod conditions;
+mod config;
 mod cors;
 mod error;
 mod form;
@@ -27,51 +28,13 @@ use s3s::config::{S3Config as Limits, StaticConfigProvider};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Error, S3ErrorCode};
 
-use tintype_model::{ObjectKey, encode_path};
 use tintype_store::Store;
 
 use self::body::{BodyReport, Inbound};
+use self::config::MAX_XML_BYTES;
 
+pub use config::{BUCKET, S3Config};
 pub use sigv4::{PresignError, presign_put, sign_policy};
-
-/// The only bucket.
-pub const BUCKET: &str = "raw";
-
-/// Who owns it and everything in it; S3 wants a name.
-const OWNER: &str = "tintype";
-
-/// The largest object, or part of one, that one request may carry, in bytes: S3's own limit.
-const MAX_PUT_BYTES: u64 = 5 << 30;
-
-/// The largest document that a request may carry, in bytes: 1,000 keys of 1,024 bytes to delete, each escaped.
-const MAX_XML_BYTES: usize = 8 << 20;
-
-/// The settings of the endpoint: its keys, region, allowed origins and public address.
-#[derive(Clone)]
-pub struct S3Config {
-    /// The access key that requests are signed with.
-    pub access_key: String,
-    /// Its secret.
-    pub secret_key: String,
-    /// The region that clients are told and that presigned URLs are signed for. Requests signed for any other region
-    /// are taken as well: there is only one place to go.
-    pub region: String,
-    /// Origins (`https://example.com`) whose pages may send cross-origin requests.
-    pub allowed_origins: Vec<String>,
-    /// The address that clients reach the server at, such as `https://images.example.com`; else it is the `Host` that
-    /// they ask for, over HTTP.
-    pub public_url: Option<String>,
-}
-
-impl fmt::Debug for S3Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3Config")
-            .field("access_key", &self.access_key)
-            .field("region", &self.region)
-            .field("allowed_origins", &self.allowed_origins)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Whether a request is for this endpoint: it is signed, or its path is in the bucket.
 #[must_use]
@@ -208,17 +171,6 @@ impl S3Endpoint {
     }
 }
 
-/// The address of an object, for a client that sent these headers.
-fn location(public_url: Option<&str>, headers: &HeaderMap, key: &ObjectKey) -> String {
-    let path = format!("/{BUCKET}/{}", encode_path(key.as_str()));
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    match (public_url, host) {
-        (Some(url), _) => format!("{}{path}", url.trim_end_matches('/')),
-        (None, Some(host)) => format!("http://{host}{path}"),
-        (None, None) => path,
-    }
-}
-
 /// The headers that say how a body is framed.
 fn body_headers(headers: &HeaderMap) -> HeaderMap {
     let name = header::HeaderName::from_static("x-amz-content-sha256");
@@ -277,17 +229,5 @@ mod tests {
         assert!(!is_s3("GET", "/rawhide", None));
         assert!(!is_s3("GET", "/img/raw/medium", None));
         assert!(!is_s3("GET", "/img/a?x=X-Amz-Signature", None));
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let config = S3Config {
-            access_key: "key".into(),
-            secret_key: "hush".into(),
-            region: "us-east-1".into(),
-            allowed_origins: Vec::new(),
-            public_url: None,
-        };
-        assert!(!format!("{config:?}").contains("hush"));
     }
 }

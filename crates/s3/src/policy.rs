@@ -10,9 +10,9 @@ use s3s::{S3Error, S3ErrorCode, S3Result};
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 
+use super::config::{BUCKET, S3Config};
 use super::error::fail;
 use super::sigv4::{ALGORITHM, Credential, hmac_sha256, signing_key};
-use super::{BUCKET, S3Config};
 
 /// The most time that a client's clock may be ahead of ours.
 const MAX_SKEW: SignedDuration = SignedDuration::from_mins(15);

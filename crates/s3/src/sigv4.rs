@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
 use tintype_model::encode_path;
 
-use super::{BUCKET, S3Config};
+use super::config::{BUCKET, S3Config};
 
 /// The only algorithm that is accepted.
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";

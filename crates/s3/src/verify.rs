@@ -5,9 +5,9 @@ use http::{HeaderMap, StatusCode};
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::{Body, S3Error, S3ErrorCode, S3Result, TrailingHeaders};
 
-use super::MAX_XML_BYTES;
 use super::body::BodyReport;
 use super::checksum::{self, Claim};
+use super::config::MAX_XML_BYTES;
 use super::error::{custom, fail};
 use super::offered::Operation;
 

@@ -17,10 +17,10 @@ use super::attributes;
 use super::multipart::OpenPart;
 use super::write::put;
 use super::{BUCKET, Operations, check_version, etag, fail, object_key, set_checksum, timestamp};
-use crate::MAX_PUT_BYTES;
 use crate::bridge::Origin;
 use crate::checksum::{Algorithm, Kind};
 use crate::conditions;
+use crate::config::MAX_PUT_BYTES;
 use crate::error::{from_store, not_implemented, precondition_failed};
 use crate::receive::{Expected, Received, Receiver};
 

@@ -16,8 +16,8 @@ use tintype_model::{ObjectKey, UnixMillis};
 use tintype_store::Store;
 
 use super::bridge::Origin;
+use super::config::{BUCKET, OWNER, S3Config};
 use super::error::{custom, fail, not_implemented};
-use super::{BUCKET, OWNER, S3Config};
 
 /// The operations on a store.
 #[derive(Clone, Debug)]

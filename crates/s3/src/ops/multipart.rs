@@ -21,8 +21,8 @@ use super::{
 use crate::bridge::Origin;
 use crate::checksum::{self, Algorithm, Kind};
 use crate::conditions;
+use crate::config::location;
 use crate::error::from_store;
-use crate::location;
 use crate::receive::{Received, receive};
 use crate::verify::{bad_digest, invalid_claim};
 
