@@ -10,6 +10,7 @@ mod health;
 mod http;
 mod serve;
 pub mod uploads;
+mod usage;
 mod version;
 mod worker;
 

@@ -19,8 +19,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::command::{UsageError, default_data};
-use crate::config::{Config, HttpConfig};
+use crate::config::{Config, HttpConfig, default_data};
 use crate::credentials::{Credentials, REGION, write_env};
 use crate::dead::LocalDeadLetters;
 use crate::disk::Disk;
@@ -28,6 +27,7 @@ use crate::health::LocalHealth;
 use crate::http::{App, Bounds, Capacity, Patience};
 
 use crate::uploads::LocalUploads;
+use crate::usage::UsageError;
 use crate::worker;
 
 /// Arguments of `tintype serve`.

@@ -7,6 +7,7 @@ mod engine;
 mod input;
 mod inspect;
 mod outcome;
+mod output;
 mod plan;
 mod progress;
 mod report;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use tintype_store::{Comparing, DatabaseState, Verified};
 
-use crate::command::default_data;
+use crate::config::default_data;
 
 /// Keys that are named one by one.
 const NAMED: usize = 20;
