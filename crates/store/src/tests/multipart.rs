@@ -2,9 +2,7 @@ use futures::FutureExt;
 use md5::{Digest, Md5};
 
 use super::*;
-use crate::{
-    Attributes, CompletedPart, Completion, Error, MAX_PART_NUMBER, MIN_PART_BYTES, UploadMarker,
-};
+use crate::{Attributes, CompletedPart, Completion, Error, MAX_PART_NUMBER, MIN_PART_BYTES, UploadMarker};
 
 const MIN: usize = 5 << 20;
 
@@ -214,10 +212,7 @@ async fn parts_replaced_while_they_are_put_together_are_noticed() {
     let store = data.store();
     let upload = begin(&store, "a").await;
     let parts = vec![part(&store, "a", &upload, 1, b"body").await];
-    let assembled = store
-        .assemble(&key("a"), &upload, parts.clone())
-        .await
-        .unwrap();
+    let assembled = store.assemble(&key("a"), &upload, parts.clone()).await.unwrap();
     part(&store, "a", &upload, 1, b"other").await;
     let refused = store.commit_assembled(assembled, Completion::default()).await;
     assert!(matches!(refused, Err(Error::InvalidPart { number: 1 })));
@@ -260,10 +255,7 @@ async fn a_completion_that_nobody_waits_for_is_answered_to_who_repeats_it() {
     let store = data.store();
     let upload = begin(&store, "a").await;
     let parts = vec![part(&store, "a", &upload, 1, b"body").await];
-    let assembled = store
-        .assemble(&key("a"), &upload, parts.clone())
-        .await
-        .unwrap();
+    let assembled = store.assemble(&key("a"), &upload, parts.clone()).await.unwrap();
     {
         let mut commit = Box::pin(store.commit_assembled(assembled, Completion::default()));
         assert!(commit.as_mut().now_or_never().is_none());
