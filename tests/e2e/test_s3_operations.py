@@ -170,7 +170,7 @@ def test_a_setting_is_heeded_or_refused(operations, thing, name):
             try:
                 status = picture.send(operations, operation, parameters)
             except botocore.exceptions.FlexibleChecksumError:
-                # An algorithm that botocore cannot compute. crates/local/tests/it sends those.
+                # An algorithm that botocore cannot compute. crates/s3/tests/it sends those.
                 continue
             if status >= 400:
                 assert picture.look() == picture.seen, (member, value)

@@ -4,12 +4,12 @@ use std::fmt;
 
 use http::header::ORIGIN;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
+use tintype_http::{Peer, Refused};
 
 use crate::admin;
 use crate::auth::{Auth, Credential, Missing};
 use crate::error::{Error, Result};
 use crate::guard::{self, Provenance};
-use crate::refusal::{Peer, Refused};
 use crate::router::{Class, NOTHING_HERE};
 
 /// Who may use the API, and how that is known.

@@ -10,20 +10,22 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, RANGE, RETRY_AFTER, VARY,
+    LAST_MODIFIED, RETRY_AFTER, VARY,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Serialize;
+use tintype_http::{
+    ByteRange, TagSyntax, Validators, Verdict, content_range, date_header, evaluate, last_modified,
+    requested_range,
+};
 use tintype_model::{
     CachePolicy, DeliveryPath, Format, ObjectKey, PathError, Record, Rendition, Status, StoreError,
 };
 
 use crate::cache::PictureCache;
-use crate::conditional::{self, Validators, Verdict};
 use crate::error::{Error, Result};
 use crate::negotiate::{Accept, MAX_ACCEPT_LINES};
-use crate::range::{self, ByteRange};
 use crate::state::State;
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
@@ -228,12 +230,12 @@ impl Found<'_> {
         headers: &HeaderMap,
     ) -> Result<Response> {
         let size_bytes = self.rendition.size_bytes;
-        let modified_at = conditional::last_modified(self.record.updated_at.0);
+        let modified_at = last_modified(self.record.updated_at.0);
         let validators = Validators {
             etag: &self.rendition.etag,
             modified_at,
         };
-        let allow_range = match conditional::evaluate(headers, validators) {
+        let allow_range = match evaluate(headers, validators, TagSyntax::Quoted) {
             Verdict::Failed => return Err(Error::PreconditionFailed),
             Verdict::NotModified => {
                 let mut response = empty(StatusCode::NOT_MODIFIED);
@@ -243,7 +245,7 @@ impl Found<'_> {
             Verdict::Send { allow_range } => allow_range && method == Method::GET,
         };
         let range = if allow_range {
-            asked_range(headers, size_bytes)
+            requested_range(headers, size_bytes)
         } else {
             ByteRange::Whole
         };
@@ -271,7 +273,7 @@ impl Found<'_> {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         if status == StatusCode::PARTIAL_CONTENT {
-            let range = format!("bytes {}-{}/{size_bytes}", part.start, part.end - 1);
+            let range = content_range(&part, size_bytes);
             headers.insert(
                 CONTENT_RANGE,
                 HeaderValue::from_str(&range).expect("a range is digits"),
@@ -289,21 +291,7 @@ impl Found<'_> {
         if let Ok(etag) = HeaderValue::from_str(&format!("\"{}\"", self.rendition.etag)) {
             headers.insert(ETAG, etag);
         }
-        let modified = httpdate::fmt_http_date(modified_at);
-        headers.insert(
-            LAST_MODIFIED,
-            HeaderValue::from_str(&modified).expect("a date is ASCII"),
-        );
-    }
-}
-
-fn asked_range(headers: &HeaderMap, size_bytes: u64) -> ByteRange {
-    let mut lines = headers.get_all(RANGE).iter();
-    match (lines.next(), lines.next()) {
-        (Some(line), None) => line
-            .to_str()
-            .map_or(ByteRange::Whole, |line| range::parse(line, size_bytes)),
-        (None, _) | (Some(_), Some(_)) => ByteRange::Whole,
+        headers.insert(LAST_MODIFIED, date_header(modified_at));
     }
 }
 

@@ -189,7 +189,7 @@ impl Error {
             Self::Unauthorized(_) => fixed(WWW_AUTHENTICATE, "Bearer realm=\"tintype\""),
             Self::MethodNotAllowed(allow) => allow.and_then(|allow| fixed(ALLOW, allow)),
             Self::RangeNotSatisfiable { size_bytes } => {
-                HeaderValue::from_str(&format!("bytes */{size_bytes}"))
+                HeaderValue::from_str(&tintype_http::unsatisfied_range(*size_bytes))
                     .ok()
                     .map(|value| (CONTENT_RANGE, value))
             }

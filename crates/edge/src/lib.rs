@@ -6,7 +6,6 @@ mod api;
 mod auth;
 mod body;
 mod cache;
-mod conditional;
 mod delivery;
 mod error;
 mod guard;
@@ -16,8 +15,6 @@ mod metrics;
 mod negotiate;
 mod port;
 mod post_policy;
-mod range;
-mod refusal;
 mod router;
 mod session;
 mod state;
@@ -32,6 +29,5 @@ pub use port::{
     StoredFiles, UploadMethod, UploadSigner, UploadTerms,
 };
 pub use post_policy::{PolicySigner, PostPolicy};
-pub use refusal::{Peer, Refused};
 pub use router::router;
 pub use state::{Edge, Pictures};

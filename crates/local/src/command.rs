@@ -1,11 +1,11 @@
 //! The command line.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::usage::UsageError;
 use crate::{JAIL_ATTEMPT, RENDER_WORKER, cli, serve, version};
 
 /// Put an image in a bucket; moments later every size and format a web page needs is there.
@@ -55,11 +55,6 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A command was asked for something that cannot be done as it was asked.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct UsageError(pub(crate) String);
-
 fn in_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     // s3s logs each refused signature as an error, which would let anybody flood the log.
     in_runtime_with_log("info,s3s=off", command)
@@ -92,11 +87,6 @@ fn start_log(default: &str) {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
-}
-
-/// The folder that a server keeps everything in.
-pub(crate) fn default_data() -> PathBuf {
-    PathBuf::from("tintype-data")
 }
 
 #[cfg(test)]

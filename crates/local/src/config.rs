@@ -1,18 +1,22 @@
 //! The configuration file. Nothing else in the one-machine shape reads configuration.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
 use tintype_jail::RequiredLevel;
 use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
-
-use crate::store::Pace;
+use tintype_store::Pace;
 
 /// Name of the configuration file in the data folder.
 pub const FILE_NAME: &str = "tintype.toml";
+
+/// The folder that a server keeps everything in.
+pub(crate) fn default_data() -> PathBuf {
+    PathBuf::from("tintype-data")
+}
 
 /// Everything that can be configured. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]

@@ -3,8 +3,7 @@
 use async_trait::async_trait;
 use tintype_edge::{DeadLetter, DeadLetters};
 use tintype_model::StoreError;
-
-use crate::store::SqliteQueue;
+use tintype_store::SqliteQueue;
 
 /// The dead letters of the queue.
 #[derive(Debug)]

@@ -7,10 +7,9 @@ use async_trait::async_trait;
 use tintype_edge::{Health, HealthReport, QueueDepth, StoredFiles};
 use tintype_jail::Jail;
 use tintype_model::ObjectKey;
+use tintype_store::{Fault, Integrity, Store};
 
 use crate::disk::Disk;
-use crate::integrity::Integrity;
-use crate::store::{Fault, Store};
 
 /// The jail's level, the queue's depth, the number of workers, the disk, the database and the stored files.
 #[derive(Debug)]

@@ -8,11 +8,9 @@ mod dead;
 mod disk;
 mod health;
 mod http;
-mod integrity;
-pub mod s3;
 mod serve;
-pub mod store;
 pub mod uploads;
+mod usage;
 mod version;
 mod worker;
 

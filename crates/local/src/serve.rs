@@ -13,21 +13,21 @@ use tintype_edge::{Access, Edge, Pictures};
 use tintype_jail::{Jail, Step};
 use tintype_model::{JobQueue, MetadataStore, ObjectStore};
 use tintype_pipeline::{Layout, Pipeline, Ports, Secret, Settings};
+use tintype_s3::{S3Config, S3Endpoint};
+use tintype_store::{Integrity, Store};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::command::{UsageError, default_data};
-use crate::config::{Config, HttpConfig};
+use crate::config::{Config, HttpConfig, default_data};
 use crate::credentials::{Credentials, REGION, write_env};
 use crate::dead::LocalDeadLetters;
 use crate::disk::Disk;
 use crate::health::LocalHealth;
 use crate::http::{App, Bounds, Capacity, Patience};
-use crate::integrity::Integrity;
-use crate::s3::{S3Config, S3Endpoint};
-use crate::store::{self, Store};
+
 use crate::uploads::LocalUploads;
+use crate::usage::UsageError;
 use crate::worker;
 
 /// Arguments of `tintype serve`.
@@ -240,8 +240,8 @@ fn raise_open_files() -> u64 {
 }
 
 /// Why a data folder cannot be used, and what to do about it.
-fn explain(error: store::Error, data: &Path) -> anyhow::Error {
-    let is_damaged = matches!(error, store::Error::Corrupt(_));
+fn explain(error: tintype_store::Error, data: &Path) -> anyhow::Error {
+    let is_damaged = matches!(error, tintype_store::Error::Corrupt(_));
     let mut message = format!("cannot use the data folder {}", data.display());
     if is_damaged {
         message.push_str(&format!(

@@ -6,8 +6,7 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use tintype_edge::{PolicySigner, PostPolicy, PresignedUpload, UploadMethod, UploadSigner, UploadTerms};
 use tintype_model::StoreError;
-
-use crate::s3::{BUCKET, PresignError, S3Config, presign_put, sign_policy};
+use tintype_s3::{BUCKET, PresignError, S3Config, presign_put, sign_policy};
 
 /// Signs uploads with the installation's key.
 #[derive(Debug)]

@@ -14,11 +14,11 @@ use http::header::{
 };
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Uri};
 use serde::Deserialize;
+use tintype_http::{Peer, Refused};
 use tintype_model::{RecordFilter, Status};
 
 use crate::api::{Delivery, FormBody, ListedStatus, Params, Unrecorded, live_record, object_key};
 use crate::error::{Error, Result, Told};
-use crate::refusal::{Peer, Refused};
 use crate::state::{Shared, State};
 
 pub(crate) use page::login as login_page;

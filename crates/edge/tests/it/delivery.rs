@@ -388,6 +388,16 @@ async fn conditions_are_kept() {
 }
 
 #[tokio::test]
+async fn deliveries_conform_to_http() {
+    let site = Site::with_pictures().await;
+    tintype_http::testing::conditional_requests(async |headers| {
+        let answer = site.get("/img/ready.jpg/medium.jpg", headers).await;
+        (answer.status, answer.headers)
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn ranges_are_parts_of_the_whole() {
     let site = Site::with_pictures().await;
     let path = "/img/ready.jpg/medium.jpg";

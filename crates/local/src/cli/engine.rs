@@ -16,7 +16,7 @@ use super::{
     input::{self, Source},
     outcome::{Outcome, Report},
 };
-use crate::{command::UsageError, config::Config};
+use crate::{config::Config, usage::UsageError};
 
 /// Reads the configuration; a mistake in it is bad usage.
 pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Config> {

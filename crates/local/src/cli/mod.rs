@@ -8,6 +8,7 @@ mod input;
 mod inspect;
 mod jail;
 mod outcome;
+mod output;
 mod plan;
 mod progress;
 mod report;

@@ -1,8 +1,6 @@
 use std::{
-    fs::{self, Permissions},
-    io::Write,
+    fs,
     num::NonZero,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -16,12 +14,13 @@ use tokio::task::spawn_blocking;
 use super::{
     engine, input,
     outcome::{Outcome, Report, Written},
+    output::write_file,
     plan::{self, Job},
     progress::Progress,
     report::Page,
     table,
 };
-use crate::command::UsageError;
+use crate::usage::UsageError;
 
 /// Arguments of `tintype transcode`.
 #[derive(Debug, clap::Args)]
@@ -127,7 +126,6 @@ async fn write(rendered: Rendered, folder: PathBuf) -> Outcome {
     }
 }
 
-/// Every file is there under its name with all of its bytes, or not at all.
 fn write_files(rendered: &Rendered, folder: &Path) -> anyhow::Result<Vec<Written>> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make folder {}", folder.display()))?;
     let mut renditions = Vec::new();
@@ -146,15 +144,4 @@ fn write_files(rendered: &Rendered, folder: &Path) -> anyhow::Result<Vec<Written
         });
     }
     Ok(renditions)
-}
-
-pub(super) fn write_file(folder: &Path, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    // Readable by whom the user's umask says, which a web server may be; temporary files are private otherwise.
-    let mut temporary = tempfile::Builder::new()
-        .prefix(".tintype-")
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)?;
-    temporary.write_all(bytes)?;
-    temporary.persist(path)?;
-    Ok(())
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use tintype_store::{Comparing, DatabaseState, Verified};
 
-use crate::command::default_data;
-use crate::store::{self, Comparing, DatabaseState, Verified};
+use crate::config::default_data;
 
 /// Keys that are named one by one.
 const NAMED: usize = 20;
@@ -62,9 +62,9 @@ pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     };
     let work = move || {
         if is_rebuild {
-            store::rebuild(&data, comparing)
+            tintype_store::rebuild(&data, comparing)
         } else {
-            store::verify(&data, comparing)
+            tintype_store::verify(&data, comparing)
         }
     };
     let verified = tokio::task::spawn_blocking(work)
@@ -87,7 +87,7 @@ pub(crate) async fn verify(args: VerifyArgs) -> anyhow::Result<ExitCode> {
 /// Copies a data folder.
 pub(crate) async fn backup(args: BackupArgs) -> anyhow::Result<ExitCode> {
     let (data, target) = (args.data.clone(), args.target.clone());
-    let copied = tokio::task::spawn_blocking(move || store::backup(&data, &target))
+    let copied = tokio::task::spawn_blocking(move || tintype_store::backup(&data, &target))
         .await?
         .with_context(|| {
             format!(

@@ -5,11 +5,11 @@ use axum::response::Response;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderValue, Method, Request, StatusCode, Uri, request};
 use http_body_util::{BodyExt as _, Limited};
-use tintype_edge::{Peer, Refused, names_its_host};
+use tintype_edge::names_its_host;
+use tintype_http::{Peer, Refused};
 use tower::ServiceExt as _;
 
 use crate::disk::Disk;
-use crate::s3;
 
 /// Refusals of the S3 endpoint are short documents; this is read of one to log its reason, in bytes.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
@@ -20,7 +20,7 @@ pub(crate) struct App {
     /// Delivery, API and pages.
     pub(crate) edge: axum::Router,
     /// The S3 endpoint.
-    pub(crate) s3: s3::S3Endpoint,
+    pub(crate) s3: tintype_s3::S3Endpoint,
     /// The disk of the data folder.
     pub(crate) disk: Disk,
 }
@@ -34,7 +34,7 @@ impl App {
             to_origin_form(&mut parts);
         }
         // The edge refuses what does not name its host, whoever it was for.
-        let is_s3 = is_named && s3::is_s3_request(&parts);
+        let is_s3 = is_named && tintype_s3::is_s3_request(&parts);
         let response = self.ask(is_s3, Request::from_parts(parts, body)).await;
         if response.status() == StatusCode::INSUFFICIENT_STORAGE {
             self.disk.check().await;

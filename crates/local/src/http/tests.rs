@@ -1,12 +1,11 @@
 use super::*;
 use crate::disk::Disk;
-use crate::s3;
-use crate::store::Store;
 use axum::body::Body;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use std::net::{Ipv4Addr, SocketAddr};
+use tintype_store::Store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::task::JoinHandle;
@@ -50,7 +49,7 @@ struct Server {
 async fn start(edge: axum::Router, bounds: Bounds) -> Server {
     let data = tempfile::tempdir().unwrap();
     let store = Store::open(data.path()).unwrap();
-    let config = s3::S3Config {
+    let config = tintype_s3::S3Config {
         access_key: "key".to_owned(),
         secret_key: "secret".to_owned(),
         region: "us-east-1".to_owned(),
@@ -59,7 +58,7 @@ async fn start(edge: axum::Router, bounds: Bounds) -> Server {
     };
     let app = App {
         edge,
-        s3: s3::S3Endpoint::new(store, config),
+        s3: tintype_s3::S3Endpoint::new(store, config),
         disk: Disk::new(data.path()),
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

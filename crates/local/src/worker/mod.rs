@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tintype_model::{Job, Outcome, error_chain};
 use tintype_pipeline::Pipeline;
+use tintype_store::{Claimed, SqliteQueue};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::QueueConfig;
-use crate::store::{Claimed, SqliteQueue};
 
 /// Time that a claim lasts without being extended. Far longer than any tick of the clock that extends it.
 const LEASE: Duration = Duration::from_secs(120);
@@ -73,8 +73,8 @@ impl Trouble {
 fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
     causes.any(|cause| {
-        let cause = cause.downcast_ref::<crate::store::Error>();
-        matches!(cause, Some(crate::store::Error::Full(_)))
+        let cause = cause.downcast_ref::<tintype_store::Error>();
+        matches!(cause, Some(tintype_store::Error::Full(_)))
     })
 }
 
@@ -109,7 +109,7 @@ impl Worker {
             match self.handle(claimed, &stop).await {
                 Ok(()) if self.queue_trouble.is_over() => tracing::info!("the queue can be used again"),
                 Ok(()) => {}
-                Err(error @ crate::store::Error::StaleLease { .. }) => tracing::warn!(
+                Err(error @ tintype_store::Error::StaleLease { .. }) => tracing::warn!(
                     image.key = %key, error = error_chain(&error), "could not settle a job with the queue"
                 ),
                 Err(error) => self.log_queue_trouble(&error),
@@ -117,7 +117,7 @@ impl Worker {
         }
     }
 
-    fn log_queue_trouble(&self, error: &crate::store::Error) {
+    fn log_queue_trouble(&self, error: &tintype_store::Error) {
         let error = error_chain(error);
         if self.queue_trouble.begins() {
             tracing::error!(error, "the queue cannot be used: work waits until that changes");
@@ -126,7 +126,7 @@ impl Worker {
         }
     }
 
-    async fn handle(&self, claimed: Claimed, stop: &CancellationToken) -> Result<(), crate::store::Error> {
+    async fn handle(&self, claimed: Claimed, stop: &CancellationToken) -> Result<(), tintype_store::Error> {
         if claimed.crashes >= self.config.max_receives {
             let cause = format!(
                 "the server ended {} times while it worked on this",
@@ -170,7 +170,7 @@ impl Worker {
         &self,
         claimed: &Claimed,
         error: &tintype_pipeline::Error,
-    ) -> Result<(), crate::store::Error> {
+    ) -> Result<(), tintype_store::Error> {
         let cause = error_chain(error);
         // Both: an outage must not use up the tries, nor a server that was off the time.
         if claimed.attempt >= self.config.max_receives && claimed.failing_for >= self.config.retry_for() {
@@ -191,7 +191,7 @@ impl Worker {
         self.queue.retry_later(claimed, delay, cause).await
     }
 
-    async fn give_up(&self, claimed: &Claimed, cause: String) -> Result<(), crate::store::Error> {
+    async fn give_up(&self, claimed: &Claimed, cause: String) -> Result<(), tintype_store::Error> {
         tracing::error!(
             image.key = %claimed.job.key, attempt = claimed.attempt, error = cause, "job given up"
         );

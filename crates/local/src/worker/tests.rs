@@ -9,9 +9,9 @@ use tintype_model::{
     Recipe, Record, RenderError, Rendered, RenderedFile, Renderer, Status, UnixMillis, Work,
 };
 use tintype_pipeline::{Layout, Ports, Secret, Settings};
+use tintype_store::{Clock, DeadJob, Depth, Store};
 
 use super::*;
-use crate::store::{Clock, DeadJob, Depth, Store};
 
 #[test]
 fn retries_wait_twice_as_long_each_time_up_to_a_limit() {
@@ -380,11 +380,11 @@ async fn a_picture_is_never_made_of_a_damaged_source() {
 
 #[test]
 fn want_of_room_is_told_from_other_errors() {
-    let full = || crate::store::Error::Full("no space".into());
+    let full = || tintype_store::Error::Full("no space".into());
     let of = |error| tintype_pipeline::Error::Renditions(tintype_model::StoreError::unavailable(error));
     assert!(is_full(&of(full())));
     assert!(is_full(&full()));
-    assert!(!is_full(&of(crate::store::Error::Closed)));
+    assert!(!is_full(&of(tintype_store::Error::Closed)));
     let trouble = Trouble::default();
     assert_eq!([trouble.begins(), trouble.begins()], [true, false]);
     assert_eq!([trouble.is_over(), trouble.is_over()], [true, false]);

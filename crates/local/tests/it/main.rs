@@ -7,13 +7,4 @@
 
 mod cli;
 mod cli_inspect;
-mod s3_auth;
-mod s3_body;
-mod s3_client;
-mod s3_forms;
-mod s3_keys;
-mod s3_listings;
-mod s3_multipart;
-mod s3_objects;
-mod s3_offered;
-mod s3_uploads;
+mod uploads;

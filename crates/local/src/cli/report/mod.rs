@@ -217,7 +217,7 @@ impl Page {
             totals.strip_prefix(';').unwrap_or(" no format"),
             self.body
         );
-        super::transcode::write_file(&self.folder, &self.path, page.as_bytes())
+        super::output::write_file(&self.folder, &self.path, page.as_bytes())
             .with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
