@@ -14,6 +14,7 @@ pub(crate) use intercept::ExactKey;
 pub use metadata::DynamoMetadataStore;
 pub use object::S3ObjectStore;
 pub use queue::SqsQueue;
+pub(crate) use queue::to_ascii_json;
 
 /// The longest prefix of a position in a listing that a service takes: no key is longer, so what a caller made up
 /// beyond that does not have to be sent. The caller still has to drop keys up to `after` itself.
