@@ -333,6 +333,9 @@ class Impatience:
                 self._next += 1
                 if call.service is not Service.SQS or call.operation != "ChangeMessageVisibility":
                     continue
+                # The invalidator hides what it has to tell until later, too.
+                if call.parameters["QueueUrl"] != self.deployment.outputs["QueueUrl"]:
+                    continue
                 if call.status == 200:
                     self.delays.append(call.parameters["VisibilityTimeout"])
                 # Also when the worker was told that it failed: it may give up, and the message wait for minutes.

@@ -109,8 +109,8 @@ def test_cloudfront_without_time_delays_the_news_and_fails_no_removal(tintype, c
         """What was hidden since CloudFront refused, other tests' replaced pictures among it."""
         refused = [index for index, call in enumerate(record[mark:]) if call.fault == "cloudfront busy"]
         later = record[mark + refused[0]:] if refused else []
-        hides = [call for call in later if call.operation == "ChangeMessageVisibilityBatch" and call.status == 200]
-        return [entry for call in hides for entry in call.parameters["Entries"]]
+        hides = [call for call in later if call.operation == "ChangeMessageVisibility" and call.status == 200]
+        return [call.parameters for call in hides if call.parameters["QueueUrl"] == url]
 
     def put_off():
         invalidate(tintype)

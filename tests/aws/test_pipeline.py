@@ -194,7 +194,8 @@ def test_hostile_files_are_rejected_with_a_reason_and_publish_nothing(tintype, h
 
 def test_hostile_files_are_never_tried_again(tintype, hostile):
     assert tintype.depth("DeadLetterQueueUrl") == (0, 0)
-    assert not [call for call in hostile if call.operation == "ChangeMessageVisibility"]
+    worker = tintype.function_keys("WorkerRole").access_key
+    assert not [call for call in hostile if call.operation == "ChangeMessageVisibility" and call.access_key == worker]
 
 
 def test_a_folder_marker_is_skipped(tintype):

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +7,15 @@ use sha2::{Digest, Sha256};
 use tintype_model::{ObjectKey, UnixMillis, error_chain};
 use tokio::time::Instant;
 
-use super::merge::{MOST_PATHS, paths, plain_paths, scopes};
-use super::path::EVERYTHING;
+use super::merge::{MOST_PATHS, merge, paths, plain_paths, scopes};
+use super::path::{EVERYTHING, Scope};
 use super::{Answer, Caches, Inbox, Kind, RemoteError, Waiting, Withdrawal};
 
 /// The most messages of one run; more wait for the next one.
 const MOST_MESSAGES: usize = 10_000;
 
 /// Requests to the queue at once.
-const AT_ONCE: usize = 8;
-
-/// Receipts in one request to the queue.
-const BATCH: usize = 10;
+const AT_ONCE: usize = 16;
 
 /// Asks the caches to forget what is no longer public.
 #[derive(Clone, Debug)]
@@ -75,52 +71,43 @@ impl Invalidator {
     pub async fn run(&self, now: UnixMillis, collect_until: Instant) -> Result<Run, RemoteError> {
         let messages = self.collect(collect_until).await?;
         let received = messages.len();
-        let (due, early): (Vec<News>, Vec<News>) = messages
-            .into_iter()
-            .filter_map(understood)
-            .partition(|news| self.hold(news, now).is_none());
-        let due_scopes = scopes(due.iter().map(|news| &news.withdrawal.key));
-        if due.is_empty() {
-            let kept = early.len();
-            self.hide_until_their_windows_end(early, now).await;
-            return Ok(Run {
-                received,
-                kept,
-                ..Run::default()
-            });
-        }
-        let covered = |key: &ObjectKey| due_scopes.iter().any(|scope| scope.covers(key));
-        let (along, early): (Vec<News>, Vec<News>) =
-            early.into_iter().partition(|news| covered(&news.withdrawal.key));
-        let told: Vec<News> = due.into_iter().chain(along).collect();
-        let refusals = told.iter().map(refusals).max().unwrap_or_default();
-        let budget = budget(refusals);
-        let candidates = [
-            paths(&due_scopes, budget),
-            plain_paths(&due_scopes),
-            vec![EVERYTHING.to_owned()],
-        ];
-        let asked = self.ask(&told, candidates).await;
+        let news = messages.into_iter().filter_map(understood).collect();
+        let (scopes, due, early) = self.divide(news, now);
+        let refusals = due.iter().map(refusals).max().unwrap_or_default();
         let kept = early.len();
         self.hide_until_their_windows_end(early, now).await;
-        let (paths, done) = match asked? {
-            Some(paths) => (paths, true),
-            None => (Vec::new(), false),
-        };
-        let (told, again) = if done {
-            (told, Vec::new())
+        let told = due.len();
+        let paths = if due.is_empty() {
+            None
         } else {
-            (Vec::new(), told)
+            self.ask(&due, &scopes, budget(refusals)).await?
         };
-        let run = Run {
+        let Some(paths) = paths else {
+            self.hide(due, busy_delay(refusals)).await;
+            return Ok(Run {
+                received,
+                kept: kept + told,
+                ..Run::default()
+            });
+        };
+        self.delete(due).await;
+        Ok(Run {
             received,
             paths,
-            told: told.len(),
-            kept: kept + again.len(),
-        };
-        self.delete(receipts(told)).await;
-        self.hide(receipts(again), busy_delay(refusals)).await;
-        Ok(run)
+            told,
+            kept,
+        })
+    }
+
+    /// The scopes that are due, the news that they cover, and the news that wait for their windows to end.
+    fn divide(&self, news: Vec<News>, now: UnixMillis) -> (Vec<Scope>, Vec<News>, Vec<News>) {
+        let (mut due, early): (Vec<News>, Vec<News>) =
+            news.into_iter().partition(|news| self.hold(news, now).is_none());
+        let scopes = scopes(due.iter().map(|news| &news.withdrawal.key));
+        let covered = |news: &News| scopes.iter().any(|scope| scope.covers(&news.withdrawal.key));
+        let (along, early): (Vec<News>, Vec<News>) = early.into_iter().partition(covered);
+        due.extend(along);
+        (scopes, due, early)
     }
 
     /// Receives until nothing waits: one request when the queue is empty, several at once while it is not.
@@ -144,13 +131,19 @@ impl Invalidator {
         Ok(all)
     }
 
-    /// Asks with the first of these lists of paths that the caches take for valid; the one that they accepted, or `None`
-    /// when they are busy.
+    /// Asks the caches to forget the scopes in at most `budget` paths; those that they accepted, or `None` when they are
+    /// busy. Where they refuse a path as invalid, they are asked with what everybody spells alike, then with everything.
     async fn ask(
         &self,
         told: &[News],
-        candidates: impl IntoIterator<Item = Vec<String>>,
+        scopes: &[Scope],
+        budget: usize,
     ) -> Result<Option<Vec<String>>, RemoteError> {
+        let candidates = [
+            paths(scopes, budget),
+            plain_paths(&merge(scopes, (budget / 3).max(1))),
+            vec![EVERYTHING.to_owned()],
+        ];
         for paths in candidates {
             match self.caches.forget(&reference(told, &paths), &paths).await? {
                 Answer::Accepted => return Ok(Some(paths)),
@@ -180,46 +173,44 @@ impl Invalidator {
 
     /// Those that were sent in one window come back together.
     async fn hide_until_their_windows_end(&self, early: Vec<News>, now: UnixMillis) {
-        let mut by_delay: BTreeMap<Duration, Vec<News>> = BTreeMap::new();
-        for news in early {
+        let hide = |news: News| async move {
             let delay = self.hold(&news, now).unwrap_or_default();
-            by_delay.entry(delay).or_default().push(news);
-        }
-        for (delay, news) in by_delay {
-            self.hide(receipts(news), delay).await;
-        }
+            self.inbox.hide(&news.message.receipt, delay).await
+        };
+        settle(early, hide).await;
     }
 
     /// A message that is not deleted is told of again, which is only money.
-    async fn delete(&self, receipts: Vec<String>) {
-        self.in_batches(receipts, |batch| async move { self.inbox.done(&batch).await })
-            .await;
-    }
-
-    /// A message that is not hidden comes back when the queue's own visibility timeout is over.
-    async fn hide(&self, receipts: Vec<String>, delay: Duration) {
-        self.in_batches(
-            receipts,
-            |batch| async move { self.inbox.hide(&batch, delay).await },
-        )
+    async fn delete(&self, told: Vec<News>) {
+        settle(told, |news| async move {
+            self.inbox.done(&news.message.receipt).await
+        })
         .await;
     }
 
-    async fn in_batches<F>(&self, receipts: Vec<String>, request: impl Fn(Vec<String>) -> F)
-    where
-        F: Future<Output = Result<(), RemoteError>>,
-    {
-        let batches: Vec<Vec<String>> = receipts.chunks(BATCH).map(<[String]>::to_vec).collect();
-        let answers = stream::iter(batches).map(request).buffer_unordered(AT_ONCE);
-        let mut answers = std::pin::pin!(answers);
-        while let Some(answer) = answers.next().await {
-            if let Err(error) = answer {
-                tracing::warn!(
-                    error = error_chain(&*error),
-                    "messages come back by the queue's own time"
-                );
-            }
-        }
+    /// A message that is not hidden comes back when the queue's own visibility timeout is over.
+    async fn hide(&self, again: Vec<News>, delay: Duration) {
+        settle(again, |news| async move {
+            self.inbox.hide(&news.message.receipt, delay).await
+        })
+        .await;
+    }
+}
+
+/// Makes the request for each of them, a few at a time.
+async fn settle<F>(all: Vec<News>, request: impl Fn(News) -> F)
+where
+    F: Future<Output = Result<(), RemoteError>>,
+{
+    let answers = stream::iter(all).map(request).buffer_unordered(AT_ONCE);
+    let failed = answers.filter_map(|answer| std::future::ready(answer.err()));
+    let failed: Vec<RemoteError> = failed.collect().await;
+    if let Some(first) = failed.first() {
+        tracing::warn!(
+            error = error_chain(&**first),
+            messages = failed.len(),
+            "messages come back by the queue's own time"
+        );
     }
 }
 
@@ -237,10 +228,6 @@ fn understood(message: Waiting) -> Option<News> {
             None
         }
     }
-}
-
-fn receipts(news: Vec<News>) -> Vec<String> {
-    news.into_iter().map(|news| news.message.receipt).collect()
 }
 
 /// How often the caches may have had no time for it: its receives without this one and, where it was held until the end

@@ -4,16 +4,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
-    MessageSystemAttributeName,
-};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use tintype_model::UnixMillis;
 
 use super::{RemoteError, Withdrawal};
 use crate::store::CallError;
 
-/// The most messages that SQS takes or gives in one request.
+/// The most messages that SQS gives in one request.
 const BATCH: i32 = 10;
 
 /// The wait for a first message, in seconds. Any wait makes SQS ask all of its servers, so that an empty answer means
@@ -52,17 +49,17 @@ pub trait Inbox: Send + Sync + std::fmt::Debug {
     /// When the queue does not answer.
     async fn take(&self) -> Result<Vec<Waiting>, RemoteError>;
 
-    /// Deletes the messages of these receives, ten at most.
+    /// Deletes the message of that receive.
     ///
     /// # Errors
-    /// When any of them stays.
-    async fn done(&self, receipts: &[String]) -> Result<(), RemoteError>;
+    /// When it may still be there.
+    async fn done(&self, receipt: &str) -> Result<(), RemoteError>;
 
-    /// Hides the messages of these receives, ten at most, for `delay` from now.
+    /// Hides the message of that receive for `delay` from now.
     ///
     /// # Errors
-    /// When any of them comes back by the queue's own time.
-    async fn hide(&self, receipts: &[String], delay: Duration) -> Result<(), RemoteError>;
+    /// When it may come back by the queue's own time.
+    async fn hide(&self, receipt: &str, delay: Duration) -> Result<(), RemoteError>;
 }
 
 /// Sends withdrawals to an SQS queue.
@@ -131,59 +128,28 @@ impl Inbox for SqsInbox {
             .collect())
     }
 
-    async fn done(&self, receipts: &[String]) -> Result<(), RemoteError> {
-        let entry = |(index, receipt): (usize, &String)| {
-            DeleteMessageBatchRequestEntry::builder()
-                .id(index.to_string())
-                .receipt_handle(receipt)
-                .build()
-        };
-        let entries = receipts.iter().enumerate().map(entry);
-        let answer = self
-            .client
-            .delete_message_batch()
+    async fn done(&self, receipt: &str) -> Result<(), RemoteError> {
+        self.client
+            .delete_message()
             .queue_url(&self.queue_url)
-            .set_entries(Some(entries.collect::<Result<_, _>>()?))
+            .receipt_handle(receipt)
             .send()
             .await
             .map_err(|error| CallError::new("sqs:DeleteMessage", error))?;
-        match answer.failed.first() {
-            None => Ok(()),
-            Some(failed) => Err(refused("sqs:DeleteMessage", answer.failed.len(), &failed.code)),
-        }
+        Ok(())
     }
 
-    async fn hide(&self, receipts: &[String], delay: Duration) -> Result<(), RemoteError> {
-        let seconds = i32::try_from(delay.as_secs())?;
-        let entry = |(index, receipt): (usize, &String)| {
-            ChangeMessageVisibilityBatchRequestEntry::builder()
-                .id(index.to_string())
-                .receipt_handle(receipt)
-                .visibility_timeout(seconds)
-                .build()
-        };
-        let entries = receipts.iter().enumerate().map(entry);
-        let answer = self
-            .client
-            .change_message_visibility_batch()
+    async fn hide(&self, receipt: &str, delay: Duration) -> Result<(), RemoteError> {
+        self.client
+            .change_message_visibility()
             .queue_url(&self.queue_url)
-            .set_entries(Some(entries.collect::<Result<_, _>>()?))
+            .receipt_handle(receipt)
+            .visibility_timeout(i32::try_from(delay.as_secs())?)
             .send()
             .await
             .map_err(|error| CallError::new("sqs:ChangeMessageVisibility", error))?;
-        match answer.failed.first() {
-            None => Ok(()),
-            Some(failed) => Err(refused(
-                "sqs:ChangeMessageVisibility",
-                answer.failed.len(),
-                &failed.code,
-            )),
-        }
+        Ok(())
     }
-}
-
-fn refused(operation: &str, entries: usize, code: &str) -> RemoteError {
-    format!("{operation} was refused for {entries} of a batch, the first with {code}").into()
 }
 
 /// SQS always tells both attributes; without them a message is one that was just received for the first time, and old

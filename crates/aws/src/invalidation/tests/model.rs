@@ -224,27 +224,20 @@ impl Inbox for Model {
         Ok(taken.collect())
     }
 
-    async fn done(&self, receipts: &[String]) -> Result<(), RemoteError> {
-        assert!(receipts.len() <= 10, "SQS takes ten at most");
-        let mut state = self.state();
-        for receipt in receipts {
-            state.messages.remove(&receipt.parse().unwrap());
-        }
+    async fn done(&self, receipt: &str) -> Result<(), RemoteError> {
+        self.state().messages.remove(&receipt.parse().unwrap());
         Ok(())
     }
 
-    async fn hide(&self, receipts: &[String], delay: Duration) -> Result<(), RemoteError> {
-        assert!(receipts.len() <= 10, "SQS takes ten at most");
+    async fn hide(&self, receipt: &str, delay: Duration) -> Result<(), RemoteError> {
         assert!(
             delay <= Duration::from_secs(12 * 3600),
             "SQS takes twelve hours at most"
         );
         let mut state = self.state();
         let visible_at = state.now + millis(delay);
-        for receipt in receipts {
-            if let Some(message) = state.messages.get_mut(&receipt.parse().unwrap()) {
-                message.visible_at = visible_at;
-            }
+        if let Some(message) = state.messages.get_mut(&receipt.parse().unwrap()) {
+            message.visible_at = visible_at;
         }
         Ok(())
     }
