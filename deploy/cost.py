@@ -60,11 +60,22 @@ METRICS = 8
 # The most of the index that one count of `GET /stats` reads (crates/aws/src/store/count.rs): answers of 1 MB.
 STATS_PAGES = 4 * 8 * 4
 
+MINUTES = 60 * 24 * 30
 # Lambda asks an idle queue some 15 times a minute (getlift/lift#132).
-IDLE_POLLS = 15 * 60 * 24 * 30
+IDLE_POLLS = 15 * MINUTES
+# The invalidator asks its queue once a minute and waits a second for an answer; a run's own work takes less than another.
+IDLE = {
+    "SQS, requests": IDLE_POLLS + MINUTES,
+    "Lambda, requests": MINUTES,
+    "Lambda, GB-seconds": 2 * MINUTES * 128 / 1024,
+}
+
+# One image that CloudFront is told of, and the most that one request names, whatever it is about
+# (crates/aws/src/invalidation/merge.rs).
+PATHS_OF_ONE, MOST_PATHS = 3, 12
 
 # Alarms of an environment.
-ALARMS = 6
+ALARMS = 8
 
 # How long SQS keeps an event at most, and the template's queues do.
 KEPT_DAYS = 14
@@ -100,9 +111,8 @@ def per_upload(measured):
 
 
 def month(measured, uploads):
-    """USD by name for a month with so many uploads, idle polling included, stored for one month."""
-    used = {name: amount * uploads for name, amount in per_upload(measured).items()}
-    used["SQS, requests"] += IDLE_POLLS
+    """USD by name for a month with so many uploads, what happens without any included, stored for one month."""
+    used = {name: amount * uploads + IDLE.get(name, 0) for name, amount in per_upload(measured).items()}
     used["CloudWatch, custom metrics"] = METRICS
     return {name: charge(name, amount) for name, amount in used.items()}
 
@@ -112,9 +122,7 @@ def always_free(measured):
     used = per_upload(measured)
     covered = {}
     for name, amount in used.items():
-        free = PRICES[name][2]
-        if name == "SQS, requests":
-            free -= IDLE_POLLS
+        free = PRICES[name][2] - IDLE.get(name, 0)
         if PRICES[name][2] and not name.startswith("DynamoDB, GB"):
             covered[name] = int(free / amount)
     return covered
@@ -122,8 +130,8 @@ def always_free(measured):
 
 def idle(environments):
     """USD a month for environments in one account with nothing in them."""
-    alarms = ALARMS * environments
-    return charge("SQS, requests", IDLE_POLLS * environments) + charge("CloudWatch, alarms", alarms)
+    used = {name: amount * environments for name, amount in IDLE.items()} | {"CloudWatch, alarms": ALARMS * environments}
+    return sum(charge(name, amount) for name, amount in used.items())
 
 
 def usd(amount):
@@ -147,9 +155,9 @@ def switches(measured):
     kms = used["S3, PUT"] + 2
     return [
         ("a second environment in the account",
-         f"its queue is polled too, and it has {ALARMS} alarms of the ten that are free in an account",
+         f"its queues are polled too, and {2 * ALARMS - 10} of its {ALARMS} alarms are beyond the ten free ones",
          f"{usd(idle(2) - idle(1))} a month"),
-        ("a third", "the same", f"{usd(idle(3) - idle(2))} a month"),
+        ("a third", "the same, and all of its alarms", f"{usd(idle(3) - idle(2))} a month"),
         ("a second environment that is used", f"{METRICS} custom metrics in each, 10 of an account are free",
          f"{usd(charge('CloudWatch, custom metrics', 2 * METRICS))} a month"),
         ("`GET /api/v1/stats`", f"it reads at most {STATS_PAGES} MB of the index, once a minute",
@@ -169,8 +177,6 @@ def switches(measured):
          "million records"),
         ("`EnableApi`", "its free period is twelve months of older accounts",
          f"{usd(charge('API Gateway, HTTP API requests', MILLION))} for a million requests"),
-        ("deleting images, unless `EnableInvalidations` is off", "three invalidation paths each, 1,000 paths a month are free",
-         f"{usd(charge('CloudFront, invalidation paths', 1000 + 3 * 1000))} for 1,000 deletions beyond the first 333"),
         ("`OldVersionDays`", "a replaced upload is stored, and charged, so long",
          f"{usd(charge('S3, GB-months', 1))} a GB and month"),
     ]
@@ -213,6 +219,27 @@ def imports(measured):
     ]
     head = ("pictures", *(f"at {concurrency}" for concurrency in concurrencies), "least for 7 days", "USD")
     return table(head, rows)
+
+
+def invalidations():
+    """What telling CloudFront of images that are no longer public costs."""
+    def paid(paths):
+        return usd(charge("CloudFront, invalidation paths", paths))
+
+    def at_most(minutes):
+        return MOST_PATHS * MINUTES // minutes
+
+    day = 1_000_000 / 4 / 60
+    rows = [
+        ("images deleted or replaced now and then, each told of by itself", "333", paid(333 * PATHS_OF_ONE)),
+        ("the same", "1,333", paid(1333 * PATHS_OF_ONE)),
+        ("deleted, however many, in every minute of the month", "at most " + count(at_most(1)) + " paths", paid(at_most(1))),
+        *((f"replaced, however many, with `ReplacementMinutes={minutes}`", "at most " + count(at_most(minutes)) + " paths",
+           paid(at_most(minutes))) for minutes in (10, 30, 60)),
+        ("a million replaced in one go, four a second, `ReplacementMinutes=10`",
+         f"at most {count(math.ceil(day / 10) * MOST_PATHS)} paths", paid(math.ceil(day / 10) * MOST_PATHS)),
+    ]
+    return table(("in a month", "images or paths", "USD"), rows)
 
 
 def delivery():
@@ -308,8 +335,8 @@ def report(measured):
         "## Many uploads a second",
         uploads_a_second(measured),
         "## Idle",
-        f"One environment in an account, with nothing in it: **{usd(idle(1))} USD**. Its queue is asked {count(IDLE_POLLS)} times "
-        "a month, of a million requests that are free. What is stored is charged: "
+        f"One environment in an account, with nothing in it: **{usd(idle(1))} USD**. Its queues are asked {count(IDLE['SQS, requests'])} times "
+        f"a month, of a million requests that are free, and the invalidator runs {count(MINUTES)} times, of another million. What is stored is charged: "
         f"{usd(charge('S3, GB-months', per_upload(measured)['S3, GB-months'] * 1000))} USD a month for every thousand images.",
         "## Large imports",
         f"The days until the last of so many pictures, uploaded at once, is processed, by `MaximumConcurrency`; the least "
@@ -319,6 +346,11 @@ def report(measured):
         imports(measured),
         "## Delivery",
         delivery(),
+        "## What CloudFront is told",
+        "Unless `EnableInvalidations` is off. A path costs 0.005 USD beyond the first 1,000 of a month; one with a wildcard is "
+        f"one path. An image is {PATHS_OF_ONE} of them (twice that where its name has characters that clients spell in two ways, "
+        f"such as parentheses), and one request never has more than {MOST_PATHS}, whatever it is about. First uploads cost none.",
+        invalidations(),
         "## What else costs",
         table(("what", "because", "USD"), switches(measured)),
         f"## Prices (us-east-1, read {READ_ON})",

@@ -403,15 +403,60 @@ def dead_letters(env):
     return int(attributes["ApproximateNumberOfMessages"])
 
 
+def wait_hit(env, path):
+    wait(lambda: "Hit" in env.get(path).headers.get("X-Cache", ""), f"{path} is a hit", 30)
+
+
 @check
 def delete(env):
-    """deleting a source takes its pictures from the edge's caches"""
-    key = env.upload("doomed.jpg", picture(640, 480))
+    """deleting sources takes their pictures from the edge's caches, under each spelling of their names"""
+    keys = [env.upload(name, picture(640, 480)) for name in ("doomed.jpg", "spelled (1), @=&+'!.jpg", "SPELLE~1.JPG")]
+    # As our API writes them, and as a browser sends a hand-written link.
+    by_hand = [f"/img/{urllib.parse.quote(key, safe='/-._~!$&()*+,;=:@' + chr(39))}/medium" for key in keys]
+    paths = [env.path(key) for key in keys] + by_hand
+    for key in keys:
+        env.published(key)
+    for path in paths:
+        wait_hit(env, path)
+    for key in keys:
+        env.s3.delete_object(Bucket=env.raw, Key=key)
+    wait(lambda: not any(env.renditions(key) for key in keys), "their renditions are gone", 90)
+    for path in paths:
+        wait(lambda path=path: env.get(path).status == 404, f"the edge has forgotten {path}", 420)
+
+
+@check
+def compared(env):
+    """which URI CloudFront compares with an invalidation: the viewer's, the one that the Function made, or both"""
+    cloudfront, distribution = env.client("cloudfront"), env.outputs["DistributionId"]
+    paths, made = {}, []
+    for name in ("viewer", "rewritten"):
+        key = env.upload(f"compared-{name}.jpg", picture(640, 480))
+        env.published(key)
+        path = paths[name] = env.path(key, "thumbnail.jpg")
+        wait_hit(env, path)
+        items = [path if name == "viewer" else path.removeprefix("/img")]
+        batch = {"Paths": {"Quantity": 1, "Items": items}, "CallerReference": secrets.token_hex(16)}
+        made.append(cloudfront.create_invalidation(DistributionId=distribution, InvalidationBatch=batch)["Invalidation"])
+    for each in made:
+        cloudfront.get_waiter("invalidation_completed").wait(DistributionId=distribution, Id=each["Id"])
+    forgotten = [name for name, path in paths.items() if "Hit" not in env.get(path).headers.get("X-Cache", "")]
+    print(f"    compared: {' and '.join(forgotten) or 'neither'}")
+    assert forgotten
+
+
+@check
+def replaced(env):
+    """a replaced picture is forgotten by the edge when its window is over"""
+    minutes = int(env.parameters["ReplacementMinutes"])
+    if env.parameters["EnableInvalidations"] == "false" or minutes == 0:
+        raise Skipped("replaced pictures are not told of")
+    key = env.upload("replaced.jpg", picture(640, 480))
     env.published(key)
-    wait(lambda: env.get(env.path(key), "*/*").status == 200, "it shows", 15)
-    env.s3.delete_object(Bucket=env.raw, Key=key)
-    wait(lambda: not env.renditions(key), "its renditions are gone", 90)
-    wait(lambda: env.get(env.path(key)).status == 404, "the edge has forgotten it", 180)
+    wait_hit(env, path := env.path(key, "medium.jpg"))
+    before = env.get(path).body
+    env.upload("replaced.jpg", picture(320, 240))
+    wait(lambda: env.get(path).body != before, "the new picture shows", 60 * minutes + 420)
 
 
 @check
@@ -461,7 +506,8 @@ def alarms(env):
     """alarms are there and none rings"""
     prefix = f"{env.parameters['Prefix']}-{env.parameters['Environment']}-"
     found = env.client("cloudwatch").describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
-    assert len(found) == (6 if env.parameters["EnableApi"] == "true" else 5)
+    told = env.parameters["EnableInvalidations"] == "true"
+    assert len(found) == 5 + (env.parameters["EnableApi"] == "true") + 2 * told, [each["AlarmName"] for each in found]
     assert not [each["AlarmName"] for each in found if each["StateValue"] == "ALARM"]
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import html
 import json
 import re
 import urllib.parse
@@ -60,7 +61,7 @@ class Call:
         if distribution := re.fullmatch(r"/2020-05-31/distribution/(\w+)/invalidation", parts.path):
             assert method == "POST", (method, path)
             arn = f"arn:aws:cloudfront::{ACCOUNT}:distribution/{distribution[1]}"
-            paths = tuple(re.findall(r"<Path>([^<]*)</Path>", body.decode()))
+            paths = tuple(html.unescape(path) for path in re.findall(r"<Path>([^<]*)</Path>", body.decode()))
             return Call(
                 Service.CLOUDFRONT,
                 "CreateInvalidation",

@@ -167,12 +167,12 @@ class Deployment:
         return self.emulator.client(service, keys or self.deployer, **options)
 
     def function_keys(self, role):
-        """The keys that a function's session has: "WorkerRole" or "ApiRole".
+        """The keys that a function's session has: "WorkerRole", "ApiRole" or "InvalidatorRole".
 
         Roles that only Lambda may assume can be tried with nothing else. MiniStack derives a session's keys from
         function and role (`execution_credentials` in its lambda_runtime.py).
         """
-        function = {"WorkerRole": "WorkerFunctionName", "ApiRole": "ApiFunctionName"}[role]
+        function = role.removesuffix("Role") + "FunctionName"
         arn = f"arn:aws:lambda:{self.emulator.region}:{self.emulator.account}:function:{self.outputs[function]}"
         digest = hashlib.sha256(f"{arn}:{self.outputs[role + 'Arn']}".encode()).hexdigest()
         secret, token = (hashlib.sha256(f"{kind}:{digest}".encode()).hexdigest() for kind in ("secret", "token"))
@@ -332,6 +332,9 @@ class Impatience:
                 call = record[self._next]
                 self._next += 1
                 if call.service is not Service.SQS or call.operation != "ChangeMessageVisibility":
+                    continue
+                # The invalidator hides what it has to tell until later, too.
+                if call.parameters["QueueUrl"] != self.deployment.outputs["QueueUrl"]:
                     continue
                 if call.status == 200:
                     self.delays.append(call.parameters["VisibilityTimeout"])

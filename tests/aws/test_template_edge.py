@@ -185,7 +185,7 @@ def test_every_route_has_an_authorizer(given, kind, authorizer):
 
 
 def test_only_this_api_calls_the_function():
-    permission, = of_type(DEFAULT, "AWS::Lambda::Permission").values()
+    permission = DEFAULT["ApiPermission"]["Properties"]
     assert permission == {
         "FunctionName": {"Ref": "ApiFunction"}, "Action": "lambda:InvokeFunction", "SourceAccount": ACCOUNT,
         "Principal": "apigateway.amazonaws.com",
@@ -236,6 +236,8 @@ def test_alarms_watch_dead_letters_age_errors_throttles_and_the_api(resources):
         (*age, 7 * 86400),
         ("AWS/Lambda", "Errors", worker, 0),
         ("AWS/Lambda", "Throttles", worker, 0),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible", attribute("InvalidationDeadLetterQueue", "QueueName"), 0),
+        ("AWS/Lambda", "Errors", json.dumps({"Ref": "InvalidatorFunction"}), 0),
         ("AWS/ApiGateway", "5xx", json.dumps({"Ref": "HttpApi"}), 0),
     ])
     # Ten are free in an account.

@@ -32,7 +32,8 @@ def test_the_worker_takes_one_message_at_a_time_and_reserves_nothing(resources):
 def test_functions_run_our_binary_with_a_log_of_limited_age(resources):
     for name, properties in of_type(resources, "AWS::Lambda::Function").items():
         assert properties["Runtime"] == "provided.al2023" and properties["Architectures"] == ["x86_64"]
-        assert properties["Code"] == {"WorkerFunction": "worker.zip", "ApiFunction": "api.zip"}[name]
+        assert properties["Code"] == {
+            "WorkerFunction": "worker.zip", "InvalidatorFunction": "worker.zip", "ApiFunction": "api.zip"}[name]
         assert properties["RecursiveLoop"] == "Terminate"
         assert "VpcConfig" not in properties
         group = properties["LoggingConfig"]["LogGroup"]["Ref"]
@@ -59,7 +60,7 @@ def test_functions_are_told_what_they_work_on():
         "TINTYPE_PROCESSED_BUCKET": {"Ref": "ProcessedBucket"}, "TINTYPE_ACCOUNT": ACCOUNT,
         "TINTYPE_TABLE": {"Ref": "Table"}, "TINTYPE_TOMBSTONE_DAYS": "90",
         "TINTYPE_QUEUE_URL": {"Ref": "JobQueue"}, "TINTYPE_MAX_RECEIVES": "5",
-        "TINTYPE_DISTRIBUTION_ID": {"Ref": "Distribution"}}
+        "TINTYPE_INVALIDATION_QUEUE_URL": {"Ref": "InvalidationQueue"}, "TINTYPE_REPLACEMENT_MINUTES": "10"}
     api = DEFAULT["ApiFunction"]["Properties"]["Environment"]["Variables"]
     assert api == {
         "TINTYPE_ENVIRONMENT": "prod", "TINTYPE_RAW_BUCKET": {"Ref": "RawBucket"}, "TINTYPE_ACCOUNT": ACCOUNT,
@@ -82,8 +83,7 @@ WORKER = {
     ("s3:DeleteObject", "${ProcessedBucket.Arn}/*"),
     ("s3:ListBucket", "RawBucket.Arn"), ("s3:ListBucket", "ProcessedBucket.Arn"),
     ("dynamodb:GetItem", "Table.Arn"), ("dynamodb:PutItem", "Table.Arn"), ("dynamodb:DeleteItem", "Table.Arn"),
-    ("sqs:SendMessage", "JobQueue.Arn"),
-    ("cloudfront:CreateInvalidation", f"arn:aws:cloudfront::{ACCOUNT}:distribution/${{Distribution}}"),
+    ("sqs:SendMessage", "InvalidationQueue.Arn"),
     ("logs:CreateLogStream", "WorkerLogGroup.Arn"), ("logs:PutLogEvents", "WorkerLogGroup.Arn"),
 }
 API = {
@@ -127,14 +127,6 @@ def test_the_api_reads_images_and_no_secret_and_nobody_deletes_that(resources):
         document, = resources[role]["Properties"]["Policies"]
         condition = statements(document["PolicyDocument"])[sid]["Condition"]
         assert condition == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": leading}}
-
-
-def test_without_invalidations_the_worker_knows_no_distribution_and_may_do_less():
-    without = described(EnableInvalidations="false")
-    assert "TINTYPE_DISTRIBUTION_ID" not in without["WorkerFunction"]["Properties"]["Environment"]["Variables"]
-    lost = WORKER - granted(without, "WorkerRole")
-    assert {action for action, _ in lost} == {"cloudfront:CreateInvalidation", "sqs:SendMessage"}
-    assert granted(without, "WorkerRole") < WORKER
 
 
 def test_nothing_is_allowed_by_a_wildcard(resources):

@@ -151,6 +151,32 @@ impl LambdaEnvironment {
     }
 }
 
+/// The functions that the worker's program is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// Turns messages of the job queue into renditions and records.
+    Worker,
+    /// Tells CloudFront what is no longer public.
+    Invalidator,
+}
+
+impl Function {
+    /// Reads `TINTYPE_FUNCTION`: `worker`, which is also meant when it is not set, or `invalidator`.
+    ///
+    /// # Errors
+    /// When it is another word.
+    pub fn read(variables: &Variables) -> anyhow::Result<Self> {
+        match variables.optional("TINTYPE_FUNCTION")? {
+            None | Some("worker") => Ok(Self::Worker),
+            Some("invalidator") => Ok(Self::Invalidator),
+            Some(other) => bail!("TINTYPE_FUNCTION is {other:?}, neither \"worker\" nor \"invalidator\""),
+        }
+    }
+}
+
+/// The longest window that replaced pictures are gathered for, in minutes.
+const MOST_REPLACEMENT_MINUTES: u32 = 60;
+
 /// The settings of the worker function, from environment variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerEnvironment {
@@ -170,8 +196,11 @@ pub struct WorkerEnvironment {
     pub tombstone_days: u32,
     /// `TINTYPE_MAX_RECEIVES`: how often the queue delivers a message before it is dead, as in its redrive policy.
     pub max_receives: u32,
-    /// `TINTYPE_DISTRIBUTION_ID`: what is told about removed pictures.
-    pub distribution_id: Option<String>,
+    /// `TINTYPE_INVALIDATION_QUEUE_URL`: where it is told what is no longer public.
+    pub invalidation_queue_url: Option<String>,
+    /// `TINTYPE_REPLACEMENT_MINUTES`: how long replaced pictures are gathered before CloudFront is told; 0, and nothing
+    /// said, means never.
+    pub replacement_minutes: u32,
     /// `TINTYPE_ENVIRONMENT`: the deployment's name, the dimension of its metrics.
     pub environment: String,
 }
@@ -189,10 +218,14 @@ impl WorkerEnvironment {
             "TINTYPE_RAW_BUCKET and TINTYPE_PROCESSED_BUCKET are both {raw_bucket:?}: the output would trigger the \
              pipeline"
         );
-        let distribution_id = variables.optional("TINTYPE_DISTRIBUTION_ID")?;
-        if let Some(id) = distribution_id {
-            check_word("TINTYPE_DISTRIBUTION_ID", id, "-")?;
-        }
+        let invalidation_queue_url = variables
+            .optional("TINTYPE_INVALIDATION_QUEUE_URL")?
+            .map(|_| variables.url("TINTYPE_INVALIDATION_QUEUE_URL"))
+            .transpose()?;
+        let replacement_minutes = match invalidation_queue_url {
+            Some(_) => variables.number("TINTYPE_REPLACEMENT_MINUTES", 0, MOST_REPLACEMENT_MINUTES)?,
+            None => 0,
+        };
         Ok(Self {
             raw_bucket,
             processed_bucket,
@@ -201,9 +234,40 @@ impl WorkerEnvironment {
             table: variables.word("TINTYPE_TABLE", "-_.")?,
             queue_url: variables.url("TINTYPE_QUEUE_URL")?,
             max_receives: variables.number("TINTYPE_MAX_RECEIVES", 1, 1000)?,
-            distribution_id: distribution_id.map(str::to_owned),
+            invalidation_queue_url,
+            replacement_minutes,
             environment: variables.word("TINTYPE_ENVIRONMENT", "-_.")?,
             lambda: LambdaEnvironment::read(variables)?,
+        })
+    }
+}
+
+/// The settings of the invalidator function, from environment variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidatorEnvironment {
+    /// `TINTYPE_INVALIDATION_QUEUE_URL`: where messages come from.
+    pub queue_url: String,
+    /// `TINTYPE_DISTRIBUTION_ID`: what is told.
+    pub distribution_id: String,
+    /// `TINTYPE_REPLACEMENT_MINUTES`: the length of the windows that replaced pictures are gathered for.
+    pub replacement_minutes: u32,
+}
+
+impl InvalidatorEnvironment {
+    /// Reads and checks the variables.
+    ///
+    /// # Errors
+    /// Names the first variable that is missing or wrong.
+    pub fn read(variables: &Variables) -> anyhow::Result<Self> {
+        LambdaEnvironment::read(variables)?;
+        Ok(Self {
+            queue_url: variables.url("TINTYPE_INVALIDATION_QUEUE_URL")?,
+            distribution_id: variables.word("TINTYPE_DISTRIBUTION_ID", "-")?,
+            replacement_minutes: variables.number(
+                "TINTYPE_REPLACEMENT_MINUTES",
+                0,
+                MOST_REPLACEMENT_MINUTES,
+            )?,
         })
     }
 }
@@ -291,7 +355,9 @@ mod tests {
             "http://127.0.0.1:4566/111111111111/dead",
         ),
         ("TINTYPE_MAX_RECEIVES", "5"),
-        ("TINTYPE_DISTRIBUTION_ID", ""),
+        ("TINTYPE_INVALIDATION_QUEUE_URL", ""),
+        ("TINTYPE_REPLACEMENT_MINUTES", "10"),
+        ("TINTYPE_DISTRIBUTION_ID", "E1ABC"),
         ("TINTYPE_PUBLIC_URL", "https://images.example.com/"),
         ("TINTYPE_AUTHORIZER", "iam"),
         ("TINTYPE_MAX_CONCURRENCY", "4"),
@@ -318,11 +384,20 @@ mod tests {
         assert_eq!(worker.account, "012345678901");
         assert_eq!(worker.tombstone_days, 90);
         assert_eq!(worker.max_receives, 5);
-        assert_eq!(worker.distribution_id, None, "empty is not set");
+        assert_eq!(worker.invalidation_queue_url, None, "empty is not set");
+        assert_eq!(worker.replacement_minutes, 0);
         assert_eq!(worker.lambda.memory_bytes, 2048 << 20);
-        let set = with("TINTYPE_DISTRIBUTION_ID", Some("E1ABC"));
-        let id = WorkerEnvironment::read(&set).unwrap().distribution_id;
-        assert_eq!(id.as_deref(), Some("E1ABC"));
+        let set = with("TINTYPE_INVALIDATION_QUEUE_URL", Some("https://sqs/1/news"));
+        let worker = WorkerEnvironment::read(&set).unwrap();
+        assert_eq!(
+            worker.invalidation_queue_url.as_deref(),
+            Some("https://sqs/1/news")
+        );
+        assert_eq!(worker.replacement_minutes, 10);
+        let invalidator = InvalidatorEnvironment::read(&set).unwrap();
+        assert_eq!(invalidator.queue_url, "https://sqs/1/news");
+        assert_eq!(invalidator.distribution_id, "E1ABC");
+        assert_eq!(invalidator.replacement_minutes, 10);
         let api = ApiEnvironment::read(&with("", None)).unwrap();
         assert_eq!(api.public_url, "https://images.example.com");
         assert_eq!(api.authorizer, Authorizer::Iam);
@@ -330,7 +405,11 @@ mod tests {
 
     #[test]
     fn a_missing_variable_is_named() {
-        let optional = ["TINTYPE_DISTRIBUTION_ID"];
+        let optional = [
+            "TINTYPE_INVALIDATION_QUEUE_URL",
+            "TINTYPE_REPLACEMENT_MINUTES",
+            "TINTYPE_DISTRIBUTION_ID",
+        ];
         for (name, _) in GOOD.iter().filter(|(name, _)| !optional.contains(name)) {
             for value in [None, Some("")] {
                 let variables = with(name, value);
@@ -366,13 +445,33 @@ mod tests {
             ("TINTYPE_MAX_RECEIVES", "0"),
             ("TINTYPE_MAX_RECEIVES", "-1"),
             ("TINTYPE_MAX_RECEIVES", "five"),
-            ("TINTYPE_DISTRIBUTION_ID", "arn:aws:cloudfront"),
+            ("TINTYPE_INVALIDATION_QUEUE_URL", "news"),
             ("TINTYPE_ENVIRONMENT", "a\nb"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "2 GB"),
         ] {
             let error = worker_error(name, Some(value));
             assert!(error.contains(name), "{name}={value}: {error}");
         }
+        for (name, value) in [
+            ("TINTYPE_INVALIDATION_QUEUE_URL", "news"),
+            ("TINTYPE_INVALIDATION_QUEUE_URL", ""),
+            ("TINTYPE_DISTRIBUTION_ID", "arn:aws:cloudfront"),
+            ("TINTYPE_DISTRIBUTION_ID", ""),
+            ("TINTYPE_REPLACEMENT_MINUTES", "61"),
+        ] {
+            let mut variables = with(name, Some(value));
+            if name != "TINTYPE_INVALIDATION_QUEUE_URL" {
+                let url = ("TINTYPE_INVALIDATION_QUEUE_URL", "https://sqs/1/news");
+                variables.0.extend(Variables::from_iter([url]).0);
+            }
+            let error = InvalidatorEnvironment::read(&variables).unwrap_err().to_string();
+            assert!(error.contains(name), "{name}={value}: {error}");
+        }
+        let function = |value| Function::read(&with("TINTYPE_FUNCTION", value));
+        assert_eq!(function(None).unwrap(), Function::Worker);
+        assert_eq!(function(Some("invalidator")).unwrap(), Function::Invalidator);
+        let error = function(Some("bootstrap")).unwrap_err().to_string();
+        assert!(error.contains("TINTYPE_FUNCTION"), "{error}");
         let jwt = with("TINTYPE_AUTHORIZER", Some("none"));
         let error = ApiEnvironment::read(&jwt).unwrap_err().to_string();
         assert!(error.contains("TINTYPE_AUTHORIZER"), "{error}");

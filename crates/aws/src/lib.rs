@@ -7,6 +7,7 @@ pub mod environment;
 pub mod event;
 pub mod functions;
 pub mod init_error;
+pub mod invalidation;
 pub mod store;
 pub mod telemetry;
 pub mod worker;

@@ -13,4 +13,5 @@ mod version;
 pub use error::{Error, Result};
 pub use layout::Layout;
 pub use process::{Pipeline, Ports, Settings};
+pub use rendition::is_same_rendition;
 pub use version::Secret;

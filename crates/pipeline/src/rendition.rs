@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use tintype_model::{
     CachePolicy, Format, ObjectMeta, Order, Precondition, PutOptions, Recipe, Rendered, RenderedFile,
     Rendition, Status,
@@ -68,6 +70,16 @@ pub(crate) fn order_of(meta: &ObjectMeta) -> Option<Order> {
 pub(crate) fn holds(meta: &ObjectMeta, rendition: &Rendition) -> bool {
     meta.metadata.get(DIGEST) == Some(&rendition.etag)
         && meta.metadata.get(STAND_INS) == listed(&rendition.stand_ins).as_ref()
+}
+
+/// Whether two objects show viewers the same, by their metadata: the same bytes, and the same stand-ins for them. `false`
+/// when either was not written by us.
+#[must_use]
+pub fn is_same_rendition(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {
+    one.contains_key(DIGEST)
+        && [DIGEST, STAND_INS]
+            .iter()
+            .all(|name| one.get(*name) == other.get(*name))
 }
 
 /// The renditions that a record publishes.

@@ -21,13 +21,8 @@ const EVENT_MAJOR_VERSION: &str = "2";
 pub enum Body {
     /// S3 proves that it may send to the queue, when a notification is set up. Nothing happened.
     Test,
-    /// Work without an event of its own, sent by the API (`{"tintype":1,"job":{…}}`), or by the worker to itself.
-    Job {
-        /// The work.
-        job: Job,
-        /// The number of times that the worker has put it off (`"put_off":1`).
-        put_off: u32,
-    },
+    /// Work without an event of its own, sent by the API (`{"tintype":1,"job":{…}}`).
+    Job(Job),
     /// Changes in a bucket: at least one record. One that cannot be understood says nothing of the others.
     Records(Vec<Result<Notice, RecordError>>),
 }
@@ -147,8 +142,6 @@ struct Outline {
 #[derive(Deserialize)]
 struct JobMessage {
     job: Job,
-    #[serde(default)]
-    put_off: u32,
 }
 
 impl Body {
@@ -180,8 +173,8 @@ impl Body {
         if version != JOB_VERSION {
             return Err(BodyError::JobVersion(version));
         }
-        let JobMessage { job, put_off } = serde_json::from_value(message).map_err(BodyError::Job)?;
-        Ok(Self::Job { job, put_off })
+        let JobMessage { job } = serde_json::from_value(message).map_err(BodyError::Job)?;
+        Ok(Self::Job(job))
     }
 
     /// Only a list is needed: what is in it is each record's own affair.

@@ -1,5 +1,4 @@
 use std::io;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
@@ -12,8 +11,7 @@ use super::CallError;
 
 /// Jobs in an SQS queue, beside the notifications that S3 sends to it.
 ///
-/// A message's body is `{"tintype":1,"job":...}` with the job as `serde` writes it, and `"put_off":n` if the worker has
-/// put it off, in ASCII: SQS refuses U+FFFE,
+/// A message's body is `{"tintype":1,"job":...}` with the job as `serde` writes it, in ASCII: SQS refuses U+FFFE,
 /// U+FFFF and most control characters, and keys may contain them. The X-Ray trace of the invocation that enqueues
 /// travels with the message.
 #[derive(Clone, Debug)]
@@ -27,12 +25,6 @@ pub struct SqsQueue {
 pub(super) struct Message<'a> {
     pub(super) tintype: u32,
     pub(super) job: &'a Job,
-    #[serde(skip_serializing_if = "is_zero")]
-    pub(super) put_off: u32,
-}
-
-const fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 impl SqsQueue {
@@ -42,26 +34,11 @@ impl SqsQueue {
         Self { client, queue_url }
     }
 
-    /// Sends a job that was put off `times` times, to be delivered after `delay`: at most 15 minutes, in whole seconds.
-    pub(crate) async fn send_later(&self, job: &Job, times: u32, delay: Duration) -> Result<()> {
-        self.send(job, times, delay, current_trace()).await
-    }
-
-    /// Sends the job as part of an X-Ray trace.
-    pub(super) async fn send(
-        &self,
-        job: &Job,
-        put_off: u32,
-        delay: Duration,
-        trace: Option<String>,
-    ) -> Result<()> {
-        let message = Message {
-            tintype: 1,
-            job,
-            put_off,
-        };
+    /// Sends the job as part of an X-Ray trace, to be delivered when its work may begin ([`tintype_model::Work::delay`]).
+    pub(super) async fn send(&self, job: &Job, trace: Option<String>) -> Result<()> {
+        let message = Message { tintype: 1, job };
         let body = to_ascii_json(&message).map_err(StoreError::unavailable)?;
-        let seconds = i32::try_from(delay.as_secs()).map_err(StoreError::unavailable)?;
+        let seconds = i32::try_from(job.work.delay().as_secs()).map_err(StoreError::unavailable)?;
         let mut call = self
             .client
             .send_message()
@@ -86,7 +63,7 @@ impl SqsQueue {
 #[async_trait]
 impl JobQueue for SqsQueue {
     async fn enqueue(&self, job: &Job) -> Result<()> {
-        self.send(job, 0, job.work.delay(), current_trace()).await
+        self.send(job, current_trace()).await
     }
 }
 
@@ -101,7 +78,7 @@ fn current_trace() -> Option<String> {
 }
 
 /// Writes a value as `serde_json` does, with every character outside printable ASCII escaped.
-pub(super) fn to_ascii_json(value: &impl Serialize) -> serde_json::Result<String> {
+pub(crate) fn to_ascii_json(value: &impl Serialize) -> serde_json::Result<String> {
     let mut json = Vec::new();
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut json, Ascii))?;
     Ok(json.into_iter().map(char::from).collect())

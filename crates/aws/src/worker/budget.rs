@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-use tintype_model::ObjectKey;
 use tokio::time::Instant;
 
 /// The least time that is kept to leave word in records and to set visibilities.
@@ -69,23 +67,6 @@ pub(super) fn retry_delay(receives: u32) -> Duration {
     Duration::from_secs(doubled.min(MOST))
 }
 
-/// The most times that the worker may put a job off. Lambda ends a function's conversation with its own queue after
-/// about 16 rounds (Lambda developer guide, "Use Lambda recursive loop detection"); the receives of the last message
-/// are left.
-const MOST_PUT_OFFS: u32 = 12;
-
-/// When a job that was put off `times` times before may be tried again, or `None` when it has to fail.
-///
-/// One to two minutes first, twice as long each time, a quarter of an hour (the longest that SQS delays a message) at
-/// most: two to three hours in all. What was put off at the same moment comes back spread over half of the time.
-pub(super) fn put_off_delay(key: &ObjectKey, times: u32) -> Option<Duration> {
-    const MOST: u64 = 900;
-    let whole = (120_u64 << times.min(8)).min(MOST);
-    let digest = Sha256::digest(key.as_str());
-    let spread = u64::from(u16::from_le_bytes([digest[0], digest[1]]));
-    (times < MOST_PUT_OFFS).then(|| Duration::from_secs(whole / 2 + whole / 2 * spread / u64::from(u16::MAX)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,27 +119,5 @@ mod tests {
         assert_eq!(delays.collect::<Vec<_>>(), [15, 30, 60, 120, 240, 480]);
         assert_eq!(retry_delay(0).as_secs(), 15);
         assert_eq!(retry_delay(u32::MAX).as_secs(), 43_200);
-    }
-
-    #[test]
-    fn what_is_put_off_comes_back_spread_out_and_not_for_ever() {
-        let delays = |key: &str| -> Vec<u64> {
-            let key = ObjectKey::new(key).unwrap();
-            let delays = (0..).map_while(|times| put_off_delay(&key, times));
-            delays.map(|delay| delay.as_secs()).collect()
-        };
-        let keys: Vec<String> = (0..100).map(|number| format!("{number}.jpg")).collect();
-        let all: Vec<Vec<u64>> = keys.iter().map(|key| delays(key)).collect();
-        for delays in &all {
-            assert_eq!(delays.len(), 12);
-            for (times, delay) in delays.iter().enumerate() {
-                let most = (120 << times).min(900);
-                assert!((most / 2..=most).contains(delay), "{delays:?}");
-            }
-        }
-        let mut firsts: Vec<u64> = all.iter().map(|delays| delays[0]).collect();
-        firsts.sort_unstable();
-        firsts.dedup();
-        assert!(firsts.len() > 30, "{firsts:?}");
     }
 }

@@ -14,20 +14,21 @@ use std::time::{Duration, SystemTime};
 use futures::FutureExt;
 use futures::future::join_all;
 use lambda_runtime::{Context, LambdaEvent};
-use tintype_model::{Job, MetadataStore, ObjectStore, Outcome, RejectionCode, Skip, Work, error_chain};
-use tintype_pipeline::{Pipeline, Ports, Settings};
+use tintype_model::{Job, MetadataStore, ObjectStore, Outcome, RejectionCode, Skip, error_chain};
+use tintype_pipeline::{Ports, Settings};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use self::account::Account;
-use self::budget::{Budget, put_off_delay, retry_delay};
+use self::budget::{Budget, retry_delay};
 use self::rendering::Metered;
 use self::resolve::{Resolution, Task, resolve, subject};
 use crate::event::{
     BatchItemFailure, BatchResponse, Body, BodyError, Notice, RecordError, SqsEvent, SqsMessage,
 };
+use crate::invalidation::{Kind, RemoteError, WatchedPipeline, Withdrawal, Withdrawals};
 
-pub use self::remote::{Caches, Distribution, Forgotten, RemoteError, SqsVisibility, Visibility};
+pub use self::remote::{SqsVisibility, Visibility};
 pub use self::rendering::Rendering;
 pub use self::start::main;
 
@@ -42,12 +43,8 @@ enum Error {
     Pipeline(#[from] tintype_pipeline::Error),
     #[error("another job took the same place in the order, or the source changed meanwhile")]
     Raced,
-    #[error("the caches could not be told of the removal")]
-    Caches(#[source] RemoteError),
-    #[error("the caches had too many removals in progress, {times} times over")]
-    CachesBusy { times: u32 },
-    #[error("the removal could not be put off until the caches have time for it")]
-    PutOff(#[source] RemoteError),
+    #[error("the news for the caches could not be put into their queue")]
+    Untold(#[source] RemoteError),
     #[error("the invocation's time was over")]
     OutOfTime,
     #[error("there was not enough time left to start")]
@@ -69,8 +66,8 @@ pub struct Parts {
     pub rendering: Arc<dyn Rendering>,
     /// The queue that the messages come from.
     pub queue: Arc<dyn Visibility>,
-    /// The caches that are told of removals, if there are any.
-    pub caches: Option<Arc<dyn Caches>>,
+    /// Where it is told what is no longer public, if caches are to know.
+    pub withdrawals: Option<Arc<dyn Withdrawals>>,
 }
 
 /// The settings of the worker: those of its pipeline, the names of its buckets, and its limits.
@@ -86,6 +83,8 @@ pub struct WorkerSettings {
     pub max_receives: u32,
     /// The longest that one render may take.
     pub render_deadline: Duration,
+    /// Whether caches are told of replaced pictures too, not of removed ones alone.
+    pub tells_replaced: bool,
     /// Dimension of the metrics.
     pub environment: String,
 }
@@ -100,7 +99,7 @@ pub struct Worker {
 /// One thing that a message asks for.
 #[derive(Clone, Debug)]
 enum Item {
-    Job { job: Job, put_off: u32 },
+    Job(Job),
     Notice(Notice),
 }
 
@@ -159,7 +158,7 @@ impl Worker {
         BatchResponse { batch_item_failures }
     }
 
-    fn pipeline(&self, budget: &Budget, account: &Account) -> Pipeline {
+    fn pipeline(&self, budget: &Budget, account: &Account) -> WatchedPipeline {
         let renderer = Metered {
             renderer: self.parts.rendering.within(budget.render),
             renders: Arc::clone(&account.renders),
@@ -170,14 +169,14 @@ impl Worker {
             metadata: Arc::clone(&self.parts.metadata),
             renderer: Arc::new(renderer),
         };
-        Pipeline::new(ports, self.settings.pipeline.clone())
+        WatchedPipeline::new(ports, self.settings.pipeline.clone())
     }
 
     /// Does everything that one message asks for. It fails as a whole; what was done of it is a duplicate then, when
     /// it comes again. A record that cannot be understood keeps none of the others from being done.
     async fn message<'a>(
         &self,
-        pipeline: &Pipeline,
+        pipeline: &WatchedPipeline,
         message: &'a SqsMessage,
         budget: &Budget,
         startable: bool,
@@ -188,7 +187,7 @@ impl Worker {
                 tracing::info!(outcome = "ignored", "S3 tested the notification");
                 return Ok(());
             }
-            Ok(Body::Job { job, put_off }) => vec![Ok(Item::Job { job, put_off })],
+            Ok(Body::Job(job)) => vec![Ok(Item::Job(job))],
             Ok(Body::Records(records)) => records
                 .into_iter()
                 .map(|record| record.map(Item::Notice))
@@ -239,7 +238,7 @@ impl Worker {
     /// Does one item, or drops it, and with it its rendering process, when the invocation's time is over.
     async fn in_time(
         &self,
-        pipeline: &Pipeline,
+        pipeline: &WatchedPipeline,
         item: &Item,
         attempt: u32,
         budget: &Budget,
@@ -256,14 +255,14 @@ impl Worker {
 
     async fn item(
         &self,
-        pipeline: &Pipeline,
+        pipeline: &WatchedPipeline,
         item: &Item,
         attempt: u32,
         account: &Account,
     ) -> Result<(), Error> {
         let started = Instant::now();
         let task = match item {
-            Item::Job { job, .. } => Task::of(job.clone()),
+            Item::Job(job) => Task::of(job.clone()),
             Item::Notice(notice) => {
                 if !self.is_ours(notice) {
                     account.foreign();
@@ -287,12 +286,14 @@ impl Worker {
                 }
             }
         };
-        let outcome = pipeline.process(&task.job, attempt).await?;
+        let (outcome, withdrawal) = pipeline.process(&task.job, attempt).await?;
+        if let Some(withdrawal) = withdrawal {
+            self.tell(&withdrawal, attempt).await?;
+        }
         let lost = matches!(outcome, Outcome::Skipped(Skip::Duplicate | Skip::Superseded));
         if task.made_up_order && lost {
             return Err(Error::Raced);
         }
-        self.tell_caches(&task, &outcome, item.put_off()).await?;
         account.count(&outcome);
         log_outcome(&task.job, &outcome, started.elapsed());
         Ok(())
@@ -322,47 +323,36 @@ impl Worker {
         false
     }
 
-    /// After a removal. A duplicate may be the retry of one whose caches could not be told.
-    async fn tell_caches(&self, task: &Task, outcome: &Outcome, put_off: u32) -> Result<(), Error> {
-        let removed = match (&task.job.work, outcome) {
-            (Work::Remove, Outcome::Processed | Outcome::Skipped(Skip::Duplicate)) => task.invalidate,
-            (
-                Work::Remove,
-                Outcome::Skipped(Skip::Superseded | Skip::FolderMarker) | Outcome::Rejected(_),
-            )
-            | (Work::Render { .. } | Work::Forget, _) => false,
-        };
-        let key = &task.job.key;
-        let Some(caches) = &self.parts.caches else {
+    /// Puts news for the caches into their queue. At the message's last receive it does without: what was asked for is
+    /// done, and only caches may show for a day what they should not.
+    async fn tell(&self, withdrawal: &Withdrawal, attempt: u32) -> Result<(), Error> {
+        let Some(withdrawals) = &self.parts.withdrawals else {
             return Ok(());
         };
+        let is_wanted = withdrawal.kind == Kind::Removed || self.settings.tells_replaced;
         // What cannot travel through a CDN was never cached.
-        if !removed || key.check_servable(&self.settings.pipeline.recipe).is_err() {
+        let is_cached = withdrawal
+            .key
+            .check_servable(&self.settings.pipeline.recipe)
+            .is_ok();
+        if !is_wanted || !is_cached {
             return Ok(());
         }
-        let reference = remote::reference(key, &task.job.order);
-        let told = caches.forget(&reference, remote::cached_paths(key)).await;
-        match told.map_err(Error::Caches)? {
-            Forgotten::Accepted => Ok(()),
-            Forgotten::Busy => self.put_off(&task.job, put_off).await,
+        match withdrawals.tell(withdrawal).await {
+            Err(error) if attempt >= self.settings.max_receives => {
+                tracing::error!(
+                    image.key = %withdrawal.key, error = error_chain(&*error),
+                    "the caches are not told of what is no longer public"
+                );
+                Ok(())
+            }
+            told => told.map_err(Error::Untold),
         }
-    }
-
-    /// The caches are busy with other removals: not a failure, so no receive of the message is spent on it.
-    async fn put_off(&self, job: &Job, times: u32) -> Result<(), Error> {
-        let delay = put_off_delay(&job.key, times).ok_or(Error::CachesBusy { times })?;
-        let put_off = self.parts.queue.put_off(job, times + 1, delay).await;
-        put_off.map_err(Error::PutOff)?;
-        tracing::info!(
-            image.key = %job.key, times, delay_seconds = delay.as_secs(),
-            "the caches have too many removals in progress: told later"
-        );
-        Ok(())
     }
 
     async fn settle_in_time(
         &self,
-        pipeline: &Pipeline,
+        pipeline: &WatchedPipeline,
         failed: Failed<'_>,
         budget: &Budget,
     ) -> BatchItemFailure {
@@ -376,7 +366,7 @@ impl Worker {
 
     /// Shows in the record that a message is given up, and sets when the queue delivers a failed one again, before it
     /// is reported. Nothing of it is needed for the message to come again, so failures are only logged.
-    async fn settle(&self, pipeline: &Pipeline, failed: Failed<'_>) {
+    async fn settle(&self, pipeline: &WatchedPipeline, failed: Failed<'_>) {
         let receives = failed.message.receives();
         let last = receives >= self.settings.max_receives;
         if last {
@@ -416,21 +406,14 @@ impl Worker {
 impl Item {
     fn subject(&self) -> Option<Job> {
         match self {
-            Self::Job { job, .. } => Some(job.clone()),
+            Self::Job(job) => Some(job.clone()),
             Self::Notice(notice) => subject(notice),
-        }
-    }
-
-    const fn put_off(&self) -> u32 {
-        match self {
-            Self::Job { put_off, .. } => *put_off,
-            Self::Notice(_) => 0,
         }
     }
 
     fn key(&self) -> &tintype_model::ObjectKey {
         match self {
-            Self::Job { job, .. } => &job.key,
+            Self::Job(job) => &job.key,
             Self::Notice(notice) => &notice.key,
         }
     }

@@ -20,8 +20,6 @@ pub(super) enum Resolution {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Task {
     pub(super) job: Job,
-    /// Whether caches must be told when this removes the picture.
-    pub(super) invalidate: bool,
     /// The order was not sent by S3 but taken from the record as it was. Losing to another job of that order does not
     /// mean that this one was done.
     pub(super) made_up_order: bool,
@@ -32,7 +30,6 @@ impl Task {
     pub(super) const fn of(job: Job) -> Self {
         Self {
             job,
-            invalidate: true,
             made_up_order: false,
         }
     }
@@ -69,8 +66,7 @@ impl Task {
 /// Where there is no record, `Expired` writes none: a rule waits for a day at least, so no work on the version that went
 /// is in hand, and a key that was forgotten ([`Work::Forget`]) must not be told of again when its old versions end.
 ///
-/// A tombstone is likewise written even over a tombstone; only the caches need not be told again when a lifecycle rule
-/// deletes the versions of a key that was removed before, since each told path costs money.
+/// A tombstone is likewise written even over a tombstone.
 ///
 /// Without a sequencer (some emulators, no S3) the source's present state is compared with the record, and work takes
 /// the order of work without an event ([`Order::without_event`]). Two such jobs can take the
@@ -92,7 +88,6 @@ pub(super) async fn resolve(
     };
     let order = Order::of_event(sequencer.clone());
     let render = |etag| Resolution::Work(Task::of(job(key, order.clone(), Work::Render { etag })));
-    let remove = || Task::of(job(key, order.clone(), Work::Remove));
     if let Change::Created { etag: Some(etag) } = &notice.change {
         return Ok(render(etag.clone()));
     }
@@ -102,17 +97,11 @@ pub(super) async fn resolve(
         (Change::Created { .. }, None) => Resolution::Nothing("the source was removed since"),
         (Change::Hidden, Some(_)) => Resolution::Nothing("the source was brought back since"),
         (Change::Expired, Some(_)) => Resolution::Nothing("the source's current version is not concerned"),
-        (Change::Hidden | Change::Deleted, None) => Resolution::Work(remove()),
-        (Change::Expired, None) => {
-            let Some(record) = metadata.get(key).await.map_err(Error::Record)? else {
-                return Ok(Resolution::Nothing("the key is forgotten, or never had a record"));
-            };
-            let was_removed = record.status == Status::Deleted && *record.newest_order() < order;
-            Resolution::Work(Task {
-                invalidate: !was_removed,
-                ..remove()
-            })
-        }
+        (Change::Hidden | Change::Deleted, None) => Resolution::Work(Task::of(job(key, order, Work::Remove))),
+        (Change::Expired, None) => match metadata.get(key).await.map_err(Error::Record)? {
+            None => Resolution::Nothing("the key is forgotten, or never had a record"),
+            Some(_) => Resolution::Work(Task::of(job(key, order, Work::Remove))),
+        },
     })
 }
 
@@ -134,7 +123,7 @@ async fn by_state(
     };
     Ok(match (source, record) {
         (None, None) => Resolution::Nothing("there is neither source nor record"),
-        // Done before; perhaps the caches were not told.
+        // Done before; perhaps not all of it.
         (None, Some(record)) if record.status == Status::Deleted => {
             Resolution::Work(Task::of(job(key, record.order, Work::Remove)))
         }

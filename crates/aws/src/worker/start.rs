@@ -11,10 +11,11 @@ use tintype_jail::{Jail, Priority};
 use tintype_model::error_chain;
 use tintype_pipeline::{Layout, Secret, Settings};
 
-use super::{Caches, Distribution, Parts, SqsVisibility, Worker, WorkerSettings};
+use super::{Parts, SqsVisibility, Worker, WorkerSettings};
 use crate::config::Config;
-use crate::environment::{Variables, WorkerEnvironment};
+use crate::environment::{Function, Variables, WorkerEnvironment};
 use crate::event::SqsEvent;
+use crate::invalidation::{self, SqsWithdrawals, Withdrawals};
 use crate::store::{DynamoMetadataStore, S3ObjectStore};
 use crate::{Clients, init_error, telemetry};
 
@@ -29,7 +30,8 @@ const RESERVE_BYTES: u64 = 96 << 20;
 /// The least memory that rendering is worth trying with.
 const LEAST_RENDER_BYTES: u64 = 128 << 20;
 
-/// The whole `main` of the worker function, and, as `render-worker`, that of its rendering process.
+/// The whole `main` of the worker function, of the invalidator function, which is the same program, and, as
+/// `render-worker`, of the worker's rendering process.
 #[must_use]
 pub fn main() -> ExitCode {
     // Before there is a second thread or an open file.
@@ -48,7 +50,7 @@ pub fn main() -> ExitCode {
         );
     }
     let runtime = tokio::runtime::Runtime::new().context("cannot start the async runtime");
-    let done = runtime.and_then(|runtime| runtime.block_on(run(&variables)));
+    let done = runtime.and_then(|runtime| runtime.block_on(serve(&variables)));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -56,6 +58,13 @@ pub fn main() -> ExitCode {
             init_error::report(runtime_api, &error);
             ExitCode::FAILURE
         }
+    }
+}
+
+async fn serve(variables: &Variables) -> anyhow::Result<()> {
+    match Function::read(variables)? {
+        Function::Worker => run(variables).await,
+        Function::Invalidator => invalidation::run(variables).await,
     }
 }
 
@@ -76,9 +85,9 @@ async fn run(variables: &Variables) -> anyhow::Result<()> {
         memory_bytes = environment.lambda.memory_bytes,
         "ready"
     );
-    let caches = environment
-        .distribution_id
-        .map(|id| Arc::new(Distribution::new(clients.cloudfront, id)) as Arc<dyn Caches>);
+    let withdrawals = environment
+        .invalidation_queue_url
+        .map(|url| Arc::new(SqsWithdrawals::new(clients.sqs.clone(), url)) as Arc<dyn Withdrawals>);
     let bucket = |client: &aws_sdk_s3::Client, name: &str| {
         S3ObjectStore::new(client.clone(), name.to_owned()).owned_by(environment.account.clone())
     };
@@ -88,7 +97,7 @@ async fn run(variables: &Variables) -> anyhow::Result<()> {
         metadata: Arc::new(metadata),
         rendering: Arc::new(jail),
         queue: Arc::new(SqsVisibility::new(clients.sqs, environment.queue_url)),
-        caches,
+        withdrawals,
     };
     let settings = WorkerSettings {
         pipeline: Settings {
@@ -101,6 +110,7 @@ async fn run(variables: &Variables) -> anyhow::Result<()> {
         processed_bucket: environment.processed_bucket,
         max_receives: environment.max_receives,
         render_deadline: config.render_deadline(),
+        tells_replaced: environment.replacement_minutes > 0,
         environment: environment.environment,
     };
     let worker = Worker::new(parts, settings);
@@ -157,7 +167,8 @@ mod tests {
             tombstone_days: 90,
             queue_url: "https://queue".to_owned(),
             max_receives: 5,
-            distribution_id: None,
+            invalidation_queue_url: None,
+            replacement_minutes: 0,
             environment: "test".to_owned(),
         }
     }

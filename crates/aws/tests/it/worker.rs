@@ -72,6 +72,11 @@ async fn bad_configuration_fails_at_start_and_names_the_variable() {
     for (name, value, reason) in [
         ("TINTYPE_TABLE", "", "is not set"),
         ("TINTYPE_MAX_RECEIVES", "many", "not a whole number"),
+        (
+            "TINTYPE_FUNCTION",
+            "bootstrap",
+            "neither \"worker\" nor \"invalidator\"",
+        ),
         ("TINTYPE_PROCESSED_BUCKET", "raw", "would trigger the pipeline"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256", "at least 544 MB"),
     ] {

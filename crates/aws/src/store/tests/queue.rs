@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use aws_sdk_sqs::Client;
 use tintype_model::testing::conformance::{nasty_keys, order};
 use tintype_model::{Job, JobQueue, ObjectKey, Work, error_chain};
@@ -28,7 +26,6 @@ fn bodies_hold_only_characters_that_sqs_takes() {
         let body = to_ascii_json(&Message {
             tintype: 1,
             job: &job,
-            put_off: 0,
         })
         .unwrap();
         assert!(body.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{body:?}");
@@ -75,33 +72,10 @@ async fn the_trace_travels_with_the_message() {
         let script = Script::new([respond(200, &[], r#"{"MessageId":"m"}"#)]);
         let queue = SqsQueue::new(Client::new(&script.config()), "http://sqs.test/queue".to_owned());
         let trace_of_call = trace.map(str::to_owned);
-        queue
-            .send(&job("a"), 0, Duration::ZERO, trace_of_call)
-            .await
-            .unwrap();
+        queue.send(&job("a"), trace_of_call).await.unwrap();
         let attributes = &script.finish()[0].json()["MessageSystemAttributes"];
         assert_eq!(attributes["AWSTraceHeader"]["StringValue"].as_str(), trace);
     }
-}
-
-#[tokio::test]
-async fn a_job_that_is_put_off_is_delayed_and_says_how_often() {
-    let script = Script::new([respond(200, &[], r#"{"MessageId":"m"}"#), respond(200, &[], "{}")]);
-    let queue = SqsQueue::new(Client::new(&script.config()), "http://sqs.test/queue".to_owned());
-    queue
-        .send_later(&job("a"), 2, Duration::from_millis(89_900))
-        .await
-        .unwrap();
-    queue.enqueue(&job("a")).await.unwrap();
-    let sent = script.finish();
-    assert_eq!(sent[0].json()["DelaySeconds"], 89);
-    let body = sent[0].json()["MessageBody"].as_str().unwrap().to_owned();
-    let parsed = crate::event::Body::parse(&body).unwrap();
-    let crate::event::Body::Job { job: read, put_off } = parsed else {
-        panic!("{parsed:?}");
-    };
-    assert_eq!((read, put_off), (job("a"), 2));
-    assert_eq!(sent[1].json()["DelaySeconds"], serde_json::Value::Null);
 }
 
 #[tokio::test]
@@ -116,8 +90,8 @@ async fn a_job_that_forgets_is_kept_back() {
     let sent = script.finish()[0].json();
     assert_eq!(sent["DelaySeconds"], 900, "the longest delay that SQS has");
     let parsed = crate::event::Body::parse(sent["MessageBody"].as_str().unwrap()).unwrap();
-    let crate::event::Body::Job { job: read, put_off } = parsed else {
+    let crate::event::Body::Job(read) = parsed else {
         panic!("{parsed:?}");
     };
-    assert_eq!((read, put_off), (forget, 0));
+    assert_eq!(read, forget);
 }

@@ -4,6 +4,7 @@ mod failures;
 mod history;
 mod removals;
 mod scale;
+mod withdrawals;
 mod world;
 
 use serde_json::json;
@@ -11,6 +12,7 @@ use tintype_model::{ObjectStore, Order, PutOptions, Sequencer, Status, Work};
 
 use self::world::{World, etag_of, job_body, message, notice};
 use crate::event::BatchResponse;
+use crate::invalidation::Kind;
 
 fn failed(response: &BatchResponse) -> Vec<&str> {
     response
@@ -213,9 +215,8 @@ async fn a_missing_sequencer_is_made_up_from_the_record() {
         assert_eq!(failed(&world.handle(vec![message("m", 1, &gone)]).await), [""; 0]);
     }
     assert_eq!(world.record("a.jpg").await.unwrap().status, Status::Deleted);
-    let told: Vec<_> = world.told().into_iter().map(|(reference, _)| reference).collect();
-    assert_eq!(told.len(), 2, "a retry tells the caches again");
-    assert_eq!(told[0], told[1], "with the same reference");
+    let told = [Kind::Replaced, Kind::Removed].map(|kind| ("a.jpg".to_owned(), kind));
+    assert_eq!(world.told(), told, "of each once");
 }
 
 #[tokio::test]

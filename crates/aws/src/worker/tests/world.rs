@@ -18,7 +18,8 @@ use tintype_pipeline::{Layout, Secret, Settings};
 use tokio::sync::Notify;
 
 use crate::event::{BatchResponse, SqsEvent, SqsMessage};
-use crate::worker::{Caches, Forgotten, Parts, RemoteError, Rendering, Visibility, Worker, WorkerSettings};
+use crate::invalidation::{Kind, RemoteError, Withdrawal, Withdrawals};
+use crate::worker::{Parts, Rendering, Visibility, Worker, WorkerSettings};
 
 /// After this time a test is taken for hung. No busy machine comes near it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
@@ -157,9 +158,7 @@ impl Rendering for Always {
 #[derive(Debug, Default)]
 pub(super) struct Notebook {
     hidden: Mutex<Vec<(String, u64)>>,
-    told: Mutex<Vec<(String, Vec<String>)>>,
-    put_off: Mutex<Vec<(Job, u32, u64)>>,
-    pub(super) is_busy: AtomicBool,
+    told: Mutex<Vec<Withdrawal>>,
     pub(super) refuses: AtomicBool,
     pub(super) hangs: AtomicBool,
 }
@@ -186,26 +185,14 @@ impl Visibility for Notebook {
             .push((receipt_handle.to_owned(), delay.as_secs()));
         Ok(())
     }
-
-    async fn put_off(&self, job: &Job, times: u32, delay: Duration) -> Result<(), RemoteError> {
-        self.answer().await?;
-        self.put_off
-            .lock()
-            .unwrap()
-            .push((job.clone(), times, delay.as_secs()));
-        Ok(())
-    }
 }
 
 #[async_trait]
-impl Caches for Notebook {
-    async fn forget(&self, reference: &str, paths: Vec<String>) -> Result<Forgotten, RemoteError> {
+impl Withdrawals for Notebook {
+    async fn tell(&self, withdrawal: &Withdrawal) -> Result<(), RemoteError> {
         self.answer().await?;
-        if self.is_busy.load(Ordering::Relaxed) {
-            return Ok(Forgotten::Busy);
-        }
-        self.told.lock().unwrap().push((reference.to_owned(), paths));
-        Ok(Forgotten::Accepted)
+        self.told.lock().unwrap().push(withdrawal.clone());
+        Ok(())
     }
 }
 
@@ -227,6 +214,15 @@ impl World {
 
     /// With parts that stand between the worker and the memory stores.
     pub(super) fn with(change: impl FnOnce(Parts) -> Parts) -> Self {
+        Self::configured(change, true)
+    }
+
+    /// Where caches are told of removed pictures alone.
+    pub(super) fn without_replacements() -> Self {
+        Self::configured(|parts| parts, false)
+    }
+
+    fn configured(change: impl FnOnce(Parts) -> Parts, tells_replaced: bool) -> Self {
         let sources = Arc::new(MemoryObjectStore::new());
         let renditions = Arc::new(MemoryObjectStore::new());
         let metadata = Arc::new(MemoryMetadataStore::new());
@@ -238,7 +234,7 @@ impl World {
             metadata: metadata.clone(),
             rendering: Arc::new(Always(renderer.clone())),
             queue: queue.clone(),
-            caches: Some(caches.clone()),
+            withdrawals: Some(caches.clone()),
         });
         let pipeline = Settings {
             recipe: Arc::new(Recipe::default()),
@@ -252,6 +248,7 @@ impl World {
             processed_bucket: "processed".to_owned(),
             max_receives: 5,
             render_deadline: Duration::from_secs(40),
+            tells_replaced,
             environment: "test".to_owned(),
         };
         Self {
@@ -336,19 +333,11 @@ impl World {
         self.queue.hidden.lock().unwrap().clone()
     }
 
-    /// The jobs that were put off since the last call, as bodies of messages, each with the delay in seconds.
-    pub(super) fn put_off(&self) -> Vec<(String, u64)> {
-        let jobs = std::mem::take(&mut *self.queue.put_off.lock().unwrap());
-        jobs.into_iter()
-            .map(|(job, times, seconds)| {
-                let body = json!({ "tintype": 1, "job": job, "put_off": times });
-                (body.to_string(), seconds)
-            })
+    /// Takes what the caches were told of since the last call: keys, and whether something is in their place.
+    pub(super) fn told(&self) -> Vec<(String, Kind)> {
+        let told = std::mem::take(&mut *self.caches.told.lock().unwrap());
+        told.into_iter()
+            .map(|withdrawal| (withdrawal.key.into(), withdrawal.kind))
             .collect()
-    }
-
-    /// The requests that the caches got: the reference and the paths to forget.
-    pub(super) fn told(&self) -> Vec<(String, Vec<String>)> {
-        self.caches.told.lock().unwrap().clone()
     }
 }

@@ -1,0 +1,28 @@
+//! Telling the caches that something is no longer public, in two steps.
+//!
+//! The worker notes what stops being public while it does a job ([`WatchedPipeline`]) and puts one message, a [`Withdrawal`], into
+//! a queue of its own for that. A function of its own, the [`Invalidator`], takes all that waits once a minute, merges it
+//! and asks CloudFront to forget it. So neither CloudFront's limits nor its failures concern the work on pictures.
+
+mod distribution;
+mod invalidator;
+mod merge;
+mod path;
+mod queue;
+mod start;
+mod watch;
+mod withdrawal;
+
+pub use distribution::{Answer, Caches, Distribution};
+pub use invalidator::{Invalidator, Run};
+pub use queue::{Inbox, SqsInbox, SqsWithdrawals, Waiting, Withdrawals};
+pub use watch::WatchedPipeline;
+pub use withdrawal::{BodyError, Kind, Withdrawal};
+
+pub(crate) use start::run;
+
+/// A service's own error.
+pub type RemoteError = Box<dyn std::error::Error + Send + Sync>;
+
+#[cfg(test)]
+mod tests;

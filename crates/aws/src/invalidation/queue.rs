@@ -1,0 +1,169 @@
+//! The queue between the worker and the invalidator.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use tintype_model::UnixMillis;
+
+use super::{RemoteError, Withdrawal};
+use crate::store::CallError;
+
+/// The most messages that SQS gives in one request.
+const BATCH: i32 = 10;
+
+/// The wait for a first message, in seconds. Any wait makes SQS ask all of its servers, so that an empty answer means
+/// an empty queue.
+const WAIT_SECONDS: i32 = 1;
+
+/// Where the worker puts its news for the caches.
+#[async_trait]
+pub trait Withdrawals: Send + Sync + std::fmt::Debug {
+    /// Puts it there; it is durable before this returns.
+    ///
+    /// # Errors
+    /// When it is not accepted.
+    async fn tell(&self, withdrawal: &Withdrawal) -> Result<(), RemoteError>;
+}
+
+/// A message that was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Names this receive of it.
+    pub receipt: String,
+    /// The number of times that it was received, this one included.
+    pub receives: u32,
+    /// When it was sent.
+    pub sent_at: UnixMillis,
+    /// Its text.
+    pub body: String,
+}
+
+/// Where the invalidator finds them.
+#[async_trait]
+pub trait Inbox: Send + Sync + std::fmt::Debug {
+    /// Receives some messages, which are hidden from others for a while; none when none waits.
+    ///
+    /// # Errors
+    /// When the queue does not answer.
+    async fn take(&self) -> Result<Vec<Waiting>, RemoteError>;
+
+    /// Deletes the message of that receive.
+    ///
+    /// # Errors
+    /// When it may still be there.
+    async fn done(&self, receipt: &str) -> Result<(), RemoteError>;
+
+    /// Hides the message of that receive for `delay` from now.
+    ///
+    /// # Errors
+    /// When it may come back by the queue's own time.
+    async fn hide(&self, receipt: &str, delay: Duration) -> Result<(), RemoteError>;
+}
+
+/// Sends withdrawals to an SQS queue.
+#[derive(Clone, Debug)]
+pub struct SqsWithdrawals {
+    client: Client,
+    queue_url: String,
+}
+
+impl SqsWithdrawals {
+    /// The queue with this URL.
+    #[must_use]
+    pub const fn new(client: Client, queue_url: String) -> Self {
+        Self { client, queue_url }
+    }
+}
+
+#[async_trait]
+impl Withdrawals for SqsWithdrawals {
+    async fn tell(&self, withdrawal: &Withdrawal) -> Result<(), RemoteError> {
+        self.client
+            .send_message()
+            .queue_url(&self.queue_url)
+            .message_body(withdrawal.to_body()?)
+            .send()
+            .await
+            .map_err(|error| CallError::new("sqs:SendMessage", error))?;
+        Ok(())
+    }
+}
+
+/// Receives withdrawals from an SQS queue.
+#[derive(Clone, Debug)]
+pub struct SqsInbox {
+    client: Client,
+    queue_url: String,
+}
+
+impl SqsInbox {
+    /// The queue with this URL.
+    #[must_use]
+    pub const fn new(client: Client, queue_url: String) -> Self {
+        Self { client, queue_url }
+    }
+}
+
+#[async_trait]
+impl Inbox for SqsInbox {
+    async fn take(&self) -> Result<Vec<Waiting>, RemoteError> {
+        let answer = self
+            .client
+            .receive_message()
+            .queue_url(&self.queue_url)
+            .max_number_of_messages(BATCH)
+            .wait_time_seconds(WAIT_SECONDS)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .send()
+            .await
+            .map_err(|error| CallError::new("sqs:ReceiveMessage", error))?;
+        Ok(answer
+            .messages
+            .unwrap_or_default()
+            .into_iter()
+            .map(waiting)
+            .collect())
+    }
+
+    async fn done(&self, receipt: &str) -> Result<(), RemoteError> {
+        self.client
+            .delete_message()
+            .queue_url(&self.queue_url)
+            .receipt_handle(receipt)
+            .send()
+            .await
+            .map_err(|error| CallError::new("sqs:DeleteMessage", error))?;
+        Ok(())
+    }
+
+    async fn hide(&self, receipt: &str, delay: Duration) -> Result<(), RemoteError> {
+        self.client
+            .change_message_visibility()
+            .queue_url(&self.queue_url)
+            .receipt_handle(receipt)
+            .visibility_timeout(i32::try_from(delay.as_secs())?)
+            .send()
+            .await
+            .map_err(|error| CallError::new("sqs:ChangeMessageVisibility", error))?;
+        Ok(())
+    }
+}
+
+/// SQS always tells both attributes; without them a message is one that was just received for the first time, and old
+/// enough to be told of.
+fn waiting(message: Message) -> Waiting {
+    let attributes = message.attributes.unwrap_or_default();
+    let number = |name| attributes.get(&name).and_then(|text| text.parse::<u64>().ok());
+    let receives = number(MessageSystemAttributeName::ApproximateReceiveCount);
+    Waiting {
+        receipt: message.receipt_handle.unwrap_or_default(),
+        receives: receives
+            .and_then(|receives| u32::try_from(receives).ok())
+            .unwrap_or(1),
+        sent_at: UnixMillis(number(MessageSystemAttributeName::SentTimestamp).unwrap_or_default()),
+        body: message.body.unwrap_or_default(),
+    }
+}
