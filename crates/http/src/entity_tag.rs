@@ -63,9 +63,11 @@ impl<'a> EntityTag<'a> {
     }
 
     fn split_bare(text: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let is_end = |byte: &u8| matches!(byte, b',' | b'"' | 0..=0x20 | 0x7F);
+        let is_end = |byte: &u8| matches!(byte, b',' | b' ' | b'\t');
         let end = text.iter().position(is_end).unwrap_or(text.len());
-        (end > 0).then(|| (Self::Strong(&text[..end]), &text[end..]))
+        let (opaque, rest) = text.split_at(end);
+        let is_tag = !opaque.is_empty() && !opaque.iter().any(|byte| matches!(byte, b'"' | 0..=0x20 | 0x7F));
+        is_tag.then_some((Self::Strong(opaque), rest))
     }
 }
 

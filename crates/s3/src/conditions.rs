@@ -14,17 +14,6 @@ use super::error::{fail, not_implemented, precondition_failed};
 /// Clients of S3 send entity tags with and without quotes.
 const SYNTAX: TagSyntax = TagSyntax::QuotedOrBare;
 
-/// The conditions of a copy's source, each with the header of a read that means the same.
-const OF_COPY_SOURCE: [(&str, HeaderName); 4] = [
-    ("x-amz-copy-source-if-match", header::IF_MATCH),
-    ("x-amz-copy-source-if-none-match", header::IF_NONE_MATCH),
-    ("x-amz-copy-source-if-modified-since", header::IF_MODIFIED_SINCE),
-    (
-        "x-amz-copy-source-if-unmodified-since",
-        header::IF_UNMODIFIED_SINCE,
-    ),
-];
-
 /// Evaluates the conditions of a read.
 pub(crate) fn of_read(headers: &HeaderMap, meta: &SourceMeta) -> Verdict {
     let validators = Validators {
@@ -37,9 +26,14 @@ pub(crate) fn of_read(headers: &HeaderMap, meta: &SourceMeta) -> Verdict {
 /// Evaluates the conditions on the source of a copy (`x-amz-copy-source-if-*`).
 pub(crate) fn of_copy_source(headers: &HeaderMap, meta: &SourceMeta) -> Verdict {
     let mut conditions = HeaderMap::new();
-    for (name, meaning) in &OF_COPY_SOURCE {
-        for value in headers.get_all(*name) {
-            conditions.append(meaning, value.clone());
+    for name in [
+        header::IF_MATCH,
+        header::IF_NONE_MATCH,
+        header::IF_MODIFIED_SINCE,
+        header::IF_UNMODIFIED_SINCE,
+    ] {
+        for value in headers.get_all(format!("x-amz-copy-source-{name}")) {
+            conditions.append(&name, value.clone());
         }
     }
     of_read(&conditions, meta)
