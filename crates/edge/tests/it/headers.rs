@@ -213,7 +213,7 @@ async fn a_health_check() {
     insta::assert_snapshot!(format!("{}\n\n{}", answer.head(), answer.text()), @r#"
     200 OK
     cache-control: no-store
-    content-length: 189
+    content-length: 212
     content-security-policy: default-src 'none'; frame-ancestors 'none'
     content-type: application/json
     cross-origin-resource-policy: same-origin
