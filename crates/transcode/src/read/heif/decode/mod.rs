@@ -10,12 +10,12 @@ mod rgb;
 
 use self::planes::Planes;
 use self::rgb::Reading;
-use super::header as heif;
-#[cfg(feature = "heic")]
-use super::header::{Codec, Layer, Tile};
+use super::header::{self as heif, Codec, Layer, Tile};
 use crate::Error;
 use crate::header::CHECKED;
-use crate::picture::{Samples, Subsampling};
+use crate::picture::Samples;
+#[cfg(feature = "heic")]
+use crate::picture::Subsampling;
 
 /// The primary picture, or the first frame of a sequence.
 pub(super) fn decode(source: &[u8]) -> Result<Samples, Error> {
