@@ -55,7 +55,7 @@ PRICES = {
 READ_ON = "2026-11-23"
 
 # What the worker writes in the embedded metric format: one custom metric each, and each environment its own.
-METRICS = 8
+METRICS = 9
 
 # The most of the index that one count of `GET /stats` reads (crates/aws/src/store/count.rs): answers of 1 MB.
 STATS_PAGES = 4 * 8 * 4

@@ -58,6 +58,8 @@ def test_only_the_invalidator_may_ask_cloudfront_and_it_reads_nothing_else(tinty
     for role in ("WorkerRole", "ApiRole"):
         cloudfront = tintype.client("cloudfront", tintype.function_keys(role))
         assert code(cloudfront.create_invalidation, **arguments) == "AccessDenied", role
+    # Its session is known to the emulator from its first run on.
+    tintype.client("lambda").invoke(FunctionName=tintype.outputs["InvalidatorFunctionName"], Payload=b"{}")
     keys = tintype.function_keys("InvalidatorRole")
     assert code(tintype.client("cloudfront", keys).create_invalidation, **arguments) is None
     s3, sqs = tintype.client("s3", keys), tintype.client("sqs", keys)

@@ -112,7 +112,7 @@ def test_the_calculator_counts_what_the_functions_write_and_read():
     metrics = re.findall(r'name: "(\w+)"|count\("(\w+)"', (CRATE / "worker/account.rs").read_text())
     assert len(metrics) == cost.METRICS
     assert cost.month(ROUND, 1)["CloudWatch, custom metrics"] == 0
-    assert cost.charge("CloudWatch, custom metrics", 2 * cost.METRICS) == pytest.approx((16 - 10) * 0.30)
+    assert cost.charge("CloudWatch, custom metrics", 2 * cost.METRICS) == pytest.approx((18 - 10) * 0.30)
     pages, = re.findall(r"MAX_PAGES: usize = (\d+)", (CRATE / "store/count.rs").read_text())
     shards, = re.findall(r"SHARDS: u8 = (\d+)", (CRATE / "store/index.rs").read_text())
     shown, = re.findall(r"SHOWN: \[&str; (\d+)\]", (CRATE / "store/index.rs").read_text())
