@@ -106,6 +106,15 @@ impl Status {
         }
     }
 
+    /// The renditions that are published: none unless it is [`Self::Ready`].
+    #[must_use]
+    pub fn renditions(&self) -> &[Rendition] {
+        match self {
+            Self::Ready { renditions, .. } => renditions,
+            Self::Pending | Self::Rejected { .. } | Self::Failed { .. } | Self::Deleted => &[],
+        }
+    }
+
     /// The finality of work that was given up.
     pub(crate) const GIVEN_UP: u8 = 1;
 

@@ -15,7 +15,7 @@ use tintype_model::{
     Rendition, Status, StoreError, Variant,
 };
 
-use crate::rendition::{describe, holds, of, options, order_of};
+use crate::rendition::{describe, holds, options, order_of};
 
 /// The number of times that a write is tried while others write the same object.
 const CONTENDED_WRITES: usize = 10;
@@ -43,7 +43,7 @@ pub(crate) async fn write(
     recipe: &Recipe,
     current: Option<&Record>,
 ) -> Result<Option<Vec<Rendition>>, StoreError> {
-    let published = current.is_some_and(|record| !of(&record.status).is_empty());
+    let published = current.is_some_and(|record| !record.status.renditions().is_empty());
     let renditions = join_all(rendered.files.iter().map(|file| {
         describe(
             object_key(key, &file.variant, file.format),
@@ -148,7 +148,7 @@ pub(crate) async fn settle(
         // The work of this order will be delivered again and looks then.
         return Ok(Standing::Settled);
     }
-    let named = of(&record.status);
+    let named = record.status.renditions();
     let is_named = |key: &String| named.iter().any(|rendition| rendition.object_key == *key);
     let mut known: BTreeSet<String> = others
         .known
@@ -233,7 +233,7 @@ struct Named {
 }
 
 async fn compare(store: &dyn ObjectStore, record: &Record) -> Result<Named, StoreError> {
-    let named = of(&record.status);
+    let named = record.status.renditions();
     let found = try_join_all(named.iter().map(|rendition| head(store, &rendition.object_key))).await?;
     let mut result = Named::default();
     // Work on the same source: a repair that was not finished, which nobody else may know of, or a reprocessing,

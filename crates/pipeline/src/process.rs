@@ -401,7 +401,7 @@ impl Pipeline {
         outcome: Outcome,
     ) -> Result<(Outcome, Others)> {
         let record = self.record(job, source, status);
-        let lost = |status: &Status| rendition::of(status).to_vec();
+        let lost = |status: &Status| status.renditions().to_vec();
         // After an error nobody knows whether the record was written, so its set must stay: the next delivery of
         // this job settles it, and a set that no record names is collected by the store.
         let put = self.ports.metadata.put(&record).await.map_err(Error::Record)?;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use tintype_model::{
     CachePolicy, Format, ObjectMeta, Order, Precondition, PutOptions, Recipe, Rendered, RenderedFile,
-    Rendition, Status,
+    Rendition,
 };
 
 use crate::digest::sha256;
@@ -80,12 +80,4 @@ pub fn is_same_rendition(one: &BTreeMap<String, String>, other: &BTreeMap<String
         && [DIGEST, STAND_INS]
             .iter()
             .all(|name| one.get(*name) == other.get(*name))
-}
-
-/// The renditions that a record publishes.
-pub(crate) fn of(status: &Status) -> &[Rendition] {
-    match status {
-        Status::Ready { renditions, .. } => renditions,
-        Status::Pending | Status::Rejected { .. } | Status::Failed { .. } | Status::Deleted => &[],
-    }
 }

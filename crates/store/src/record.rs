@@ -3,8 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use tintype_model::{
-    MetadataStore, ObjectKey, Order, Page, PutRecord, Record, RecordFilter, Rendition, Status, StatusCounts,
-    Succession,
+    MetadataStore, ObjectKey, Order, Page, PutRecord, Record, RecordFilter, Status, StatusCounts, Succession,
 };
 
 use super::row::{after_key, after_prefix};
@@ -74,7 +73,7 @@ pub(crate) fn put(connection: &Connection, record: &Record) -> Result<PutRecord>
     queue::forget_dead(connection, record)?;
     if current
         .as_ref()
-        .is_some_and(|current| !renditions(current).is_empty())
+        .is_some_and(|current| !current.status.renditions().is_empty())
     {
         connection
             .prepare_cached("DELETE FROM published WHERE key = ?1")?
@@ -82,7 +81,7 @@ pub(crate) fn put(connection: &Connection, record: &Record) -> Result<PutRecord>
     }
     let mut publish =
         connection.prepare_cached("INSERT OR IGNORE INTO published (rendition, key) VALUES (?1, ?2)")?;
-    for rendition in renditions(record) {
+    for rendition in record.status.renditions() {
         publish.execute(params![rendition.object_key.as_bytes(), key.as_bytes()])?;
     }
     Ok(PutRecord::Written(current.map(Box::new)))
@@ -117,13 +116,6 @@ fn forget(connection: &Connection, key: &ObjectKey, order: &Order) -> Result<boo
             .execute(params![bytes])?;
     }
     Ok(is_gone)
-}
-
-fn renditions(record: &Record) -> &[Rendition] {
-    match &record.status {
-        Status::Ready { renditions, .. } => renditions,
-        Status::Pending | Status::Rejected { .. } | Status::Failed { .. } | Status::Deleted => &[],
-    }
 }
 
 fn list(

@@ -87,7 +87,7 @@ struct Watch(Arc<Mutex<Notes>>);
 #[derive(Debug, Default)]
 struct Notes {
     withdrawn: Option<Kind>,
-    /// Whether the key's record publishes something, as it was read last.
+    /// True when the key's record published something, as it was read last.
     publishes: bool,
     /// Metadata of the renditions that were looked at, by object key.
     found: HashMap<String, BTreeMap<String, String>>,
@@ -162,7 +162,7 @@ impl MetadataStore for Watched<dyn MetadataStore> {
         let record = self.store.get(key).await?;
         let publishes = record
             .as_ref()
-            .is_some_and(|record| !published(&record.status).is_empty());
+            .is_some_and(|record| !record.status.renditions().is_empty());
         self.watch.with(|notes| notes.publishes = publishes);
         Ok(record)
     }
@@ -189,16 +189,9 @@ impl MetadataStore for Watched<dyn MetadataStore> {
     }
 }
 
-fn published(status: &Status) -> &[Rendition] {
-    match status {
-        Status::Ready { renditions, .. } => renditions,
-        Status::Pending | Status::Rejected { .. } | Status::Failed { .. } | Status::Deleted => &[],
-    }
-}
-
 /// What becomes of the renditions that `before` publishes when `after` takes its place.
 fn withdrawn(before: &Status, after: &Status) -> Option<Kind> {
-    let after = published(after);
+    let after = after.renditions();
     let fate = |rendition: &Rendition| {
         let successor = after
             .iter()
@@ -209,5 +202,5 @@ fn withdrawn(before: &Status, after: &Status) -> Option<Kind> {
             Some(_) => Some(Kind::Replaced),
         }
     };
-    published(before).iter().map(fate).max().flatten()
+    before.renditions().iter().map(fate).max().flatten()
 }
