@@ -4,12 +4,11 @@
 //! source has that digest no more. What an interrupted put leaves is seen through when the record is read.
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use tintype_model::{Record, Result};
 
 use super::CallError;
+use super::error::is_refusal;
 use super::index::{self, KEY, SHARD};
 use super::metadata::{ORDER, PK};
 
@@ -51,16 +50,8 @@ pub(super) async fn note(client: &Client, table: &str, sha256: &str, record: &Re
         .send()
         .await;
     match answer {
-        Ok(_) => Ok(()),
-        Err(error)
-            if matches!(
-                error.as_service_error(),
-                Some(PutItemError::ConditionalCheckFailedException(_))
-            ) =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(CallError::new("dynamodb:PutItem", error).into()),
+        Err(error) if !is_refusal(&error) => Err(CallError::new("dynamodb:PutItem", error).into()),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -86,15 +77,7 @@ pub(super) async fn take_back(
         .send()
         .await;
     match answer {
-        Ok(_) => Ok(()),
-        Err(error)
-            if matches!(
-                error.as_service_error(),
-                Some(DeleteItemError::ConditionalCheckFailedException(_))
-            ) =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(CallError::new("dynamodb:DeleteItem", error).into()),
+        Err(error) if !is_refusal(&error) => Err(CallError::new("dynamodb:DeleteItem", error).into()),
+        Ok(_) | Err(_) => Ok(()),
     }
 }

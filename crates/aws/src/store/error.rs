@@ -6,6 +6,11 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tintype_model::StoreError;
 
+/// Whether DynamoDB refused a write because its condition did not hold.
+pub(super) fn is_refusal<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
+    error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ConditionalCheckFailedException")
+}
+
 /// A call to AWS that did not succeed: which, what the service said, and the number under which AWS knows it.
 ///
 /// The message tells what the service refused, and why; `source()` has a cause only when there was no answer or when it

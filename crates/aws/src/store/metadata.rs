@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -17,6 +16,7 @@ use tintype_model::{
 
 use super::count::Counted;
 use super::digest::{self, Stale, digest};
+use super::error::is_refusal;
 use super::index::{self, KEY, Merge, SHARD};
 use super::{CallError, ItemError};
 
@@ -129,7 +129,7 @@ impl DynamoMetadataStore {
             .await;
         match answer {
             Ok(_) => Ok(made.to_vec()),
-            Err(error) if is_refusal(error.as_service_error()) => {
+            Err(error) if is_refusal(&error) => {
                 let item = self.read(pk()).await?.ok_or_else(|| ItemError::Missing {
                     pk: SECRET_PK.to_owned(),
                 })?;
@@ -380,10 +380,8 @@ impl MetadataStore for DynamoMetadataStore {
             .await;
         match answer {
             Ok(_) => Ok(true),
-            Err(error) => match error.as_service_error() {
-                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(CallError::new("dynamodb:DeleteItem", error).into()),
-            },
+            Err(error) if is_refusal(&error) => Ok(false),
+            Err(error) => Err(CallError::new("dynamodb:DeleteItem", error).into()),
         }
     }
 
@@ -394,10 +392,6 @@ impl MetadataStore for DynamoMetadataStore {
 
 fn image_pk(key: &str) -> AttributeValue {
     AttributeValue::S(format!("image#{key}"))
-}
-
-fn is_refusal(error: Option<&PutItemError>) -> bool {
-    matches!(error, Some(PutItemError::ConditionalCheckFailedException(_)))
 }
 
 /// The item of a record; a tombstone's ends after `tombstones`, if that is set.
