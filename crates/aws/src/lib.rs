@@ -10,6 +10,10 @@ pub mod init_error;
 pub mod invalidation;
 pub mod store;
 pub mod telemetry;
+pub mod visibility;
 pub mod worker;
 
 pub use clients::Clients;
+
+/// A service's own error.
+pub type RemoteError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,19 +1,19 @@
-//! The queue that the worker's messages come from.
+//! The queues that functions receive messages from, as far as they decide when a message comes back.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::invalidation::RemoteError;
+use crate::RemoteError;
 use crate::store::CallError;
 
-/// The queue, as far as it decides when a message comes back.
+/// A queue, as far as it decides when a message comes back.
 #[async_trait]
 pub trait Visibility: Send + Sync + std::fmt::Debug {
     /// Hides the message of that receive for `delay` from now.
     ///
     /// # Errors
-    /// When the queue does not answer or no longer knows the receive.
+    /// When the queue does not answer or no longer knows the receive: the message comes back by the queue's own time.
     async fn hide(&self, receipt_handle: &str, delay: Duration) -> Result<(), RemoteError>;
 }
 

@@ -3,7 +3,7 @@ use aws_sdk_cloudfront::operation::create_invalidation::CreateInvalidationError;
 use aws_sdk_cloudfront::types::{InvalidationBatch, Paths};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use super::RemoteError;
+use crate::RemoteError;
 use crate::store::CallError;
 
 /// The answer of the caches to a request to forget paths.

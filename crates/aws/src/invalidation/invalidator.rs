@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::merge::{MOST_PATHS, merge, paths, plain_paths, scopes};
 use super::path::{EVERYTHING, Scope};
-use super::{Answer, Caches, Inbox, Kind, RemoteError, Waiting, Withdrawal};
+use super::{Answer, Caches, Inbox, Kind, Waiting, Withdrawal};
+use crate::RemoteError;
 
 /// The most messages of one run; more wait for the next one.
 const MOST_MESSAGES: usize = 10_000;
@@ -75,7 +76,7 @@ impl Invalidator {
         let (scopes, due, early) = self.divide(news, now);
         let refusals = due.iter().map(refusals).max().unwrap_or_default();
         let kept = early.len();
-        self.hide_until_their_windows_end(early, now).await;
+        self.hide(early).await;
         let told = due.len();
         let paths = if due.is_empty() {
             None
@@ -83,7 +84,9 @@ impl Invalidator {
             self.ask(&due, &scopes, budget(refusals)).await?
         };
         let Some(paths) = paths else {
-            self.hide(due, busy_delay(refusals)).await;
+            let delay = busy_delay(refusals);
+            self.hide(due.into_iter().map(|news| (news, delay)).collect())
+                .await;
             return Ok(Run {
                 received,
                 kept: kept + told,
@@ -99,14 +102,20 @@ impl Invalidator {
         })
     }
 
-    /// The scopes that are due, the news that they cover, and the news that wait for their windows to end.
-    fn divide(&self, news: Vec<News>, now: UnixMillis) -> (Vec<Scope>, Vec<News>, Vec<News>) {
-        let (mut due, early): (Vec<News>, Vec<News>) =
-            news.into_iter().partition(|news| self.hold(news, now).is_none());
+    /// The scopes that are due, the news that they cover, and the news that wait, each with the time until its window
+    /// ends: those that were sent in one window come back together.
+    fn divide(&self, news: Vec<News>, now: UnixMillis) -> (Vec<Scope>, Vec<News>, Vec<(News, Duration)>) {
+        let (mut due, mut early) = (Vec::new(), Vec::new());
+        for news in news {
+            match self.hold(&news, now) {
+                None => due.push(news),
+                Some(left) => early.push((news, left)),
+            }
+        }
         let scopes = scopes(due.iter().map(|news| &news.withdrawal.key));
-        let covered = |news: &News| scopes.iter().any(|scope| scope.covers(&news.withdrawal.key));
-        let (along, early): (Vec<News>, Vec<News>) = early.into_iter().partition(covered);
-        due.extend(along);
+        let covered =
+            |(news, _): &(News, Duration)| scopes.iter().any(|scope| scope.covers(&news.withdrawal.key));
+        due.extend(early.extract_if(.., |early| covered(early)).map(|(news, _)| news));
         (scopes, due, early)
     }
 
@@ -159,7 +168,7 @@ impl Invalidator {
         Err("the caches refuse even the path of everything".into())
     }
 
-    /// How long the message has to wait for its window to end; `None` when it is to be told of now.
+    /// The time until the message's window ends; `None` when it is to be told of now.
     fn hold(&self, news: &News, now: UnixMillis) -> Option<Duration> {
         let window = u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX);
         if news.withdrawal.kind == Kind::Removed || window == 0 {
@@ -171,15 +180,6 @@ impl Invalidator {
         (left > 0).then(|| Duration::from_secs(left.div_ceil(1000)))
     }
 
-    /// Those that were sent in one window come back together.
-    async fn hide_until_their_windows_end(&self, early: Vec<News>, now: UnixMillis) {
-        let hide = |news: News| async move {
-            let delay = self.hold(&news, now).unwrap_or_default();
-            self.inbox.hide(&news.message.receipt, delay).await
-        };
-        settle(early, hide).await;
-    }
-
     /// A message that is not deleted is told of again, which is only money.
     async fn delete(&self, told: Vec<News>) {
         settle(told, |news| async move {
@@ -189,8 +189,8 @@ impl Invalidator {
     }
 
     /// A message that is not hidden comes back when the queue's own visibility timeout is over.
-    async fn hide(&self, again: Vec<News>, delay: Duration) {
-        settle(again, |news| async move {
+    async fn hide(&self, again: Vec<(News, Duration)>) {
+        settle(again, |(news, delay)| async move {
             self.inbox.hide(&news.message.receipt, delay).await
         })
         .await;
@@ -198,7 +198,7 @@ impl Invalidator {
 }
 
 /// Makes the request for each of them, a few at a time.
-async fn settle<F>(all: Vec<News>, request: impl Fn(News) -> F)
+async fn settle<T, F>(all: Vec<T>, request: impl Fn(T) -> F)
 where
     F: Future<Output = Result<(), RemoteError>>,
 {
@@ -230,8 +230,8 @@ fn understood(message: Waiting) -> Option<News> {
     }
 }
 
-/// How often the caches may have had no time for it: its receives without this one and, where it was held until the end
-/// of its window, without that one.
+/// The number of times that the caches may have had no time for it: its receives without this one and, where it was held
+/// until the end of its window, without that one.
 fn refusals(news: &News) -> u32 {
     let others = match news.withdrawal.kind {
         Kind::Removed => 1,
@@ -250,7 +250,7 @@ const fn budget(refusals: u32) -> usize {
     }
 }
 
-/// How long what was refused stays hidden.
+/// The time that messages stay hidden after a refusal.
 const fn busy_delay(refusals: u32) -> Duration {
     Duration::from_secs(match refusals {
         0 => 60,

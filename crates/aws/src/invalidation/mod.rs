@@ -21,8 +21,5 @@ pub use withdrawal::{BodyError, Kind, Withdrawal};
 
 pub(crate) use start::run;
 
-/// A service's own error.
-pub type RemoteError = Box<dyn std::error::Error + Send + Sync>;
-
 #[cfg(test)]
 mod tests;

@@ -7,8 +7,10 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use tintype_model::UnixMillis;
 
-use super::{RemoteError, Withdrawal};
+use super::Withdrawal;
+use crate::RemoteError;
 use crate::store::CallError;
+use crate::visibility::{SqsVisibility, Visibility};
 
 /// The most messages that SQS gives in one request.
 const BATCH: i32 = 10;
@@ -17,7 +19,7 @@ const BATCH: i32 = 10;
 /// an empty queue.
 const WAIT_SECONDS: i32 = 1;
 
-/// Where the worker puts its news for the caches.
+/// The queue's end at which the worker puts its news for the caches.
 #[async_trait]
 pub trait Withdrawals: Send + Sync + std::fmt::Debug {
     /// Puts it there; it is durable before this returns.
@@ -40,9 +42,9 @@ pub struct Waiting {
     pub body: String,
 }
 
-/// Where the invalidator finds them.
+/// The queue's end at which the invalidator finds them.
 #[async_trait]
-pub trait Inbox: Send + Sync + std::fmt::Debug {
+pub trait Inbox: Visibility {
     /// Receives some messages, which are hidden from others for a while; none when none waits.
     ///
     /// # Errors
@@ -54,12 +56,6 @@ pub trait Inbox: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// When it may still be there.
     async fn done(&self, receipt: &str) -> Result<(), RemoteError>;
-
-    /// Hides the message of that receive for `delay` from now.
-    ///
-    /// # Errors
-    /// When it may come back by the queue's own time.
-    async fn hide(&self, receipt: &str, delay: Duration) -> Result<(), RemoteError>;
 }
 
 /// Sends withdrawals to an SQS queue.
@@ -96,13 +92,25 @@ impl Withdrawals for SqsWithdrawals {
 pub struct SqsInbox {
     client: Client,
     queue_url: String,
+    visibility: SqsVisibility,
 }
 
 impl SqsInbox {
     /// The queue with this URL.
     #[must_use]
-    pub const fn new(client: Client, queue_url: String) -> Self {
-        Self { client, queue_url }
+    pub fn new(client: Client, queue_url: String) -> Self {
+        Self {
+            visibility: SqsVisibility::new(client.clone(), queue_url.clone()),
+            client,
+            queue_url,
+        }
+    }
+}
+
+#[async_trait]
+impl Visibility for SqsInbox {
+    async fn hide(&self, receipt_handle: &str, delay: Duration) -> Result<(), RemoteError> {
+        self.visibility.hide(receipt_handle, delay).await
     }
 }
 
@@ -136,18 +144,6 @@ impl Inbox for SqsInbox {
             .send()
             .await
             .map_err(|error| CallError::new("sqs:DeleteMessage", error))?;
-        Ok(())
-    }
-
-    async fn hide(&self, receipt: &str, delay: Duration) -> Result<(), RemoteError> {
-        self.client
-            .change_message_visibility()
-            .queue_url(&self.queue_url)
-            .receipt_handle(receipt)
-            .visibility_timeout(i32::try_from(delay.as_secs())?)
-            .send()
-            .await
-            .map_err(|error| CallError::new("sqs:ChangeMessageVisibility", error))?;
         Ok(())
     }
 }

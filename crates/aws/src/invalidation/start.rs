@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tintype_model::error_chain;
 use tokio::time::Instant;
 
-use super::{Distribution, Invalidator, RemoteError, SqsInbox};
-use crate::Clients;
+use super::{Distribution, Invalidator, SqsInbox};
 use crate::environment::{InvalidatorEnvironment, Variables};
+use crate::{Clients, RemoteError};
 
 /// The part of an invocation's time that messages are received in; the rest is for telling and deleting.
 const COLLECT_SHARE: u32 = 2;

@@ -2,7 +2,6 @@
 
 mod account;
 mod budget;
-mod remote;
 mod rendering;
 mod resolve;
 mod start;
@@ -23,12 +22,13 @@ use self::account::Account;
 use self::budget::{Budget, retry_delay};
 use self::rendering::Metered;
 use self::resolve::{Resolution, Task, resolve, subject};
+use crate::RemoteError;
 use crate::event::{
     BatchItemFailure, BatchResponse, Body, BodyError, Notice, RecordError, SqsEvent, SqsMessage,
 };
-use crate::invalidation::{Kind, RemoteError, WatchedPipeline, Withdrawal, Withdrawals};
+use crate::invalidation::{Kind, WatchedPipeline, Withdrawal, Withdrawals};
+use crate::visibility::Visibility;
 
-pub use self::remote::{SqsVisibility, Visibility};
 pub use self::rendering::Rendering;
 pub use self::start::main;
 

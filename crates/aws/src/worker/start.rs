@@ -11,12 +11,13 @@ use tintype_jail::{Jail, Priority};
 use tintype_model::error_chain;
 use tintype_pipeline::{Layout, Secret, Settings};
 
-use super::{Parts, SqsVisibility, Worker, WorkerSettings};
+use super::{Parts, Worker, WorkerSettings};
 use crate::config::Config;
 use crate::environment::{Function, Variables, WorkerEnvironment};
 use crate::event::SqsEvent;
 use crate::invalidation::{self, SqsWithdrawals, Withdrawals};
 use crate::store::{DynamoMetadataStore, S3ObjectStore};
+use crate::visibility::SqsVisibility;
 use crate::{Clients, init_error, telemetry};
 
 /// The hidden argument that a rendering process is started with.

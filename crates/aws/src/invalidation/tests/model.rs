@@ -9,7 +9,9 @@ use tintype_model::{ObjectKey, UnixMillis};
 use tokio::time::Instant;
 
 use super::cached_uris;
-use crate::invalidation::{Answer, Caches, Inbox, Invalidator, Kind, RemoteError, Run, Waiting, Withdrawal};
+use crate::RemoteError;
+use crate::invalidation::{Answer, Caches, Inbox, Invalidator, Kind, Run, Waiting, Withdrawal};
+use crate::visibility::Visibility;
 
 /// The template's: how often a message is received before it is dead.
 pub(super) const MOST_RECEIVES: u32 = 300;
@@ -54,7 +56,7 @@ struct State {
 #[derive(Clone, Debug)]
 pub(super) struct Model {
     state: Arc<Mutex<State>>,
-    /// How long an invalidation is in progress.
+    /// The time that an invalidation is in progress.
     duration: Duration,
     window: Duration,
 }
@@ -228,7 +230,10 @@ impl Inbox for Model {
         self.state().messages.remove(&receipt.parse().unwrap());
         Ok(())
     }
+}
 
+#[async_trait]
+impl Visibility for Model {
     async fn hide(&self, receipt: &str, delay: Duration) -> Result<(), RemoteError> {
         assert!(
             delay <= Duration::from_secs(12 * 3600),

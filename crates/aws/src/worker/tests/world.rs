@@ -17,9 +17,11 @@ use tintype_model::{
 use tintype_pipeline::{Layout, Secret, Settings};
 use tokio::sync::Notify;
 
+use crate::RemoteError;
 use crate::event::{BatchResponse, SqsEvent, SqsMessage};
-use crate::invalidation::{Kind, RemoteError, Withdrawal, Withdrawals};
-use crate::worker::{Parts, Rendering, Visibility, Worker, WorkerSettings};
+use crate::invalidation::{Kind, Withdrawal, Withdrawals};
+use crate::visibility::Visibility;
+use crate::worker::{Parts, Rendering, Worker, WorkerSettings};
 
 /// After this time a test is taken for hung. No busy machine comes near it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
