@@ -118,6 +118,13 @@ impl Level {
         all.filter(|step| !self.steps.contains(step)).collect()
     }
 
+    /// [`Self::missing`] in one line of words; empty at the full level.
+    #[must_use]
+    pub fn missing_names(&self) -> String {
+        let names: Vec<&str> = self.missing().into_iter().map(Step::name).collect();
+        names.join(", ")
+    }
+
     /// `full`; `filtered`, where system calls are filtered and something else of the full level is missing; `limited`,
     /// where they are not; `unknown`, before the first worker has started.
     #[must_use]

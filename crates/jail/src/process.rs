@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    Config, Error, Level, RequiredLevel, Step, WorkerStatus, check, procfs,
+    Config, Error, Level, RequiredLevel, WorkerStatus, check, procfs,
     spawner::Spawner,
     wire::{self, Body, FileHead, Greeting, Reply, Request, Setup, Task},
 };
@@ -349,11 +349,10 @@ impl Worker {
 
 /// The refusal of a worker that reached less than the full level.
 fn not_full(level: &Level) -> String {
-    let missing: Vec<&str> = level.missing().into_iter().map(Step::name).collect();
     format!(
         "the jail's level is \"{}\" and \"full\" is required; this system does not grant: {}",
         level.name(),
-        missing.join(", ")
+        level.missing_names()
     )
 }
 

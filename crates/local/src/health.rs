@@ -48,17 +48,12 @@ impl Health for LocalHealth {
             problems.push("the database is damaged".to_owned());
         }
         problems.extend(self.disk.check().await.problem());
+        let level = self.jail.level();
         HealthReport {
             ready: problems.is_empty(),
             problems,
-            jail: Some(self.jail.level().name().to_owned()),
-            jail_steps: self
-                .jail
-                .level()
-                .steps
-                .into_iter()
-                .map(|step| step.name().to_owned())
-                .collect(),
+            jail: Some(level.name().to_owned()),
+            jail_steps: level.steps.iter().map(|step| step.name().to_owned()).collect(),
             workers: u32::try_from(self.workers).unwrap_or(u32::MAX),
             queue: depth.map(|depth| QueueDepth {
                 ready: depth.ready + depth.delayed,

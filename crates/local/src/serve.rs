@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tintype_edge::{Access, Edge, Pictures};
-use tintype_jail::{Jail, Step};
+use tintype_jail::Jail;
 use tintype_model::{JobQueue, MetadataStore, ObjectStore};
 use tintype_pipeline::{Layout, Pipeline, Ports, Secret, Settings};
 use tintype_s3::{S3Config, S3Endpoint};
@@ -74,10 +74,9 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     if level.missing().is_empty() {
         tracing::info!(jail.level = %level, "rendering processes are confined");
     } else {
-        let missing: Vec<&str> = level.missing().into_iter().map(Step::name).collect();
         tracing::warn!(
             jail.level = %level,
-            jail.missing = missing.join(", "),
+            jail.missing = level.missing_names(),
             "rendering processes are confined less than they could be: `tintype jail --self-test` shows what is possible"
         );
     }

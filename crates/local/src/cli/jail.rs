@@ -2,7 +2,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use serde_json::json;
-use tintype_jail::{Attempt, Jail, Level, Step, self_test};
+use tintype_jail::{Attempt, Jail, Level, self_test};
 
 use super::engine;
 use crate::{JAIL_ATTEMPT, config::Config};
@@ -48,10 +48,9 @@ pub(crate) async fn jail(args: JailArgs) -> anyhow::Result<ExitCode> {
     };
     let escapes = attempts.iter().filter(|attempt| !attempt.is_refused).count();
     if args.json {
-        let missing: Vec<&str> = level.missing().into_iter().map(Step::name).collect();
         println!(
             "{}",
-            json!({ "level": level.name(), "steps": level, "missing": missing, "attempts": attempts })
+            json!({ "level": level.name(), "steps": level, "missing": level.missing(), "attempts": attempts })
         );
     } else {
         println!("level: {level}");
@@ -69,6 +68,7 @@ pub(crate) async fn jail(args: JailArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// The level of a rendering process with the settings of the server: other commands give theirs another priority.
 async fn level(config: &Config) -> anyhow::Result<Level> {
     let jail = Jail::new(config.jail(Some(1)));
     jail.warm().await.context("cannot start rendering processes")?;
