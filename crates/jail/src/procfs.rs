@@ -15,14 +15,17 @@ pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
     parse_cpu_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Whether some thread is not merely asleep: it runs or waits for a CPU, waits for a disk, or was stopped.
+/// Whether some thread is not merely asleep: it runs or waits for a CPU, waits for a disk, or was stopped. `None` where
+/// no thread could be asked.
 pub(crate) fn wants_to_run(pid: u32) -> Option<bool> {
-    let mut wants = false;
-    for task in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
-        let stat = fs::read_to_string(task.ok()?.path().join("stat")).ok()?;
-        wants |= matches!(parse_state(&stat)?, 'R' | 'D' | 'T' | 't');
-    }
-    Some(wants)
+    // Threads start and end while they are listed: one that is gone says nothing about the others.
+    fs::read_dir(format!("/proc/{pid}/task"))
+        .ok()?
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok())
+        .filter_map(|stat| parse_state(&stat))
+        .map(|state| matches!(state, 'R' | 'D' | 'T' | 't'))
+        .reduce(|some, this| some || this)
 }
 
 /// The fields after the command's name (proc_pid_stat(5)), which may itself hold blanks and parentheses.
@@ -46,6 +49,11 @@ fn parse_cpu_time(stat: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
     use super::*;
 
     #[test]
@@ -66,5 +74,23 @@ mod tests {
         assert!(cpu_time(pid).is_some());
         assert_eq!(wants_to_run(pid), Some(true));
         assert_eq!(resident_bytes(u32::MAX), None);
+        assert_eq!(wants_to_run(u32::MAX), None);
+    }
+
+    #[test]
+    fn threads_that_end_while_they_are_listed_hide_no_other() {
+        let enough = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !enough.load(Ordering::Relaxed) {
+                    for short in (0..8).map(|_| thread::spawn(|| ())).collect::<Vec<_>>() {
+                        short.join().unwrap();
+                    }
+                }
+            });
+            let answers: Vec<_> = (0..1_000).map(|_| wants_to_run(std::process::id())).collect();
+            enough.store(true, Ordering::Relaxed);
+            assert!(answers.iter().all(|answer| *answer == Some(true)));
+        });
     }
 }
