@@ -232,7 +232,8 @@ const fn default_animation() -> bool {
 }
 
 impl Default for Recipe {
-    /// The reference recipe; at full size AVIF needs less than its usual quality to look as good as the WebP beside it.
+    /// The three sizes of the reference handler. At full size AVIF and JPEG need less than their usual quality to look as
+    /// good as the WebP beside them.
     fn default() -> Self {
         let variant = |name: &str, side: Option<(u32, u32)>| Variant {
             name: name.to_owned(),
@@ -246,11 +247,14 @@ impl Default for Recipe {
             animation: default_animation(),
         };
         let mut original = variant("original", None);
-        original.quality.insert(Format::Avif, Quality::Fixed(72));
-        let mut medium = variant("medium", Some((800, 600)));
-        medium.quality.insert(Format::Jpeg, Quality::Fixed(85));
+        original.quality.insert(Format::Avif, Quality::Fixed(73));
+        original.quality.insert(Format::Jpeg, Quality::Fixed(68));
         Self {
-            variants: vec![original, medium, variant("thumbnail", Some((300, 300)))],
+            variants: vec![
+                original,
+                variant("medium", Some((800, 600))),
+                variant("thumbnail", Some((300, 300))),
+            ],
             background: Rgb::default(),
             scores: false,
         }
@@ -423,7 +427,7 @@ mod tests {
         );
         assert_eq!(
             recipe.variant("medium").unwrap().quality(Format::Jpeg),
-            Quality::Fixed(85)
+            Quality::Fixed(80)
         );
     }
 

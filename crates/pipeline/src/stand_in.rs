@@ -12,6 +12,8 @@
 //!    are chosen to look alike, so a variant with the numbers of one of its variants asks the same of all formats. Other
 //!    numbers are compared by how far they are above or below the format's default, and the default counts as the default
 //!    target. Where that says nothing the file counts as worse.
+//!    So does a JPEG: formats look alike at the default numbers as medians, and where one picture's JPEG is smaller than its
+//!    WebP it scores less as well (decision 0016 has the figures).
 
 use tintype_model::{Encoding, Format, Quality, Recipe, Rendered, RenderedFile, Variant};
 
@@ -45,6 +47,7 @@ fn is_no_worse(other: &RenderedFile, file: &RenderedFile, variant: &Variant, has
         (false, true) => false,
         (false, false) => match scores(&other.encoding, &file.encoding) {
             Some((other, score)) => other + Encoding::SCORE_MARGIN >= score,
+            None if other.format == Format::Jpeg => false,
             None => {
                 is_default(variant) || {
                     let asked = |format: Format| steps(format, variant.quality(format));
@@ -163,16 +166,34 @@ mod tests {
     }
 
     #[test]
-    fn smaller_files_of_the_same_target_stand_in_the_smallest_first() {
+    fn smaller_files_that_are_no_worse_stand_in_the_smallest_first() {
         let default = variant(|_| {});
         let avif = |size| plain(Format::Avif, size);
-        let (webp, jpeg) = (plain(Format::Webp, 20), plain(Format::Jpeg, 10));
+        let (webp, jpeg) = (plain(Format::Webp, 20), lossless(Format::Jpeg, 10));
         let of = |size| first(vec![avif(size), webp.clone(), jpeg.clone()], false, &default);
         assert_eq!(of(30), [Format::Jpeg, Format::Webp]);
         assert_eq!(of(20), [Format::Jpeg], "an equal size is no smaller");
         assert_eq!(of(10), []);
-        let equal = vec![avif(30), plain(Format::Jpeg, 10), plain(Format::Webp, 10)];
+        let equal = vec![avif(30), lossless(Format::Jpeg, 10), plain(Format::Webp, 10)];
         assert_eq!(first(equal, false, &default), [Format::Webp, Format::Jpeg]);
+    }
+
+    #[test]
+    fn a_smaller_jpeg_stands_in_by_its_score_only() {
+        for variant in Recipe::default().variants {
+            for newer in [Format::Avif, Format::Webp] {
+                let of = |mut files: [RenderedFile; 2]| {
+                    for file in &mut files {
+                        file.variant.clone_from(&variant.name);
+                    }
+                    first(files.to_vec(), false, &variant)
+                };
+                assert_eq!(of([plain(newer, 30), plain(Format::Jpeg, 20)]), []);
+                let score = |jpeg| [scored(newer, 30, 75.0), scored(Format::Jpeg, 20, jpeg)];
+                assert_eq!(of(score(75.0)), [Format::Jpeg]);
+                assert_eq!(of(score(74.0)), []);
+            }
+        }
     }
 
     #[test]
@@ -247,7 +268,7 @@ mod tests {
         let files = vec![
             plain(Format::Avif, 30),
             plain(Format::Webp, 20),
-            plain(Format::Jpeg, 10),
+            lossless(Format::Jpeg, 10),
         ];
         assert_eq!(first(files.clone(), true, &default), [Format::Webp]);
         assert_eq!(first(files, false, &default), [Format::Jpeg, Format::Webp]);
@@ -259,23 +280,20 @@ mod tests {
         );
     }
 
-    /// `medium` asks more of JPEG than of the others in numbers, so that they look alike.
+    /// `original` asks for another number of AVIF, so that it looks like the WebP beside it.
     #[test]
-    fn the_default_recipe_asks_the_same_of_all_formats() {
+    fn the_default_recipe_asks_the_same_of_avif_and_webp() {
         for variant in Recipe::default().variants {
-            for pair in [[Format::Avif, Format::Webp], [Format::Webp, Format::Jpeg]] {
-                let files = pair.map(|format| {
-                    let mut file = plain(format, if format == pair[0] { 30 } else { 20 });
-                    file.variant.clone_from(&variant.name);
-                    file
-                });
-                assert_eq!(
-                    first(files.to_vec(), false, &variant),
-                    [pair[1]],
-                    "{}",
-                    variant.name
-                );
+            let mut files = [plain(Format::Avif, 30), plain(Format::Webp, 20)];
+            for file in &mut files {
+                file.variant.clone_from(&variant.name);
             }
+            assert_eq!(
+                first(files.to_vec(), false, &variant),
+                [Format::Webp],
+                "{}",
+                variant.name
+            );
         }
     }
 

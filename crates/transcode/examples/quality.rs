@@ -22,18 +22,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Some((command, files)) = arguments.split_first() else {
         return Err("curves, defaults, content, drawings or auto, then files".into());
     };
+    let mut measured = Vec::new();
     for file in files {
         let source = std::fs::read(file)?;
         let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();
         match command.as_str() {
             "curves" => curves(&name, &source)?,
-            "defaults" => defaults(&name, &source)?,
+            "defaults" => measured.extend(defaults(&name, &source)?),
             "content" => content(&name, &source)?,
             "drawings" => drawings(&name, &source)?,
             "auto" => auto(&name, &source)?,
             other => return Err(format!("unknown command {other:?}").into()),
         }
     }
+    print_medians(&measured);
     Ok(())
 }
 
@@ -65,17 +67,32 @@ fn curves(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn defaults(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>> {
+/// One encode of one variant of a photograph.
+struct Encoded {
+    variant: String,
+    format: Format,
+    quality: u8,
+    /// Its bytes as a share of those of the WebP at its default quality.
+    share: f64,
+    score: f64,
+}
+
+fn defaults(name: &str, source: &[u8]) -> Result<Vec<Encoded>, Box<dyn std::error::Error>> {
+    let mut measured = Vec::new();
     let original = Pixels::decode(source, &Limits::default(), 2)?;
     for variant in Recipe::default().variants {
         let pixels = original.resize(&variant, 2)?;
         let is_whole = variant.width.is_none();
         let avif: &[u8] = if is_whole {
-            &[65, 68, 71, 72, 73]
+            &[65, 71, 73, 75]
         } else {
-            &[65, 75, 78, 80, 82, 84]
+            &[65, 75, 80, 82]
         };
-        let jpeg: &[u8] = if is_whole { &[80] } else { &[80, 85] };
+        let jpeg: &[u8] = if is_whole {
+            &[65, 68, 70, 75, 80]
+        } else {
+            &[75, 78, 80, 85]
+        };
         let qualities = [(Format::Avif, avif), (Format::Webp, &[80]), (Format::Jpeg, jpeg)];
         let each = |(format, qualities): (Format, &[u8])| {
             qualities
@@ -84,12 +101,60 @@ fn defaults(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>>
                 .collect::<Vec<_>>()
         };
         let wanted: Vec<_> = qualities.into_iter().flat_map(each).collect();
-        for ((format, quality), (bytes, score)) in wanted.iter().zip(pixels.scores(&wanted)?) {
-            let (variant, format) = (&variant.name, format.name());
-            println!("{name}\t{variant}\t{format}\t{quality}\t{bytes}\t{score:.2}");
+        let scores = pixels.scores(&wanted)?;
+        let webp = wanted.iter().position(|&(format, _)| format == Format::Webp);
+        let of_webp = webp
+            .and_then(|at| scores.get(at))
+            .map_or(f64::NAN, |&(bytes, _)| bytes as f64);
+        for (&(format, quality), &(bytes, score)) in wanted.iter().zip(&scores) {
+            println!(
+                "{name}\t{}\t{}\t{quality}\t{bytes}\t{score:.2}",
+                variant.name,
+                format.name()
+            );
+            measured.push(Encoded {
+                variant: variant.name.clone(),
+                format,
+                quality,
+                share: bytes as f64 / of_webp,
+                score,
+            });
         }
     }
-    Ok(())
+    Ok(measured)
+}
+
+/// Prints the median score, and the median of the bytes as a share of WebP's, of each variant, format and quality.
+fn print_medians(measured: &[Encoded]) {
+    let mut groups: Vec<(&str, Format, u8)> = Vec::new();
+    for encoded in measured {
+        let group = (encoded.variant.as_str(), encoded.format, encoded.quality);
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
+    }
+    for (variant, format, quality) in groups {
+        let of_group: Vec<&Encoded> = measured
+            .iter()
+            .filter(|encoded| {
+                (encoded.variant.as_str(), encoded.format, encoded.quality) == (variant, format, quality)
+            })
+            .collect();
+        let score = median(of_group.iter().map(|encoded| encoded.score));
+        let share = 100.0 * median(of_group.iter().map(|encoded| encoded.share));
+        let (format, photographs) = (format.name(), of_group.len());
+        println!("median of {photographs}\t{variant}\t{format}\t{quality}\t{share:.0} % of WebP\t{score:.1}");
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    match values.len() % 2 {
+        1 => values[half],
+        _ => (values[half.saturating_sub(1)] + values[half]) / 2.0,
+    }
 }
 
 fn content(name: &str, source: &[u8]) -> Result<(), Box<dyn std::error::Error>> {

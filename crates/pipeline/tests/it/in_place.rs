@@ -117,7 +117,7 @@ async fn a_repeated_event_repairs_what_is_missing() {
     assert_eq!(world.published("a").await, "one");
 }
 
-/// The text renderer's JPEG is the shortest of its files.
+/// The text renderer's JPEG is the shortest of its files, which all have the same score.
 #[tokio::test]
 async fn an_object_tells_which_formats_are_smaller_and_no_worse() {
     let world = world();

@@ -141,7 +141,10 @@ impl Renderer for TextRenderer {
                     dimensions,
                     bytes: rendition_text(&variant.name, format.extension(), &source).into(),
                     cpu: None,
-                    encoding: tintype_model::Encoding::default(),
+                    encoding: tintype_model::Encoding {
+                        score: Some(80.0),
+                        ..tintype_model::Encoding::default()
+                    },
                 });
             }
         }

@@ -101,7 +101,8 @@ fn no_format_has_more_bytes_than_a_source_of_the_same_size() {
 #[test]
 fn coarse_sources_keep_their_pixels_and_lose_everything_else() {
     let secret = exif(1, b"secret");
-    for quality in [10, 25, 50, 75, 79] {
+    // At the quality that is asked for, or coarser.
+    for quality in [10, 25, 50, 60, 67] {
         for kind in kinds(quality) {
             let block = [b"Exif\0\0", &secret[..]].concat();
             let segments = [

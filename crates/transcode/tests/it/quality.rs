@@ -203,7 +203,7 @@ fn a_page_of_text_is_lossless_in_webp_and_keeps_its_colours_in_the_others() {
         for format in [Format::Avif, Format::Jpeg] {
             let file = file(&rendered, format);
             let psnr = psnr(&pixels, &decoded(file).rgb());
-            assert!(psnr > 30.0, "{format:?}, {quality:?}: {psnr} dB");
+            assert!(psnr > 29.0, "{format:?}, {quality:?}: {psnr} dB");
         }
     }
 }
