@@ -4,7 +4,7 @@
 
 mod bmp;
 mod gif;
-mod heif;
+pub(crate) mod heif;
 mod ico;
 mod jpeg;
 mod jxl;

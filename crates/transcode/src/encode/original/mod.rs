@@ -1,5 +1,6 @@
 //! Sources whose own coding becomes a rendition, or tells how coarse one may be.
 
+mod av1;
 mod jpeg;
 mod png;
 mod repack;

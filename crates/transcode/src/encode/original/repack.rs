@@ -6,7 +6,7 @@
 
 use tintype_model::Format;
 
-use super::{jpeg, png, vp8};
+use super::{av1, jpeg, png, vp8};
 use crate::color::Profile;
 use crate::geometry::orient::Orientation;
 use crate::header::Header;
@@ -19,19 +19,19 @@ use crate::syntax::reader::Reader;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Original<'a> {
     pub(crate) bytes: &'a [u8],
-    /// JPEG, PNG or WebP.
+    /// JPEG, PNG, WebP or AVIF.
     pub(crate) format: Format,
     pub(crate) orientation: Orientation,
     /// Whether the embedded profile counts. One that is ignored when pixels are converted is ignored here.
     pub(crate) has_profile: bool,
     /// Whether it shows the pixels that renditions are made from as they are: upright and in sRGB.
     pub(crate) is_plain: bool,
-    /// The quality of its format at which our encoder takes quantizers as fine as those of the source.
+    /// The quality of its format at which our encoder takes quantizers no finer than those of the source.
     pub(crate) quality: Option<u8>,
 }
 
 impl<'a> Original<'a> {
-    /// The source, if it is a PNG, a WebP, or a JPEG that every decoder understands in the same way.
+    /// The source, if it is a PNG, a WebP, an AVIF, or a JPEG that every decoder understands in the same way.
     pub(crate) fn of(source: &'a [u8], header: &Header) -> Option<Self> {
         let format = header.format.rendition?;
         let fits = header.model != Model::Cmyk && !header.is_odd_jpeg;
@@ -44,13 +44,14 @@ impl<'a> Original<'a> {
             quality: match format {
                 Format::Jpeg => jpeg::quality(source),
                 Format::Webp => vp8::quality(source),
+                Format::Avif => av1::quality(source),
                 _ => None,
             },
         })
     }
 
     /// The same coefficients or rows in a file of the same format, and nothing else. `None` where pixels have to be changed,
-    /// or for a kind that is not written here: of a WebP nobody here reads the coefficients.
+    /// or for a kind that is not written here: of a WebP or an AVIF nobody here reads the coefficients.
     pub(crate) fn rewrite(&self) -> Option<Vec<u8>> {
         let rewritten = || match self.format {
             Format::Jpeg => jpeg::rewritten(self.bytes),
