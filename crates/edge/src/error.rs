@@ -11,6 +11,12 @@ use utoipa::ToSchema;
 
 use crate::auth::Missing;
 
+/// Media type of problem documents (RFC 9457).
+pub(crate) const PROBLEM: &str = "application/problem+json";
+
+/// The detail of a 404 for a key that nothing is stored under.
+pub(crate) const NO_IMAGE: &str = "there is no source and no record with this key";
+
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An answer that is not what was asked for.
@@ -267,7 +273,7 @@ impl IntoResponse for Error {
         let mut response = Response::new(Body::from(json));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if let Some((name, value)) = self.header() {
             headers.insert(name, value);
         }

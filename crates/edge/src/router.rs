@@ -216,7 +216,7 @@ async fn readyz(Extract(state): Shared) -> Result<Json<HealthReport>> {
 
 async fn scrape(Extract(state): Shared) -> Response {
     let health = state.edge.health.report().await;
-    let images = match state.edge.metadata.counts().await {
+    let images = match state.edge.catalog.counts().await {
         Ok(images) => Some(images),
         Err(error) => {
             tracing::warn!(error = %error, "metrics leave out the images");

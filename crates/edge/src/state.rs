@@ -2,7 +2,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, Uri};
-use tintype_model::{JobQueue, MetadataStore, ObjectStore, Recipe};
+use tintype_catalog::Catalog;
+use tintype_model::{ObjectStore, Recipe};
 
 use crate::access::Access;
 use crate::auth::Auth;
@@ -10,18 +11,12 @@ use crate::cache::PictureCache;
 use crate::error::Result;
 use crate::guard;
 use crate::metrics::Metrics;
-use crate::port::{DeadLetters, Health, UploadSigner};
+use crate::port::{Health, UploadSigner};
 
 /// The ports and the settings that the edge works with.
 pub struct Edge {
-    /// The uploaded objects. The edge reads their metadata and deletes; it never reads their bytes.
-    pub sources: Arc<dyn ObjectStore>,
-    /// The records.
-    pub metadata: Arc<dyn MetadataStore>,
-    /// Where reprocessing is asked for.
-    pub queue: Arc<dyn JobQueue>,
-    /// The jobs that were given up; none where the queue's own tools are for that.
-    pub dead: Option<Arc<dyn DeadLetters>>,
+    /// The operations on images.
+    pub catalog: Catalog,
     /// Signs uploads.
     pub uploads: Arc<dyn UploadSigner>,
     /// Tells how the rest is doing.

@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, HttpConfig, default_data};
 use crate::credentials::{Credentials, REGION, write_env};
-use crate::dead::LocalDeadLetters;
 use crate::disk::Disk;
 use crate::health::LocalHealth;
 use crate::http::{App, Bounds, Capacity, Patience};
@@ -123,10 +122,12 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     };
     let pipeline = Pipeline::new(ports, settings);
     let edge = Edge {
-        sources,
-        metadata,
-        queue: Arc::new(queue.clone()) as Arc<dyn JobQueue>,
-        dead: Some(Arc::new(LocalDeadLetters(queue.clone()))),
+        catalog: Catalog {
+            sources,
+            metadata,
+            queue: Arc::new(queue.clone()) as Arc<dyn JobQueue>,
+            dead: Some(Arc::new(queue.clone())),
+        },
         uploads: Arc::new(LocalUploads::new(s3_config.clone())),
         health: Arc::new(LocalHealth {
             jail: jail.clone(),

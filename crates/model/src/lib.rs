@@ -6,6 +6,7 @@
 
 mod attempt;
 mod color;
+mod dead;
 mod error;
 mod event;
 mod format;
@@ -23,6 +24,7 @@ mod url;
 
 pub use attempt::{Attempt, AttemptResult, Succession};
 pub use color::Color;
+pub use dead::{DeadLetter, DeadLetters};
 pub use error::error_chain;
 pub use event::{Job, Work};
 pub use format::Format;

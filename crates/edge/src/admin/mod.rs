@@ -14,11 +14,14 @@ use http::header::{
 };
 use http::{Extensions, HeaderMap, HeaderValue, StatusCode, Uri};
 use serde::Deserialize;
+use tintype_catalog::Shown;
 use tintype_http::{Peer, Refused};
 use tintype_model::{RecordFilter, Status};
 
-use crate::api::{Delivery, FormBody, ListedStatus, Params, Unrecorded, live_record, object_key};
-use crate::error::{Error, Result, Told};
+use crate::api::ListedStatus;
+use crate::error::{Error, NO_IMAGE, Result, Told};
+use crate::extract::{FormBody, Params, object_key};
+use crate::markup::{Urls, markup};
 use crate::state::{Shared, State};
 
 pub(crate) use page::login as login_page;
@@ -136,11 +139,11 @@ async fn list(Extract(state): Shared, Params(params): Params<ListParams>) -> Res
         status: status.map(|status| status.name().to_owned()),
         sha256: None,
     };
-    let metadata = &state.edge.metadata;
-    let page = metadata
+    let catalog = &state.edge.catalog;
+    let page = catalog
         .list(&filter, params.after.as_deref(), PAGE_LENGTH)
         .await?;
-    let counts = metadata.counts().await?;
+    let counts = catalog.counts().await?;
     let health = state.edge.health.report().await;
     Ok(page::list(&page, &filter, counts, &health))
 }
@@ -158,14 +161,20 @@ async fn show(
     Params(params): Params<ShowParams>,
 ) -> Result<Response> {
     let key = object_key(params.key)?;
-    let Some(record) = live_record(&state, &key).await? else {
-        let found = Unrecorded::find(&state, &key).await?;
-        return Ok(page::unrecorded(&key, &found));
+    let record = match state.edge.catalog.show(&key).await? {
+        Shown::Recorded(record) => record,
+        Shown::Unrecorded(found) => return Ok(page::unrecorded(&key, &found)),
+        Shown::Missing => return Err(Error::NotFound(NO_IMAGE)),
     };
     let picture = match &record.status {
         Status::Ready { renditions, .. } => {
             let base = state.base_url(&uri, &headers)?;
-            Some(Delivery::new(&base, &key, None, renditions, &state.edge.recipe).into_picture())
+            let urls = Urls {
+                base: &base,
+                key: &key,
+                version: None,
+            };
+            Some(markup(urls, renditions, &state.edge.recipe).picture)
         }
         Status::Pending | Status::Rejected { .. } | Status::Failed { .. } | Status::Deleted => None,
     };

@@ -13,7 +13,7 @@ use tintype_model::{
 };
 
 use super::{LOGIN_PATH, challenge};
-use crate::api::{ListedStatus, Unrecorded, timestamp};
+use crate::api::{ListedStatus, Unrecorded, UnrecordedWords as _, timestamp};
 use crate::html::Escaped;
 use crate::markup::Urls;
 use crate::port::HealthReport;

@@ -117,10 +117,12 @@ impl World {
         let metadata = Arc::new(MemoryMetadataStore::new());
         let queue = Arc::new(MemoryQueue::new());
         let edge = Edge {
-            sources: sources.clone(),
-            metadata: metadata.clone(),
-            queue: queue.clone(),
-            dead: None,
+            catalog: Catalog {
+                sources: sources.clone(),
+                metadata: metadata.clone(),
+                queue: queue.clone(),
+                dead: None,
+            },
             uploads: Arc::new(uploads(credentials(Some("token")), None)),
             health,
             recipe: Arc::new(Recipe::default()),
