@@ -20,7 +20,7 @@ pub struct DeadLetter {
 /// The jobs that were given up. They stay until they are redriven, or until the queue's time for them is over.
 #[async_trait]
 pub trait DeadLetters: Send + Sync + std::fmt::Debug {
-    /// At most `limit` of them, the oldest first.
+    /// At most `limit` of them, the oldest first where the queue keeps an order.
     ///
     /// # Errors
     /// `Unavailable`.
