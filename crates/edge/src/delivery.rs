@@ -27,7 +27,11 @@ use tintype_model::{
 use crate::cache::PictureCache;
 use crate::error::{Error, Result};
 use crate::negotiate::{Accept, MAX_ACCEPT_LINES};
+use crate::route::{Callers, Class, Needs};
 use crate::state::State;
+
+/// The needs of deliveries: pictures are for everybody.
+pub(crate) const NEEDS: Needs = Needs::new(Class::Delivery, Callers::Everybody);
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
 const NO_PICTURE: &str = "there is no such picture";

@@ -17,6 +17,9 @@ pub(crate) const PROBLEM: &str = "application/problem+json";
 /// The detail of a 404 for a key that nothing is stored under.
 pub(crate) const NO_IMAGE: &str = "there is no source and no record with this key";
 
+/// The detail of a 404 for a path that is nobody's.
+pub(crate) const NOTHING_HERE: &str = "there is nothing at this path";
+
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An answer that is not what was asked for.
@@ -41,7 +44,7 @@ pub(crate) enum Error {
     Forbidden,
     #[error("{0}")]
     NotFound(&'static str),
-    /// With what `Allow` says, where the router does not add it.
+    /// The value of `Allow`, where the router does not add that header.
     #[error("the path does not take this method")]
     MethodNotAllowed(Option<&'static str>),
     #[error("{0}")]
@@ -249,6 +252,12 @@ impl Error {
             | Self::GivenUp
             | Self::NotReady(_) => tracing::debug!(error = %self, "request refused"),
         }
+    }
+}
+
+impl From<Missing> for Error {
+    fn from(missing: Missing) -> Self {
+        Self::Unauthorized(missing)
     }
 }
 

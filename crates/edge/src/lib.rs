@@ -16,12 +16,14 @@ mod metrics;
 mod negotiate;
 mod port;
 mod post_policy;
+mod route;
 mod router;
 mod session;
 mod state;
 
 pub use access::{Access, Authorized};
 pub use body::TooSlow;
+pub use cache::Pictures;
 pub use guard::{host_allowed, names_its_host, write_allowed};
 pub use html::Escaped;
 pub use negotiate::{Accept, MAX_ACCEPT_BYTES, MAX_ACCEPT_LINES};
@@ -31,4 +33,4 @@ pub use port::{
 };
 pub use post_policy::{PolicySigner, PostPolicy};
 pub use router::router;
-pub use state::{Edge, Pictures};
+pub use state::Edge;

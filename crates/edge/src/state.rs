@@ -3,11 +3,11 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Uri};
 use tintype_catalog::Catalog;
-use tintype_model::{ObjectStore, Recipe};
+use tintype_model::Recipe;
 
 use crate::access::Access;
 use crate::auth::Auth;
-use crate::cache::PictureCache;
+use crate::cache::{PictureCache, Pictures};
 use crate::error::Result;
 use crate::guard;
 use crate::metrics::Metrics;
@@ -25,19 +25,10 @@ pub struct Edge {
     pub recipe: Arc<Recipe>,
     /// Largest source that is rendered, in bytes: what uploads are signed for.
     pub max_upload_bytes: u64,
-    /// Who may use the API, and how that is known.
+    /// The callers that may use the API, and the way in which that is decided.
     pub access: Access,
     /// The renditions to deliver; none where a CDN delivers.
     pub pictures: Option<Pictures>,
-}
-
-/// Where deliveries come from.
-#[derive(Clone, Debug)]
-pub struct Pictures {
-    /// The rendered files, read by the object keys that records name.
-    pub renditions: Arc<dyn ObjectStore>,
-    /// Memory for cached renditions, in bytes.
-    pub cache_bytes: u64,
 }
 
 impl fmt::Debug for Edge {

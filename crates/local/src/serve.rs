@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tintype_catalog::Catalog;
 use tintype_edge::{Access, Edge, Pictures};
 use tintype_jail::Jail;
 use tintype_model::{JobQueue, MetadataStore, ObjectStore};

@@ -18,6 +18,7 @@ mod quality;
 mod recipe;
 mod record;
 mod render;
+mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod url;
@@ -42,4 +43,5 @@ pub use record::{
     RejectionCode, Rendition, Skip, SourceInfo, Status, UnixMillis, Version,
 };
 pub use render::{Limits, MetadataPolicy, RenderError, Rendered, RenderedFile, Renderer};
+pub use status::{StatusKind, StatusKindError};
 pub use url::{CachePolicy, DeliveryPath, PathError, decode_component, encode_path};

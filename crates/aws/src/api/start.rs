@@ -1,4 +1,4 @@
-//! From the start of the process to its first invocation.
+//! The start of the process, up to its first invocation.
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,9 +1,11 @@
-use axum::Json;
 use axum::extract::State as Extract;
+use axum::{Extension, Json};
 use http::StatusCode;
 use tintype_catalog::Redrive;
 
-use super::dto::{Dead, DeadJob, RedriveQuery, Redriven, timestamp};
+use super::dto::{Dead, DeadJob, RedriveQuery, Redriven};
+use super::time::timestamp;
+use crate::access::Principal;
 use crate::error::{Error, PROBLEM, Problem, Result};
 use crate::extract::Params;
 use crate::state::Shared;
@@ -51,10 +53,14 @@ pub(crate) async fn list_dead(Extract(state): Shared) -> Result<Json<Dead>> {
 )]
 pub(crate) async fn redrive_dead(
     Extract(state): Shared,
+    Extension(principal): Extension<Principal>,
     Params(query): Params<RedriveQuery>,
 ) -> Result<(StatusCode, Json<Redriven>)> {
     match state.edge.catalog.redrive(query.id).await? {
-        Redrive::Queued(redriven) => Ok((StatusCode::ACCEPTED, Json(Redriven { redriven }))),
+        Redrive::Queued(redriven) => {
+            tracing::info!(redriven, by = principal.name(), "dead letters are tried again");
+            Ok((StatusCode::ACCEPTED, Json(Redriven { redriven })))
+        }
         Redrive::NoLetter => Err(Error::NotFound("there is no such dead letter")),
         Redrive::Elsewhere => Err(ELSEWHERE),
     }

@@ -1,14 +1,16 @@
 //! `/api/v1/image`: one picture.
 
-use axum::Json;
 use axum::extract::State as Extract;
+use axum::{Extension, Json};
 use http::{HeaderMap, StatusCode, Uri};
 use tintype_catalog::{Delete, Reprocess, Shown, Tombstone, Unrecorded};
 use tintype_model::{ObjectKey, Status};
 
 use super::delivery::Delivery;
-use super::dto::{Accepted, DeleteQuery, Image, ImageDetail, KeyQuery, Source, timestamp};
+use super::dto::{Accepted, DeleteQuery, Image, ImageDetail, KeyQuery, Source};
 use super::status::UnrecordedWords as _;
+use super::time::timestamp;
+use crate::access::Principal;
 use crate::error::{Error, NO_IMAGE, PROBLEM, Problem, Result};
 use crate::extract::{Params, object_key};
 use crate::state::{Shared, State};
@@ -102,6 +104,7 @@ async fn unrecorded(state: &State, key: &ObjectKey, found: &Unrecorded) -> Image
 )]
 pub(super) async fn delete_image(
     Extract(state): Shared,
+    Extension(principal): Extension<Principal>,
     Params(query): Params<DeleteQuery>,
 ) -> Result<(StatusCode, Json<Accepted>)> {
     let key = object_key(query.key)?;
@@ -111,13 +114,15 @@ pub(super) async fn delete_image(
         Tombstone::Keep
     };
     match state.edge.catalog.delete(&key, tombstone).await? {
-        Delete::Deleting => Ok(accepted(&key, "deleting")),
-        Delete::Forgetting => Ok(accepted(&key, "forgetting")),
+        Delete::Deleting => Ok(accepted(principal, &key, "deleting")),
+        Delete::Forgetting => Ok(accepted(principal, &key, "forgetting")),
         Delete::NoImage => Err(Error::NotFound(NO_IMAGE)),
     }
 }
 
-fn accepted(key: &ObjectKey, status: &'static str) -> (StatusCode, Json<Accepted>) {
+/// The answer to work that goes on, which the log tells together with who asked for it.
+fn accepted(principal: Principal, key: &ObjectKey, status: &'static str) -> (StatusCode, Json<Accepted>) {
+    tracing::info!(image.key = %key, by = principal.name(), "{status}");
     let key = key.as_str().to_owned();
     (StatusCode::ACCEPTED, Json(Accepted { key, status }))
 }
@@ -138,11 +143,12 @@ fn accepted(key: &ObjectKey, status: &'static str) -> (StatusCode, Json<Accepted
 )]
 pub(super) async fn reprocess_image(
     Extract(state): Shared,
+    Extension(principal): Extension<Principal>,
     Params(query): Params<KeyQuery>,
 ) -> Result<(StatusCode, Json<Accepted>)> {
     let key = object_key(query.key)?;
     match state.edge.catalog.reprocess(&key).await? {
-        Reprocess::Queued => Ok(accepted(&key, "reprocessing")),
+        Reprocess::Queued => Ok(accepted(principal, &key, "reprocessing")),
         Reprocess::SourceGone => Err(Error::Conflict("the source is gone, there is nothing to render")),
         Reprocess::FolderMarker => Err(Error::Conflict(
             "the source shows a folder, there is nothing to render",

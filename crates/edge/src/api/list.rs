@@ -103,7 +103,7 @@ pub(super) async fn list_images(
     }
     let filter = RecordFilter {
         prefix: query.prefix,
-        status: query.status.map(|status| status.name().to_owned()),
+        status: query.status.map(Into::into),
         sha256: query.sha256.as_deref().map(digest).transpose()?,
     };
     let page = state

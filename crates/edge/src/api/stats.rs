@@ -6,7 +6,7 @@ use serde::Serialize;
 use tintype_model::StatusCounts;
 use utoipa::ToSchema;
 
-use super::dto::timestamp;
+use super::time::timestamp;
 use crate::cache::CacheStats;
 use crate::error::Result;
 use crate::port::QueueDepth;

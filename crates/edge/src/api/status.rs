@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use tintype_catalog::Unrecorded;
+use tintype_model::StatusKind;
 use utoipa::ToSchema;
 
-use super::dto::timestamp;
+use super::time::timestamp;
 
 /// The state of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -27,12 +28,24 @@ pub(crate) enum StatusName {
 impl StatusName {
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Pending => "pending",
-            Self::Ready => "ready",
-            Self::Rejected => "rejected",
-            Self::Failed => "failed",
-            Self::Deleted => "deleted",
+            Self::Pending => StatusKind::Pending.name(),
+            Self::Ready => StatusKind::Ready.name(),
+            Self::Rejected => StatusKind::Rejected.name(),
+            Self::Failed => StatusKind::Failed.name(),
+            Self::Deleted => StatusKind::Deleted.name(),
             Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl From<StatusKind> for StatusName {
+    fn from(kind: StatusKind) -> Self {
+        match kind {
+            StatusKind::Pending => Self::Pending,
+            StatusKind::Ready => Self::Ready,
+            StatusKind::Rejected => Self::Rejected,
+            StatusKind::Failed => Self::Failed,
+            StatusKind::Deleted => Self::Deleted,
         }
     }
 }
@@ -53,22 +66,14 @@ pub(crate) enum ListedStatus {
     Deleted,
 }
 
-impl ListedStatus {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Ready,
-        Self::Rejected,
-        Self::Failed,
-        Self::Deleted,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Pending => StatusName::Pending.name(),
-            Self::Ready => StatusName::Ready.name(),
-            Self::Rejected => StatusName::Rejected.name(),
-            Self::Failed => StatusName::Failed.name(),
-            Self::Deleted => StatusName::Deleted.name(),
+impl From<ListedStatus> for StatusKind {
+    fn from(status: ListedStatus) -> Self {
+        match status {
+            ListedStatus::Pending => Self::Pending,
+            ListedStatus::Ready => Self::Ready,
+            ListedStatus::Rejected => Self::Rejected,
+            ListedStatus::Failed => Self::Failed,
+            ListedStatus::Deleted => Self::Deleted,
         }
     }
 }

@@ -191,8 +191,8 @@ impl MetadataStore for MemoryMetadataStore {
     async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>> {
         let records = lock(&self.records);
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let shown = |record: &&Record| match &filter.status {
-            Some(status) => record.status.name() == status,
+        let shown = |record: &&Record| match filter.status {
+            Some(status) => record.status.kind() == status,
             None => record.status != Status::Deleted,
         };
         let digest = |record: &Record| record.source.as_ref()?.sha256.clone();
