@@ -180,8 +180,8 @@ impl Worker {
         WatchedPipeline::new(ports, self.settings.pipeline.clone())
     }
 
-    /// Does everything that one message asks for. It fails as a whole; what was done of it is a duplicate then, when
-    /// it comes again. A record that cannot be understood keeps none of the others from being done.
+    /// Does everything that one message asks for. It fails as a whole; the parts that were done are duplicates when it
+    /// comes again. A record that cannot be understood keeps none of the others from being done.
     async fn message<'a>(
         &self,
         pipeline: &WatchedPipeline,
@@ -331,8 +331,8 @@ impl Worker {
         false
     }
 
-    /// Puts news for the caches into their queue. At the message's last receive it does without: what was asked for is
-    /// done, and only caches may show for a day what they should not.
+    /// Puts news for the caches into their queue. A failure at the message's last receive is only logged: the job itself
+    /// is done, and only caches may show for a day what they should not.
     async fn tell(&self, withdrawal: &Withdrawal, attempt: u32) -> Result<(), Error> {
         let Some(withdrawals) = &self.parts.withdrawals else {
             return Ok(());

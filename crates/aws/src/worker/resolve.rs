@@ -56,7 +56,7 @@ impl ResolvedJob {
 /// name.
 ///
 /// This needs the newest event to *write its order* into the record, even when the record already shows the right
-/// source: an older job that read the source before the change may still be rendering (put 2 is in hand, version 2 is
+/// source: an older job that read the source before the change may still be rendering (put 2 is being rendered, version 2 is
 /// deleted, version 1 is what the record shows: doing nothing now lets put 2 publish a version that is gone). So
 /// `Deleted` renders again instead of comparing `ETag`s; deleting versions by hand is rare. `Expired` is not rare, it
 /// comes for every version that was ever replaced, but it never changes what is there: lifecycle rules hide current
@@ -64,7 +64,7 @@ impl ResolvedJob {
 /// "Understanding and managing lifecycle events"). `Hidden` with the key there is not the newest event.
 ///
 /// Where there is no record, `Expired` writes none: a rule waits for a day at least, so no work on the version that went
-/// is in hand, and a key that was forgotten ([`Work::Forget`]) must not be told of again when its old versions end.
+/// is going on, and a key that was forgotten ([`Work::Forget`]) must not be told of again when its old versions end.
 ///
 /// A tombstone is likewise written even over a tombstone.
 ///

@@ -236,7 +236,7 @@ impl MetadataStore for MemoryMetadataStore {
     }
 }
 
-/// Jobs in a list, for tests to look at. None is kept back.
+/// Jobs in a list, for tests to read. Delays are ignored.
 #[derive(Debug, Default)]
 pub struct MemoryQueue {
     jobs: Mutex<Vec<Job>>,
