@@ -302,7 +302,7 @@ class Deployment:
 class Impatience:
     """While it is entered, messages that a function put off are delivered again at once.
 
-    The worker sets the visibility of a message that failed to 15 s x 2^n. The proxy saw that call: the same receipt
+    The worker sets the visibility of a message that failed to 15 s x 2^n and up to a quarter more. The proxy saw that call: the same receipt
     handle makes the message visible again. `delays` keeps what the worker had asked for.
     """
 

@@ -72,8 +72,10 @@ def test_a_poison_message_is_set_aside_after_five_tries_and_published_after_redr
     tries = [call for call in record if call.operation == "GetObject" and call.target.endswith(key)]
     assert len(tries) == RECEIVES
     assert {call.access_key for call in tries} == {worker}
-    # 15 s x 2^n; the last try may leave it to the queue.
-    assert impatience.delays[:4] == [15, 30, 60, 120]
+    # 15 s x 2^n and up to a quarter more; the last try may leave it to the queue.
+    assert len(impatience.delays) >= 4
+    for delay, least in zip(impatience.delays, [15, 30, 60, 120]):
+        assert least <= delay <= least * 1.25
     image = tintype.image(key)
     assert image["status"] == "failed", image
     assert image["failure"]["attempts"] == RECEIVES

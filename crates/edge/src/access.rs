@@ -1,4 +1,4 @@
-//! Who may ask for what, decided before any handler runs.
+//! Access: requests are admitted or refused here before any handler runs.
 
 use std::fmt;
 
@@ -6,13 +6,12 @@ use http::header::ORIGIN;
 use http::{Extensions, HeaderMap, Method, Uri, Version};
 use tintype_http::{Peer, Refused};
 
-use crate::admin;
 use crate::auth::{Auth, Credential, Missing};
-use crate::error::{Error, Result};
+use crate::error::{Error, NOTHING_HERE, Result};
 use crate::guard::{self, Provenance};
-use crate::router::{Class, NOTHING_HERE};
+use crate::route::{Callers, Class, Needs};
 
-/// Who may use the API, and how that is known.
+/// The callers that may use the API, and the way in which that is decided.
 #[derive(Clone)]
 pub enum Access {
     /// This server is asked directly, and decides by itself: holders of the token, or of a session that was opened
@@ -37,7 +36,7 @@ pub enum Access {
     /// here: gateways take a signature or a token that the page's own script has to send, and no cookie is read. Under
     /// which names requests arrive, and which origins may read answers, is the gateway's configuration.
     Gateway {
-        /// Where pictures are delivered, `https://host[/path]`: what generated URLs start with.
+        /// The address at which pictures are delivered, `https://host[/path]`: what generated URLs start with.
         public_url: String,
     },
 }
@@ -62,15 +61,40 @@ impl fmt::Debug for Access {
     }
 }
 
-/// Says that a gateway let the request through. It goes into the request's extensions, which no client can send: only
+/// A mark on a request that the gateway in front let through. It goes into the request's extensions, which no client can send: only
 /// the code that takes requests from the gateway can put it there.
 #[derive(Clone, Copy, Debug)]
 pub struct Authorized;
 
-/// The parts of a request that decide whether it is let through.
+/// The caller, as far as the request proves who it is. Handlers find it among the request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Principal {
+    /// Anybody: the route asks for no proof.
+    Anybody,
+    /// A holder of the admin token.
+    Token,
+    /// A browser with a session.
+    Session,
+    /// A caller for whom the gateway in front vouches.
+    Gateway,
+}
+
+impl Principal {
+    /// The word used in logs.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Anybody => "anybody",
+            Self::Token => "token",
+            Self::Session => "session",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+
+/// The needs of a route, and the parts of a request that decide whether it reaches it.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
-    pub class: Class,
+    pub needs: Needs,
     pub method: &'a Method,
     pub version: Version,
     pub uri: &'a Uri,
@@ -78,8 +102,9 @@ pub(crate) struct Asked<'a> {
     pub extensions: &'a Extensions,
 }
 
-/// Lets through what was meant for this server and may be asked by who asks.
-pub(crate) fn admit(access: &Access, auth: &Auth, asked: &Asked<'_>) -> Result<()> {
+/// Lets a request through that is meant for this server and comes from a caller that the route is for. Answers who
+/// that is.
+pub(crate) fn admit(access: &Access, auth: &Auth, asked: &Asked<'_>) -> Result<Principal> {
     match access {
         Access::Token {
             public_url,
@@ -90,12 +115,12 @@ pub(crate) fn admit(access: &Access, auth: &Auth, asked: &Asked<'_>) -> Result<(
     }
 }
 
-fn admit_vouched_for(asked: &Asked<'_>) -> Result<()> {
+fn admit_vouched_for(asked: &Asked<'_>) -> Result<Principal> {
     if asked.extensions.get::<Authorized>().is_none() {
         return Err(Error::Forbidden);
     }
-    match asked.class {
-        Class::Api | Class::Health => Ok(()),
+    match asked.needs.class {
+        Class::Api | Class::Health => Ok(Principal::Gateway),
         Class::Delivery | Class::Admin | Class::Metrics | Class::Other => Err(Error::NotFound(NOTHING_HERE)),
     }
 }
@@ -105,15 +130,14 @@ fn admit_directly(
     allowed_hosts: &[String],
     auth: &Auth,
     asked: &Asked<'_>,
-) -> Result<()> {
+) -> Result<Principal> {
     if !guard::names_its_host(asked.version, asked.uri, asked.headers) {
         return Err(Error::BadHost);
     }
-    let needs_credential = match asked.class {
-        Class::Delivery | Class::Health => return Ok(()),
-        Class::Admin => asked.uri.path() != admin::LOGIN_PATH,
-        Class::Api | Class::Metrics => true,
-        Class::Other => false,
+    let needs_credential = match asked.needs.callers {
+        Callers::Everybody => return Ok(Principal::Anybody),
+        Callers::Visitors => false,
+        Callers::Admins => true,
     };
     let host = guard::request_host(asked.uri, asked.headers)?;
     if !guard::host_allowed(host, public_url, allowed_hosts) {
@@ -125,13 +149,13 @@ fn admit_directly(
         return Err(Error::CrossOrigin);
     }
     if !needs_credential {
-        return Ok(());
+        return Ok(Principal::Anybody);
     }
     match auth.credential(asked.headers)? {
-        Credential::Token => Ok(()),
+        Credential::Token => Ok(Principal::Token),
         // The browser adds the cookie by itself, so the page that asked has to be known.
         Credential::Session if writes && provenance != Provenance::Own => Err(Error::CrossOrigin),
-        Credential::Session => Ok(()),
+        Credential::Session => Ok(Principal::Session),
     }
 }
 
@@ -151,10 +175,73 @@ pub(crate) fn log_refusal(error: &Error, asked: &Asked<'_>) {
         return;
     };
     Refused {
-        part: asked.class.name(),
+        part: asked.needs.class.name(),
         reason,
         presented,
         peer: asked.extensions.get().map(|Peer(address)| *address),
     }
     .log();
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use http::header::{AUTHORIZATION, COOKIE, HOST};
+
+    use super::*;
+
+    fn headers(pairs: &[(http::HeaderName, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.insert(name, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    fn admitted(access: &Access, auth: &Auth, callers: Callers, headers: &HeaderMap) -> Result<Principal> {
+        let mut extensions = Extensions::new();
+        if matches!(access, Access::Gateway { .. }) {
+            extensions.insert(Authorized);
+        }
+        let asked = Asked {
+            needs: Needs::new(Class::Api, callers),
+            method: &Method::GET,
+            version: Version::HTTP_11,
+            uri: &Uri::from_static("/api/v1/images"),
+            headers,
+            extensions: &extensions,
+        };
+        admit(access, auth, &asked)
+    }
+
+    #[test]
+    fn handlers_are_told_who_asks() {
+        let auth = Auth::new("secret", None);
+        let direct = Access::Token {
+            admin_token: "secret".to_owned(),
+            public_url: None,
+            allowed_hosts: Vec::new(),
+        };
+        let cookie = auth.open_session(&HeaderMap::new());
+        let session = cookie.to_str().unwrap().split(';').next().unwrap();
+        let here = (HOST, "localhost");
+        let bearer = headers(&[here.clone(), (AUTHORIZATION, "Bearer secret")]);
+        let browser = headers(&[here.clone(), (COOKIE, session)]);
+        let nobody = headers(&[here]);
+        for (callers, headers, expected) in [
+            (Callers::Admins, &bearer, Some(Principal::Token)),
+            (Callers::Admins, &browser, Some(Principal::Session)),
+            (Callers::Admins, &nobody, None),
+            (Callers::Visitors, &nobody, Some(Principal::Anybody)),
+            (Callers::Everybody, &bearer, Some(Principal::Anybody)),
+        ] {
+            let principal = admitted(&direct, &auth, callers, headers).ok();
+            assert_eq!(principal, expected, "{callers:?} {headers:?}");
+        }
+        let gateway = Access::Gateway {
+            public_url: String::new(),
+        };
+        let principal = admitted(&gateway, &Auth::nobody(), Callers::Admins, &nobody).ok();
+        assert_eq!(principal, Some(Principal::Gateway));
+    }
 }

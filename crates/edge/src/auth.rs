@@ -1,4 +1,4 @@
-//! Who may use the API and the pages: holders of the admin token, or of a session that was opened with it.
+//! The proof that a caller may use the API and the pages: holders of the admin token, or of a session that was opened with it.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::error::Error;
 use crate::session::{self, Sessions};
 
 const COOKIE_NAME: &str = "tintype_session";
@@ -21,21 +20,15 @@ pub(crate) enum Credential {
     Session,
 }
 
-/// Why a request holds nothing.
+/// The reason why a request proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// It presents nothing.
+    /// It presents no credential.
     Nothing,
     /// It presents another token.
     WrongToken,
     /// It presents a session that is not open: ended, expired or invented.
     ClosedSession,
-}
-
-impl From<Missing> for Error {
-    fn from(missing: Missing) -> Self {
-        Self::Unauthorized(missing)
-    }
 }
 
 pub(crate) struct Auth {

@@ -8,8 +8,6 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tintype_model::{GetOptions, ObjectStore, Rendition, Result, StoreError};
 
-use crate::state::Pictures;
-
 /// Few shards, so that a large rendition finds room in one.
 const SHARDS: usize = 4;
 /// A rendition above this part of the capacity is read anew each time: it would push out too many others.
@@ -17,6 +15,15 @@ const LARGEST_SHARE: u64 = 8;
 const TYPICAL_RENDITION_BYTES: u64 = 64 << 10;
 /// The memory that is counted for an entry besides its key and the rendition's bytes, in bytes.
 const OVERHEAD_BYTES: u64 = 256;
+
+/// The renditions to deliver.
+#[derive(Clone, Debug)]
+pub struct Pictures {
+    /// The rendered files, read by the object keys that records name.
+    pub renditions: Arc<dyn ObjectStore>,
+    /// Memory for cached renditions, in bytes.
+    pub cache_bytes: u64,
+}
 
 #[derive(Clone, Debug)]
 struct ByBytes;

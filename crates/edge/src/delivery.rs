@@ -15,6 +15,7 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::Serialize;
+use tintype_catalog::Unrecorded;
 use tintype_http::{
     ByteRange, TagSyntax, Validators, Verdict, content_range, date_header, evaluate, last_modified,
     requested_range,
@@ -26,10 +27,14 @@ use tintype_model::{
 use crate::cache::PictureCache;
 use crate::error::{Error, Result};
 use crate::negotiate::{Accept, MAX_ACCEPT_LINES};
+use crate::route::{Callers, Class, Needs};
 use crate::state::State;
 
+/// The needs of deliveries: pictures are for everybody.
+pub(crate) const NEEDS: Needs = Needs::new(Class::Delivery, Callers::Everybody);
+
 const METHODS: &str = "GET, HEAD, OPTIONS";
-const NOTHING_HERE: &str = "there is no such picture";
+const NO_PICTURE: &str = "there is no such picture";
 
 /// The most times that one request reads a record, when the rendition that it chose was replaced each time.
 const ATTEMPTS: usize = 4;
@@ -101,7 +106,7 @@ async fn picture(
 ) -> Result<Response> {
     let mut missing: Option<Rendition> = None;
     for _ in 0..ATTEMPTS {
-        let record = match state.edge.metadata.get(&path.key).await? {
+        let record = match state.edge.catalog.record(&path.key).await? {
             Some(record) => record,
             None => return not_processed(state, &path.key).await,
         };
@@ -183,11 +188,9 @@ fn accept(headers: &HeaderMap) -> Option<std::borrow::Cow<'_, str>> {
 
 /// 202 while the source waits to be processed, 404 when there is none, or none that is a picture.
 async fn not_processed(state: &State, key: &ObjectKey) -> Result<Response> {
-    match state.edge.sources.head(key.as_str()).await {
-        Ok(meta) if key.is_folder_marker(meta.size_bytes) => Err(Error::NotFound(NOTHING_HERE)),
-        Ok(_) => Ok(processing()),
-        Err(StoreError::NotFound) => Err(Error::NotFound(NOTHING_HERE)),
-        Err(error) => Err(error.into()),
+    match state.edge.catalog.unrecorded(key).await? {
+        Some(Unrecorded::Waiting(_)) => Ok(processing()),
+        Some(Unrecorded::FolderMarker(_)) | None => Err(Error::NotFound(NO_PICTURE)),
     }
 }
 

@@ -11,6 +11,15 @@ use utoipa::ToSchema;
 
 use crate::auth::Missing;
 
+/// Media type of problem documents (RFC 9457).
+pub(crate) const PROBLEM: &str = "application/problem+json";
+
+/// The detail of a 404 for a key that nothing is stored under.
+pub(crate) const NO_IMAGE: &str = "there is no source and no record with this key";
+
+/// The detail of a 404 for a path that is nobody's.
+pub(crate) const NOTHING_HERE: &str = "there is nothing at this path";
+
 pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An answer that is not what was asked for.
@@ -35,7 +44,7 @@ pub(crate) enum Error {
     Forbidden,
     #[error("{0}")]
     NotFound(&'static str),
-    /// With what `Allow` says, where the router does not add it.
+    /// The value of `Allow`, where the router does not add that header.
     #[error("the path does not take this method")]
     MethodNotAllowed(Option<&'static str>),
     #[error("{0}")]
@@ -246,6 +255,12 @@ impl Error {
     }
 }
 
+impl From<Missing> for Error {
+    fn from(missing: Missing) -> Self {
+        Self::Unauthorized(missing)
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
@@ -267,7 +282,7 @@ impl IntoResponse for Error {
         let mut response = Response::new(Body::from(json));
         *response.status_mut() = status;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if let Some((name, value)) = self.header() {
             headers.insert(name, value);
         }

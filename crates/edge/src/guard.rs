@@ -1,4 +1,4 @@
-//! Whether a request was meant for this server: the `Host` that it names and the origin that it comes from.
+//! Checks that a request was meant for this server: the `Host` that it names and the origin that it comes from.
 //!
 //! A page of another site can make a browser send requests to a server on the same machine, under a name of that
 //! site if its DNS answers with a loopback address (DNS rebinding), so both are checked, on loopback too.
@@ -68,7 +68,7 @@ fn is_reg_name(text: &str) -> bool {
     true
 }
 
-/// Whether a server may answer for `host`, the value of a `Host` header: a loopback name or address, the host of
+/// Checks that a server may answer for `host`, the value of a `Host` header: a loopback name or address, the host of
 /// `public_url`, or one of `allowed_hosts`, in any letter case. Ports are compared only where `allowed_hosts` names
 /// one: rebinding changes what a name means, not the port.
 #[must_use]
@@ -89,7 +89,7 @@ pub fn host_allowed(host: &str, public_url: Option<&str>, allowed_hosts: &[Strin
             })
 }
 
-/// Whether a request that changes something may come from where its `Origin` and `Sec-Fetch-Site` say: the origin
+/// Checks that a request that changes something comes, by its `Origin` and `Sec-Fetch-Site`, from the origin
 /// of `host` or of `public_url`, or no browser at all.
 #[must_use]
 pub fn write_allowed(headers: &HeaderMap, host: &str, public_url: Option<&str>) -> bool {

@@ -16,7 +16,7 @@ pub(crate) struct Urls<'a> {
     /// This server, without a slash at the end; empty for paths.
     pub base: &'a str,
     pub key: &'a ObjectKey,
-    /// With a version the URLs are under `/v/`, otherwise under `/img/`.
+    /// The version, for URLs under `/v/`; without one they are under `/img/`.
     pub version: Option<&'a Version>,
 }
 

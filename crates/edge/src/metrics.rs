@@ -13,11 +13,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use tintype_model::StatusCounts;
+use tintype_model::{StatusCounts, StatusKind};
 
 use crate::cache::CacheStats;
 use crate::port::{HealthReport, StoredFiles};
-use crate::router::Class;
+use crate::route::Class;
 
 /// Media type of the text format.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -195,12 +195,13 @@ fn gauges(cache: Option<CacheStats>, health: &HealthReport, images: Option<Statu
     if let Some(images) = images {
         let family = Family::<StatusLabels, GaugeU64>::default();
         let counts = [
-            ("pending", images.pending),
-            ("ready", images.ready),
-            ("rejected", images.rejected),
-            ("failed", images.failed),
+            (StatusKind::Pending, images.pending),
+            (StatusKind::Ready, images.ready),
+            (StatusKind::Rejected, images.rejected),
+            (StatusKind::Failed, images.failed),
         ];
         for (status, images) in counts {
+            let status = status.name();
             family.get_or_create(&StatusLabels { status }).set(images);
         }
         registry.register("images", "Images by status", family);

@@ -1,4 +1,4 @@
-//! Which format a browser gets: proactive negotiation on `Accept` (RFC 9110 section 12).
+//! The format that a browser gets: proactive negotiation on `Accept` (RFC 9110 section 12).
 //!
 //! The rules are few enough to be written again as a CloudFront Function; `tests/vectors/accept.tsv` is the table
 //! that both must agree with. They say which format a request prefers. What it gets is the preferred file, or the first of

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use tintype_model::{Focus, ObjectKey, StoreError, UnixMillis};
+use tintype_model::{Focus, ObjectKey, StoreError};
 use utoipa::ToSchema;
 
 /// Longest life of a presigned upload: what a function signs with on AWS ends as well.
@@ -64,37 +64,6 @@ pub struct PresignedUpload {
     pub fields: BTreeMap<String, String>,
     /// The time for which the signature holds, from now on.
     pub expires_in: Duration,
-}
-
-/// A job that was given up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// Its number in the queue.
-    pub id: i64,
-    /// The key that it is for; `None` when the job cannot be read.
-    pub key: Option<ObjectKey>,
-    /// The number of times that it was tried.
-    pub attempts: u32,
-    /// The error of the last try.
-    pub error: String,
-    /// When it was given up.
-    pub died_at: UnixMillis,
-}
-
-/// The jobs that were given up.
-#[async_trait]
-pub trait DeadLetters: Send + Sync + std::fmt::Debug {
-    /// At most `limit` of them, the oldest first.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn list(&self, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
-
-    /// Has one of them, or all, tried again as if for the first time, and tells how many these are.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn redrive(&self, id: Option<i64>) -> Result<usize, StoreError>;
 }
 
 /// Tells how the machinery behind the edge is doing.

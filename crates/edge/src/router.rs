@@ -1,4 +1,4 @@
-//! Which handler a request reaches, and what every request passes on its way there and back.
+//! The routes of the whole site, and the layers that every request passes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use axum::extract::{Request, State as Extract};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
@@ -18,100 +18,104 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::{self, Access, Asked};
 use crate::cache::PictureCache;
-use crate::error::{Error, Result, panicked};
+use crate::error::{Error, NOTHING_HERE, Result, panicked};
 use crate::port::HealthReport;
+use crate::route::{Callers, Class, Needs, Route};
 use crate::state::{Edge, Shared, State};
 use crate::{admin, api, delivery, metrics};
 
-/// Largest request body in bytes; pictures are not uploaded here.
-pub(crate) const MAX_BODY_BYTES: usize = 16 << 10;
-
-pub(crate) const NOTHING_HERE: &str = "there is nothing at this path";
-
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// The kinds of paths, which differ in who may ask and what an answer carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Class {
-    /// Pictures: for everybody.
-    Delivery,
-    /// The JSON API.
-    Api,
-    /// The pages.
-    Admin,
-    /// Health checks: for everybody.
-    Health,
-    /// Metrics.
-    Metrics,
-    /// Nothing.
-    Other,
-}
-
-impl Class {
-    pub(crate) fn of(path: &str) -> Self {
-        let under = |root: &str| {
-            path.strip_prefix(root)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        if path.starts_with("/img/") || path.starts_with("/v/") {
-            Self::Delivery
-        } else if under("/api") {
-            Self::Api
-        } else if under("/admin") {
-            Self::Admin
-        } else if under("/metrics") {
-            Self::Metrics
-        } else if path == "/healthz" || path == "/readyz" {
-            Self::Health
-        } else {
-            Self::Other
-        }
-    }
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Delivery => "delivery",
-            Self::Api => "api",
-            Self::Admin => "admin",
-            Self::Health => "health",
-            Self::Metrics => "metrics",
-            Self::Other => "other",
-        }
-    }
-}
+/// The needs of paths that are nobody's.
+const NOBODYS: Needs = Needs::new(Class::Other, Callers::Visitors);
+const HEALTH: Needs = Needs::new(Class::Health, Callers::Everybody);
+const METRICS: Needs = Needs::new(Class::Metrics, Callers::Admins);
 
 /// Everything that Tintype serves besides the S3 endpoint. Paths that are not its own are answered with a 404
 /// problem document.
 pub fn router(edge: Edge) -> Router {
     let state = Arc::new(State::new(edge));
-    let mut router = Router::new()
-        .route("/", get(async || Redirect::temporary("/admin")))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(scrape))
-        .merge(admin::routes());
-    for (path, handlers) in api::routes() {
-        router = router.route(path, handlers);
+    let mut site = enclosed(Router::new().fallback(fallback), &state, None);
+    for route in routes() {
+        let router = Router::new()
+            .route(route.path, route.handlers)
+            .method_not_allowed_fallback(method_not_allowed);
+        site = site.merge(enclosed(router, &state, Some(route.needs)));
     }
-    router
-        .fallback(fallback)
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(Arc::clone(&state), gate))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(Arc::clone(&state), observe))
-        .with_state(state)
+    site.with_state(state)
 }
 
-/// Counts the request, and gives every answer the headers that no handler may forget.
-async fn observe(Extract(state): Shared, request: Request, next: Next) -> Response {
+/// Puts the layers around a route with these needs, or around all paths without a route.
+fn enclosed(router: Router<Arc<State>>, state: &Arc<State>, needs: Option<Needs>) -> Router<Arc<State>> {
+    let entrance = Entrance {
+        state: Arc::clone(state),
+        needs,
+    };
+    router
+        .layer(from_fn_with_state(Arc::clone(state), gate))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(entrance, observe))
+}
+
+/// Every route, with its needs.
+fn routes() -> impl Iterator<Item = Route<Arc<State>>> {
+    let own = [
+        ("/", NOBODYS, get(async || Redirect::temporary("/admin"))),
+        ("/healthz", HEALTH, get(healthz)),
+        ("/readyz", HEALTH, get(readyz)),
+        ("/metrics", METRICS, get(scrape)),
+    ];
+    own.into_iter()
+        .map(|(path, needs, handlers)| Route {
+            path,
+            needs,
+            handlers,
+        })
+        .chain(admin::routes())
+        .chain(api::routes())
+}
+
+/// The needs of a path that no route has: those of the part of the site that it would be in.
+fn needs_without_route(path: &str) -> Needs {
+    let under = |root: &str| {
+        path.strip_prefix(root)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if path.starts_with("/img/") || path.starts_with("/v/") {
+        delivery::NEEDS
+    } else if under("/api") {
+        api::NEEDS
+    } else if under("/admin") {
+        admin::NEEDS
+    } else if under("/metrics") {
+        METRICS
+    } else {
+        NOBODYS
+    }
+}
+
+/// The outermost layer of a route, or of all paths without one.
+#[derive(Clone, Debug)]
+struct Entrance {
+    state: Arc<State>,
+    needs: Option<Needs>,
+}
+
+/// Counts the request, and gives every answer the headers that no handler may forget. The needs of the request's path
+/// are among its extensions from here on.
+async fn observe(Extract(entrance): Extract<Entrance>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let class = Class::of(request.uri().path());
+    let Entrance { state, needs } = entrance;
+    let needs = needs.unwrap_or_else(|| needs_without_route(request.uri().path()));
+    request.extensions_mut().insert(needs);
     let mut response = next.run(request).await;
-    if class == Class::Admin && matches!(state.edge.access, Access::Token { .. }) {
+    if needs.class == Class::Admin && matches!(state.edge.access, Access::Token { .. }) {
         response = admin::for_people(response);
     }
-    protect(class, response.headers_mut());
-    state.metrics.observe(class, response.status(), started.elapsed());
+    protect(needs.class, response.headers_mut());
+    state
+        .metrics
+        .observe(needs.class, response.status(), started.elapsed());
     response
 }
 
@@ -147,11 +151,17 @@ const fn referrer_policy(class: Class) -> &'static str {
     }
 }
 
-/// Stops what may not be asked by who asks.
-async fn gate(Extract(state): Shared, request: Request, next: Next) -> Response {
-    let class = Class::of(request.uri().path());
+/// Stops a request that its path is not for. Handlers find the [`Principal`] among the extensions of the others.
+///
+/// [`Principal`]: crate::access::Principal
+async fn gate(
+    Extract(state): Shared,
+    Extension(needs): Extension<Needs>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let asked = Asked {
-        class,
+        needs,
         method: request.method(),
         version: request.version(),
         uri: request.uri(),
@@ -159,11 +169,14 @@ async fn gate(Extract(state): Shared, request: Request, next: Next) -> Response 
         extensions: request.extensions(),
     };
     match access::admit(&state.edge.access, &state.auth, &asked) {
-        Ok(()) => next.run(request).await,
+        Ok(principal) => {
+            request.extensions_mut().insert(principal);
+            next.run(request).await
+        }
         Err(error) => {
             access::log_refusal(&error, &asked);
             match error {
-                Error::Unauthorized(_) if class == Class::Admin => {
+                Error::Unauthorized(_) if needs.class == Class::Admin => {
                     admin::login_page(StatusCode::UNAUTHORIZED, None)
                 }
                 error => error.into_response(),
@@ -173,8 +186,8 @@ async fn gate(Extract(state): Shared, request: Request, next: Next) -> Response 
 }
 
 /// Delivery is not a route, because routes decode paths and a delivery path is split before it is decoded.
-async fn fallback(Extract(state): Shared, request: Request) -> Response {
-    match (Class::of(request.uri().path()), &state.pictures) {
+async fn fallback(Extract(state): Shared, Extension(needs): Extension<Needs>, request: Request) -> Response {
+    match (needs.class, &state.pictures) {
         (Class::Delivery, Some(pictures)) => {
             delivery::respond(&state, pictures, &request.into_parts().0).await
         }
@@ -216,7 +229,7 @@ async fn readyz(Extract(state): Shared) -> Result<Json<HealthReport>> {
 
 async fn scrape(Extract(state): Shared) -> Response {
     let health = state.edge.health.report().await;
-    let images = match state.edge.metadata.counts().await {
+    let images = match state.edge.catalog.counts().await {
         Ok(images) => Some(images),
         Err(error) => {
             tracing::warn!(error = %error, "metrics leave out the images");
@@ -260,7 +273,9 @@ mod tests {
             ("*", Class::Other),
         ];
         for (path, class) in classes {
-            assert_eq!(Class::of(path), class, "{path}");
+            let route = routes().find(|route| route.path == path);
+            let needs = route.map_or_else(|| needs_without_route(path), |route| route.needs);
+            assert_eq!(needs.class, class, "{path}");
         }
     }
 }

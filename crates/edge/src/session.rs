@@ -15,7 +15,7 @@ const MAX_SESSIONS: usize = 1024;
 /// The open sessions. They are in memory, so a restart ends them all.
 #[derive(Default)]
 pub(crate) struct Sessions {
-    /// When each began, by the digest of its name: how long a look-up takes tells nothing about names.
+    /// The beginning of each, by the digest of its name: the time that a look-up takes says nothing about names.
     open: Mutex<HashMap<[u8; 32], Instant>>,
 }
 
@@ -35,7 +35,7 @@ impl Sessions {
         name
     }
 
-    /// Whether the session is open.
+    /// True while the session is open.
     pub(crate) fn is_open(&self, name: &str, now: Instant) -> bool {
         let began = self.lock().get(&digest(name)).copied();
         began.is_some_and(|began| is_alive(began, now))

@@ -2,26 +2,21 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{HeaderMap, Uri};
-use tintype_model::{JobQueue, MetadataStore, ObjectStore, Recipe};
+use tintype_catalog::Catalog;
+use tintype_model::Recipe;
 
 use crate::access::Access;
 use crate::auth::Auth;
-use crate::cache::PictureCache;
+use crate::cache::{PictureCache, Pictures};
 use crate::error::Result;
 use crate::guard;
 use crate::metrics::Metrics;
-use crate::port::{DeadLetters, Health, UploadSigner};
+use crate::port::{Health, UploadSigner};
 
 /// The ports and the settings that the edge works with.
 pub struct Edge {
-    /// The uploaded objects. The edge reads their metadata and deletes; it never reads their bytes.
-    pub sources: Arc<dyn ObjectStore>,
-    /// The records.
-    pub metadata: Arc<dyn MetadataStore>,
-    /// Where reprocessing is asked for.
-    pub queue: Arc<dyn JobQueue>,
-    /// The jobs that were given up; none where the queue's own tools are for that.
-    pub dead: Option<Arc<dyn DeadLetters>>,
+    /// The operations on images.
+    pub catalog: Catalog,
     /// Signs uploads.
     pub uploads: Arc<dyn UploadSigner>,
     /// Tells how the rest is doing.
@@ -30,19 +25,10 @@ pub struct Edge {
     pub recipe: Arc<Recipe>,
     /// Largest source that is rendered, in bytes: what uploads are signed for.
     pub max_upload_bytes: u64,
-    /// Who may use the API, and how that is known.
+    /// The callers that may use the API, and the way in which that is decided.
     pub access: Access,
     /// The renditions to deliver; none where a CDN delivers.
     pub pictures: Option<Pictures>,
-}
-
-/// Where deliveries come from.
-#[derive(Clone, Debug)]
-pub struct Pictures {
-    /// The rendered files, read by the object keys that records name.
-    pub renditions: Arc<dyn ObjectStore>,
-    /// Memory for cached renditions, in bytes.
-    pub cache_bytes: u64,
 }
 
 impl fmt::Debug for Edge {

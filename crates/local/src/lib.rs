@@ -4,7 +4,6 @@ mod cli;
 mod command;
 pub mod config;
 mod credentials;
-mod dead;
 mod disk;
 mod health;
 mod http;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tintype_catalog::Catalog;
 use tintype_edge::{Access, Edge, Pictures};
 use tintype_jail::Jail;
 use tintype_model::{JobQueue, MetadataStore, ObjectStore};
@@ -21,7 +22,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, HttpConfig, default_data};
 use crate::credentials::{Credentials, REGION, write_env};
-use crate::dead::LocalDeadLetters;
 use crate::disk::Disk;
 use crate::health::LocalHealth;
 use crate::http::{App, Bounds, Capacity, Patience};
@@ -123,10 +123,12 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     };
     let pipeline = Pipeline::new(ports, settings);
     let edge = Edge {
-        sources,
-        metadata,
-        queue: Arc::new(queue.clone()) as Arc<dyn JobQueue>,
-        dead: Some(Arc::new(LocalDeadLetters(queue.clone()))),
+        catalog: Catalog {
+            sources,
+            metadata,
+            queue: Arc::new(queue.clone()) as Arc<dyn JobQueue>,
+            dead: Some(Arc::new(queue.clone())),
+        },
         uploads: Arc::new(LocalUploads::new(s3_config.clone())),
         health: Arc::new(LocalHealth {
             jail: jail.clone(),

@@ -7,14 +7,14 @@ use crate::{Failure, Order, Record, Rejection, Status, UnixMillis};
 pub struct Attempt {
     /// The order of the work.
     pub order: Order,
-    /// When it ended.
+    /// The time at which it ended.
     pub at: UnixMillis,
-    /// Why it changed nothing.
+    /// The reason why it changed nothing.
     #[serde(flatten)]
     pub result: AttemptResult,
 }
 
-/// Why work left the status of a record as it was.
+/// The result of work that left the status of a record as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum AttemptResult {
@@ -62,7 +62,7 @@ impl Record {
         }
     }
 
-    /// Whether another result of the order [`Self::newest_order`] is written over what this record tells.
+    /// True if another result of the order [`Self::newest_order`] is written over what this record tells.
     #[must_use]
     pub fn is_provisional(&self) -> bool {
         self.finality() < Status::FINAL
@@ -71,7 +71,7 @@ impl Record {
     /// The fate of this record in a store that holds `current` for the same key: the rule of
     /// [`crate::MetadataStore::put`].
     ///
-    /// A picture is taken away only by a newer upload or a removal: a rejection of the source that is published, and
+    /// A picture is removed only by a newer upload or a removal: a rejection of the source that is published, and
     /// any work that was given up, is noted beside it.
     #[must_use]
     pub fn succeeds(&self, current: &Self) -> Succession {
@@ -106,7 +106,7 @@ impl Record {
         }))
     }
 
-    /// Whether this record tells of the work whose result `put` is, and of the same result.
+    /// True if this record tells of the work whose result `put` is, and of the same result.
     #[must_use]
     pub fn tells(&self, put: &Self) -> bool {
         let noted = self.attempt.as_ref().filter(|attempt| attempt.order == put.order);

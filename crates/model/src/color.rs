@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-/// Which colours a variant may have.
+/// The colours that a variant may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Color {

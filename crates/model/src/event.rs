@@ -34,7 +34,7 @@ pub enum Work {
 
 impl Work {
     /// The delay of [`Self::Forget`]. A tombstone stands against work that read the source before it was deleted and
-    /// publishes later; a quarter of an hour after the deletion no such work is in hand any more. The longest delay that
+    /// publishes later; a quarter of an hour after the deletion no such work is going on any more. The longest delay that
     /// SQS has for a message.
     pub const FORGET_AFTER: Duration = Duration::from_mins(15);
 

@@ -66,19 +66,19 @@ impl Format {
             .find(|format| format.extension() == extension)
     }
 
-    /// Whether every browser shows it, so that it can be the answer when nothing newer is accepted.
+    /// True if every browser shows it, so that it can be the answer when nothing newer is accepted.
     #[must_use]
     pub const fn is_universal(self) -> bool {
         matches!(self, Self::Jpeg | Self::Png)
     }
 
-    /// Whether it can keep every pixel as it is.
+    /// True if it can keep every pixel as it is.
     #[must_use]
     pub const fn can_be_lossless(self) -> bool {
         matches!(self, Self::Jxl | Self::Webp | Self::Png)
     }
 
-    /// Whether its pixels can be transparent.
+    /// True if its pixels can be transparent.
     #[must_use]
     pub const fn can_be_transparent(self) -> bool {
         match self {
@@ -87,7 +87,7 @@ impl Format {
         }
     }
 
-    /// Whether animated sources can stay animated in it.
+    /// True if animated sources can stay animated in it.
     #[must_use]
     pub const fn can_be_animated(self) -> bool {
         match self {

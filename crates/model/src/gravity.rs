@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Fit, Recipe};
 
-/// Which part of an image a crop keeps, of the upright image.
+/// The part of the upright image that a crop keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Gravity {
@@ -36,7 +36,7 @@ pub enum Gravity {
 }
 
 impl Gravity {
-    /// Whether this is the default.
+    /// True for the default.
     #[must_use]
     pub const fn is_center(&self) -> bool {
         matches!(self, Self::Center)
@@ -46,9 +46,9 @@ impl Gravity {
 /// A point of the upright image, in ten-thousandths of its width and height from the top left corner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Focus {
-    /// From the left, 0 to 10,000.
+    /// Distance from the left, 0 to 10,000.
     pub x: u16,
-    /// From the top, 0 to 10,000.
+    /// Distance from the top, 0 to 10,000.
     pub y: u16,
 }
 
@@ -61,7 +61,7 @@ impl Focus {
 }
 
 impl fmt::Display for Focus {
-    /// As it is read: `0.3000,0.7000`.
+    /// The form that is read: `0.3000,0.7000`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { x, y } = *self;
         let whole = Self::WHOLE;

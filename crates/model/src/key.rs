@@ -12,7 +12,7 @@ use crate::Recipe;
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectKey(String);
 
-/// Why a string is not an object key.
+/// The reason why a string is not an object key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The key has no bytes.
@@ -23,7 +23,7 @@ pub enum KeyError {
     TooLong(usize),
 }
 
-/// Why a key cannot be delivered over HTTP.
+/// The reason why a key cannot be delivered over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unservable {
     /// HTTP clients and CDNs collapse empty path segments.
@@ -68,7 +68,7 @@ impl ObjectKey {
         &self.0
     }
 
-    /// Whether renditions of this key can be delivered under the recipe's variant names.
+    /// Checks that renditions of this key can be delivered under the recipe's variant names.
     ///
     /// # Errors
     /// The first reason found why they cannot.
@@ -93,7 +93,7 @@ impl ObjectKey {
         Ok(())
     }
 
-    /// Whether an object of this key and size is what consoles create to show an empty folder.
+    /// True if an object of this key and size is one that consoles create to show an empty folder.
     #[must_use]
     pub fn is_folder_marker(&self, size_bytes: u64) -> bool {
         size_bytes == 0 && self.0.ends_with('/')

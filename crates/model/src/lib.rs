@@ -6,6 +6,7 @@
 
 mod attempt;
 mod color;
+mod dead;
 mod error;
 mod event;
 mod format;
@@ -17,12 +18,14 @@ mod quality;
 mod recipe;
 mod record;
 mod render;
+mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod url;
 
 pub use attempt::{Attempt, AttemptResult, Succession};
 pub use color::Color;
+pub use dead::{DeadLetter, DeadLetters};
 pub use error::error_chain;
 pub use event::{Job, Work};
 pub use format::Format;
@@ -40,4 +43,5 @@ pub use record::{
     RejectionCode, Rendition, Skip, SourceInfo, Status, UnixMillis, Version,
 };
 pub use render::{Limits, MetadataPolicy, RenderError, Rendered, RenderedFile, Renderer};
+pub use status::{StatusKind, StatusKindError};
 pub use url::{CachePolicy, DeliveryPath, PathError, decode_component, encode_path};

@@ -14,7 +14,7 @@ use crate::Record;
 #[serde(try_from = "String", into = "String")]
 pub struct Sequencer(String);
 
-/// Why a string is not a sequencer.
+/// The error for a string that is not a sequencer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("sequencer {0:?} is not 1 to {width} hexadecimal digits", width = Sequencer::WIDTH)]
 pub struct SequencerError(String);

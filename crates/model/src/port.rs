@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Job, ObjectKey, Order, Record, UnixMillis};
+use crate::{Job, ObjectKey, Order, Record, StatusKind, UnixMillis};
 
 /// The result of an operation on a store or a queue.
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -27,7 +27,7 @@ pub enum StoreError {
     /// be read, and it can be replaced and deleted.
     #[error("object is archived ({storage_class})")]
     Archived {
-        /// Where it is, in the words of the store.
+        /// The archive, in the words of the store.
         storage_class: String,
     },
     /// The store could not answer. Try again later.
@@ -120,7 +120,7 @@ pub struct Entry {
 /// A part of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// In ascending order of the UTF-8 bytes of their keys.
+    /// The items, in ascending order of the UTF-8 bytes of their keys.
     pub items: Vec<T>,
     /// The last key of this page when more follow; pass it as `after`.
     pub next: Option<String>,
@@ -176,13 +176,13 @@ pub enum PutRecord {
     Refused(Box<Record>),
 }
 
-/// Which records a listing shows.
+/// The records that a listing shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordFilter {
     /// Only keys that start with this.
     pub prefix: String,
-    /// Only this [`crate::Status::name`]; `None` shows all but tombstones.
-    pub status: Option<String>,
+    /// Only records of this status; `None` shows all but tombstones.
+    pub status: Option<StatusKind>,
     /// Only records whose source has this [`crate::SourceInfo::sha256`].
     pub sha256: Option<String>,
 }
@@ -200,7 +200,7 @@ pub struct StatusCounts {
     pub failed: u64,
     /// True where the store stopped counting because there are too many: each number is the least that there are.
     pub at_least: bool,
-    /// When they were counted; `None` for now.
+    /// The time of the count; `None` for now.
     pub counted_at: Option<UnixMillis>,
 }
 
@@ -229,7 +229,7 @@ pub trait MetadataStore: Send + Sync + std::fmt::Debug {
     /// `Unavailable`.
     async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>>;
 
-    /// Takes the key's tombstone away, if its [`Record::newest_order`] is this one: nothing tells any more that the key was
+    /// Removes the key's tombstone, if its [`Record::newest_order`] is this one: nothing tells any more that the key was
     /// ever there. `false`: there is no such tombstone, and nothing changed. The caller rules out that older work comes
     /// back ([`crate::Work::Forget`]).
     ///
@@ -244,7 +244,7 @@ pub trait MetadataStore: Send + Sync + std::fmt::Debug {
     async fn counts(&self) -> Result<StatusCounts>;
 }
 
-/// Where work is put that has no event of its own.
+/// The queue that takes jobs without an event of their own.
 #[async_trait]
 pub trait JobQueue: Send + Sync + std::fmt::Debug {
     /// Adds the job; it is durable before this returns. It will be delivered at least once, and not before its

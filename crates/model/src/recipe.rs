@@ -15,12 +15,12 @@ pub struct Recipe {
     /// The named sizes, in the order of the configuration.
     #[serde(rename = "variant")]
     pub variants: Vec<Variant>,
-    /// What transparent pixels are flattened onto in formats without alpha.
+    /// The colour that transparent pixels are flattened onto in formats without alpha.
     ///
     /// Default: white
     #[serde(default)]
     pub background: Rgb,
-    /// Whether the record tells the score of every rendition, not only of those whose quality was chosen by it.
+    /// True if the record tells the score of every rendition, not only of those whose quality was chosen by it.
     ///
     /// Default: false
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -43,12 +43,12 @@ pub struct Variant {
     ///
     /// Default: `inside`
     pub fit: Fit,
-    /// Which part of the image is kept where [`Fit::Cover`] crops. With another fit it must be left out.
+    /// The part of the image that is kept where [`Fit::Cover`] crops. With another fit it must be left out.
     ///
     /// Default: `center`
     #[serde(skip_serializing_if = "Gravity::is_center")]
     pub gravity: Gravity,
-    /// Which colours it may have.
+    /// The colours that it may have.
     ///
     /// Default: `srgb`
     #[serde(skip_serializing_if = "Color::is_default")]
@@ -60,7 +60,7 @@ pub struct Variant {
     /// Quality by format; formats that are missing take [`Quality::default_for`]. In TOML also one for all formats.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub quality: BTreeMap<Format, Quality>,
-    /// Whether animated sources stay animated in the formats that can be ([`Format::can_be_animated`]); if not, they
+    /// True if animated sources stay animated in the formats that can be ([`Format::can_be_animated`]); if not, they
     /// become stills.
     ///
     /// Default: `true`
@@ -156,7 +156,7 @@ impl From<Rgb> for String {
     }
 }
 
-/// Why a recipe cannot be used.
+/// The reason why a recipe cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecipeError {
@@ -222,7 +222,7 @@ fn default_formats() -> Vec<Format> {
     vec![Format::Avif, Format::Webp, Format::Jpeg]
 }
 
-/// Whether `animation` has its default value, which is not written, so that recipes keep their hash.
+/// True if `animation` has its default value, which is not written, so that recipes keep their hash.
 const fn is_animated(animation: &bool) -> bool {
     *animation
 }

@@ -48,7 +48,7 @@ pub struct Record {
     pub order: Order,
     /// The state of the key: the published set, or why nothing is published.
     pub status: Status,
-    /// When the status was written.
+    /// The time at which the status was written.
     pub updated_at: UnixMillis,
     /// The source that the status speaks of; `None` once it is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,18 +94,6 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word used in JSON and filters.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Ready { .. } => "ready",
-            Self::Rejected { .. } => "rejected",
-            Self::Failed { .. } => "failed",
-            Self::Deleted => "deleted",
-        }
-    }
-
     /// The renditions that are published: none unless it is [`Self::Ready`].
     #[must_use]
     pub fn renditions(&self) -> &[Rendition] {
@@ -152,7 +140,7 @@ pub struct ImageInfo {
     pub dimensions: Dimensions,
     /// EXIF orientation found in the source, 1 to 8; 1 when there is none. It has been applied.
     pub orientation: u8,
-    /// Whether any pixel can be transparent.
+    /// True if any pixel can be transparent.
     pub has_alpha: bool,
     /// Number of frames; 1 for a still picture.
     pub frames: u32,
@@ -168,7 +156,7 @@ pub struct ImageInfo {
     /// Description of the embedded ICC profile, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub icc_description: Option<String>,
-    /// Whether the source carries a gain map that brightens it on HDR screens.
+    /// True if the source carries a gain map that brightens it on HDR screens.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_gain_map: bool,
     /// True where a part of the picture was missing in the source. The renditions show the rest.
@@ -220,7 +208,7 @@ pub struct Capture {
     /// Model of the lens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lens: Option<String>,
-    /// Where it was taken; only when the configuration asks for it.
+    /// The place where it was taken; only when the configuration asks for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
 }
@@ -264,7 +252,7 @@ pub struct Rendition {
     /// A digest of the bytes, without quotes: the strong entity tag where Tintype delivers them itself. CloudFront
     /// delivers S3's own.
     pub etag: String,
-    /// Where its bytes are in the store of renditions.
+    /// The key of its bytes in the store of renditions.
     pub object_key: String,
     /// The details of its encoding, as far as they were chosen for this picture.
     #[serde(default, skip_serializing_if = "Encoding::is_unremarkable")]
@@ -285,13 +273,13 @@ pub struct Encoding {
     /// SSIMULACRA2 score against the pixels that were encoded, when it was measured; 100 is identical.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<f32>,
-    /// Whether the pixels are exactly those that were encoded.
+    /// True if the pixels are exactly those that were encoded.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_lossless: bool,
     /// Number of frames, when there are more than one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frames: Option<u32>,
-    /// Why it is larger than the same variant in an older format.
+    /// The reason why it is larger than the same variant in an older format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub larger_because: Option<String>,
 }
@@ -300,19 +288,19 @@ impl Encoding {
     /// Two scores that differ by less are the same.
     pub const SCORE_MARGIN: f32 = 0.5;
 
-    /// Whether there is nothing to tell.
+    /// True if no detail was chosen for the picture.
     #[must_use]
     pub fn is_unremarkable(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// Why a source is not published.
+/// The reason why a source is not published.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejection {
-    /// For programs.
+    /// The reason, for programs.
     pub code: RejectionCode,
-    /// For people: a lower-case fragment that names the value and the limit.
+    /// The reason, for people: a lower-case fragment that names the value and the limit.
     pub detail: String,
 }
 
@@ -392,7 +380,7 @@ pub enum Outcome {
     Rejected(Rejection),
 }
 
-/// Why there was nothing to do.
+/// The reason why there was nothing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Skip {
     /// The same work was done before.

@@ -41,13 +41,13 @@ impl Default for Limits {
     }
 }
 
-/// Which facts about a source may reach its record, beyond those that always do.
+/// The facts about a source that may reach its record, beyond those that always do.
 ///
 /// In TOML it is the `[metadata]` table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetadataPolicy {
-    /// Whether the record tells where a picture was taken. Renditions never do.
+    /// True if the record may tell where a picture was taken. Renditions never do.
     ///
     /// Default: false
     pub gps: bool,
@@ -82,7 +82,7 @@ pub struct RenderedFile {
     pub cpu: Option<Duration>,
 }
 
-/// Why there are no renditions.
+/// The reason why there are no renditions.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     /// The source is at fault: the answer is final.

@@ -50,7 +50,7 @@ pub struct DeliveryPath {
     pub format: Option<Format>,
 }
 
-/// Why a path is not a delivery path.
+/// The reason why a path is not a delivery path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// Not percent-encoded UTF-8: a 400.

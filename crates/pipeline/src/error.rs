@@ -3,7 +3,7 @@ use tintype_model::StoreError;
 /// The result of processing a job; an error asks for another delivery.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a job could not be finished. Every one of these means "try again later"; a bad image is no error.
+/// The reason why a job could not be finished. Every one of these means "try again later"; a bad image is no error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store of sources did not answer.

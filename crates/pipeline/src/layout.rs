@@ -1,4 +1,4 @@
-/// Where the renditions of an image are kept, which decides how they are replaced.
+/// The keys that the renditions of an image are kept under, which decides how they are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Layout {
     /// Under a set name of their own that is never used twice; the record names the set. Every URL of an image flips

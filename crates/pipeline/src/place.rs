@@ -3,9 +3,10 @@
 //! Several workers can hold one key, and a store compares `ETag`s only, which repeat when content does: a worker that
 //! is late can replace or delete what a newer one has just written, when both wrote the same bytes. No condition on one
 //! object excludes that, so it is repaired instead. The rule is: *whoever changed an object looks, afterwards and
-//! before the job is acknowledged, whether the objects are those that the record names* ([`settle`]). Take the last
-//! harmful change and the record that is current in the end. Either that record was there when the one who did the
-//! harm looked, and he saw it; or it was written later, and its writer, who looks after writing it, saw it.
+//! before the job is acknowledged, whether the objects are those that the record names* ([`reconcile`]). Take the last
+//! change that left a wrong object and the record that is current in the end. Either that record was there when the worker
+//! that made the change looked, and it saw the record; or the record was written later, and its writer, which looks
+//! after writing it, saw the object.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +24,7 @@ const CONTENDED_WRITES: usize = 10;
 /// The number of entries of a listing that are asked for at once.
 const LISTED: usize = 1000;
 
-/// Where a rendition is kept.
+/// The key that a rendition is kept under.
 fn object_key(key: &ObjectKey, variant: &str, format: Format) -> String {
     format!("{key}/{variant}.{}", format.extension(), key = key.as_str())
 }
@@ -62,7 +63,7 @@ pub(crate) async fn write(
     Ok(all.then_some(renditions))
 }
 
-/// Whether the object has these bytes now, or had them for a moment; `false` when newer work has written it.
+/// True if the object has these bytes now, or had them for a moment; `false` when newer work has written it.
 async fn write_one(
     store: &dyn ObjectStore,
     order: &Order,
@@ -105,7 +106,7 @@ async fn head(store: &dyn ObjectStore, key: &str) -> Result<Option<ObjectMeta>, 
 pub(crate) struct Others {
     /// Those that are known: renditions of a record that was replaced, or of one that was refused.
     pub(crate) known: Vec<Rendition>,
-    /// Whether there may be more, so that listings have to be asked: one for each variant.
+    /// True if there may be more, so that listings have to be asked: one for each variant.
     pub(crate) unknown: bool,
 }
 
@@ -122,7 +123,7 @@ impl Others {
 /// The state of a key's objects in comparison with its record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// They are those that the record names, or newer work is under way, which will look as well.
+    /// They are those that the record names, or newer work goes on, which will look as well.
     Settled,
     /// Objects that the record does not name were deleted: look again.
     Changed,
@@ -138,7 +139,7 @@ pub(crate) enum Standing {
 ///
 /// # Errors
 /// When a read or delete fails.
-pub(crate) async fn settle(
+pub(crate) async fn reconcile(
     store: &dyn ObjectStore,
     record: &Record,
     others: &Others,
@@ -260,7 +261,7 @@ async fn compare(store: &dyn ObjectStore, record: &Record) -> Result<Named, Stor
     Ok(result)
 }
 
-/// Where the recipe's renditions of this key are kept.
+/// The keys that the recipe's renditions of this key are kept under.
 fn usual(key: &ObjectKey, recipe: &Recipe) -> impl Iterator<Item = String> {
     let of_variant = move |variant: &Variant| {
         let at = |format: &Format| object_key(key, &variant.name, *format);
@@ -317,7 +318,7 @@ async fn list_one(store: &dyn ObjectStore, prefix: String) -> Result<Vec<String>
 /// Sorts after every other character.
 const LAST: char = char::MAX;
 
-/// The folder below the prefix that the key lies in, with the slash at its end.
+/// The folder below the prefix that the key is in, with the slash at its end.
 fn folder<'a>(prefix: &str, key: &'a str) -> Option<&'a str> {
     let below = key.get(prefix.len()..)?;
     let length = below.find('/')? + 1;

@@ -12,9 +12,8 @@ use crate::place::{self, Others, Standing};
 use crate::{Error, Layout, Result, Secret, rendition, set};
 
 /// The number of times that the objects of a key are compared with its record before the job is left to its next
-/// delivery. Each
-/// round after the first one means that somebody else was at work on the same key.
-const SETTLE_ROUNDS: usize = 20;
+/// delivery. Each round after the first one means that somebody else was at work on the same key.
+const RECONCILE_ROUNDS: usize = 20;
 
 /// The stores that the pipeline reads from and writes to, and its renderer.
 #[derive(Clone, Debug)]
@@ -25,7 +24,7 @@ pub struct Ports {
     pub renditions: Arc<dyn ObjectStore>,
     /// Records.
     pub metadata: Arc<dyn MetadataStore>,
-    /// Where hostile bytes are decoded.
+    /// The renderer, which decodes hostile bytes.
     pub renderer: Arc<dyn Renderer>,
 }
 
@@ -38,7 +37,7 @@ pub struct Settings {
     pub limits: Limits,
     /// Makes versions unguessable.
     pub secret: Secret,
-    /// Where renditions are kept.
+    /// The keys that renditions are kept under.
     pub layout: Layout,
 }
 
@@ -86,19 +85,19 @@ impl Pipeline {
     /// # Errors
     /// When the job has to be delivered again.
     pub async fn process(&self, job: &Job, attempt: u32) -> Result<Outcome> {
-        let (outcome, mut others) = self.work(job).await?;
+        let (outcome, mut others) = self.perform(job).await?;
         match self.settings.layout {
             Layout::RandomSets => {}
             Layout::InPlace => {
                 others.unknown |= attempt > 1;
-                self.settle(&job.key, others).await?;
+                self.reconcile(&job.key, others).await?;
             }
         }
         Ok(outcome)
     }
 
     /// Does the job, and tells which objects may now be there besides those that the record names.
-    async fn work(&self, job: &Job) -> Result<(Outcome, Others)> {
+    async fn perform(&self, job: &Job) -> Result<(Outcome, Others)> {
         let etag = match &job.work {
             Work::Render { etag } => Some(etag),
             Work::Remove => None,
@@ -130,7 +129,7 @@ impl Pipeline {
 
     /// Takes the tombstone of a key away, which must have been removed before.
     ///
-    /// The job was kept back ([`Work::delay`]) until no work is in hand that read the source before it was deleted, so
+    /// The job was kept back ([`Work::delay`]) until no work is going on that read the source before it was deleted, so
     /// nothing that is older can be published any more: a late event finds no source.
     async fn forget(&self, key: &ObjectKey) -> Result<Outcome> {
         match self.ports.sources.head(key.as_str()).await {
@@ -151,13 +150,13 @@ impl Pipeline {
     }
 
     /// Makes the objects of a key those that its record names ([`place`] says why and when).
-    async fn settle(&self, key: &ObjectKey, mut others: Others) -> Result<()> {
-        for _ in 0..SETTLE_ROUNDS {
+    async fn reconcile(&self, key: &ObjectKey, mut others: Others) -> Result<()> {
+        for _ in 0..RECONCILE_ROUNDS {
             let Some(record) = self.ports.metadata.get(key).await.map_err(Error::Record)? else {
                 return Ok(());
             };
             let recipe = &self.settings.recipe;
-            let standing = place::settle(&*self.ports.renditions, &record, &others, recipe).await;
+            let standing = place::reconcile(&*self.ports.renditions, &record, &others, recipe).await;
             match (standing.map_err(Error::Renditions)?, &record.source) {
                 (Standing::Settled, _) | (Standing::Damaged(_), None) => return Ok(()),
                 (Standing::Changed, _) => {}
@@ -168,7 +167,7 @@ impl Pipeline {
                     };
                     let key = key.clone();
                     let repair = Job { key, order, work };
-                    let (outcome, left) = self.work(&repair).await?;
+                    let (outcome, left) = self.perform(&repair).await?;
                     others = left;
                     if let Outcome::Rejected(_) = outcome {
                         // What is left of the set stays.
@@ -194,7 +193,7 @@ impl Pipeline {
         Ok(current.is_some_and(|current| current == *record))
     }
 
-    /// Leaves word in the record that a job was given up after all its retries.
+    /// Writes into the record that a job was given up after all its retries.
     ///
     /// A picture that is published stays published, and its record tells of the failure beside it. A tombstone that was not
     /// forgotten stays as it is.
@@ -337,7 +336,7 @@ impl Pipeline {
         self.publish(job, Some(source), status, Outcome::Processed).await
     }
 
-    /// Where the subject of the image is, if its metadata says so and any variant is cropped.
+    /// The place of the subject of the image, if its metadata says so and any variant is cropped.
     fn focus(&self, key: &ObjectKey, meta: &ObjectMeta) -> Option<Focus> {
         let told = meta.metadata.get(Focus::METADATA)?;
         match told.parse() {
@@ -392,7 +391,7 @@ impl Pipeline {
             .await
     }
 
-    /// The one write that everything turns on, and the removal of the set that lost by it.
+    /// Puts the record, which publishes its set, and removes the set that it replaces or that lost.
     async fn publish(
         &self,
         job: &Job,

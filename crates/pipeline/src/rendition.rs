@@ -66,13 +66,13 @@ pub(crate) fn order_of(meta: &ObjectMeta) -> Option<Order> {
     meta.metadata.get(ORDER)?.parse().ok()
 }
 
-/// Whether the object has exactly these bytes, and tells the same stand-ins for them.
+/// True if the object has exactly these bytes, and tells the same stand-ins for them.
 pub(crate) fn holds(meta: &ObjectMeta, rendition: &Rendition) -> bool {
     meta.metadata.get(DIGEST) == Some(&rendition.etag)
         && meta.metadata.get(STAND_INS) == listed(&rendition.stand_ins).as_ref()
 }
 
-/// Whether two objects show viewers the same, by their metadata: the same bytes, and the same stand-ins for them. `false`
+/// True if two objects show viewers the same, by their metadata: the same bytes, and the same stand-ins for them. `false`
 /// when either was not written by us.
 #[must_use]
 pub fn is_same_rendition(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> bool {

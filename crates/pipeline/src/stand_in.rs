@@ -1,4 +1,4 @@
-//! Which files of a variant may be sent in place of another: those in an older format that are smaller and no worse.
+//! The files of a variant that may be sent in place of another: those in an older format that are smaller and no worse.
 //!
 //! Only older ones, because every browser prefers the newest format that it knows: a client that weighs an older one higher
 //! says which it wants.
@@ -62,7 +62,7 @@ fn scores(other: &Encoding, file: &Encoding) -> Option<(f32, f32)> {
     other.score.zip(file.score)
 }
 
-/// Whether the variant asks what a variant of the default recipe does.
+/// True if the variant asks what a variant of the default recipe does.
 fn is_default(variant: &Variant) -> bool {
     let defaults = Recipe::default().variants;
     defaults.iter().any(|default| default.quality == variant.quality)

@@ -5,6 +5,7 @@ mod backup;
 mod cache;
 mod clock;
 mod damage;
+mod dead;
 mod digest;
 mod error;
 mod facts;

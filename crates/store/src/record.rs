@@ -3,7 +3,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use tintype_model::{
-    MetadataStore, ObjectKey, Order, Page, PutRecord, Record, RecordFilter, Status, StatusCounts, Succession,
+    MetadataStore, ObjectKey, Order, Page, PutRecord, Record, RecordFilter, StatusCounts, StatusKind,
+    Succession,
 };
 
 use super::row::{after_key, after_prefix};
@@ -108,7 +109,7 @@ fn forget(connection: &Connection, key: &ObjectKey, order: &Order) -> Result<boo
     let bytes = key.as_str().as_bytes();
     let is_gone = connection
         .prepare_cached("DELETE FROM records WHERE key = ?1 AND work_order = ?2 AND status = ?3")?
-        .execute(params![bytes, order.to_string(), Status::Deleted.name()])?
+        .execute(params![bytes, order.to_string(), StatusKind::Deleted.name()])?
         == 1;
     if is_gone {
         connection
@@ -150,7 +151,7 @@ fn list(
              ORDER BY key LIMIT ?4"
         }
     })?;
-    let status = filter.status.as_deref().unwrap_or(Status::Deleted.name());
+    let status = filter.status.unwrap_or(StatusKind::Deleted).name();
     // One more than asked for tells whether more follow.
     let rows = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut rows = statement.query(params![from, end, status, rows, filter.sha256])?;
@@ -181,12 +182,12 @@ fn counts(connection: &Connection) -> Result<StatusCounts> {
     while let Some(row) = rows.next()? {
         let (status, number): (String, i64) = (row.get(0)?, row.get(1)?);
         let number = unsigned(number);
-        match status.as_str() {
-            "pending" => counts.pending = number,
-            "ready" => counts.ready = number,
-            "rejected" => counts.rejected = number,
-            "failed" => counts.failed = number,
-            _ => {}
+        match status.parse() {
+            Ok(StatusKind::Pending) => counts.pending = number,
+            Ok(StatusKind::Ready) => counts.ready = number,
+            Ok(StatusKind::Rejected) => counts.rejected = number,
+            Ok(StatusKind::Failed) => counts.failed = number,
+            Ok(StatusKind::Deleted) | Err(_) => {}
         }
     }
     Ok(counts)

@@ -19,7 +19,7 @@ pub struct Answer {
     pub headers: BTreeMap<String, String>,
     /// The body, as text if it is text.
     pub body: String,
-    /// Whether `body` is Base64 of the body.
+    /// True if `body` is Base64 of the body.
     pub is_base64_encoded: bool,
 }
 

@@ -25,7 +25,7 @@ use crate::environment::Authorizer;
 /// The characters that a request target cannot carry as they are; escaping them changes nothing of what the query says.
 const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
-/// Why an invocation is not a request.
+/// The reason why an invocation is not a request.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
     /// Something is missing, or of another type.
@@ -102,7 +102,7 @@ struct Jwt {
 }
 
 impl Context {
-    /// Whom the authorizer let in. Only the kind that the API is configured with counts.
+    /// The caller that the authorizer let in. Only the kind that the API is configured with counts.
     fn principal(&self, authorizer: Authorizer) -> Option<String> {
         let grant = self.authorizer.as_ref()?;
         match authorizer {
@@ -123,9 +123,9 @@ impl Context {
 /// A request and who sent it.
 #[derive(Debug)]
 pub(super) struct Incoming {
-    /// With [`Authorized`] among its extensions if, and only if, there is a principal.
+    /// The request. It has [`Authorized`] among its extensions if, and only if, there is a principal.
     pub(super) request: Request<Body>,
-    /// Whom the gateway's authorizer let in.
+    /// The caller that the gateway's authorizer let in.
     pub(super) principal: Option<String>,
 }
 

@@ -28,7 +28,7 @@ pub use self::health::QueueHealth;
 pub use self::start::main;
 pub use self::uploads::S3Uploads;
 
-/// Why an invocation has no answer. API Gateway makes a 500 of it.
+/// The reason why an invocation has no answer. API Gateway makes a 500 of it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// It is no request.

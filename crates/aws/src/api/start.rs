@@ -1,4 +1,4 @@
-//! From the start of the process to its first invocation.
+//! The start of the process, up to its first invocation.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
+use tintype_catalog::Catalog;
 use tintype_edge::{Access, Edge};
 
 use super::{Api, QueueHealth, S3Uploads};
@@ -64,14 +65,16 @@ fn edge(environment: &ApiEnvironment, config: &Config, clients: &Clients) -> any
     let uploads = S3Uploads::new(clients.s3.clone(), &clients.config, bucket.clone())?;
     let table = environment.table.clone();
     Ok(Edge {
-        sources: Arc::new(
-            S3ObjectStore::new(clients.s3.clone(), bucket).owned_by(environment.account.clone()),
-        ),
-        metadata: Arc::new(
-            DynamoMetadataStore::new(clients.dynamodb.clone(), table).with_counts_for(COUNTS_FRESH),
-        ),
-        queue: Arc::new(SqsQueue::new(clients.sqs.clone(), queue_url)),
-        dead: None,
+        catalog: Catalog {
+            sources: Arc::new(
+                S3ObjectStore::new(clients.s3.clone(), bucket).owned_by(environment.account.clone()),
+            ),
+            metadata: Arc::new(
+                DynamoMetadataStore::new(clients.dynamodb.clone(), table).with_counts_for(COUNTS_FRESH),
+            ),
+            queue: Arc::new(SqsQueue::new(clients.sqs.clone(), queue_url)),
+            dead: None,
+        },
         uploads: Arc::new(uploads),
         health: Arc::new(health),
         recipe: Arc::new(config.recipe()),

@@ -113,7 +113,7 @@ impl S3Uploads {
         })
     }
 
-    /// Where the bucket is: on AWS the regional virtual-hosted address, elsewhere a path under the configured
+    /// The address of the bucket: on AWS the regional virtual-hosted address, elsewhere a path under the configured
     /// endpoint. The SDK says it only as a part of requests, so a request for the bucket is made and not sent.
     async fn bucket_url(&self, now: SystemTime) -> Result<String, StoreError> {
         let request = self

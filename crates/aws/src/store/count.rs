@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::Select;
 use futures::{StreamExt, TryStreamExt, stream};
-use tintype_model::{Result, StatusCounts};
+use tintype_model::{Result, StatusCounts, StatusKind};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -80,7 +80,7 @@ impl Count {
     }
 }
 
-async fn count(client: &Client, table: &str, status: &str) -> Result<Count> {
+async fn count(client: &Client, table: &str, status: StatusKind) -> Result<Count> {
     stream::iter(index::shards(status))
         .map(|shard| count_shard(client, table, shard))
         .buffer_unordered(CONCURRENCY)

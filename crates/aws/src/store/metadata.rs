@@ -332,7 +332,7 @@ impl MetadataStore for DynamoMetadataStore {
     }
 
     async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>> {
-        let status = filter.status.as_deref();
+        let status = filter.status;
         let mut items = Vec::new();
         let merge = Merge::new(&self.client, &self.table, filter, after, limit.min(BATCH));
         // One more tells whether a page is the last.
@@ -348,7 +348,7 @@ impl MetadataStore for DynamoMetadataStore {
                 let of_digest =
                     |record: &Record| filter.sha256.is_none() || digest(record) == filter.sha256.as_deref();
                 items.extend(current.filter(of_digest).filter(|record| match status {
-                    Some(status) => record.status.name() == status,
+                    Some(status) => record.status.kind() == status,
                     None => record.status != Status::Deleted,
                 }));
             }

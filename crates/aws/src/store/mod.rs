@@ -1,6 +1,7 @@
 //! The ports of [`tintype_model`] on S3, DynamoDB and SQS.
 
 mod count;
+mod dead;
 mod digest;
 mod error;
 mod index;
@@ -12,6 +13,7 @@ mod size;
 #[cfg(test)]
 mod tests;
 
+pub use dead::SqsDeadLetters;
 pub use error::{CallError, ItemError};
 pub(crate) use intercept::ExactKey;
 pub use metadata::DynamoMetadataStore;

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
+use tintype_pipeline::RetryPolicy;
 use tokio::time::Instant;
 
-/// The least time that is kept to leave word in records and to set visibilities.
+/// The least time that is kept to write into records that jobs were given up, and to set visibilities.
 const LEAST_RESERVE: Duration = Duration::from_secs(2);
 
 /// The part of the invocation's time that is kept for it when that is more.
@@ -21,7 +22,7 @@ const LEAST_RENDER: Duration = Duration::from_secs(10);
 /// outlives an invocation, so whatever clocks do while Lambda has the machine frozen concerns none.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
-    /// Work in hand is dropped at this moment and reported as failed.
+    /// Work that goes on at this moment is dropped and reported as failed.
     pub(super) stop_at: Instant,
     /// Visibilities and records that are not settled at this moment are left as they are, so that the answer is in
     /// time. What remains then is for sending it.
@@ -45,26 +46,30 @@ impl Budget {
         }
     }
 
-    /// Whether a further message is worth starting: there is time for one render. Dropping it half-way would only cost
+    /// True if a further message is worth starting: there is time for one render. Dropping it half-way would only cost
     /// a receive that the queue gives it back for.
     pub(super) fn allows_another(&self, now: Instant) -> bool {
         self.stop_at.saturating_duration_since(now) >= self.render
     }
 
-    /// Whether anything can be started at all.
+    /// True if nothing can be started any more.
     pub(super) fn is_spent(&self, now: Instant) -> bool {
         now >= self.stop_at
     }
 }
 
-/// The time that a message that failed stays invisible: 15 s after its first receive, twice as long after each further
-/// one, 12 hours at most. Without this a retry would wait until the queue's visibility timeout is over, which is six
-/// times the function's.
-pub(super) fn retry_delay(receives: u32) -> Duration {
-    /// The longest that SQS keeps a message invisible.
-    const MOST: u64 = 12 * 60 * 60;
-    let doubled = 15_u64.saturating_mul(1 << receives.saturating_sub(1).min(20));
-    Duration::from_secs(doubled.min(MOST))
+/// The policy for messages of a queue that delivers them so often. One that failed stays invisible for 15 s after its
+/// first receive, and for twice as long after each further one. Without this a retry would wait until the queue's
+/// visibility timeout is over, which is six times the function's.
+pub(super) const fn retries(max_receives: u32) -> RetryPolicy {
+    RetryPolicy {
+        max_tries: max_receives,
+        least_time: Duration::ZERO,
+        first_delay: Duration::from_secs(15),
+        // The longest that SQS keeps a message invisible.
+        longest_delay: Duration::from_hours(12),
+        jitter: RetryPolicy::JITTER,
+    }
 }
 
 #[cfg(test)]
@@ -115,6 +120,11 @@ mod tests {
 
     #[test]
     fn retries_wait_twice_as_long_each_time() {
+        let policy = RetryPolicy {
+            jitter: 0.0,
+            ..retries(5)
+        };
+        let retry_delay = |receives| policy.delay(receives);
         let delays = (1..=6).map(|receives| retry_delay(receives).as_secs());
         assert_eq!(delays.collect::<Vec<_>>(), [15, 30, 60, 120, 240, 480]);
         assert_eq!(retry_delay(0).as_secs(), 15);

@@ -13,15 +13,15 @@ use std::time::{Duration, SystemTime};
 use futures::FutureExt;
 use futures::future::join_all;
 use lambda_runtime::{Context, LambdaEvent};
-use tintype_model::{Job, MetadataStore, ObjectStore, Outcome, RejectionCode, Skip, error_chain};
-use tintype_pipeline::{Ports, Settings};
+use tintype_model::{Job, MetadataStore, ObjectStore, Outcome, Skip, error_chain};
+use tintype_pipeline::{Ports, RetryPolicy, Settings, Settlement, Tries, log_outcome, settle};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use self::account::Account;
-use self::budget::{Budget, retry_delay};
+use self::budget::Budget;
 use self::rendering::Metered;
-use self::resolve::{Resolution, Task, resolve, subject};
+use self::resolve::{Resolution, ResolvedJob, resolve, subject};
 use crate::RemoteError;
 use crate::event::{
     BatchItemFailure, BatchResponse, Body, BodyError, Notice, RecordError, SqsEvent, SqsMessage,
@@ -32,7 +32,7 @@ use crate::visibility::Visibility;
 pub use self::rendering::Rendering;
 pub use self::start::main;
 
-/// Why a message was not done. It stays in the queue, and after its last receive it goes to the dead-letter queue.
+/// The reason why a message was not done. It stays in the queue, and after its last receive it goes to the dead-letter queue.
 #[derive(Debug, thiserror::Error)]
 enum Error {
     #[error("the message cannot be understood")]
@@ -62,11 +62,11 @@ pub struct Parts {
     pub renditions: Arc<dyn ObjectStore>,
     /// The records.
     pub metadata: Arc<dyn MetadataStore>,
-    /// Where hostile bytes are decoded.
+    /// The renderer, which decodes hostile bytes.
     pub rendering: Arc<dyn Rendering>,
     /// The queue that the messages come from.
     pub queue: Arc<dyn Visibility>,
-    /// Where it is told what is no longer public, if caches are to know.
+    /// The queue for renditions that are no longer public, where caches have to know of them.
     pub withdrawals: Option<Arc<dyn Withdrawals>>,
 }
 
@@ -79,11 +79,11 @@ pub struct WorkerSettings {
     pub raw_bucket: String,
     /// Name of the bucket that they must never come from.
     pub processed_bucket: String,
-    /// The number of times that the queue delivers a message before it is dead.
-    pub max_receives: u32,
+    /// The number of receives after which a message is dead, and the times for which one that failed is hidden.
+    pub retries: RetryPolicy,
     /// The longest that one render may take.
     pub render_deadline: Duration,
-    /// Whether caches are told of replaced pictures too, not of removed ones alone.
+    /// True if caches are told of replaced pictures too, not of removed ones alone.
     pub tells_replaced: bool,
     /// Dimension of the metrics.
     pub environment: String,
@@ -146,13 +146,21 @@ impl Worker {
             let startable =
                 !budget.is_spent(Instant::now()) && (index == 0 || budget.allows_another(Instant::now()));
             let done = self.message(&pipeline, message, &budget, startable, &account);
-            if let Err(failed) = done.instrument(span.clone()).await {
-                failures.push((failed, span));
+            let done = done.instrument(span.clone()).await;
+            // The queue counts receives and nothing else.
+            let tries = Tries {
+                count: message.receives(),
+                failing_for: Duration::ZERO,
+            };
+            let settlement = settle(&done, tries, &self.settings.retries);
+            if let Err(failed) = done {
+                failures.push((failed, settlement, span));
             }
         }
-        let settled = failures
-            .into_iter()
-            .map(|(failed, span)| self.settle_in_time(&pipeline, failed, &budget).instrument(span));
+        let settled = failures.into_iter().map(|(failed, settlement, span)| {
+            self.settle_in_time(&pipeline, failed, settlement, &budget)
+                .instrument(span)
+        });
         let batch_item_failures = join_all(settled).await;
         self.report(&account, &context);
         BatchResponse { batch_item_failures }
@@ -172,8 +180,8 @@ impl Worker {
         WatchedPipeline::new(ports, self.settings.pipeline.clone())
     }
 
-    /// Does everything that one message asks for. It fails as a whole; what was done of it is a duplicate then, when
-    /// it comes again. A record that cannot be understood keeps none of the others from being done.
+    /// Does everything that one message asks for. It fails as a whole; the parts that were done are duplicates when it
+    /// comes again. A record that cannot be understood keeps none of the others from being done.
     async fn message<'a>(
         &self,
         pipeline: &WatchedPipeline,
@@ -261,15 +269,15 @@ impl Worker {
         account: &Account,
     ) -> Result<(), Error> {
         let started = Instant::now();
-        let task = match item {
-            Item::Job(job) => Task::of(job.clone()),
+        let resolved = match item {
+            Item::Job(job) => ResolvedJob::of(job.clone()),
             Item::Notice(notice) => {
                 if !self.is_ours(notice) {
                     account.foreign();
                     return Ok(());
                 }
                 match resolve(&*self.parts.sources, &*self.parts.metadata, notice).await? {
-                    Resolution::Work(task) => task,
+                    Resolution::Job(resolved) => resolved,
                     Resolution::Nothing(reason) => {
                         account.skipped();
                         tracing::info!(image.key = %notice.key, outcome = "skipped", reason, "nothing to do");
@@ -286,20 +294,20 @@ impl Worker {
                 }
             }
         };
-        let (outcome, withdrawal) = pipeline.process(&task.job, attempt).await?;
+        let (outcome, withdrawal) = pipeline.process(&resolved.job, attempt).await?;
         if let Some(withdrawal) = withdrawal {
             self.tell(&withdrawal, attempt).await?;
         }
         let lost = matches!(outcome, Outcome::Skipped(Skip::Duplicate | Skip::Superseded));
-        if task.made_up_order && lost {
+        if resolved.made_up_order && lost {
             return Err(Error::Raced);
         }
         account.count(&outcome);
-        log_outcome(&task.job, &outcome, started.elapsed());
+        log_outcome(&resolved.job, &outcome, started.elapsed());
         Ok(())
     }
 
-    /// Whether the event is of the raw bucket; the log says where it is from when it is not.
+    /// True if the event is of the raw bucket; the log says where it is from when it is not.
     ///
     /// The output never triggers the pipeline: two buckets, and only events of one of them count. Another one's leave
     /// nothing behind, whatever their keys and sequencers are: these say nothing of our sources.
@@ -323,8 +331,8 @@ impl Worker {
         false
     }
 
-    /// Puts news for the caches into their queue. At the message's last receive it does without: what was asked for is
-    /// done, and only caches may show for a day what they should not.
+    /// Puts news for the caches into their queue. A failure at the message's last receive is only logged: the job itself
+    /// is done, and only caches may show for a day what they should not.
     async fn tell(&self, withdrawal: &Withdrawal, attempt: u32) -> Result<(), Error> {
         let Some(withdrawals) = &self.parts.withdrawals else {
             return Ok(());
@@ -339,7 +347,7 @@ impl Worker {
             return Ok(());
         }
         match withdrawals.tell(withdrawal).await {
-            Err(error) if attempt >= self.settings.max_receives => {
+            Err(error) if attempt >= self.settings.retries.max_tries => {
                 tracing::error!(
                     image.key = %withdrawal.key, error = error_chain(&*error),
                     "the caches are not told of what is no longer public"
@@ -354,10 +362,11 @@ impl Worker {
         &self,
         pipeline: &WatchedPipeline,
         failed: Failed<'_>,
+        settlement: Settlement,
         budget: &Budget,
     ) -> BatchItemFailure {
         let item_identifier = failed.message.message_id.clone();
-        let settled = timeout_at(budget.settle_by, self.settle(pipeline, failed)).await;
+        let settled = timeout_at(budget.settle_by, self.settle(pipeline, failed, settlement)).await;
         if settled.is_err() {
             tracing::warn!("no time was left to settle a failure with queue and record");
         }
@@ -366,10 +375,14 @@ impl Worker {
 
     /// Shows in the record that a message is given up, and sets when the queue delivers a failed one again, before it
     /// is reported. Nothing of it is needed for the message to come again, so failures are only logged.
-    async fn settle(&self, pipeline: &WatchedPipeline, failed: Failed<'_>) {
-        let receives = failed.message.receives();
-        let last = receives >= self.settings.max_receives;
-        if last {
+    async fn settle(&self, pipeline: &WatchedPipeline, failed: Failed<'_>, settlement: Settlement) {
+        let delay = match settlement {
+            Settlement::Retry(delay) => delay,
+            // A dead message is moved when it would be received next: nothing is gained by waiting.
+            Settlement::Ack | Settlement::GiveUp => Duration::ZERO,
+        };
+        if settlement == Settlement::GiveUp {
+            let receives = failed.message.receives();
             for (job, cause) in failed.items {
                 tracing::error!(
                     image.key = job.as_ref().map(|job| tracing::field::display(&job.key)),
@@ -383,12 +396,6 @@ impl Worker {
                 }
             }
         }
-        // A dead message is moved when it would be received next: nothing is gained by waiting.
-        let delay = if last {
-            Duration::ZERO
-        } else {
-            retry_delay(receives)
-        };
         if let Err(error) = self.parts.queue.hide(&failed.message.receipt_handle, delay).await {
             tracing::warn!(
                 error = error_chain(&*error),
@@ -428,25 +435,6 @@ fn log_failure(item: Option<&Item>, error: &Error) -> String {
         "not done, the queue keeps it"
     );
     cause
-}
-
-fn log_outcome(job: &Job, outcome: &Outcome, took: Duration) {
-    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    match outcome {
-        Outcome::Processed => {
-            tracing::info!(image.key = %job.key, outcome = "processed", duration_ms, "processed");
-        }
-        Outcome::Skipped(skip) => {
-            tracing::info!(image.key = %job.key, outcome = "skipped", duration_ms, reason = ?skip, "nothing to do");
-        }
-        Outcome::Rejected(rejection) => {
-            let code: RejectionCode = rejection.code;
-            tracing::info!(
-                image.key = %job.key, outcome = "rejected", duration_ms,
-                code = code.name(), detail = rejection.detail, "rejected"
-            );
-        }
-    }
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {

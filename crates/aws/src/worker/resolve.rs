@@ -1,4 +1,4 @@
-//! From what S3 says happened to what has to be done.
+//! Turns an event of S3 into the job that it asks for.
 
 use tintype_model::{Job, MetadataStore, ObjectKey, ObjectStore, Order, Record, Status, StoreError, Work};
 use tintype_pipeline::{Error, Result};
@@ -8,24 +8,24 @@ use crate::event::{Change, Notice};
 /// The consequence of a notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Resolution {
-    /// Something to do.
-    Work(Task),
+    /// A job.
+    Job(ResolvedJob),
     /// Another event has, or had, something to do.
     Nothing(&'static str),
     /// Not an event that pictures depend on.
     Unknown(String),
 }
 
-/// A job with what the caller has to know of where it came from.
+/// A job, and where its order comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Task {
+pub(super) struct ResolvedJob {
     pub(super) job: Job,
     /// The order was not sent by S3 but taken from the record as it was. Losing to another job of that order does not
     /// mean that this one was done.
     pub(super) made_up_order: bool,
 }
 
-impl Task {
+impl ResolvedJob {
     /// Work that was ordered when it was sent.
     pub(super) const fn of(job: Job) -> Self {
         Self {
@@ -35,7 +35,7 @@ impl Task {
     }
 }
 
-/// Finds the work that a notice asks for, if there is any.
+/// Finds the job that a notice asks for, if there is any.
 ///
 /// A write says itself what it wrote. A removal does not say what is left, because in a bucket with versions it can
 /// take away the current version (delete marker), bring back the one before it (deletion of the current version, or of
@@ -56,7 +56,7 @@ impl Task {
 /// name.
 ///
 /// This needs the newest event to *write its order* into the record, even when the record already shows the right
-/// source: an older job that read the source before the change may still be rendering (put 2 is in hand, version 2 is
+/// source: an older job that read the source before the change may still be rendering (put 2 is being rendered, version 2 is
 /// deleted, version 1 is what the record shows: doing nothing now lets put 2 publish a version that is gone). So
 /// `Deleted` renders again instead of comparing `ETag`s; deleting versions by hand is rare. `Expired` is not rare, it
 /// comes for every version that was ever replaced, but it never changes what is there: lifecycle rules hide current
@@ -64,13 +64,13 @@ impl Task {
 /// "Understanding and managing lifecycle events"). `Hidden` with the key there is not the newest event.
 ///
 /// Where there is no record, `Expired` writes none: a rule waits for a day at least, so no work on the version that went
-/// is in hand, and a key that was forgotten ([`Work::Forget`]) must not be told of again when its old versions end.
+/// is going on, and a key that was forgotten ([`Work::Forget`]) must not be told of again when its old versions end.
 ///
 /// A tombstone is likewise written even over a tombstone.
 ///
 /// Without a sequencer (some emulators, no S3) the source's present state is compared with the record, and work takes
 /// the order of work without an event ([`Order::without_event`]). Two such jobs can take the
-/// same revision; the one that loses has to look again ([`Task::made_up_order`]).
+/// same revision; the one that loses has to look again ([`ResolvedJob::made_up_order`]).
 ///
 /// # Errors
 /// When a store does not answer.
@@ -87,7 +87,7 @@ pub(super) async fn resolve(
         return by_state(sources, metadata, key).await;
     };
     let order = Order::of_event(sequencer.clone());
-    let render = |etag| Resolution::Work(Task::of(job(key, order.clone(), Work::Render { etag })));
+    let render = |etag| Resolution::Job(ResolvedJob::of(job(key, order.clone(), Work::Render { etag })));
     if let Change::Created { etag: Some(etag) } = &notice.change {
         return Ok(render(etag.clone()));
     }
@@ -97,15 +97,17 @@ pub(super) async fn resolve(
         (Change::Created { .. }, None) => Resolution::Nothing("the source was removed since"),
         (Change::Hidden, Some(_)) => Resolution::Nothing("the source was brought back since"),
         (Change::Expired, Some(_)) => Resolution::Nothing("the source's current version is not concerned"),
-        (Change::Hidden | Change::Deleted, None) => Resolution::Work(Task::of(job(key, order, Work::Remove))),
+        (Change::Hidden | Change::Deleted, None) => {
+            Resolution::Job(ResolvedJob::of(job(key, order, Work::Remove)))
+        }
         (Change::Expired, None) => match metadata.get(key).await.map_err(Error::Record)? {
             None => Resolution::Nothing("the key is forgotten, or never had a record"),
-            Some(_) => Resolution::Work(Task::of(job(key, order, Work::Remove))),
+            Some(_) => Resolution::Job(ResolvedJob::of(job(key, order, Work::Remove))),
         },
     })
 }
 
-/// Finds the work that makes the record show the source as it is now.
+/// Finds the job that makes the record show the source as it is now.
 async fn by_state(
     sources: &dyn ObjectStore,
     metadata: &dyn MetadataStore,
@@ -116,16 +118,16 @@ async fn by_state(
     let source = current(sources, key).await?;
     let next = Order::without_event(record.as_ref());
     let made_up = |work| {
-        Resolution::Work(Task {
+        Resolution::Job(ResolvedJob {
             made_up_order: true,
-            ..Task::of(job(key, next, work))
+            ..ResolvedJob::of(job(key, next, work))
         })
     };
     Ok(match (source, record) {
         (None, None) => Resolution::Nothing("there is neither source nor record"),
         // Done before; perhaps not all of it.
         (None, Some(record)) if record.status == Status::Deleted => {
-            Resolution::Work(Task::of(job(key, record.order, Work::Remove)))
+            Resolution::Job(ResolvedJob::of(job(key, record.order, Work::Remove)))
         }
         (None, Some(_)) => made_up(Work::Remove),
         (Some(etag), Some(record)) if shows(&record, &etag) => {
@@ -162,7 +164,7 @@ fn job(key: &ObjectKey, order: Order, work: Work) -> Job {
     }
 }
 
-/// The job that a notice is about, for the word that is left when it is given up: only its key and order count. `None`
+/// The job that a notice is about, for the record when it is given up: only its key and order count. `None`
 /// when its place among the others is not known.
 pub(super) fn subject(notice: &Notice) -> Option<Job> {
     let order = Order::of_event(notice.sequencer.clone()?);

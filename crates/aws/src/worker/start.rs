@@ -1,4 +1,4 @@
-//! From the start of the process to its first invocation.
+//! The start of the process, up to its first invocation.
 
 use std::convert::Infallible;
 use std::process::ExitCode;
@@ -11,6 +11,7 @@ use tintype_jail::{Jail, Priority};
 use tintype_model::error_chain;
 use tintype_pipeline::{Layout, Secret, Settings};
 
+use super::budget::retries;
 use super::{Parts, Worker, WorkerSettings};
 use crate::config::Config;
 use crate::environment::{Function, Variables, WorkerEnvironment};
@@ -109,7 +110,7 @@ async fn run(variables: &Variables) -> anyhow::Result<()> {
         },
         raw_bucket: environment.raw_bucket,
         processed_bucket: environment.processed_bucket,
-        max_receives: environment.max_receives,
+        retries: retries(environment.max_receives),
         render_deadline: config.render_deadline(),
         tells_replaced: environment.replacement_minutes > 0,
         environment: environment.environment,

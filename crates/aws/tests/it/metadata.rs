@@ -2,7 +2,7 @@ use futures::future::join_all;
 use tintype_aws::store::DynamoMetadataStore;
 use tintype_model::testing::MemoryMetadataStore;
 use tintype_model::testing::conformance::{self, failed, order, ready, record, rejected};
-use tintype_model::{MetadataStore, ObjectKey, PutRecord, Record, RecordFilter, Status};
+use tintype_model::{MetadataStore, ObjectKey, PutRecord, Record, RecordFilter, Status, StatusKind};
 
 use crate::emulator::{clients, clients_that_lose_answers, with_table};
 
@@ -78,11 +78,16 @@ async fn listings_are_those_of_the_memory_store() {
             );
         }
         let beyond = format!("{long}k");
-        for status in [None, Some("ready"), Some("deleted"), Some("pending")] {
+        for status in [
+            None,
+            Some(StatusKind::Ready),
+            Some(StatusKind::Deleted),
+            Some(StatusKind::Pending),
+        ] {
             for prefix in ["", "a", "a/", "b", "k", &long, "\u{e9}1", "z", &beyond] {
                 let filter = RecordFilter {
                     prefix: prefix.to_owned(),
-                    status: status.map(str::to_owned),
+                    status,
                     sha256: None,
                 };
                 for after in [

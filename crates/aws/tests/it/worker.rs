@@ -154,7 +154,9 @@ async fn test_events_are_done_and_garbage_is_not() {
     let line = function.line(|line| line["outcome"] == "failed").await;
     let error = line["error"].as_str().unwrap();
     assert!(error.contains("the message is not JSON"), "{error}");
-    assert_eq!(*function.aws.hidden.lock().unwrap(), [15]);
+    // 15 s, and up to a quarter more.
+    let hidden = function.aws.hidden.lock().unwrap().clone();
+    assert!(matches!(hidden[..], [15..=18]), "{hidden:?}");
     // Invoked by hand with what is no event of a queue.
     let (kind, _) = function.invoke(json!({ "hello": 1 }), PLENTY).await;
     assert_eq!(kind, "error");
@@ -176,7 +178,8 @@ async fn a_deadline_is_kept() {
             function.invoke(uploaded("stalls.png", 1), time).await,
             answer(&["m-1"])
         );
-        assert_eq!(function.aws.hidden.lock().unwrap().pop(), Some(15));
+        let hidden = function.aws.hidden.lock().unwrap().pop();
+        assert!(matches!(hidden, Some(15..=18)), "{hidden:?}");
         error = function.line(|line| line["outcome"] == "failed").await["error"].take();
         if error != "there was not enough time left to start" {
             break;

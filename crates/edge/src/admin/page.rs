@@ -9,11 +9,11 @@ use http::{HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 use tintype_model::{
     Attempt, AttemptResult, ImageInfo, ObjectKey, Page, Record, RecordFilter, Rendition, Status,
-    StatusCounts, Version, encode_path,
+    StatusCounts, StatusKind, Version, encode_path,
 };
 
 use super::{LOGIN_PATH, challenge};
-use crate::api::{ListedStatus, Unrecorded, timestamp};
+use crate::api::{Unrecorded, UnrecordedWords as _, timestamp};
 use crate::html::Escaped;
 use crate::markup::Urls;
 use crate::port::HealthReport;
@@ -148,7 +148,7 @@ fn write_list(
         writeln!(html, "<p>There is nothing here.</p>")?;
     }
     if let Some(next) = &page.next {
-        let status = filter.status.as_deref().unwrap_or_default();
+        let status = filter.status.map_or("", StatusKind::name);
         let (prefix, next) = (encode_path(&filter.prefix), encode_path(next));
         writeln!(
             html,
@@ -169,8 +169,8 @@ fn write_filter(html: &mut String, filter: &RecordFilter) -> fmt::Result {
         html,
         "<label>Status <select name=\"status\"><option value=\"\">all</option>"
     )?;
-    for status in ListedStatus::ALL.map(ListedStatus::name) {
-        let selected = if filter.status.as_deref() == Some(status) {
+    for status in StatusKind::ALL {
+        let selected = if filter.status == Some(status) {
             " selected"
         } else {
             ""

@@ -1,22 +1,20 @@
-use axum::Json;
 use axum::extract::State as Extract;
+use axum::{Extension, Json};
 use http::StatusCode;
+use tintype_catalog::Redrive;
 
-use super::PROBLEM;
-use super::dto::{Dead, DeadJob, RedriveQuery, Redriven, timestamp};
-use super::extract::Params;
-use crate::error::{Error, Problem, Result};
-use crate::port::DeadLetters;
-use crate::state::{Shared, State};
+use super::dto::{Dead, DeadJob, RedriveQuery, Redriven};
+use super::time::timestamp;
+use crate::access::Principal;
+use crate::error::{Error, PROBLEM, Problem, Result};
+use crate::extract::Params;
+use crate::state::Shared;
 
 /// Most dead letters that are listed.
 const MAX_LISTED: usize = 1000;
 
-fn letters(state: &State) -> Result<&dyn DeadLetters> {
-    state.edge.dead.as_deref().ok_or(Error::NotFound(
-        "dead letters are in the queue's own dead-letter queue, which has its own tools",
-    ))
-}
+const ELSEWHERE: Error =
+    Error::NotFound("dead letters are in the queue's own dead-letter queue, which has its own tools");
 
 /// Lists the jobs that were given up.
 #[utoipa::path(
@@ -28,7 +26,8 @@ fn letters(state: &State) -> Result<&dyn DeadLetters> {
     ),
 )]
 pub(crate) async fn list_dead(Extract(state): Shared) -> Result<Json<Dead>> {
-    let listed = letters(&state)?.list(MAX_LISTED).await?;
+    let listed = state.edge.catalog.dead_letters(MAX_LISTED).await?;
+    let listed = listed.ok_or(ELSEWHERE)?;
     let items = listed.into_iter().map(|letter| DeadJob {
         id: letter.id,
         key: letter.key.map(|key| key.as_str().to_owned()),
@@ -54,11 +53,15 @@ pub(crate) async fn list_dead(Extract(state): Shared) -> Result<Json<Dead>> {
 )]
 pub(crate) async fn redrive_dead(
     Extract(state): Shared,
+    Extension(principal): Extension<Principal>,
     Params(query): Params<RedriveQuery>,
 ) -> Result<(StatusCode, Json<Redriven>)> {
-    let redriven = letters(&state)?.redrive(query.id).await?;
-    if redriven == 0 && query.id.is_some() {
-        return Err(Error::NotFound("there is no such dead letter"));
+    match state.edge.catalog.redrive(query.id).await? {
+        Redrive::Queued(redriven) => {
+            tracing::info!(redriven, by = principal.name(), "dead letters are tried again");
+            Ok((StatusCode::ACCEPTED, Json(Redriven { redriven })))
+        }
+        Redrive::NoLetter => Err(Error::NotFound("there is no such dead letter")),
+        Redrive::Elsewhere => Err(ELSEWHERE),
     }
-    Ok((StatusCode::ACCEPTED, Json(Redriven { redriven })))
 }

@@ -50,9 +50,4 @@ impl Delivery {
             picture: markup.picture,
         }
     }
-
-    /// The `<picture>` element alone.
-    pub(crate) fn into_picture(self) -> String {
-        self.picture
-    }
 }

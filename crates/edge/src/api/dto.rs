@@ -1,14 +1,14 @@
 //! The JSON that the API speaks. Independent of how records are stored, so that either can change alone.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tintype_model::{Encoding, ImageInfo, Record, Rendition, Status, UnixMillis};
+use tintype_model::{Encoding, ImageInfo, Record, Rendition, Status};
 use utoipa::{IntoParams, ToSchema};
 
 use super::delivery::Delivery;
 use super::facts::{Capture, Placeholder, colors};
 use super::outcome::{Failure, LastAttempt, Rejection};
 use super::status::{ListedStatus, Skip, StatusName, Waiting};
+use super::time::timestamp;
 
 /// Which picture.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -222,7 +222,7 @@ impl Image {
     pub(crate) fn new(record: &Record, recipe_hash: &str) -> Self {
         let mut image = Self {
             key: record.key.as_str().to_owned(),
-            status: StatusName::Pending,
+            status: record.status.kind().into(),
             updated_at: timestamp(record.updated_at),
             source: record.source.as_ref().map(|source| Source {
                 etag: source.etag.clone(),
@@ -238,8 +238,7 @@ impl Image {
             last_attempt: record.attempt.as_ref().map(LastAttempt::new),
         };
         match &record.status {
-            Status::Pending => {}
-            Status::Deleted => image.status = StatusName::Deleted,
+            Status::Pending | Status::Deleted => {}
             Status::Ready {
                 version,
                 recipe: made_by,
@@ -247,7 +246,6 @@ impl Image {
                 image: picture,
                 renditions,
             } => {
-                image.status = StatusName::Ready;
                 image.published = Some(Published {
                     version: version.0.clone(),
                     recipe: made_by.clone(),
@@ -258,24 +256,14 @@ impl Image {
                 });
             }
             Status::Rejected { rejection } => {
-                image.status = StatusName::Rejected;
                 image.rejection = Some(Rejection::new(rejection));
             }
             Status::Failed { failure } => {
-                image.status = StatusName::Failed;
                 image.failure = Some(Failure::new(failure));
             }
         }
         image
     }
-}
-
-/// RFC 3339 in UTC; the farthest date for times beyond the year 9999.
-pub(crate) fn timestamp(time: UnixMillis) -> String {
-    let millis = i64::try_from(time.0).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(millis)
-        .unwrap_or(Timestamp::MAX)
-        .to_string()
 }
 
 impl Picture {

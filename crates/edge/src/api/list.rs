@@ -8,10 +8,9 @@ use serde::Serialize;
 use tintype_model::{Page, Record, RecordFilter};
 use utoipa::ToSchema;
 
-use super::PROBLEM;
 use super::dto::{Image, ListQuery, MAX_LIMIT};
-use super::extract::Params;
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, PROBLEM, Problem, Result};
+use crate::extract::Params;
 use crate::state::Shared;
 
 /// The longest answer in bytes. Functions behind API Gateway may answer with 6 MB including what wraps the answer and
@@ -104,12 +103,12 @@ pub(super) async fn list_images(
     }
     let filter = RecordFilter {
         prefix: query.prefix,
-        status: query.status.map(|status| status.name().to_owned()),
+        status: query.status.map(Into::into),
         sha256: query.sha256.as_deref().map(digest).transpose()?,
     };
     let page = state
         .edge
-        .metadata
+        .catalog
         .list(&filter, query.after.as_deref(), query.limit)
         .await?;
     Ok(Json(ImagePage::new(page, &state.recipe_hash)))

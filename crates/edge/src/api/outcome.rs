@@ -4,7 +4,7 @@ use serde::Serialize;
 use tintype_model::{Attempt, AttemptResult};
 use utoipa::ToSchema;
 
-use super::dto::timestamp;
+use super::time::timestamp;
 
 /// Why nothing is published.
 #[derive(Debug, Serialize, ToSchema)]

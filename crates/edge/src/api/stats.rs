@@ -6,7 +6,7 @@ use serde::Serialize;
 use tintype_model::StatusCounts;
 use utoipa::ToSchema;
 
-use super::dto::timestamp;
+use super::time::timestamp;
 use crate::cache::CacheStats;
 use crate::error::Result;
 use crate::port::QueueDepth;
@@ -110,7 +110,7 @@ impl From<CacheStats> for CacheInfo {
     responses((status = 200, description = "Counts, as `counted_at` and `at_least` say", body = Stats)),
 )]
 pub(crate) async fn get_stats(Extract(state): Shared) -> Result<Json<Stats>> {
-    let counts = state.edge.metadata.counts().await?;
+    let counts = state.edge.catalog.counts().await?;
     let health = state.edge.health.report().await;
     Ok(Json(Stats {
         images: counts.into(),

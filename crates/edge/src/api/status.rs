@@ -1,14 +1,11 @@
 //! The states of a source in the API's words, and what it tells of a source that no record tells of.
 
 use serde::{Deserialize, Serialize};
-use tintype_model::{ObjectKey, ObjectMeta, StoreError};
+use tintype_catalog::Unrecorded;
+use tintype_model::StatusKind;
 use utoipa::ToSchema;
 
-use super::dto::timestamp;
-use crate::error::{Error, Result};
-use crate::state::State;
-
-pub(crate) const NO_IMAGE: &str = "there is no source and no record with this key";
+use super::time::timestamp;
 
 /// The state of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -31,12 +28,24 @@ pub(crate) enum StatusName {
 impl StatusName {
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Pending => "pending",
-            Self::Ready => "ready",
-            Self::Rejected => "rejected",
-            Self::Failed => "failed",
-            Self::Deleted => "deleted",
+            Self::Pending => StatusKind::Pending.name(),
+            Self::Ready => StatusKind::Ready.name(),
+            Self::Rejected => StatusKind::Rejected.name(),
+            Self::Failed => StatusKind::Failed.name(),
+            Self::Deleted => StatusKind::Deleted.name(),
             Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl From<StatusKind> for StatusName {
+    fn from(kind: StatusKind) -> Self {
+        match kind {
+            StatusKind::Pending => Self::Pending,
+            StatusKind::Ready => Self::Ready,
+            StatusKind::Rejected => Self::Rejected,
+            StatusKind::Failed => Self::Failed,
+            StatusKind::Deleted => Self::Deleted,
         }
     }
 }
@@ -57,22 +66,14 @@ pub(crate) enum ListedStatus {
     Deleted,
 }
 
-impl ListedStatus {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Pending,
-        Self::Ready,
-        Self::Rejected,
-        Self::Failed,
-        Self::Deleted,
-    ];
-
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Pending => StatusName::Pending.name(),
-            Self::Ready => StatusName::Ready.name(),
-            Self::Rejected => StatusName::Rejected.name(),
-            Self::Failed => StatusName::Failed.name(),
-            Self::Deleted => StatusName::Deleted.name(),
+impl From<ListedStatus> for StatusKind {
+    fn from(status: ListedStatus) -> Self {
+        match status {
+            ListedStatus::Pending => Self::Pending,
+            ListedStatus::Ready => Self::Ready,
+            ListedStatus::Rejected => Self::Rejected,
+            ListedStatus::Failed => Self::Failed,
+            ListedStatus::Deleted => Self::Deleted,
         }
     }
 }
@@ -99,43 +100,27 @@ pub(crate) struct Skip {
     detail: &'static str,
 }
 
-/// A source of which no record tells, or one that says that it was deleted before.
-#[derive(Debug)]
-pub(crate) enum Unrecorded {
-    /// Its event waits in the queue, or was lost.
-    Waiting(ObjectMeta),
-    /// An empty object that shows a folder.
-    FolderMarker(ObjectMeta),
+/// The words of the API for a source without a record.
+pub(crate) trait UnrecordedWords {
+    /// The state of the source.
+    fn status(&self) -> StatusName;
+    /// An explanation of that state, for people.
+    fn detail(&self) -> &'static str;
+    /// How long it waits, if it does.
+    fn waiting(&self) -> Option<Waiting>;
+    /// The reason why nothing is made of it, if so.
+    fn skip(&self) -> Option<Skip>;
 }
 
-impl Unrecorded {
-    /// Looks for the source of a key that has no record, or a tombstone.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is none.
-    pub(crate) async fn find(state: &State, key: &ObjectKey) -> Result<Self> {
-        match state.edge.sources.head(key.as_str()).await {
-            Ok(meta) if key.is_folder_marker(meta.size_bytes) => Ok(Self::FolderMarker(meta)),
-            Ok(meta) => Ok(Self::Waiting(meta)),
-            Err(StoreError::NotFound) => Err(Error::NotFound(NO_IMAGE)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    pub(crate) const fn meta(&self) -> &ObjectMeta {
-        match self {
-            Self::Waiting(meta) | Self::FolderMarker(meta) => meta,
-        }
-    }
-
-    pub(crate) const fn status(&self) -> StatusName {
+impl UnrecordedWords for Unrecorded {
+    fn status(&self) -> StatusName {
         match self {
             Self::Waiting(_) => StatusName::Pending,
             Self::FolderMarker(_) => StatusName::Skipped,
         }
     }
 
-    pub(crate) const fn detail(&self) -> &'static str {
+    fn detail(&self) -> &'static str {
         match self {
             Self::Waiting(_) => {
                 "no event of this upload has been processed: it waits in the queue, or was lost. Reprocessing queues \
@@ -147,7 +132,7 @@ impl Unrecorded {
         }
     }
 
-    pub(crate) fn waiting(&self) -> Option<Waiting> {
+    fn waiting(&self) -> Option<Waiting> {
         match self {
             Self::Waiting(meta) => Some(Waiting {
                 source_put_at: timestamp(meta.modified_at),
@@ -158,7 +143,7 @@ impl Unrecorded {
         }
     }
 
-    pub(crate) fn skip(&self) -> Option<Skip> {
+    fn skip(&self) -> Option<Skip> {
         match self {
             Self::Waiting(_) => None,
             Self::FolderMarker(_) => Some(Skip {

@@ -10,9 +10,8 @@ use serde::{Deserialize, Serialize};
 use tintype_model::{Focus, FocusError, ObjectKey, Rejection, RejectionCode};
 use utoipa::ToSchema;
 
-use super::PROBLEM;
-use super::extract::{JsonBody, object_key};
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, PROBLEM, Problem, Result};
+use crate::extract::{JsonBody, object_key};
 use crate::port::{MAX_UPLOAD_EXPIRY, PresignedUpload, UploadMethod, UploadTerms};
 use crate::state::Shared;
 

@@ -287,7 +287,7 @@ async fn replaced(versions: &[&str]) -> Site {
     let metadata = std::sync::Arc::new(Replacing {
         records: std::sync::Mutex::new(records),
     });
-    let site = Site::with(|edge| edge.metadata = metadata);
+    let site = Site::with(|edge| edge.catalog.metadata = metadata);
     let last = versions[versions.len() - 1];
     site.publish_as("a.jpg", 1, last).await;
     site

@@ -9,15 +9,15 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
+use tintype_catalog::Catalog;
 use tintype_edge::{
-    Access, DeadLetter, DeadLetters, Edge, Pictures, PresignedUpload, UploadMethod, UploadSigner,
-    UploadTerms, router,
+    Access, Edge, Pictures, PresignedUpload, UploadMethod, UploadSigner, UploadTerms, router,
 };
 use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
 use tintype_model::{
-    Appearance, Capture, Dimensions, Encoding, Failure, Format, ImageInfo, Location, MetadataStore,
-    ObjectKey, ObjectStore, Order, PutOptions, PutRecord, Recipe, Record, Rejection, RejectionCode,
-    Rendition, Rgb, Sequencer, SourceInfo, Status, StoreError, UnixMillis, Version,
+    Appearance, Capture, DeadLetter, DeadLetters, Dimensions, Encoding, Failure, Format, ImageInfo, Location,
+    MetadataStore, ObjectKey, ObjectStore, Order, PutOptions, PutRecord, Recipe, Record, Rejection,
+    RejectionCode, Rendition, Rgb, Sequencer, SourceInfo, Status, StoreError, UnixMillis, Version,
 };
 use tower::ServiceExt;
 
@@ -253,10 +253,12 @@ impl Site {
             panics: AtomicBool::new(false),
         });
         let mut edge = Edge {
-            sources: sources.clone(),
-            metadata: metadata.clone(),
-            queue: queue.clone(),
-            dead: Some(Arc::new(TestDead::default())),
+            catalog: Catalog {
+                sources: sources.clone(),
+                metadata: metadata.clone(),
+                queue: queue.clone(),
+                dead: Some(Arc::new(TestDead::default())),
+            },
             uploads: Arc::new(TestSigner),
             health: health.clone(),
             recipe: Arc::new(Recipe::default()),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tintype_model::{Job, Outcome, error_chain};
-use tintype_pipeline::Pipeline;
+use tintype_model::{Outcome, error_chain};
+use tintype_pipeline::{Pipeline, RetryPolicy, Settlement, Tries, log_outcome, settle};
 use tintype_store::{Claimed, SqliteQueue};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,10 +20,10 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 const MAX_DELAY: Duration = Duration::from_secs(900);
 /// The wait before a queue that failed is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Time that jobs in hand get when the server stops; what is not done by then goes back to the queue.
+/// Time that jobs get that are worked on when the server stops; those that are not done by then go back to the queue.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Runs `workers` loops until `stop`, then finishes the jobs in hand or returns them to the queue.
+/// Runs `workers` loops until `stop`, then finishes their jobs or returns them to the queue.
 pub(crate) async fn run(
     queue: SqliteQueue,
     pipeline: Pipeline,
@@ -44,7 +44,7 @@ pub(crate) async fn run(
 struct Worker {
     queue: SqliteQueue,
     pipeline: Pipeline,
-    config: QueueConfig,
+    policy: RetryPolicy,
     /// The queue cannot be used.
     queue_trouble: Arc<Trouble>,
     /// Work fails for want of room on the disk.
@@ -58,18 +58,29 @@ struct Trouble {
 }
 
 impl Trouble {
-    /// Whether it was not known before.
+    /// Notes that it began. True if it was not known before.
     fn begins(&self) -> bool {
         !self.is_known.swap(true, Ordering::Relaxed)
     }
 
-    /// Whether it was known before.
+    /// Notes that it ended. True if it was known before.
     fn is_over(&self) -> bool {
         self.is_known.swap(false, Ordering::Relaxed)
     }
 }
 
-/// Whether an error comes from a disk without room.
+/// The policy of the queue as it is configured.
+fn policy(config: QueueConfig) -> RetryPolicy {
+    RetryPolicy {
+        max_tries: config.max_receives,
+        least_time: config.retry_for(),
+        first_delay: Duration::from_secs(config.retry_base_seconds),
+        longest_delay: MAX_DELAY,
+        jitter: RetryPolicy::JITTER,
+    }
+}
+
+/// True if an error comes from a disk without room.
 fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
     causes.any(|cause| {
@@ -83,7 +94,7 @@ impl Worker {
         Self {
             queue,
             pipeline,
-            config,
+            policy: policy(config),
             queue_trouble: Arc::default(),
             disk_trouble: Arc::default(),
         }
@@ -127,7 +138,7 @@ impl Worker {
     }
 
     async fn handle(&self, claimed: Claimed, stop: &CancellationToken) -> Result<(), tintype_store::Error> {
-        if claimed.crashes >= self.config.max_receives {
+        if claimed.crashes >= self.policy.max_tries {
             let cause = format!(
                 "the server ended {} times while it worked on this",
                 claimed.crashes
@@ -154,29 +165,40 @@ impl Worker {
             }
         };
         drop(processing);
-        match result {
+        let tries = Tries {
+            count: claimed.attempt,
+            failing_for: claimed.failing_for,
+        };
+        let settlement = settle(&result, tries, &self.policy);
+        match &result {
             Ok(outcome) => {
-                report(&claimed.job, &outcome, started.elapsed());
-                if outcome == Outcome::Processed && self.disk_trouble.is_over() {
+                log_outcome(&claimed.job, outcome, started.elapsed());
+                if *outcome == Outcome::Processed && self.disk_trouble.is_over() {
                     tracing::info!("there is room for renditions again");
                 }
-                self.queue.ack(&claimed).await
             }
-            Err(error) => self.failed(&claimed, &error).await,
+            Err(error) => self.log_failure(&claimed, error, settlement),
+        }
+        let cause = || {
+            result
+                .as_ref()
+                .err()
+                .map(|error| error_chain(error))
+                .unwrap_or_default()
+        };
+        match settlement {
+            Settlement::Ack => self.queue.ack(&claimed).await,
+            Settlement::Retry(delay) => self.queue.retry_later(&claimed, delay, cause()).await,
+            Settlement::GiveUp => self.give_up(&claimed, cause()).await,
         }
     }
 
-    async fn failed(
-        &self,
-        claimed: &Claimed,
-        error: &tintype_pipeline::Error,
-    ) -> Result<(), tintype_store::Error> {
+    /// Logs a failure that is tried again; [`Self::give_up`] logs one that is not.
+    fn log_failure(&self, claimed: &Claimed, error: &tintype_pipeline::Error, settlement: Settlement) {
+        let Settlement::Retry(delay) = settlement else {
+            return;
+        };
         let cause = error_chain(error);
-        // Both: an outage must not use up the tries, nor a server that was off the time.
-        if claimed.attempt >= self.config.max_receives && claimed.failing_for >= self.config.retry_for() {
-            return self.give_up(claimed, cause).await;
-        }
-        let delay = retry_delay(self.config, claimed.attempt);
         let (key, attempt, delay_ms) = (&claimed.job.key, claimed.attempt, delay.as_millis());
         if !is_full(error) {
             tracing::warn!(image.key = %key, attempt, error = cause, "job failed, next try in {delay_ms} ms");
@@ -188,7 +210,6 @@ impl Worker {
         } else {
             tracing::debug!(image.key = %key, attempt, error = cause, "job failed, next try in {delay_ms} ms");
         }
-        self.queue.retry_later(claimed, delay, cause).await
     }
 
     async fn give_up(&self, claimed: &Claimed, cause: String) -> Result<(), tintype_store::Error> {
@@ -205,30 +226,11 @@ impl Worker {
                 image.key = %claimed.job.key, error = error_chain(&error),
                 "the record does not show that the job was given up: it is given up later"
             );
-            let delay = retry_delay(self.config, claimed.attempt);
+            let delay = self.policy.delay(claimed.attempt);
             return self.queue.retry_later(claimed, delay, cause).await;
         }
         self.queue.bury(claimed, cause).await
     }
-}
-
-fn report(job: &Job, outcome: &Outcome, took: Duration) {
-    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    match outcome {
-        Outcome::Processed => tracing::info!(image.key = %job.key, duration_ms, "processed"),
-        Outcome::Skipped(skip) => tracing::debug!(image.key = %job.key, duration_ms, ?skip, "skipped"),
-        Outcome::Rejected(rejection) => tracing::info!(
-            image.key = %job.key, duration_ms, code = rejection.code.name(), detail = rejection.detail, "rejected"
-        ),
-    }
-}
-
-/// Twice as long after each try, plus up to a quarter at random, so that jobs that failed together do not come
-/// back together.
-fn retry_delay(config: QueueConfig, attempt: u32) -> Duration {
-    let doubled =
-        Duration::from_secs(config.retry_base_seconds).saturating_mul(1 << attempt.saturating_sub(1).min(16));
-    doubled.mul_f64(1.0 + rand::random::<f64>() / 4.0).min(MAX_DELAY)
 }
 
 #[cfg(test)]

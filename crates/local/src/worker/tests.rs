@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tempfile::TempDir;
 use tintype_model::{
-    Dimensions, Encoding, ImageInfo, JobQueue, Limits, MetadataStore, ObjectKey, ObjectStore, PutOptions,
-    Recipe, Record, RenderError, Rendered, RenderedFile, Renderer, Status, UnixMillis, Work,
+    Dimensions, Encoding, ImageInfo, Job, JobQueue, Limits, MetadataStore, ObjectKey, ObjectStore,
+    PutOptions, Recipe, Record, RenderError, Rendered, RenderedFile, Renderer, Status, UnixMillis, Work,
 };
 use tintype_pipeline::{Layout, Ports, Secret, Settings};
 use tintype_store::{Clock, DeadJob, Depth, Store};
@@ -21,14 +21,14 @@ fn retries_wait_twice_as_long_each_time_up_to_a_limit() {
         retry_base_seconds: 2,
     };
     for (attempt, seconds) in [(1, 2), (2, 4), (3, 8), (4, 16)] {
-        let delay = retry_delay(config, attempt);
+        let delay = policy(config).delay(attempt);
         let least = Duration::from_secs(seconds);
         assert!(
             delay >= least && delay <= least.mul_f64(1.25),
             "{attempt}: {delay:?}"
         );
     }
-    assert_eq!(retry_delay(config, 40), MAX_DELAY);
+    assert_eq!(policy(config).delay(40), MAX_DELAY);
 }
 
 /// Renders nothing but a word, and not even that during an outage.

@@ -1,16 +1,16 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Entry, GetOptions, Job, JobQueue, MetadataStore, Object, ObjectKey, ObjectMeta, ObjectStore, Order, Page,
-    Precondition, PutOptions, PutRecord, Record, RecordFilter, Result, Status, StatusCounts, StoreError,
-    Succession, UnixMillis,
+    DeadLetter, DeadLetters, Entry, GetOptions, Job, JobQueue, MetadataStore, Object, ObjectKey, ObjectMeta,
+    ObjectStore, Order, Page, Precondition, PutOptions, PutRecord, Record, RecordFilter, Result, Status,
+    StatusCounts, StoreError, Succession, UnixMillis,
 };
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -191,8 +191,8 @@ impl MetadataStore for MemoryMetadataStore {
     async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>> {
         let records = lock(&self.records);
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let shown = |record: &&Record| match &filter.status {
-            Some(status) => record.status.name() == status,
+        let shown = |record: &&Record| match filter.status {
+            Some(status) => record.status.kind() == status,
             None => record.status != Status::Deleted,
         };
         let digest = |record: &Record| record.source.as_ref()?.sha256.clone();
@@ -236,7 +236,7 @@ impl MetadataStore for MemoryMetadataStore {
     }
 }
 
-/// Jobs in a list, for tests to look at. None is kept back.
+/// Jobs in a list, for tests to read. Delays are ignored.
 #[derive(Debug, Default)]
 pub struct MemoryQueue {
     jobs: Mutex<Vec<Job>>,
@@ -270,6 +270,64 @@ impl JobQueue for MemoryQueue {
     }
 }
 
+/// Dead letters in a list, which go to a [`MemoryQueue`] when they are redriven.
+#[derive(Debug)]
+pub struct MemoryDeadLetters {
+    queue: Arc<MemoryQueue>,
+    buried: Mutex<BTreeMap<i64, (Job, String)>>,
+    last: AtomicI64,
+}
+
+impl MemoryDeadLetters {
+    /// No dead letters yet.
+    #[must_use]
+    pub fn new(queue: Arc<MemoryQueue>) -> Self {
+        Self {
+            queue,
+            buried: Mutex::default(),
+            last: AtomicI64::new(0),
+        }
+    }
+
+    /// Makes a dead letter of the job.
+    pub fn bury(&self, job: Job, error: String) {
+        let id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        lock(&self.buried).insert(id, (job, error));
+    }
+}
+
+#[async_trait]
+impl DeadLetters for MemoryDeadLetters {
+    async fn list(&self, limit: usize) -> Result<Vec<DeadLetter>> {
+        let buried = lock(&self.buried);
+        let letters = buried.iter().take(limit).map(|(id, (job, error))| DeadLetter {
+            id: *id,
+            key: Some(job.key.clone()),
+            attempts: 1,
+            error: error.clone(),
+            died_at: UnixMillis(1_700_000_000_000),
+        });
+        Ok(letters.collect())
+    }
+
+    async fn redrive(&self, id: Option<i64>) -> Result<usize> {
+        let redriven: Vec<Job> = {
+            let mut buried = lock(&self.buried);
+            match id {
+                Some(id) => buried.remove(&id).into_iter().map(|(job, _)| job).collect(),
+                None => std::mem::take(&mut *buried)
+                    .into_values()
+                    .map(|(job, _)| job)
+                    .collect(),
+            }
+        };
+        for job in &redriven {
+            self.queue.enqueue(job).await?;
+        }
+        Ok(redriven.len())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,6 +347,15 @@ mod tests {
     async fn memory_queue_conforms() {
         let queue = MemoryQueue::new();
         conformance::job_queue(&queue, async || queue.take()).await;
+        assert!(queue.jobs().is_empty());
+    }
+
+    #[tokio::test]
+    async fn memory_dead_letters_conform() {
+        let queue = Arc::new(MemoryQueue::new());
+        let dead = MemoryDeadLetters::new(queue.clone());
+        let bury = async |job: &Job| dead.bury(job.clone(), "a reason".to_owned());
+        conformance::dead_letters(&dead, bury, async || queue.take()).await;
         assert!(queue.jobs().is_empty());
     }
 }

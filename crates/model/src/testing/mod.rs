@@ -5,4 +5,4 @@ mod counted;
 mod memory;
 
 pub use counted::Counted;
-pub use memory::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
+pub use memory::{MemoryDeadLetters, MemoryMetadataStore, MemoryObjectStore, MemoryQueue};

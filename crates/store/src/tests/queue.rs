@@ -302,3 +302,24 @@ async fn forgetting_a_key_takes_its_dead_letters_and_no_others() {
     assert_eq!(left.len(), 1);
     assert_eq!(left[0].job.as_ref().unwrap().key, key("b"));
 }
+
+#[tokio::test]
+async fn dead_letters_conform() {
+    let data = Data::new();
+    let queue = data.store().queue();
+    let bury = async |job: &Job| {
+        queue.enqueue(job).await.unwrap();
+        let claimed = queue.claim(LEASE).await.unwrap().unwrap();
+        queue.bury(&claimed, "a reason".to_owned()).await.unwrap();
+    };
+    let receive = async || {
+        let mut jobs = Vec::new();
+        while let Some(claimed) = queue.claim(LEASE).await.unwrap() {
+            queue.ack(&claimed).await.unwrap();
+            jobs.push(claimed.job);
+        }
+        jobs
+    };
+    conformance::dead_letters(&queue, bury, receive).await;
+    assert_eq!(queue.depth().await.unwrap(), Depth::default());
+}

@@ -11,6 +11,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use serde_json::{Value, json};
+use tintype_catalog::Catalog;
 use tintype_edge::{Access, Edge, Health, HealthReport};
 use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
 use tintype_model::{
@@ -117,10 +118,12 @@ impl World {
         let metadata = Arc::new(MemoryMetadataStore::new());
         let queue = Arc::new(MemoryQueue::new());
         let edge = Edge {
-            sources: sources.clone(),
-            metadata: metadata.clone(),
-            queue: queue.clone(),
-            dead: None,
+            catalog: Catalog {
+                sources: sources.clone(),
+                metadata: metadata.clone(),
+                queue: queue.clone(),
+                dead: None,
+            },
             uploads: Arc::new(uploads(credentials(Some("token")), None)),
             health,
             recipe: Arc::new(Recipe::default()),

@@ -1,7 +1,9 @@
 use aws_sdk_dynamodb::Client;
 use serde_json::{Value, json};
 use tintype_model::testing::conformance::{order, ready, record, rejected};
-use tintype_model::{MetadataStore, PutRecord, Record, RecordFilter, Status, StatusCounts, StoreError};
+use tintype_model::{
+    MetadataStore, PutRecord, Record, RecordFilter, Status, StatusCounts, StatusKind, StoreError,
+};
 
 use super::super::DynamoMetadataStore;
 use super::scripted::{Script, Step, lose_the_answer, respond};
@@ -270,7 +272,7 @@ fn shards(keys: &[&str]) -> Vec<Step> {
 
 fn rejected_ones() -> RecordFilter {
     RecordFilter {
-        status: Some("rejected".to_owned()),
+        status: Some(StatusKind::Rejected),
         ..RecordFilter::default()
     }
 }

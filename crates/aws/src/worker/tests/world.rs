@@ -14,13 +14,14 @@ use tintype_model::{
     Precondition, PutOptions, Recipe, Record, Rejection, RejectionCode, RenderError, Rendered, RenderedFile,
     Renderer, Sequencer, Status, Work,
 };
-use tintype_pipeline::{Layout, Secret, Settings};
+use tintype_pipeline::{Layout, RetryPolicy, Secret, Settings};
 use tokio::sync::Notify;
 
 use crate::RemoteError;
 use crate::event::{BatchResponse, SqsEvent, SqsMessage};
 use crate::invalidation::{Kind, Withdrawal, Withdrawals};
 use crate::visibility::Visibility;
+use crate::worker::budget::retries;
 use crate::worker::{Parts, Rendering, Worker, WorkerSettings};
 
 /// After this time a test is taken for hung. No busy machine comes near it.
@@ -248,7 +249,11 @@ impl World {
             pipeline,
             raw_bucket: "raw".to_owned(),
             processed_bucket: "processed".to_owned(),
-            max_receives: 5,
+            // Exact delays, for tests to compare.
+            retries: RetryPolicy {
+                jitter: 0.0,
+                ..retries(5)
+            },
             render_deadline: Duration::from_secs(40),
             tells_replaced,
             environment: "test".to_owned(),

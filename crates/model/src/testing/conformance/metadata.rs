@@ -1,5 +1,5 @@
 use super::{failed, nasty_keys, order, ready, record, rejected};
-use crate::{MetadataStore, ObjectKey, PutRecord, Record, RecordFilter, Status, StatusCounts};
+use crate::{MetadataStore, ObjectKey, PutRecord, Record, RecordFilter, Status, StatusCounts, StatusKind};
 
 /// The [`MetadataStore`] suite. Leaves records behind.
 ///
@@ -91,20 +91,21 @@ async fn lets_results_replace_provisional_records(store: &dyn MetadataStore) {
 }
 
 async fn keeps_pictures_that_work_came_to_nothing_on(store: &dyn MetadataStore) {
-    let filter = |status: &str| RecordFilter {
+    let filter = |status| RecordFilter {
         prefix: "kept".to_owned(),
-        status: Some(status.to_owned()),
+        status: Some(status),
         sha256: None,
     };
     let with = |revision, status| record("kept", order(3, revision), status);
     let first = with(0, ready("v1", "set1/medium.jpg"));
     write(store, &first).await;
     let result = |record: &Record| record.attempt.as_ref().map(|attempt| attempt.result.name());
-    for (revision, status, told) in [(1, rejected(), "rejected"), (2, failed(), "failed")] {
+    for (revision, status) in [(1, rejected()), (2, failed())] {
+        let told = status.kind();
         let kept = noted(store, &with(revision, status.clone())).await;
         assert_eq!((&kept.status, &kept.order), (&first.status, &first.order));
         assert_eq!((&kept.source, kept.updated_at), (&first.source, first.updated_at));
-        assert_eq!(result(&kept), Some(told));
+        assert_eq!(result(&kept), Some(told.name()));
         assert_eq!(kept.newest_order(), &order(3, revision));
         assert_eq!(
             refused(store, &with(revision, status)).await,
@@ -116,7 +117,7 @@ async fn keeps_pictures_that_work_came_to_nothing_on(store: &dyn MetadataStore) 
             kept,
             "an older one"
         );
-        assert_eq!(listed(store, &filter("ready"), 10).await, ["kept"]);
+        assert_eq!(listed(store, &filter(StatusKind::Ready), 10).await, ["kept"]);
         assert_eq!(listed(store, &filter(told), 10).await, Vec::<String>::new());
     }
     // The same work, tried again, succeeds.
@@ -206,10 +207,10 @@ async fn lists_and_counts_records(store: &dyn MetadataStore) {
     write(store, &record("list/e", order(1, 0), Status::Deleted)).await;
     write(store, &record("list/f", order(1, 0), ready("v", "k"))).await;
     write(store, &record("list0", order(1, 0), Status::Deleted)).await;
-    let keys = async |status: Option<&str>, limit| {
+    let keys = async |status: Option<StatusKind>, limit| {
         let filter = RecordFilter {
             prefix: "list/".to_owned(),
-            status: status.map(str::to_owned),
+            status,
             sha256: None,
         };
         listed(store, &filter, limit).await
@@ -219,9 +220,8 @@ async fn lists_and_counts_records(store: &dyn MetadataStore) {
             keys(None, limit).await,
             ["list/a", "list/b", "list/c", "list/d", "list/f"]
         );
-        assert_eq!(keys(Some("ready"), limit).await, ["list/a", "list/f"]);
-        assert_eq!(keys(Some("deleted"), limit).await, ["list/e"]);
-        assert!(keys(Some("nonsense"), limit).await.is_empty());
+        assert_eq!(keys(Some(StatusKind::Ready), limit).await, ["list/a", "list/f"]);
+        assert_eq!(keys(Some(StatusKind::Deleted), limit).await, ["list/e"]);
     }
     let after = store.counts().await.expect("counts");
     let expected = StatusCounts {
@@ -242,10 +242,10 @@ async fn finds_records_by_the_digest_of_their_source(store: &dyn MetadataStore) 
         record.source.as_mut().expect("a source").sha256 = sha256;
         write(store, &record).await;
     };
-    let keys = async |digit: &str, status: Option<&str>, limit| {
+    let keys = async |digit: &str, status: Option<StatusKind>, limit| {
         let filter = RecordFilter {
             prefix: "digest/".to_owned(),
-            status: status.map(str::to_owned),
+            status,
             sha256: digest(digit),
         };
         listed(store, &filter, limit).await
@@ -258,7 +258,10 @@ async fn finds_records_by_the_digest_of_their_source(store: &dyn MetadataStore) 
     put("elsewhere", 1, ready("v", "k"), digest("1")).await;
     for limit in [1, 2, 100] {
         assert_eq!(keys("1", None, limit).await, ["digest/a", "digest/b", "digest/c"]);
-        assert_eq!(keys("1", Some("ready"), limit).await, ["digest/a", "digest/b"]);
+        assert_eq!(
+            keys("1", Some(StatusKind::Ready), limit).await,
+            ["digest/a", "digest/b"]
+        );
         assert_eq!(keys("2", None, limit).await, ["digest/d"]);
         assert!(keys("3", None, limit).await.is_empty());
     }
@@ -306,15 +309,15 @@ async fn forgets_tombstones_and_nothing_else(store: &dyn MetadataStore) {
     assert!(forget(2).await);
     assert!(!forget(2).await, "it is gone");
     assert_eq!(store.get(&key).await.expect("get"), None);
-    let filter = |status: Option<&str>, sha256| RecordFilter {
+    let filter = |status: Option<StatusKind>, sha256| RecordFilter {
         prefix: "forgotten".to_owned(),
-        status: status.map(str::to_owned),
+        status,
         sha256,
     };
     let sha256 = published.source.as_ref().and_then(|source| source.sha256.clone());
     for filter in [
         filter(None, None),
-        filter(Some("deleted"), None),
+        filter(Some(StatusKind::Deleted), None),
         filter(None, sha256),
     ] {
         assert!(listed(store, &filter, 100).await.is_empty(), "{filter:?}");

@@ -1,5 +1,6 @@
 //! Conformance suites for implementations of the ports. Each suite wants an empty store and panics on the first breach.
 
+mod dead;
 mod metadata;
 mod object;
 mod queue;
@@ -9,6 +10,7 @@ use crate::{
     Record, Rejection, RejectionCode, Rendition, Rgb, Sequencer, SourceInfo, Status, UnixMillis, Version,
 };
 
+pub use dead::dead_letters;
 pub use metadata::metadata_store;
 pub use object::object_store;
 pub use queue::job_queue;

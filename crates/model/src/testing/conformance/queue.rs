@@ -14,7 +14,7 @@ pub async fn job_queue(queue: &dyn JobQueue, mut receive: impl AsyncFnMut() -> V
     delivers_the_same_job_again(queue, &mut receive).await;
 }
 
-fn render(key: &str, sequencer: u64) -> Job {
+pub(super) fn render(key: &str, sequencer: u64) -> Job {
     Job {
         key: ObjectKey::new(key).expect("key"),
         order: order(sequencer, 7),
@@ -24,7 +24,7 @@ fn render(key: &str, sequencer: u64) -> Job {
     }
 }
 
-fn remove(key: &str, sequencer: u64) -> Job {
+pub(super) fn remove(key: &str, sequencer: u64) -> Job {
     Job {
         work: Work::Remove,
         ..render(key, sequencer)
@@ -32,7 +32,7 @@ fn remove(key: &str, sequencer: u64) -> Job {
 }
 
 /// Every job of `expected` is delivered at least once, in any order, and no other.
-async fn expect(receive: &mut impl AsyncFnMut() -> Vec<Job>, expected: &[Job]) {
+pub(super) async fn expect(receive: &mut impl AsyncFnMut() -> Vec<Job>, expected: &[Job]) {
     let mut missing = expected.to_vec();
     while !missing.is_empty() {
         let jobs = receive().await;

@@ -10,7 +10,7 @@ use tintype_model::{ObjectKey, decode_component};
 
 use crate::body;
 use crate::error::{Error, Result};
-use crate::router::MAX_BODY_BYTES;
+use crate::route::Needs;
 
 /// Query parameters: all known, each at most once, and UTF-8.
 #[derive(Debug)]
@@ -36,7 +36,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
         check_kind(&request, "application/json")?;
-        let body = body::read(request.into_body(), MAX_BODY_BYTES).await?;
+        let limit = body_limit(&request);
+        let body = body::read(request.into_body(), limit).await?;
         let value = serde_json::from_slice(&body);
         value
             .map(Self)
@@ -53,14 +54,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for FormBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self> {
         check_kind(&request, "application/x-www-form-urlencoded")?;
+        let limit = body_limit(&request);
         let (parts, body) = request.into_parts();
-        let body = body::read(body, MAX_BODY_BYTES).await?;
+        let body = body::read(body, limit).await?;
         let text = std::str::from_utf8(&body).map_err(|_| Error::BadEncoding)?;
         decode_component(text).map_err(|_| Error::BadEncoding)?;
         let form = Form::from_request(Request::from_parts(parts, Body::from(body)), state).await;
         let Form(fields) = form.map_err(|error| Error::BadRequest(error.body_text()))?;
         Ok(Self(fields))
     }
+}
+
+/// The largest body that the route reads, in bytes. A route that declares none takes none.
+fn body_limit(request: &Request) -> usize {
+    let needs = request.extensions().get::<Needs>();
+    needs.map_or(0, |needs| needs.body_bytes)
 }
 
 /// Refuses a body of another media type; its parameters do not matter.
@@ -81,4 +89,33 @@ fn check_kind(request: &Request, wanted: &'static str) -> Result<()> {
 /// The key that a request names.
 pub(crate) fn object_key(key: String) -> Result<ObjectKey> {
     ObjectKey::new(key).map_err(|error| Error::BadRequest(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::{Callers, Class};
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_what_the_route_declares_and_not_at_all_without() {
+        let needs = Needs::new(Class::Api, Callers::Admins);
+        for (needs, taken) in [
+            (Some(needs.with_body(4)), true),
+            (Some(needs.with_body(3)), false),
+            (Some(needs), false),
+            (None, false),
+        ] {
+            let mut request = Request::new(Body::from("1234"));
+            let json = http::HeaderValue::from_static("application/json");
+            request.headers_mut().insert(CONTENT_TYPE, json);
+            if let Some(needs) = needs {
+                request.extensions_mut().insert(needs);
+            }
+            match JsonBody::<u32>::from_request(request, &()).await {
+                Ok(JsonBody(number)) => assert!(taken && number == 1234, "{needs:?}"),
+                Err(Error::BodyTooLarge(_)) => assert!(!taken, "{needs:?}"),
+                Err(error) => panic!("{needs:?}: {error}"),
+            }
+        }
+    }
 }
