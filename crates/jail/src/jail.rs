@@ -1,5 +1,8 @@
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -36,6 +39,7 @@ struct Inner {
     idle: Mutex<Vec<Worker>>,
     census: Census,
     level: Mutex<Level>,
+    avif_tiles_refused: AtomicU64,
 }
 
 /// One worker, for diagnostics.
@@ -64,6 +68,7 @@ impl Jail {
                 idle: Mutex::default(),
                 census: Census::default(),
                 level: Mutex::default(),
+                avif_tiles_refused: AtomicU64::new(0),
             }),
         }
     }
@@ -107,6 +112,13 @@ impl Jail {
     #[must_use]
     pub fn level(&self) -> Level {
         lock(&self.inner.level).clone()
+    }
+
+    /// The number of AVIF renditions that this pool has made whose tiles did not fit together
+    /// ([`tintype_model::Tiles::Refused`]).
+    #[must_use]
+    pub fn avif_tiles_refused(&self) -> u64 {
+        self.inner.avif_tiles_refused.load(Ordering::Relaxed)
     }
 
     /// The workers alive now.
@@ -224,7 +236,13 @@ impl Inner {
 impl Renderer for Jail {
     async fn render(&self, source: Bytes, recipe: &Recipe) -> Result<Rendered, RenderError> {
         match self.run(&Task::Render(recipe.clone()), &source).await? {
-            Answer::Rendered(rendered) => Ok(rendered),
+            Answer::Rendered(rendered) => {
+                let refused = rendered.tiles_refused();
+                self.inner
+                    .avif_tiles_refused
+                    .fetch_add(refused, Ordering::Relaxed);
+                Ok(rendered)
+            }
             Answer::Rejected(rejection) => Err(RenderError::Rejected(rejection)),
             Answer::Failed(detail) => Err(Error::Engine(detail).into()),
             Answer::Probed(_) => unreachable!("answers are checked against their task"),

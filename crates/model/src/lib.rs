@@ -37,7 +37,7 @@ pub use quality::Quality;
 pub use recipe::{Fit, Recipe, RecipeError, Rgb, Variant};
 pub use record::{
     Appearance, Capture, Dimensions, Encoding, Failure, ImageInfo, Location, Outcome, Record, Rejection,
-    RejectionCode, Rendition, Skip, SourceInfo, Status, UnixMillis, Version,
+    RejectionCode, Rendition, Skip, SourceInfo, Status, Tiles, UnixMillis, Version,
 };
 pub use render::{Limits, MetadataPolicy, RenderError, Rendered, RenderedFile, Renderer};
 pub use url::{CachePolicy, DeliveryPath, PathError, decode_component, encode_path};

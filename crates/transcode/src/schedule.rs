@@ -49,9 +49,8 @@ impl Shared {
     fn finish(self, clock: &Clock<'_>) -> Encoded {
         let (encoded, cpu) = timed(clock, || {
             let cpu = self.made.into_inner().unwrap_or_else(PoisonError::into_inner)?;
-            let bytes = self.pieces.finish()?;
-            let encoding = self.encoding;
-            Ok((Made { bytes, encoding }, cpu))
+            let made = Made::of(self.pieces.finish()?, self.encoding);
+            Ok((made, cpu))
         });
         let (made, of_pieces) = match encoded {
             Ok((made, cpu)) => (Ok(made), cpu),

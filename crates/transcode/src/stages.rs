@@ -68,7 +68,7 @@ impl Pixels {
     /// # Errors
     /// When the encoder fails.
     pub fn encode(&self, format: Format, quality: u8) -> Result<Vec<u8>, EncodeError> {
-        encode::encode(Arc::clone(&self.0), format, quality, Rgb::default())
+        encode::encode(Arc::clone(&self.0), format, quality, Rgb::default()).map(|file| file.bytes)
     }
 
     /// Whether this is a drawing rather than a photograph, and what that was told by: numbers of blocks looked at, flat
@@ -99,7 +99,7 @@ impl Pixels {
             let settings = encode::Settings::usual(quality, self.0.size.pixels());
             let encoded = encode::encode_and_show(Arc::clone(&self.0), format, &settings, background)?;
             let score = yardstick.score_whole(format, &encoded)?;
-            Ok((encoded.bytes.len(), score))
+            Ok((encoded.file.bytes.len(), score))
         });
         made.collect()
     }
@@ -115,7 +115,7 @@ impl Pixels {
         let sample = encode::encode_and_show(Arc::clone(yardstick.picture()), format, &settings, background)?;
         let whole = encode::encode_and_show(Arc::clone(&self.0), format, &settings, background)?;
         Ok(Measured {
-            bytes: whole.bytes.len(),
+            bytes: whole.file.bytes.len(),
             sample: yardstick.score_sample(format, &sample)?,
             in_place: yardstick.score_whole(format, &whole)?,
             whole: Yardstick::thorough(&self.0).score_whole(format, &whole)?,

@@ -24,7 +24,7 @@ use crate::picture::Picture;
 
 pub(crate) use original::Original;
 pub(crate) use pieces::Pieces;
-pub(crate) use settings::{AnimationSettings, Chroma, Encoded, Loss, Settings};
+pub(crate) use settings::{AnimationSettings, Chroma, Encoded, EncodedFile, Loss, Settings};
 
 /// Encodes one picture with the settings of a photograph. `quality` is 1 to 100 on the format's own scale.
 ///
@@ -34,7 +34,7 @@ pub(crate) fn encode(
     format: Format,
     quality: u8,
     background: Rgb,
-) -> Result<Vec<u8>, EncodeError> {
+) -> Result<EncodedFile, EncodeError> {
     let settings = Settings::usual(quality, picture.size.pixels());
     encode_with(picture, format, &settings, background)
 }
@@ -45,8 +45,8 @@ pub(crate) fn encode_with(
     format: Format,
     settings: &Settings,
     background: Rgb,
-) -> Result<Vec<u8>, EncodeError> {
-    run(picture, format, settings, background, false).map(|encoded| encoded.bytes)
+) -> Result<EncodedFile, EncodeError> {
+    run(picture, format, settings, background, false).map(|encoded| encoded.file)
 }
 
 /// [`encode_with`], keeping what libaom reconstructs.
@@ -66,7 +66,10 @@ fn run(
     background: Rgb,
     show: bool,
 ) -> Result<Encoded, EncodeError> {
-    let bytes_only = |bytes| Encoded { bytes, shown: None };
+    let bytes_only = |bytes| Encoded {
+        file: EncodedFile { bytes, tiles: None },
+        shown: None,
+    };
     let encode = || match format {
         Format::Avif => avif::encode(picture, settings, show),
         Format::Jxl => jxl::encode(&picture, settings).map(bytes_only),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tintype_model::Format;
 
 use super::avif;
-use super::settings::Settings;
+use super::settings::{EncodedFile, Settings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -60,13 +60,13 @@ impl Pieces {
     }
 
     /// The file, when all pieces are made.
-    pub(crate) fn finish(self) -> Result<Vec<u8>, EncodeError> {
+    pub(crate) fn finish(self) -> Result<EncodedFile, EncodeError> {
         let missing = || EncodeError::Pixels("a piece is missing".to_owned());
         let still = self.still.into_inner().ok_or_else(missing)?;
         let still = still.map_err(EncodeError::Pixels)?;
         let made = self.made.into_iter().map(OnceLock::into_inner);
         let made = made.collect::<Option<_>>().ok_or_else(missing)?;
-        still.finish(made).map(|encoded| encoded.bytes)
+        still.finish(made).map(|encoded| encoded.file)
     }
 }
 
@@ -98,7 +98,7 @@ mod tests {
                 pieces.make(number).unwrap();
             }
             let expected = super::super::encode_with(picture, Format::Avif, &settings, Rgb::default());
-            assert!(pieces.finish().unwrap() == expected.unwrap());
+            assert!(pieces.finish().unwrap().bytes == expected.unwrap().bytes);
         }
     }
 

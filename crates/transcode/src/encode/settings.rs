@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use tintype_model::Dimensions;
+use tintype_model::{Dimensions, Tiles};
 
 use crate::picture::Picture;
 
@@ -61,9 +61,16 @@ impl Settings {
     }
 }
 
-/// A file, and what a decoder makes of it where that was asked for and there is no decoder here.
-pub(crate) struct Encoded {
+/// An encoded still.
+pub(crate) struct EncodedFile {
     pub(crate) bytes: Vec<u8>,
+    /// The fate of its tiles, for a large AVIF whose tiles were not put together.
+    pub(crate) tiles: Option<Tiles>,
+}
+
+/// A file, and the picture that a decoder makes of it where that was asked for and there is no decoder here.
+pub(crate) struct Encoded {
+    pub(crate) file: EncodedFile,
     pub(crate) shown: Option<Picture>,
 }
 

@@ -19,7 +19,7 @@ pub(crate) use content::{Content, Features, classify};
 pub(crate) use larger::explain;
 pub(crate) use score::Yardstick;
 
-use crate::encode::{self, Chroma, Encoded, Loss, Pieces, Settings};
+use crate::encode::{self, Chroma, Encoded, EncodedFile, Loss, Pieces, Settings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -44,6 +44,19 @@ pub(crate) struct Wanted {
 pub(crate) struct Made {
     pub(crate) bytes: Vec<u8>,
     pub(crate) encoding: Encoding,
+}
+
+impl Made {
+    /// A file with the encoding that was chosen for it.
+    pub(crate) fn of(file: EncodedFile, chosen: Encoding) -> Self {
+        Self {
+            bytes: file.bytes,
+            encoding: Encoding {
+                tiles: file.tiles,
+                ..chosen
+            },
+        }
+    }
 }
 
 /// A yardstick that is made when it is first needed, and shared by the formats of one size.
@@ -150,7 +163,8 @@ pub(crate) fn make(
     yardstick: &LazyYardstick,
 ) -> Result<Made, EncodeError> {
     if wanted.format == Format::Png {
-        return encode::encode(picture, Format::Png, 100, wanted.background).map(|bytes| wanted.exact(bytes));
+        return encode::encode(picture, Format::Png, 100, wanted.background)
+            .map(|file| wanted.exact(file.bytes));
     }
     match wanted.quality {
         Quality::Lossless => {
@@ -159,7 +173,7 @@ pub(crate) fn make(
                 ..wanted.settings(100, picture.size.pixels())
             };
             encode::encode_with(picture, wanted.format, &settings, wanted.background)
-                .map(|bytes| wanted.exact(bytes))
+                .map(|file| wanted.exact(file.bytes))
         }
         Quality::Fixed(_) if wanted.is_lossless_first(&picture) => lossless(wanted, &picture),
         Quality::Fixed(quality) => fixed(wanted, quality, picture, yardstick),
@@ -209,7 +223,7 @@ fn lossless(wanted: &Wanted, picture: &Arc<Picture>) -> Result<Made, EncodeError
         ..wanted.settings(100, picture.size.pixels())
     };
     encode::encode_with(Arc::clone(picture), Format::Webp, &settings, wanted.background)
-        .map(|bytes| wanted.exact(bytes))
+        .map(|file| wanted.exact(file.bytes))
 }
 
 /// [`automatic`], or lossless where that is small anyhow, is no larger, or alone reaches the target.
@@ -246,17 +260,14 @@ fn fixed(
 ) -> Result<Made, EncodeError> {
     let (settings, mut encoding) = wanted.fixed_settings(asked, picture.size.pixels());
     if !wanted.scores {
-        let bytes = encode::encode_with(picture, wanted.format, &settings, wanted.background)?;
-        return Ok(Made { bytes, encoding });
+        let file = encode::encode_with(picture, wanted.format, &settings, wanted.background)?;
+        return Ok(Made::of(file, encoding));
     }
     let yardstick = yardstick.get(&picture, wanted.background);
     let encoded = encode::encode_and_show(picture, wanted.format, &settings, wanted.background)?;
     encoding.quality = Some(settings.quality);
     encoding.score = Some(told(yardstick.score_whole(wanted.format, &encoded)?));
-    Ok(Made {
-        bytes: encoded.bytes,
-        encoding,
-    })
+    Ok(Made::of(encoded.file, encoding))
 }
 
 /// The lowest quality that reaches the target: searched on the whole of a small picture, on a sample of a large one.
@@ -275,7 +286,7 @@ fn automatic(
     let found = search::search(wanted.format, target, |quality| {
         let encoded = encode(yardstick.picture(), quality)?;
         let score = yardstick.score_sample(wanted.format, &encoded)?;
-        Ok((score, encoded.bytes))
+        Ok((score, encoded.file))
     })?;
     if yardstick.is_whole() {
         return Ok(chosen(found.made, found.quality, found.score));
@@ -287,27 +298,25 @@ fn automatic(
     };
     let (encoded, score) = whole(found.quality)?;
     if search::reaches(score, target) {
-        return Ok(chosen(encoded.bytes, found.quality, score));
+        return Ok(chosen(encoded.file, found.quality, score));
     }
     let higher = search::higher(wanted.format, found.quality, score, target);
     match higher {
         Some(quality) => {
             let (encoded, score) = whole(quality)?;
-            Ok(chosen(encoded.bytes, quality, score))
+            Ok(chosen(encoded.file, quality, score))
         }
-        None => Ok(chosen(encoded.bytes, found.quality, score)),
+        None => Ok(chosen(encoded.file, found.quality, score)),
     }
 }
 
-fn chosen(bytes: Vec<u8>, quality: u8, score: f64) -> Made {
-    Made {
-        bytes,
-        encoding: Encoding {
-            quality: Some(quality),
-            score: Some(told(score)),
-            ..Encoding::default()
-        },
-    }
+fn chosen(file: EncodedFile, quality: u8, score: f64) -> Made {
+    let encoding = Encoding {
+        quality: Some(quality),
+        score: Some(told(score)),
+        ..Encoding::default()
+    };
+    Made::of(file, encoding)
 }
 
 /// A score as records tell it, to a hundredth.

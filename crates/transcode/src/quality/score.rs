@@ -140,7 +140,7 @@ fn reference(size: Dimensions, data: &[u8], has_alpha: bool) -> Result<Ssimulacr
 fn shown(encoded: &Encoded) -> Result<Cow<'_, Picture>, EncodeError> {
     match &encoded.shown {
         Some(shown) => Ok(Cow::Borrowed(shown)),
-        None => decoded(&encoded.bytes).map(Cow::Owned),
+        None => decoded(&encoded.file.bytes).map(Cow::Owned),
     }
 }
 

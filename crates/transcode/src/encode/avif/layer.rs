@@ -29,6 +29,8 @@ pub(super) struct Layer {
 pub(crate) struct Piece {
     pub(super) units: Vec<u8>,
     pub(super) shown: Option<Planes>,
+    /// Whether it is the whole of a picture whose tiles did not fit together.
+    pub(super) is_refused: bool,
 }
 
 /// The number of pieces of a layer: one for each part of its mosaic, or one where it has none.
@@ -62,14 +64,22 @@ impl Layer {
             encoder.set_largest_transforms()?;
         }
         let (units, shown) = encoder.encode_still(&frame, self.settings.show)?;
-        Ok(Piece { units, shown })
+        Ok(Piece {
+            units,
+            shown,
+            is_refused: false,
+        })
     }
 
     fn encode_whole(&self) -> Result<Piece, EncodeError> {
         let frame = self.settings.frame(&self.planes);
         let mut encoder = encoder(&frame, &self.settings, |_| ())?;
         let (units, shown) = encoder.encode_still(&frame, self.settings.show)?;
-        Ok(Piece { units, shown })
+        Ok(Piece {
+            units,
+            shown,
+            is_refused: self.mosaic.is_some(),
+        })
     }
 
     /// Encodes the layer again when its tiles do not fit together. Drawings are tried in tiles once more, as
@@ -108,7 +118,11 @@ impl Layer {
             }
             shown
         });
-        Ok(Piece { units, shown })
+        Ok(Piece {
+            units,
+            shown,
+            is_refused: false,
+        })
     }
 }
 

@@ -12,14 +12,14 @@ use std::ffi::{c_int, c_uint};
 use std::sync::Arc;
 
 use avif_serialize::constants::ColorPrimaries;
-use tintype_model::Dimensions;
+use tintype_model::{Dimensions, Tiles};
 
 pub(super) use layer::Piece;
 pub(super) use layer::profile;
 use layer::{Layer, Settings, pieces};
 
 use super::planes::{Planes, Range};
-use super::settings::{Chroma, Encoded};
+use super::settings::{Chroma, Encoded, EncodedFile};
 use crate::av1::tiles::{Least, Mosaic};
 use crate::error::EncodeError;
 use crate::picture::{Picture, Space};
@@ -128,6 +128,7 @@ impl Still {
         let of_alpha = pieces.split_off(self.color.count().min(pieces.len()));
         let color = self.color.finish(pieces)?;
         let alpha = self.alpha.map(|alpha| alpha.finish(of_alpha)).transpose()?;
+        let is_refused = color.is_refused || alpha.as_ref().is_some_and(|alpha| alpha.is_refused);
         let (alpha, shown_alpha) = alpha.map_or((None, None), |alpha| (Some(alpha.units), alpha.shown));
         let bytes = container(self.size, self.chroma, self.space, &color.units, alpha.as_deref())?;
         let shown = color.shown.map(|planes| Planes {
@@ -135,7 +136,10 @@ impl Still {
             ..planes
         });
         Ok(Encoded {
-            bytes,
+            file: EncodedFile {
+                bytes,
+                tiles: is_refused.then_some(Tiles::Refused),
+            },
             shown: shown.map(|planes| planes.to_picture()).transpose()?,
         })
     }

@@ -58,7 +58,7 @@ fn what_is_shown_is_what_another_decoder_sees() {
         let settings = super::super::Settings { chroma, ..usual };
         let made = encode(Arc::clone(&picture), &settings, true).unwrap();
         let shown = made.shown.unwrap();
-        let seen = decoded(&made.bytes);
+        let seen = decoded(&made.file.bytes);
         assert_eq!(seen.len(), shown.data.len());
         let squares: f64 = seen
             .iter()
@@ -302,5 +302,29 @@ fn qualities_with_the_same_quantizer_are_one() {
         let lowest = canonical(quality);
         assert_eq!(quantizer(lowest), quantizer(quality));
         assert!(lowest <= quality && (lowest == 1 || quantizer(lowest - 1) != quantizer(quality)));
+    }
+}
+
+/// Plain on the left, noise on the right.
+fn halves(width: u32, height: u32) -> Picture {
+    let mut random = 1u32;
+    let pixels = (0..width * height).flat_map(|at| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let is_plain = at % width < width / 2;
+        [if is_plain { 200 } else { random.to_be_bytes()[0] }; 3]
+    });
+    picture_of(width, height, 3, pixels.collect())
+}
+
+#[test]
+fn a_picture_whose_tiles_do_not_fit_together_is_encoded_at_once_and_says_so() {
+    // The first ends in the middle of a superblock both ways, so that no margin makes its tiles alike.
+    for (height, expected) in [(1312, Some(Tiles::Refused)), (1300, None)] {
+        let picture = Arc::new(halves(1504, height));
+        assert_eq!(count(&picture), 2);
+        let settings = super::super::Settings::usual(65, picture.size.pixels());
+        let made = encode(Arc::clone(&picture), &settings, false).unwrap().file;
+        assert_eq!(made.tiles, expected, "{height} rows");
+        assert_eq!(decoded(&made.bytes).len(), picture.data.len());
     }
 }

@@ -173,7 +173,7 @@ mod tests {
             for wanted in [10u8, 30, 50, 75, 90] {
                 let file = crate::encode::encode(Arc::clone(&picture), Format::Webp, wanted, Rgb::default())
                     .unwrap();
-                let told = quality(&file).unwrap();
+                let told = quality(&file.bytes).unwrap();
                 // The mean of the segments lies below what was asked for.
                 assert!(
                     told <= wanted + 2 && told + 16 >= wanted,
