@@ -23,7 +23,7 @@ mod url;
 
 pub use attempt::{Attempt, AttemptResult, Succession};
 pub use color::Color;
-pub use error::error_chain;
+pub use error::{error_chain, panic_message};
 pub use event::{Job, Work};
 pub use format::Format;
 pub use gravity::{Focus, FocusError, Gravity};

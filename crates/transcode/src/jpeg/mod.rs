@@ -1,8 +1,9 @@
-//! JPEG (ITU-T T.81): its segments, the bits of its scans, and the Huffman tables that they are coded with.
+//! JPEG (ITU-T T.81): its segments, the headers and the bits of its scans, and the Huffman tables that they are coded with.
 //!
 //! Headers, decoding and encoding stand on this; nothing here knows pixels.
 
 pub(crate) mod bits;
+pub(crate) mod headers;
 pub(crate) mod plain;
 pub(crate) mod table;
 

@@ -12,7 +12,7 @@ use tintype_model::{Dimensions, Limits, RejectionCode};
 use crate::Error;
 use crate::header::format::SourceFormat;
 use crate::header::{self, Found, Header, check_size};
-use crate::panics::contain;
+use crate::panics::{contain, panicked};
 use crate::read::{gif, jpeg, png, webp};
 use crate::syntax::markup::{self, Piece, Pieces, decode, local};
 
@@ -82,9 +82,7 @@ pub(crate) fn on_large_stack<T: Send>(work: impl Fn() -> Result<T, Error> + Sync
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
         match thread.spawn_scoped(scope, || contain(&work)) {
-            Ok(thread) => thread
-                .join()
-                .unwrap_or_else(|_| Err(Error::corrupt("the decoder panicked"))),
+            Ok(thread) => thread.join().unwrap_or_else(|_| Err(panicked())),
             Err(_) => work(),
         }
     })

@@ -1,7 +1,8 @@
 //! The symbols of a scan (ITU-T T.81, Annexes F.2 and G.2).
 
-use super::frame::{Coding, Frame, Scan};
+use super::frame::{Frame, Scan};
 use crate::jpeg::bits::Bits;
+use crate::jpeg::headers::Coding;
 use crate::jpeg::table::{Decoder, tables_in};
 use crate::jpeg::{RST0, next_marker};
 use crate::syntax::reader::Reader;

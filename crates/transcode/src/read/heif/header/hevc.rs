@@ -58,7 +58,10 @@ impl<'a> Config<'a> {
     }
 
     /// The NAL units of a stream, each behind its length.
-    #[cfg_attr(not(feature = "heic"), expect(dead_code, reason = "only HEVC needs it"))]
+    #[cfg_attr(
+        not(any(feature = "heic", test)),
+        expect(dead_code, reason = "only the decoder of HEVC needs it")
+    )]
     pub(crate) fn units<'b>(&self, stream: &'b [u8]) -> Result<Vec<&'b [u8]>, Error> {
         let cut = || Error::corrupt("the HEVC picture is cut off");
         let mut reader = Reader::new(stream);

@@ -15,11 +15,12 @@ mod sink;
 
 use std::borrow::Cow;
 
-use self::frame::{Coding, Frame, Scan};
+use self::frame::{Frame, Scan};
 use self::scan::{Done, Reading, Tables, trailing_zeros};
 use self::sink::{Nowhere, Rewritten};
 use crate::Error;
 use crate::jpeg::bits::{Stop, scan_end};
+use crate::jpeg::headers::Coding;
 use crate::jpeg::table::{Decoder, tables_in};
 use crate::jpeg::{
     self, DHT, DRI, EOI, MAX_SCANS, RST0, RST7, SOF0, SOF2, SOI, SOS, TEM, next_marker, segment,
@@ -265,7 +266,7 @@ impl<'a> Walk<'a> {
     ) -> Result<Done<S>, Error> {
         let mut none = [];
         let masks = match (scan.coding, scan.parts.first()) {
-            (Coding::FirstAc | Coding::RefinedAc, Some(part)) => &mut self.masks[part.component],
+            (Coding::FirstAc | Coding::NextAc, Some(part)) => &mut self.masks[part.component],
             _ => &mut none[..],
         };
         Reading::new(scan, &self.tables, data, masks, sink).run(self.interval)

@@ -2,10 +2,11 @@
 
 mod fill;
 
-use super::frame::{Coding, Part, Scan};
+use super::frame::{Part, Scan};
 use super::sink::Sink;
 use crate::Error;
 use crate::jpeg::bits::{Bits, Stop};
+use crate::jpeg::headers::Coding;
 use crate::jpeg::table::Decoder;
 use crate::jpeg::{RST0, RST7};
 
@@ -279,11 +280,11 @@ impl<'a, S: Sink> Reading<'a, S> {
                         self.sequential_ac(part.ac)?;
                     }
                     Coding::FirstDc => self.dc(place, part.dc)?,
-                    Coding::RefinedDc => {
+                    Coding::NextDc => {
                         self.bit()?;
                     }
                     Coding::FirstAc => self.first_ac(part.ac, unit)?,
-                    Coding::RefinedAc => self.refined_ac(part.ac, unit)?,
+                    Coding::NextAc => self.refined_ac(part.ac, unit)?,
                 }
             }
         }
