@@ -1,4 +1,4 @@
-//! Panics that end where they began: decoders are safe Rust and still panic on a hostile file now and then.
+//! Caught panics: decoders are safe Rust, and a hostile file can still make them panic.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -14,7 +14,7 @@ pub(crate) struct FrameHeader {
     pub(crate) count: u8,
     /// The components that the segment has room for, which can be more or fewer than it announces.
     pub(crate) components: Vec<FrameComponent>,
-    /// Whether bytes that make no component follow.
+    /// True if bytes that make no component follow.
     pub(crate) has_rest: bool,
 }
 
@@ -141,7 +141,7 @@ impl Coding {
         }
     }
 
-    /// Whether the scan has a band of coefficients without the mean, which is of one component.
+    /// Tells whether the scan has a band of coefficients without the mean, which is of one component.
     pub(crate) const fn is_band(self) -> bool {
         matches!(self, Self::FirstAc | Self::NextAc)
     }

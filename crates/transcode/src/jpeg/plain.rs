@@ -1,5 +1,5 @@
-//! JPEGs that break a rule of T.81 in a way that libjpeg, and with it every browser, passes over: rewritten so that they
-//! keep it. Only headers are rewritten; no entropy-coded byte is touched.
+//! JPEGs that break a rule of T.81 in a way that libjpeg, and with it every browser, accepts: rewritten so that they keep
+//! it. Only headers are rewritten; no entropy-coded byte is touched.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use std::borrow::Cow;
@@ -42,7 +42,7 @@ pub(crate) fn plain(source: &[u8]) -> Result<Plain<'_>, Error> {
     Ok(Plain { bytes, color })
 }
 
-/// Whether `source` has to be rewritten before it is decoded. A file whose headers cannot be read has not.
+/// Tells whether `source` has to be rewritten before it is decoded; `false` for a file whose headers cannot be read.
 pub(crate) fn is_rewritten(source: &[u8]) -> bool {
     Facts::read(source).is_ok_and(|facts| !facts.are_plain())
 }
@@ -105,16 +105,16 @@ struct Facts {
     is_jfif: bool,
     /// The last transform that an Adobe marker names.
     adobe: Option<u8>,
-    /// Whether a scan has parameters that belong to the progressive process.
+    /// True if a scan has parameters that belong to the progressive process.
     has_odd_scan: bool,
-    /// Whether a scan of fewer components than the frame has is among the scans.
+    /// True if a scan has fewer components than the frame.
     has_partial_scan: bool,
-    /// Whether a scan uses one of the tables that every decoder knows without having been given it.
+    /// True if a scan uses a standard table that the file does not define; every decoder knows these.
     lacks_tables: bool,
 }
 
 impl Facts {
-    /// Reads as far as it takes: a photograph in one scan or in progressive ones is not walked to its end.
+    /// Reads until all facts are known: a photograph in one scan or in progressive ones is not read to its end.
     fn read(source: &[u8]) -> Result<Self, Error> {
         let mut facts = Self::default();
         let mut tables = Tables::default();
@@ -186,7 +186,7 @@ impl Facts {
         })
     }
 
-    /// Whether all decoders read the file in the same way.
+    /// Tells whether all decoders read the file in the same way.
     fn are_plain(&self) -> bool {
         let is_color_plain = match (self.color(), self.adobe) {
             // A single component has no sampling to speak of (T.81 section A.2.2), but some decoders look at it.
@@ -245,7 +245,7 @@ impl Facts {
         Ok(file)
     }
 
-    /// The identifier of a component: its place, or what says that the components are RGB.
+    /// The identifier of a component: its place, or the letter by which decoders recognize RGB.
     fn id(&self, place: usize) -> u8 {
         match RGB_IDS.get(place) {
             Some(&id) if self.color() == Color::Rgb => id,
@@ -271,8 +271,8 @@ impl Facts {
         frame
     }
 
-    /// The same number of bytes. Of components with the same name, each is taken once, in their order, as libjpeg-turbo
-    /// does.
+    /// The rewritten scan header, which has as many bytes. Each of several components with the same identifier is taken
+    /// once, in their order, as libjpeg-turbo does.
     fn rewritten_scan(&self, content: &[u8]) -> Vec<u8> {
         let mut scan = content.to_vec();
         let count = usize::from(content.first().copied().unwrap_or(0));
@@ -320,7 +320,7 @@ impl Tables {
         }
     }
 
-    /// Whether a component uses a standard table that the file does not define.
+    /// Tells whether a component uses a standard table that the file does not define.
     fn lack(&self, used: ScanComponent) -> bool {
         let [dc, ac] = self.defined;
         let lacks = |defined: u8, table: u8| table < 2 && defined >> table & 1 == 0;

@@ -1,4 +1,4 @@
-//! The renditions: which files, of what size, how good, and nothing but pixels in them.
+//! The renditions: their number, formats, sizes and quality, and that they contain nothing but pixels.
 
 use tintype_model::{Fit, Format, Limits, Quality, Recipe, Rgb, Tiles};
 use tintype_transcode::render;

@@ -6,7 +6,7 @@ use mozjpeg::qtable::NRobidoux;
 use mozjpeg::{ColorSpace, Compress, Marker};
 use tintype_model::Rgb;
 
-use super::settings::{Chroma, Settings};
+use super::settings::{Chroma, StillSettings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
@@ -19,7 +19,7 @@ const LARGE_PIXELS: u64 = 1_000_000;
 
 pub(super) fn encode(
     picture: &Picture,
-    settings: &Settings,
+    settings: &StillSettings,
     background: Rgb,
 ) -> Result<Vec<u8>, EncodeError> {
     let pixels = flatten(picture, background);

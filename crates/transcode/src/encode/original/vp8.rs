@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_lossy_has_none() {
+    fn a_file_that_is_not_lossy_has_no_quality() {
         for file in [
             &b"RIFF\0\0\0\0WEBPVP8L\x04\0\0\0abcd"[..],
             b"RIFF\0\0\0\0WEBPVP8 \x02\0\0\0ab",

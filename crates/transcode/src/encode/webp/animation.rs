@@ -28,17 +28,17 @@ const KEY_FRAME_DISTANCE: c_int = 60;
 /// Above this many pixels mode detail is given up, so that it fits the 512 KiB that the format has for it.
 const BUSY_PIXELS: u64 = 4_000_000;
 
-/// An animation in the making.
+/// The encoder of one animation.
 ///
-/// `encoder` is valid from `new` until `drop`, and nobody else has it. libwebp keeps copies of the frames that it
-/// compares, not pointers to ours.
+/// `encoder` is valid from `new` until `drop`, and nobody else has it. libwebp copies the frames that it
+/// compares.
 pub(crate) struct Animation {
     encoder: NonNull<WebPAnimEncoder>,
     config: WebPConfig,
     size: Dimensions,
-    /// Whether a frame had transparency.
+    /// True if a frame had transparency.
     has_alpha: bool,
-    /// When the next frame begins, in milliseconds; it stops at the largest time that libwebp can count.
+    /// The time at which the next frame begins, in milliseconds; it stops at the largest time that libwebp can count.
     clock: c_int,
 }
 
@@ -162,7 +162,7 @@ fn plays(plays: Option<NonZeroU32>) -> c_int {
 
 /// Sets the alpha flag of the extended header (RFC 9649 section 2.7.1).
 ///
-/// libwebp leaves it out when what is transparent lies around opaque frames, which decoders then take for an opaque
+/// libwebp leaves it out when the transparent part lies around opaque frames, and decoders then take the canvas for an opaque
 /// canvas.
 fn announce_alpha(file: &mut [u8]) {
     const ALPHA: u8 = 0b1_0000;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tintype_model::{Dimensions, Limits};
 
 use crate::Error;
-use crate::header::{Found, MAX_PROFILE_BYTES, check_size};
+use crate::header::{MAX_PROFILE_BYTES, ParsedHeader, check_size};
 use crate::jpeg::headers::{FrameHeader, ScanHeader};
 use crate::jpeg::plain::is_rewritten;
 use crate::jpeg::{EOI, RST0, RST7, SOF2, SOI, SOS, TEM, cut, next_marker, segment};
@@ -19,11 +19,11 @@ struct Frame {
     components: u8,
     is_baseline: bool,
     is_subsampled: bool,
-    /// Chroma has factors of its own, or luma has unusual ones.
+    /// True if chroma has factors of its own, or luma has unusual ones.
     is_oddly_sampled: bool,
 }
 
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Error> {
     let mut reader = Reader::at(source, 2);
     let mut frame = None;
     let mut orientation = None;
@@ -51,14 +51,14 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
                 orientation = exif::orientation(segment);
                 block = block.or_else(|| exif::keep(segment));
             }
-            0xE1 | 0xE2 if gain_map::is_told(source, at, segment) => has_gain_map = true,
+            0xE1 | 0xE2 if gain_map::is_announced(source, at, segment) => has_gain_map = true,
             0xE2 => profile.add(segment),
             SOS => break ScanHeader::read(segment).count,
             _ => {}
         }
     };
     let frame = frame.ok_or_else(|| Error::corrupt("the JPEG has a scan but no frame header"))?;
-    Ok(Found {
+    Ok(ParsedHeader {
         size: frame.size,
         orientation,
         has_alpha: false,
@@ -77,7 +77,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         exif: block.into(),
         icc: profile.assemble(),
         has_gain_map,
-        ..Found::default()
+        ..ParsedHeader::default()
     })
 }
 
@@ -98,7 +98,7 @@ fn start_of_frame(marker: u8, segment: &[u8], limits: &Limits) -> Result<Frame, 
     }
     let factors = || header.components.iter().map(|component| component.factors());
     let luma = factors().next().unwrap_or_default();
-    // As almost all files have it, and the fast decoder has been seen to read it right.
+    // The sampling of almost all files, which the fast decoder was tested to read right.
     let is_usual = |(place, factors): (usize, (u8, u8))| match place {
         0 => matches!(factors, (1, 1) | (1, 2) | (2, 1) | (2, 2) | (4, 1)),
         3 => factors == (1, 1) || factors == luma,

@@ -1,4 +1,4 @@
-//! Frame and scan headers (ITU-T T.81 B.2.2 and B.2.3), and which coefficients are known.
+//! The frame and its scans (ITU-T T.81 B.2.2 and B.2.3), and the coefficients that are known.
 
 use crate::jpeg::SOF2;
 use crate::jpeg::headers::{Coding, FrameComponent, FrameHeader, ScanComponent, ScanHeader};
@@ -28,9 +28,9 @@ pub(super) struct Component {
     pub(super) rows: usize,
     /// Blocks from one row to the next: whole units.
     pub(super) stride: usize,
-    /// Which coefficients of each block are not zero, as far as they are known; in progressive frames only.
+    /// A bit for each known coefficient of a block that is not zero; in progressive frames only.
     pub(super) nonzero: Vec<u64>,
-    /// Down to which bit each coefficient is known.
+    /// The lowest known bit of each coefficient.
     known: [u8; 64],
 }
 
@@ -140,7 +140,7 @@ impl Frame {
         }
     }
 
-    /// Whether there is something to see of every component.
+    /// Tells whether the scans contain a part of every component.
     pub(super) fn is_shown(&self) -> bool {
         self.components
             .iter()
@@ -199,7 +199,7 @@ impl Scan {
         fits.then_some(scan)
     }
 
-    /// Whether every scan brings bits that were not known, in their order (T.81 G.1.1.1).
+    /// Tells whether every scan brings bits that were not known, in their order (T.81 G.1.1.1).
     fn fits_what_is_known(&self, frame: &Frame) -> bool {
         let before = if self.high == 0 { UNKNOWN } else { self.high };
         let is_next = self.high == 0 || self.low + 1 == self.high;

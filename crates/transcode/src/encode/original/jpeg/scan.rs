@@ -253,7 +253,7 @@ impl<F: FnMut(Token)> Blocks<'_, F> {
         Some(())
     }
 
-    /// Where the coefficient behind so many zeros is; those that are not zero get their bit on the way.
+    /// The place of the coefficient behind so many zeros; coefficients before it that are not zero get their next bit.
     fn pass_zeros(&mut self, from: usize, last: usize, zeros: u8, nonzero: u64) -> usize {
         let (mut at, mut left) = (from, zeros);
         while at <= last {

@@ -25,7 +25,7 @@ pub(super) struct Av1Plane {
     bytes: Option<re_rav1d::dav1d::Plane>,
     /// Bytes from one row to the next.
     stride: usize,
-    /// Whether a sample has two bytes.
+    /// True if a sample has two bytes.
     is_deep: bool,
 }
 
@@ -89,8 +89,8 @@ fn decoded(picture: &Picture) -> Result<DecodedTile<Av1Plane>, Error> {
         PlanarImageComponent::V,
     ];
     let is_there = |component| component == PlanarImageComponent::Y || chroma != Subsampling::None;
-    let depth =
-        u8::try_from(picture.bit_depth()).map_err(|_| Error::corrupt("the AV1 picture is too deep"))?;
+    let depth = u8::try_from(picture.bit_depth())
+        .map_err(|_| Error::corrupt("the AV1 picture has too many bits per sample"))?;
     Ok(DecodedTile {
         size: Dimensions {
             width: picture.width(),

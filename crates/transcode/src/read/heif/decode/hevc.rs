@@ -18,7 +18,7 @@ pub(super) const PARAMETER_SETS: [u8; 3] = [VPS, SPS, PPS];
 pub(super) fn decode(tile: &heif::Tile<'_>) -> Result<DecodedTile<HevcPlane>, Error> {
     let refused = |error: heic_rs::Error| match error {
         heic_rs::Error::Unsupported(tool) => {
-            Error::unsupported(format!("the HEVC picture needs what is not read: {tool}"))
+            Error::unsupported(format!("the HEVC picture uses a tool that is not read: {tool}"))
         }
         error => Error::corrupt(format!("the HEVC picture cannot be decoded: {error}")),
     };

@@ -33,7 +33,7 @@ pub(super) fn decode(tile: &heif::Tile<'_>) -> Result<DecodedTile<HevcPlane>, Er
         if kind >= FIRST_NON_SLICE {
             continue;
         }
-        // The first slice of a picture says so.
+        // The first slice of a picture has this flag.
         pictures += u32::from(third >> 7);
         if pictures > 1 {
             break;
@@ -51,7 +51,7 @@ fn refused(error: DecodeError) -> Error {
         DecodeError::Unsupported(_)
         | DecodeError::UnsupportedChroma(_)
         | DecodeError::UnsupportedBitDepth(_) => {
-            Error::unsupported(format!("the HEVC picture needs what is not read: {error}"))
+            Error::unsupported(format!("the HEVC picture uses a tool that is not read: {error}"))
         }
         error => Error::corrupt(format!("the HEVC picture cannot be decoded: {error}")),
     }

@@ -70,7 +70,9 @@ impl Planes {
         tile: &DecodedTile<impl Plane>,
     ) -> Result<(), Error> {
         if (tile.size, tile.depth, tile.chroma) != (layer.tile, self.depth, self.chroma) {
-            return Err(Error::corrupt("the coded picture is not what its headers say"));
+            return Err(Error::corrupt(
+                "the coded picture differs from its headers in size, depth or colours",
+            ));
         }
         for (plane, decoded) in tile.planes.iter().enumerate() {
             let (whole, part) = if plane == 0 {
@@ -112,7 +114,7 @@ fn samples_of(size: Dimensions) -> usize {
 }
 
 fn short() -> Error {
-    Error::corrupt("the decoder gave less than the picture")
+    Error::corrupt("the decoder gave fewer rows or columns than the picture has")
 }
 
 fn copy<T: Copy>(to: Option<&mut [T]>, from: &[T], count: usize) -> Option<()> {

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_refused() {
+    fn a_configuration_that_is_cut_off_is_refused() {
         let whole = config(3, 9);
         for length in 0..whole.len() {
             assert!(Config::read(&whole[..length]).is_err(), "{length}");

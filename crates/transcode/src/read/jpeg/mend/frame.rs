@@ -20,7 +20,7 @@ pub(super) struct Component {
 }
 
 pub(super) struct Scan {
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<ScanComponent>,
     pub(super) coding: Coding,
     /// First and last coefficient.
     pub(super) band: (u32, u32),
@@ -30,7 +30,7 @@ pub(super) struct Scan {
 }
 
 /// One component in a scan.
-pub(super) struct Part {
+pub(super) struct ScanComponent {
     pub(super) component: usize,
     pub(super) blocks_in_unit: usize,
     /// Numbers of its tables.
@@ -71,13 +71,13 @@ impl Scan {
     fn parse(body: &[u8], frame: &Frame) -> Option<Self> {
         let header = ScanHeader::read(body);
         let count = header.count;
-        let mut parts: Vec<Part> = Vec::new();
+        let mut parts: Vec<ScanComponent> = Vec::new();
         for entry in header.components {
             let fresh = |&(number, component): &(usize, &Component)| {
                 component.id == entry.id && !parts.iter().any(|part| part.component == number)
             };
             let (component, found) = frame.components.iter().enumerate().find(fresh)?;
-            parts.push(Part {
+            parts.push(ScanComponent {
                 component,
                 // A scan of one component has no units of several blocks (T.81 A.2.2).
                 blocks_in_unit: if count == 1 { 1 } else { found.blocks_in_unit },
@@ -98,7 +98,7 @@ impl Scan {
             precision: (0, 0),
             units,
         };
-        // What a sequential scan says of bands means nothing.
+        // The band in a sequential scan has no meaning.
         if frame.is_progressive {
             let &[start, end, precision, ..] = header.parameters else {
                 return None;
@@ -121,7 +121,7 @@ impl Scan {
     /// The scan that [`Self::header_of`] announces.
     pub(super) fn of(frame: &Frame, component: usize) -> Self {
         Self {
-            parts: vec![Part {
+            parts: vec![ScanComponent {
                 component,
                 blocks_in_unit: 1,
                 dc: 0,

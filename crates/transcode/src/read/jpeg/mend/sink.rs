@@ -5,7 +5,7 @@ use crate::jpeg::bits::{BitWriter, Place};
 use crate::jpeg::headers::Coding;
 use crate::jpeg::{DHT, RST0, push_segment};
 
-/// Takes what is read of a scan.
+/// Receives the symbols of a scan.
 pub(super) trait Sink {
     /// A place to come back to.
     type Mark: Copy;
@@ -17,7 +17,7 @@ pub(super) trait Sink {
     fn restart(&mut self, number: usize);
 }
 
-/// For a file that is only looked at.
+/// Keeps nothing, for a file that is only examined.
 pub(super) struct Nowhere;
 
 impl Sink for Nowhere {

@@ -1,10 +1,10 @@
-//! Units that are missing, written so that they say nothing.
+//! Missing units, written with coefficients that add nothing to the picture.
 
-use super::{Reading, Sink};
+use super::{ScanReader, Sink};
 use crate::jpeg::headers::Coding;
 
-impl<S: Sink> Reading<'_, S> {
-    /// The whole scan with nothing in it.
+impl<S: Sink> ScanReader<'_, S> {
+    /// The whole scan with missing units only.
     pub(crate) fn filled(mut self) -> S {
         self.fill(0..self.scan.units);
         self.sink
