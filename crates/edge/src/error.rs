@@ -277,6 +277,10 @@ impl IntoResponse for Error {
 }
 
 /// The answer to a panic, for `tower_http`'s catcher.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature is that of `tower_http`'s handlers"
+)]
 pub(crate) fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
     Error::Panicked(tintype_model::panic_message(panic.as_ref()).to_owned()).into_response()
 }

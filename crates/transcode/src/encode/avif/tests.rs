@@ -318,13 +318,34 @@ fn halves(width: u32, height: u32) -> Picture {
 
 #[test]
 fn a_picture_whose_tiles_do_not_fit_together_is_encoded_at_once_and_says_so() {
-    // The first ends in the middle of a superblock both ways, so that no margin makes its tiles alike.
+    // The first ends in the middle of a superblock both ways, so that no padding makes its tiles alike.
     for (height, expected) in [(1312, Some(Tiles::Refused)), (1300, None)] {
         let picture = Arc::new(halves(1504, height));
         assert_eq!(frames_of(&picture), 2);
         let settings = super::super::StillSettings::usual(65, picture.size.pixels());
         let made = encode(Arc::clone(&picture), &settings, false).unwrap().file;
         assert_eq!(made.tiles, expected, "{height} rows");
+        assert_eq!(decoded(&made.bytes).len(), picture.data.len());
+    }
+}
+
+#[test]
+fn a_picture_is_refused_when_its_alpha_alone_is() {
+    for is_damaged in [false, true] {
+        let colors = halves(1504, 1300);
+        let pixels = colors.data.chunks(3).flat_map(|pixel| [100, 150, 200, pixel[0]]);
+        let picture = Arc::new(picture_of(1504, 1300, 4, pixels.collect()));
+        let settings = super::super::StillSettings::usual(65, picture.size.pixels());
+        let encoder = StillEncoder::new(Arc::clone(&picture), &settings, false).unwrap();
+        let mut frames: Vec<EncodedFrame> = (0..encoder.frame_count())
+            .map(|number| encoder.encode(number).unwrap())
+            .collect();
+        assert_eq!(frames.len(), 4);
+        if is_damaged {
+            frames[3].units.clear();
+        }
+        let made = encoder.finish(frames).unwrap().file;
+        assert_eq!(made.tiles, is_damaged.then_some(Tiles::Refused));
         assert_eq!(decoded(&made.bytes).len(), picture.data.len());
     }
 }
