@@ -62,8 +62,8 @@ pub enum Priority {
     /// The same as any other process, for machines on which nothing else answers requests.
     Normal,
     /// `SCHED_IDLE`: every other process that can run preempts the worker at once, so that requests to the parent are
-    /// answered as quickly as without it. A niceness only makes the worker's share small: a waking server thread can still wait for
-    /// the worker's time slice to end.
+    /// answered as quickly as without it. A niceness only makes the worker's share small: a waking server thread can
+    /// still wait for the worker's time slice to end.
     #[default]
     Idle,
 }
@@ -89,8 +89,8 @@ impl Config {
         }
     }
 
-    /// The CPU time, in seconds, that one source may use: as much as all threads can use up to the deadline, so that a worker that
-    /// the parent no longer watches ends all the same.
+    /// The CPU time, in seconds, that one source may use: as much as all threads can use up to the deadline, so that a
+    /// worker that the parent no longer watches ends all the same.
     pub(crate) fn cpu_seconds(&self) -> u64 {
         let threads = u32::try_from(self.threads).unwrap_or(u32::MAX);
         self.deadline.saturating_mul(threads).as_secs().saturating_add(1)

@@ -114,7 +114,8 @@ impl Jail {
         lock(&self.inner.level).clone()
     }
 
-    /// The number of AVIF renditions that this pool has made whose tiles did not fit together ([`tintype_model::Tiles::Refused`]).
+    /// The number of AVIF renditions that this pool has made whose tiles did not fit together
+    /// ([`tintype_model::Tiles::Refused`]).
     #[must_use]
     pub fn avif_tiles_refused(&self) -> u64 {
         self.inner.avif_tiles_refused.load(Ordering::Relaxed)

@@ -161,8 +161,8 @@ fn of_variant<'a>(files: &'a mut [RenderedFile], name: &str) -> Option<&'a mut [
     files.get_mut(first..first + count)
 }
 
-/// The pixels of each planned file, from the source in sRGB and, where that is wanted, in Display P3; its own are shared, not
-/// copied. Large ones are made first, because small ones are made from them.
+/// The pixels of each planned file, from the source in sRGB and, where that is wanted, in Display P3; its own are
+/// shared, not copied. Large ones are made first, because small ones are made from them.
 fn scale(
     picture: Picture,
     wide: Option<Picture>,

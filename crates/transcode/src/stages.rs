@@ -71,8 +71,8 @@ impl Pixels {
         encode::encode(Arc::clone(&self.0), format, quality, Rgb::default()).map(|file| file.bytes)
     }
 
-    /// Tells whether this is a drawing rather than a photograph, with the counts that decide it: all blocks, flat ones, ones
-    /// with a hard edge, ones with a drawn edge, and pairs of equal pixels in blocks that are not flat.
+    /// Tells whether this is a drawing rather than a photograph, with the counts that decide it: all blocks, flat ones,
+    /// ones with a hard edge, ones with a drawn edge, and pairs of equal pixels in blocks that are not flat.
     #[must_use]
     pub fn content(&self) -> (bool, [usize; 5]) {
         let features = Features::of(&self.0);
@@ -86,8 +86,8 @@ impl Pixels {
         (quality::classify(&self.0) == Content::Drawn, counts)
     }
 
-    /// Encodes in each format at each quality, and gives numbers of bytes and scores as records tell them: those of a sample
-    /// where the picture is large.
+    /// Encodes in each format at each quality, and gives numbers of bytes and scores as records tell them: those of a
+    /// sample where the picture is large.
     ///
     /// # Errors
     /// When an encoder fails or its file cannot be read back.

@@ -134,8 +134,8 @@ fn moves(header: &Header, variant: &Variant, format: Format, geometry: &Geometry
 
 /// Roughly what an encode costs, in nanoseconds: only the order matters, so that the longest encodes start first.
 ///
-/// The number for large JPEG is higher than its cost. Like PNG and JPEG XL it reads the picture itself, and the others a form
-/// of their own: once the former are done the picture can be dropped, which frees 3 bytes a pixel.
+/// The number for large JPEG is higher than its cost. Like PNG and JPEG XL it reads the picture itself, and the others
+/// a form of their own: once the former are done the picture can be dropped, which frees 3 bytes a pixel.
 pub(crate) const fn cost(format: Format, pixels: u64) -> u64 {
     let is_large = pixels > 1_000_000;
     let per_pixel = match (format, is_large) {

@@ -44,8 +44,8 @@ const ALWAYS: &[i64] = &[
     libc::SYS_sysinfo,
 ];
 
-/// The calls that are answered with `EACCES` and do not end the process: the C library opens files by itself (for the number of
-/// CPUs and the time zone) and works without them.
+/// The calls that are answered with `EACCES` and do not end the process: the C library opens files by itself (for the
+/// number of CPUs and the time zone) and works without them.
 const DENIED: &[i64] = &[
     libc::SYS_openat,
     libc::SYS_openat2,

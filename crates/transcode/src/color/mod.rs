@@ -81,7 +81,8 @@ impl Profile {
         found.is_usable().then_some(found)
     }
 
-    /// An RGB profile that was made from numbers, with the name of its colour space. `None` if its primaries are no colours.
+    /// An RGB profile that was made from numbers, with the name of its colour space. `None` if its primaries are no
+    /// colours.
     pub(crate) fn made(profile: ColorProfile, name: &'static str) -> Option<Self> {
         let colorants = [
             profile.red_colorant,

@@ -140,8 +140,8 @@ impl Planes {
         }
     }
 
-    /// An area of these, without alpha, from that column and row on in grey ones of that size. All begin in even columns and
-    /// rows. Up to the next multiple of eight columns and rows what is on the edge is repeated.
+    /// An area of these, without alpha, from that column and row on in grey ones of that size. All begin in even
+    /// columns and rows. Up to the next multiple of eight columns and rows what is on the edge is repeated.
     pub(crate) fn framed(&self, area: Area, (width, height): (u32, u32), (left, top): (u32, u32)) -> Self {
         let mut framed = Self::grey(width, height, self.chroma);
         framed.copy(Area { left, top, ..area }, self, (area.left, area.top));

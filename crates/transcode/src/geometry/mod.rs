@@ -38,8 +38,8 @@ pub(crate) struct Crop {
 }
 
 impl Geometry {
-    /// The geometry of `variant` for a source of `source` pixels. Nothing is ever enlarged, no side is ever zero, and no side
-    /// passes what the tightest of the variant's formats can hold.
+    /// The geometry of `variant` for a source of `source` pixels. Nothing is ever enlarged, no side is ever zero, and
+    /// no side passes what the tightest of the variant's formats can hold.
     pub(crate) fn new(source: Dimensions, variant: &Variant) -> Self {
         let limit = variant.max_side();
         let asked = Dimensions {

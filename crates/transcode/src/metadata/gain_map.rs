@@ -23,8 +23,8 @@ const MULTI_PICTURE: &[u8] = b"MPF\0";
 const MAX_PICTURES: usize = 16;
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// Tells whether an APP1 or APP2 segment of the first picture of `source` announces a gain map. The segment's content begins
-/// at `at`.
+/// Tells whether an APP1 or APP2 segment of the first picture of `source` announces a gain map. The segment's content
+/// begins at `at`.
 pub(crate) fn is_announced(source: &[u8], at: usize, segment: &[u8]) -> bool {
     if segment.starts_with(XMP) {
         return ULTRA_HDR.iter().chain(&APPLE).any(|word| contains(segment, word));

@@ -1,8 +1,8 @@
 //! The budget for attempts beside the files that have to be made: at most half of their CPU time.
 //!
-//! The decision is made before an attempt starts, from the numbers below and not from a clock, so that the same source gives
-//! the same bytes everywhere. The numbers are nanoseconds a pixel of drawn pictures that are not plain, measured on those
-//! of `examples/drawn.rs`: about the least for files that have to be made, about the most for attempts.
+//! The decision is made before an attempt starts, from the numbers below and not from a clock, so that the same source
+//! gives the same bytes everywhere. The numbers are nanoseconds a pixel of drawn pictures that are not plain, measured
+//! on those of `examples/drawn.rs`: about the least for files that have to be made, about the most for attempts.
 
 use tintype_model::Format;
 

@@ -73,17 +73,17 @@ impl LazyReference {
 const DRAWN_JPEG_BONUS: u8 = 10;
 const DRAWN_JPEG_MOST: u8 = 95;
 
-/// Taken off a fixed quality where a drawing becomes an AVIF: with palettes, and colours at full resolution, drawings score ten
-/// points and more above what photographs do at the same number.
+/// Taken off a fixed quality where a drawing becomes an AVIF: with palettes, and colours at full resolution, drawings
+/// score ten points and more above what photographs do at the same number.
 const DRAWN_AVIF_LESS: u8 = 12;
 
 /// Target from which the colours of photographs are no longer halved. With halved ones photographs score 82 to 90 at
 /// the best quality that there is.
 const FULL_CHROMA_TARGET: u8 = 85;
 
-/// The fixed quality of JPEG from which colours of photographs are no longer halved. On two photos at 800 pixels, halved colours need 0 and 5 % fewer
-/// bytes at the score that they have at quality 90; at that of 95 it is 4 % fewer and 8 % more, and they never
-/// reach the score that full resolution has at 95.
+/// The fixed quality of JPEG from which colours of photographs are no longer halved. On two photos at 800 pixels,
+/// halved colours need 0 and 5 % fewer bytes at the score that they have at quality 90; at that of 95 it is 4 % fewer
+/// and 8 % more, and they never reach the score that full resolution has at 95.
 const FULL_CHROMA_JPEG: u8 = 95;
 
 impl EncodeRequest {
@@ -207,7 +207,8 @@ pub(crate) fn tried(
 }
 
 impl EncodeRequest {
-    /// Tells whether lossless WebP is made first: of drawings it mostly is the smaller one, unless scaling has blurred them.
+    /// Tells whether lossless WebP is made first: of drawings it mostly is the smaller one, unless scaling has blurred
+    /// them.
     pub(crate) fn is_lossless_first(&self, picture: &Picture) -> bool {
         self.format == Format::Webp
             && self.content == Content::Drawn

@@ -77,7 +77,8 @@ fn between<T>(short: &SearchResult<T>, enough: &SearchResult<T>, aim: f64) -> f6
     low + (high - low) * share.clamp(0.0, 1.0)
 }
 
-/// The quality nearest to `wanted` that makes another file than those tried and that is above those which fell short and below those which reached the target.
+/// The quality nearest to `wanted` that makes another file than those tried and that is above those which fell short
+/// and below those which reached the target.
 fn untried<T>(
     format: Format,
     wanted: f64,
@@ -205,8 +206,9 @@ pub(crate) fn higher(format: Format, quality: u8, score: f64, target: f64) -> Op
 }
 
 /// The quality at which a file loses as much of a lossy source of the same size as that source, of the given format and
-/// quality, has lost before. On two photographs at 800 pixels WebP of sources of qualities 15 to 75 then has 70 to 94 % of their bytes and
-/// scores 7 to 11 points less than they do; at 4 points more it is 73 to 105 %, for 1 to 5 of these points.
+/// quality, has lost before. On two photographs at 800 pixels WebP of sources of qualities 15 to 75 then has 70 to 94 %
+/// of their bytes and scores 7 to 11 points less than they do; at 4 points more it is 73 to 105 %, for 1 to 5 of these
+/// points.
 pub(crate) fn useful(format: Format, (of, source): (Format, u8)) -> u8 {
     if format == of || format == Format::Png {
         return source;

@@ -1,11 +1,11 @@
 //! AV1 pictures that are put together from tiles, each of which was encoded alone.
 //!
-//! libaom needs fifteen to twenty bytes of memory for each pixel that it encodes, so a large picture is encoded tile by tile,
-//! and each thread holds one tile at a time. The file has no seams: the tiles of an AV1 frame do not depend on each other
-//! before the loop filters (AV1 bitstream and decoding process specification, section 5.9.15; prediction in 7.11, contexts
-//! in 8.3), and those filters run over the whole frame. So the bytes that libaom writes for a tile that is encoded as a frame
-//! of its own are the bytes of that tile in the whole picture, if the headers of both agree about the reading of tiles. Only
-//! a new header is written, with the size of the whole and its tiles.
+//! libaom needs fifteen to twenty bytes of memory for each pixel that it encodes, so a large picture is encoded tile by
+//! tile, and each thread holds one tile at a time. The file has no seams: the tiles of an AV1 frame do not depend on
+//! each other before the loop filters (AV1 bitstream and decoding process specification, section 5.9.15; prediction in
+//! 7.11, contexts in 8.3), and those filters run over the whole frame. So the bytes that libaom writes for a tile that
+//! is encoded as a frame of its own are the bytes of that tile in the whole picture, if the headers of both agree about
+//! the reading of tiles. Only a new header is written, with the size of the whole and its tiles.
 //!
 //! Two more parts of the headers have to agree:
 //!
@@ -45,8 +45,8 @@ pub(crate) struct Tile {
     padding: Padding,
 }
 
-/// The part of an encoded frame beside its tile that is not a part of the picture: a tile of its own of grey columns or rows
-/// on one side, or nothing.
+/// The part of an encoded frame beside its tile that is not a part of the picture: a tile of its own of grey columns or
+/// rows on one side, or nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Padding {
     left: u32,
@@ -132,10 +132,10 @@ impl Tile {
         (self.padding.left, self.padding.above)
     }
 
-    /// The areas of the padding that are not grey, in the padded frame, and their luma. They are above or on the left, in the
-    /// last square of 32 pixels that begins in the second half of the first superblock. Where 8 or 16 columns (rows) of
-    /// that square are in the picture, libaom halves the grey square before it. Where 24 are in the picture it would not,
-    /// but it divides this square, which is not plain, and halves the block behind it.
+    /// The areas of the padding that are not grey, in the padded frame, and their luma. They are above or on the left,
+    /// in the last square of 32 pixels that begins in the second half of the first superblock. Where 8 or 16 columns
+    /// (rows) of that square are in the picture, libaom halves the grey square before it. Where 24 are in the picture
+    /// it would not, but it divides this square, which is not plain, and halves the block behind it.
     pub(crate) fn marks(self) -> Vec<(Area, u8)> {
         if !self.padding.is_marked {
             return Vec::new();
@@ -184,8 +184,8 @@ impl Tile {
         usize::from(self.place() != (0, 0))
     }
 
-    /// Reads the headers and the tile that libaom wrote for the padded frame. `None` when they use tools that are not supported
-    /// here (copies of blocks, segments, lossless coding, loop restoration).
+    /// Reads the headers and the tile that libaom wrote for the padded frame. `None` when they use tools that are not
+    /// supported here (copies of blocks, segments, lossless coding, loop restoration).
     fn read(self, units: &[u8]) -> Option<(SharedHeader, &[u8])> {
         let body = find(units, SEQUENCE_HEADER)?;
         let sequence = SequenceHeader::read(body)?;
@@ -264,9 +264,9 @@ impl TiledFrame {
         &self.tiles
     }
 
-    /// Puts the tiles together that libaom wrote, and gives the units of a still picture. `None` when they do not fit: the headers
-    /// of one differ from the others, or it [uses](Tile::read) tools that are not supported here. Then the whole has to be
-    /// encoded at once.
+    /// Puts the tiles together that libaom wrote, and gives the units of a still picture. `None` when they do not fit:
+    /// the headers of one differ from the others, or it [uses](Tile::read) tools that are not supported here. Then the
+    /// whole has to be encoded at once.
     pub(crate) fn join(&self, written: &[&[u8]]) -> Option<Vec<u8>> {
         let mut read = self
             .tiles

@@ -83,8 +83,8 @@ impl Item {
         })
     }
 
-    /// Encodes the item again when its tiles do not fit together. Drawings are encoded in tiles once more, with the settings of
-    /// photographs: a whole may take more memory than there is.
+    /// Encodes the item again when its tiles do not fit together. Drawings are encoded in tiles once more, with the
+    /// settings of photographs: a whole may take more memory than there is.
     fn encode_otherwise(self) -> Result<EncodedFrame, EncodeError> {
         if !self.settings.is_drawn {
             return self.encode_whole();

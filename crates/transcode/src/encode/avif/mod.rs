@@ -29,9 +29,10 @@ use crate::picture::{Picture, Space};
 const SPEED: c_int = 9;
 
 /// The speed for drawings: the slowest at which libaom chooses blocks by their variance, and the fastest at which it
-/// compares palettes with the other modes by what they cost. At speed 9, the usual one, a page of text has twice the bytes
-/// and pixel art seven times as many; speed 8 needs two thirds of the time for up to four times the bytes. Speed 7 is also the
-/// fastest at which transforms can be as large as their blocks, which the tiles of a large drawing need to fit together.
+/// compares palettes with the other modes by what they cost. At speed 9, the usual one, a page of text has twice the
+/// bytes and pixel art seven times as many; speed 8 needs two thirds of the time for up to four times the bytes. Speed
+/// 7 is also the fastest at which transforms can be as large as their blocks, which the tiles of a large drawing need
+/// to fit together.
 const DRAWN_SPEED: c_int = 7;
 
 /// The least tile. libaom makes other choices for smaller frames, which cost up to 19 % more bytes.
@@ -40,8 +41,8 @@ const LEAST_TILE: LeastTile = LeastTile {
     area: 1280 * 720,
 };
 
-/// The least quality of alpha. At the quality of the colours, a fully transparent background came back with an alpha of 1; lossless alpha made a
-/// drawing on a transparent background larger than its WebP.
+/// The least quality of alpha. At the quality of the colours, a fully transparent background came back with an alpha of
+/// 1; lossless alpha made a drawing on a transparent background larger than its WebP.
 const ALPHA_QUALITY: u8 = 82;
 
 pub(super) fn encode(

@@ -49,8 +49,8 @@ impl<'a> Original<'a> {
         })
     }
 
-    /// The same coefficients or rows in a file of the same format, and nothing else. `None` where pixels have to be changed,
-    /// or for a kind that is not written here: the coefficients of a WebP are not read here.
+    /// The same coefficients or rows in a file of the same format, and nothing else. `None` where pixels have to be
+    /// changed, or for a kind that is not written here: the coefficients of a WebP are not read here.
     pub(crate) fn rewrite(&self) -> Option<Vec<u8>> {
         let rewritten = || match self.format {
             Format::Jpeg => jpeg::rewritten(self.bytes),

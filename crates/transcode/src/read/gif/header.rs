@@ -86,8 +86,8 @@ impl Screen {
     }
 }
 
-/// Tells whether the screen is too small for the first frame in one direction, or has no size. The frame then is the canvas,
-/// and lies at its corner, as in browsers.
+/// Tells whether the screen is too small for the first frame in one direction, or has no size. The frame then is the
+/// canvas, and lies at its corner, as in browsers.
 pub(crate) const fn is_outgrown(screen: (u16, u16), first: (u16, u16)) -> bool {
     screen.0 < first.0 || screen.1 < first.1
 }

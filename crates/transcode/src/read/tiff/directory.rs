@@ -253,8 +253,8 @@ impl<'a> Directory<'a> {
         self.numbers(offsets).zip(self.numbers(lengths))
     }
 
-    /// Camera raw files are TIFFs with the data of the sensor and a small preview in front. The data would have to be developed,
-    /// and the preview is not the picture.
+    /// Camera raw files are TIFFs with the data of the sensor and a small preview in front. The data would have to be
+    /// developed, and the preview is not the picture.
     fn refuse_raw(&self) -> Result<(), Error> {
         let is_preview = self.number(NEW_SUBFILE_TYPE).is_some_and(|kind| kind & 1 == 1);
         let is_dng = self.has(DNG_VERSION);

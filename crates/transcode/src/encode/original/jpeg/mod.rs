@@ -171,8 +171,8 @@ impl Rewrite {
         Some(())
     }
 
-    /// Tells whether all decoders take the components for grey or YCbCr: by JFIF's marker, by Adobe's, or without both by their
-    /// numbers, and without two that disagree.
+    /// Tells whether all decoders take the components for grey or YCbCr: by JFIF's marker, by Adobe's, or without both
+    /// by their numbers, and without two that disagree.
     fn means_what_is_written(&self, frame: &Frame) -> bool {
         let is_numbered = frame.components.iter().map(|component| component.id).eq(1..=3);
         match (frame.components.len(), self.adobe) {

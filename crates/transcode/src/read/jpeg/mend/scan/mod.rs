@@ -202,8 +202,9 @@ impl<'a, S: Sink> ScanReader<'a, S> {
         }
     }
 
-    /// Tells whether the data of an interval contain storage that was never written. With most tables zeros are coefficients,
-    /// never as many in a row; where they end blocks, they may be a plain picture, unless the interval `is_short`.
+    /// Tells whether the data of an interval contain storage that was never written. With most tables zeros are
+    /// coefficients, never as many in a row; where they end blocks, they may be a plain picture, unless the interval
+    /// `is_short`.
     fn has_hole(&self, data: &[u8], is_short: bool) -> bool {
         let are_ends = |part: &ScanComponent| {
             let table = self.tables.ac.get(part.ac).and_then(Option::as_ref);
