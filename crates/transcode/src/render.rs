@@ -85,7 +85,7 @@ fn make(
     let stills = schedule::encode_all(recipe, content, &planned_files, scaled, original, threads, clock)?;
     let (places, mut files): (Vec<_>, Vec<_>) = stills.into_iter().unzip();
     for (index, variant) in recipe.variants.iter().enumerate() {
-        // One frame and many of them say nothing of each other's size.
+        // The sizes of a still and of an animation cannot be compared.
         if moving.iter().any(|planned| planned.serves(index)) {
             continue;
         }

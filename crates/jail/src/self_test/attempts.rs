@@ -15,7 +15,7 @@ use super::{
     },
 };
 
-/// Tries something; `Ok` says what could be done.
+/// An attempt; `Ok` tells what was done although it should be refused.
 type Try = fn(&Targets) -> io::Result<String>;
 
 /// Name, the end that shows a refusal, and the attempt.

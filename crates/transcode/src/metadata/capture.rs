@@ -141,7 +141,7 @@ fn coordinate(gps: Directory<'_>, tag: u16, sign: u16, names: [&str; 2], limit: 
     } else {
         return None;
     };
-    // What decimals follow are an artefact of the division.
+    // Further decimals only come from the division.
     let degrees = (degrees * 1e6).round() / 1e6;
     (-limit..=limit).contains(&degrees).then_some(degrees)
 }

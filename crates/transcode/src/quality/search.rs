@@ -54,7 +54,7 @@ pub(crate) fn search<T>(
         let next = match (&short, &enough) {
             (Some(short), Some(enough)) => between(short, enough, target + AIM),
             _ => {
-                // How far a score is from 100 is taken to be a fixed multiple of how far it usually is.
+                // The distance of a score from 100 is taken to be a fixed multiple of the usual distance.
                 let usual = 100.0 - score_at(curve, quality);
                 let hardness = (100.0 - score).max(0.1) / usual.max(0.1);
                 f64::from(quality_at(curve, 100.0 - (100.0 - target - AIM) / hardness))

@@ -279,7 +279,7 @@ fn a_box_of_exif_may_end_where_the_file_does_and_its_size_is_not_believed() {
         b"\0\0\0\x01Exif\0".to_vec(),
     ] {
         let source = boxed_jxl(&[], &behind);
-        // Whether such a file is whole is for the decoder to say.
+        // The decoder decides if such a file is whole.
         if let Err(error) = probe(&source, &Limits::default()) {
             assert!(!error.to_string().contains("panicked"), "{error}");
         }

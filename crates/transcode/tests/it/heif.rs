@@ -89,7 +89,7 @@ fn alpha_is_taken_from_its_own_picture_and_divided_out_where_it_was_multiplied_i
         for (seen, was) in seen.rgba.chunks_exact(4).zip(pixels.chunks_exact(4)) {
             assert!(seen[3].abs_diff(was[3]) <= 2, "{seen:?} {was:?}");
             for (seen, want) in seen.iter().zip([200u8, 120, 40]) {
-                // What coding loses grows when alpha is divided out.
+                // The loss of coding grows when alpha is divided out.
                 let lost = if premultiplied {
                     1000 / u16::from(was[3])
                 } else {
@@ -148,7 +148,7 @@ fn turning_mirroring_and_cropping_are_done_in_this_order() {
     let plain = shown(&with(&[]));
     let turn = |quarters: u8| boxed(b"irot", &[quarters]);
     let mirror = |sideways: u8| boxed(b"imir", &[sideways]);
-    // Where the upright pixel (x, y) was, in a picture of 96x64.
+    // The place of the upright pixel (x, y), in a picture of 96x64.
     type Source = fn(u32, u32) -> (u32, u32);
     let cases: [(&[Vec<u8>], u8, Source); 7] = [
         (&[turn(1)], 8, |x, y| (95 - y, x)),

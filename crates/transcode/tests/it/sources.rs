@@ -9,7 +9,7 @@ use crate::judge::{Decoded, decoded, psnr, rendered};
 
 fn shown(source: &[u8]) -> Decoded {
     let rendered = rendered(source, &full_size(&[Format::Png]));
-    // What is seen only in pixels, a header does not tell.
+    // A header does not contain the facts that follow from pixels.
     let header = ImageInfo {
         appearance: None,
         ..rendered.image

@@ -234,7 +234,7 @@ pub(crate) fn without_animation(source: &[u8]) -> Option<Vec<u8>> {
     let mut has_some = false;
     loop {
         let rest = reader.rest();
-        // What cannot be read is left to the decoder.
+        // The decoder reports chunks that cannot be read.
         let Some((name, _)) = chunk(&mut reader) else {
             still.extend_from_slice(rest);
             return has_some.then_some(still);
