@@ -292,14 +292,12 @@ impl IntoResponse for Error {
 }
 
 /// The answer to a panic, for `tower_http`'s catcher.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature is that of `tower_http`'s handlers"
+)]
 pub(crate) fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
-    let message = panic.downcast::<String>().map(|message| *message);
-    let message = message.or_else(|panic| {
-        panic
-            .downcast::<&'static str>()
-            .map(|message| (*message).to_owned())
-    });
-    Error::Panicked(message.unwrap_or_else(|_| "no message".to_owned())).into_response()
+    Error::Panicked(tintype_model::panic_message(panic.as_ref()).to_owned()).into_response()
 }
 
 #[cfg(test)]

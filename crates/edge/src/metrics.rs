@@ -178,6 +178,15 @@ fn gauges(cache: Option<CacheStats>, health: &HealthReport, images: Option<Statu
             registry.register(name, help, counter);
         }
     }
+    if let Some(refused) = health.avif_tiles_refused {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(refused);
+        registry.register(
+            "avif_tiles_refused",
+            "AVIF renditions that were encoded at once, in more memory, because their tiles did not fit together",
+            counter,
+        );
+    }
     if let Some(files) = health.files {
         register_files(&mut registry, files);
     }

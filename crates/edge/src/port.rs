@@ -101,6 +101,10 @@ pub struct HealthReport {
     /// The search for damage in stored files; `None` where the store itself sees to that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<StoredFiles>,
+    /// Number of AVIF renditions since the server was started whose tiles did not fit together, for `/metrics` alone; `None`
+    /// where nothing is rendered.
+    #[serde(skip)]
+    pub avif_tiles_refused: Option<u64>,
 }
 
 /// The search for damage in stored files. Counts are since the server was started.

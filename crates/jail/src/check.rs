@@ -1,4 +1,4 @@
-//! Checks of a worker's answer, before anybody else sees it.
+//! Checks of a worker's answer, before anything else uses it.
 
 use tintype_model::{
     Dimensions, Encoding, Format, ImageInfo, Limits, MetadataPolicy, Recipe, Rejection, RejectionCode,
@@ -7,7 +7,7 @@ use tintype_model::{
 
 use crate::{facts, wire::FileHead};
 
-/// Longest explanation that is kept of what a worker says, in characters.
+/// The longest explanation of a worker that is kept, in characters.
 const MAX_DETAIL: usize = 300;
 
 /// One line without control characters, cut to a length that fits records and logs.
@@ -24,7 +24,7 @@ pub(crate) fn line(text: &str) -> String {
     line.trim().to_owned()
 }
 
-/// Checks a rejection, whose code must be one that looking at the source can give.
+/// Checks a rejection: its code must be one that a decoder can give.
 pub(crate) fn rejection(rejection: &Rejection) -> Result<Rejection, String> {
     match rejection.code {
         RejectionCode::Empty
@@ -42,7 +42,7 @@ pub(crate) fn rejection(rejection: &Rejection) -> Result<Rejection, String> {
     }
 }
 
-/// Checks what is said about the source.
+/// Checks the facts about the source.
 pub(crate) fn image(
     mut image: ImageInfo,
     limits: &Limits,
@@ -83,7 +83,7 @@ pub(crate) fn image(
     Ok(image)
 }
 
-/// Brings what is said about an encode into its bounds.
+/// Removes values of an encoding that are out of their range.
 pub(crate) fn encoding(encoding: Encoding) -> Encoding {
     Encoding {
         quality: encoding.quality.filter(|quality| (1..=100).contains(quality)),
@@ -190,7 +190,7 @@ mod tests {
         height: 500,
     };
 
-    fn honest() -> Vec<FileHead> {
+    fn valid() -> Vec<FileHead> {
         let mut files = Vec::new();
         for variant in Recipe::default().variants {
             for format in variant.formats {
@@ -210,39 +210,39 @@ mod tests {
         files
     }
 
-    fn lie(change: impl FnOnce(&mut Vec<FileHead>)) -> String {
-        let mut heads = honest();
+    fn refusal(change: impl FnOnce(&mut Vec<FileHead>)) -> String {
+        let mut heads = valid();
         change(&mut heads);
         files(&heads, &Recipe::default(), SOURCE, 1000).unwrap_err()
     }
 
     #[test]
     fn an_answer_is_the_recipe_and_nothing_else() {
-        assert_eq!(files(&honest(), &Recipe::default(), SOURCE, 900), Ok(()));
+        assert_eq!(files(&valid(), &Recipe::default(), SOURCE, 900), Ok(()));
         assert!(
-            files(&honest(), &Recipe::default(), SOURCE, 899)
+            files(&valid(), &Recipe::default(), SOURCE, 899)
                 .unwrap_err()
                 .contains("900 bytes")
         );
-        assert!(lie(|files| drop(files.pop())).contains("missing"));
-        assert!(lie(Vec::clear).contains("missing"));
-        assert!(lie(|files| files.swap(0, 1)).contains("in its place"));
-        assert!(lie(|files| files[3].variant = "../medium".to_owned()).contains("in its place"));
-        assert!(lie(|files| files.extend(honest())).contains("more files"));
-        assert!(lie(|files| files[8].size_bytes = 0).contains("empty"));
-        assert!(lie(|files| files[8].size_bytes = u64::MAX).contains("limit"));
+        assert!(refusal(|files| drop(files.pop())).contains("missing"));
+        assert!(refusal(Vec::clear).contains("missing"));
+        assert!(refusal(|files| files.swap(0, 1)).contains("in its place"));
+        assert!(refusal(|files| files[3].variant = "../medium".to_owned()).contains("in its place"));
+        assert!(refusal(|files| files.extend(valid())).contains("more files"));
+        assert!(refusal(|files| files[8].size_bytes = 0).contains("empty"));
+        assert!(refusal(|files| files[8].size_bytes = u64::MAX).contains("limit"));
     }
 
     #[test]
     fn impossible_sizes_are_refused() {
-        assert!(lie(|files| files[0].dimensions.width = 1001).contains("1000x500"));
-        assert!(lie(|files| files[3].dimensions.height = 601).contains("800x600"));
-        assert!(lie(|files| files[3].dimensions.height = 0).contains("800x600"));
+        assert!(refusal(|files| files[0].dimensions.width = 1001).contains("1000x500"));
+        assert!(refusal(|files| files[3].dimensions.height = 601).contains("800x600"));
+        assert!(refusal(|files| files[3].dimensions.height = 0).contains("800x600"));
     }
 
     #[test]
-    fn what_is_said_about_a_source_is_inside_the_limits() {
-        let honest = ImageInfo {
+    fn facts_about_a_source_are_inside_the_limits() {
+        let valid = ImageInfo {
             format: "jpeg".to_owned(),
             dimensions: SOURCE,
             orientation: 6,
@@ -255,9 +255,9 @@ mod tests {
         };
         let limits = Limits::default();
         let policy = MetadataPolicy::default();
-        let checked = image(honest.clone(), &limits, policy).unwrap();
+        let checked = image(valid.clone(), &limits, policy).unwrap();
         assert_eq!(checked.icc_description.as_deref(), Some("Display P3"));
-        let lies: [fn(&mut ImageInfo); 6] = [
+        let forgeries: [fn(&mut ImageInfo); 6] = [
             |image| image.format = "<script>".to_owned(),
             |image| image.color_space = String::new(),
             |image| image.dimensions.width = 0,
@@ -265,15 +265,15 @@ mod tests {
             |image| image.orientation = 9,
             |image| image.frames = 0,
         ];
-        for (index, lie) in lies.iter().enumerate() {
-            let mut liar = honest.clone();
-            lie(&mut liar);
-            assert!(image(liar, &limits, policy).is_err(), "lie {index}");
+        for (index, forge) in forgeries.iter().enumerate() {
+            let mut forged = valid.clone();
+            forge(&mut forged);
+            assert!(image(forged, &limits, policy).is_err(), "forgery {index}");
         }
     }
 
     #[test]
-    fn a_decoder_cannot_speak_for_the_jail() {
+    fn a_decoder_cannot_reject_with_a_code_of_the_jail() {
         let said = Rejection::new(RejectionCode::DecoderKilled, "x");
         assert!(rejection(&said).is_err());
         let long = Rejection::new(RejectionCode::CorruptImage, "é\u{1b}".repeat(1000));

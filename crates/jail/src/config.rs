@@ -35,7 +35,7 @@ pub struct Config {
     pub deadline: Duration,
     /// Limits on the cost of a source, by its header.
     pub limits: Limits,
-    /// The facts about a source that may be told, beyond those that always are.
+    /// The facts about a source that answers may contain beside those that they always contain.
     pub metadata: MetadataPolicy,
     /// After this many sources a worker is replaced.
     ///
@@ -49,7 +49,7 @@ pub struct Config {
     ///
     /// Default: [`RequiredLevel::Available`]
     pub level: RequiredLevel,
-    /// Who yields when the CPUs are busy.
+    /// The priority of workers when the CPUs are busy.
     ///
     /// Default: [`Priority::Idle`]
     pub priority: Priority,
@@ -59,11 +59,11 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// Like any other process: right where nothing else waits for an answer.
+    /// The same as any other process, for machines on which nothing else answers requests.
     Normal,
-    /// `SCHED_IDLE`: whatever else wants to run preempts the worker at once, so that requests served by the parent
-    /// keep their latency. A niceness only makes the worker's share small: a waking server thread can still wait for
-    /// the worker's time slice to end.
+    /// `SCHED_IDLE`: every other process that can run preempts the worker at once, so that requests to the parent are
+    /// answered as quickly as without it. A niceness only makes the worker's share small: a waking server thread can
+    /// still wait for the worker's time slice to end.
     #[default]
     Idle,
 }
@@ -89,8 +89,8 @@ impl Config {
         }
     }
 
-    /// CPU time that one source may use: what all threads can use up to the deadline, so that a worker which outlives
-    /// its parent's attention still ends.
+    /// The CPU time, in seconds, that one source may use: as much as all threads can use up to the deadline, so that a
+    /// worker that the parent no longer watches ends all the same.
     pub(crate) fn cpu_seconds(&self) -> u64 {
         let threads = u32::try_from(self.threads).unwrap_or(u32::MAX);
         self.deadline.saturating_mul(threads).as_secs().saturating_add(1)

@@ -2,7 +2,7 @@ use std::{io, time::Duration};
 
 use tintype_model::RenderError;
 
-/// Why the machine, not the picture, is at fault that there is no answer.
+/// The reasons, other than the source itself, why there is no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -18,7 +18,7 @@ pub enum Error {
     /// The worker started but could not set its limits, or is another program.
     #[error("render worker cannot be confined: {0}")]
     Setup(String),
-    /// The CPUs were busy with something else until the deadline.
+    /// Other processes kept the CPUs busy until the deadline.
     #[error(
         "render worker had {} s of CPU time in {} s and was still waiting for more",
         .cpu.as_secs_f64(),
@@ -30,7 +30,7 @@ pub enum Error {
         /// The deadline.
         deadline: Duration,
     },
-    /// Something else than the worker and its limits ended it: the kernel for want of memory, or a person.
+    /// Something other than the worker and its limits ended it: the kernel because memory ran out, or a person.
     #[error("render worker was ended from outside, by signal {signal}")]
     Ended {
         /// Number of the signal.

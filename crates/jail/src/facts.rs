@@ -1,8 +1,8 @@
-//! Checks of what a worker says about how a picture was taken and what it looks like.
+//! Checks of a worker's statements about the taking and the appearance of a picture.
 
 use tintype_model::{Appearance, Capture, Location, MetadataPolicy};
 
-/// Longest text about a camera that is kept, in characters.
+/// The longest text about a camera that is kept, in characters.
 const MAX_TEXT: usize = 100;
 /// ThumbHash writes at most 25 bytes, 36 digits in base64.
 const MAX_THUMBHASH: usize = 36;
@@ -10,7 +10,7 @@ const MAX_THUMBHASH: usize = 36;
 const BLURHASH: usize = 28;
 const MAX_COLORS: usize = 6;
 
-/// Brings what is said about the taking of a picture into its bounds; `None` when nothing is left.
+/// Removes facts about the taking of a picture that are out of bounds; `None` when nothing is left.
 pub(crate) fn capture(capture: Capture, metadata: MetadataPolicy) -> Option<Capture> {
     let kept = Capture {
         taken_at: capture.taken_at.filter(|moment| is_moment(moment)),
@@ -29,7 +29,7 @@ fn text(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Digits stand for digits.
+/// Tells whether `text` is a date and time, with or without an offset.
 fn is_moment(text: &str) -> bool {
     let like = |pattern: &str| {
         let same = |(byte, wanted): (u8, u8)| match wanted {
@@ -46,19 +46,19 @@ fn is_place(place: Location) -> bool {
     (-90.0..=90.0).contains(&place.latitude) && (-180.0..=180.0).contains(&place.longitude)
 }
 
-/// Checks what is said about the look of a picture: it goes into pages as it is.
+/// Checks the appearance of a picture, which pages contain without any change.
 pub(crate) fn appearance(appearance: Appearance) -> Result<Appearance, String> {
     let base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
     let base83 = |byte: u8| byte.is_ascii_alphanumeric() || b"#$%*+,-.:;=?@[]^_{|}~".contains(&byte);
     let hexadecimal = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
     if appearance.thumbhash.len() > MAX_THUMBHASH || !appearance.thumbhash.bytes().all(base64) {
-        return Err("the thumbhash is none".to_owned());
+        return Err("the thumbhash is longer than 36 characters or is not base64".to_owned());
     }
     if appearance.blurhash.len() != BLURHASH || !appearance.blurhash.bytes().all(base83) {
-        return Err("the blurhash is none".to_owned());
+        return Err("the blurhash does not have 28 characters of base 83".to_owned());
     }
     if appearance.perceptual_hash.len() != 16 || !appearance.perceptual_hash.bytes().all(hexadecimal) {
-        return Err("the perceptual hash is none".to_owned());
+        return Err("the perceptual hash does not have 16 hexadecimal digits".to_owned());
     }
     if appearance.palette.len() > MAX_COLORS {
         return Err(format!(
@@ -92,10 +92,10 @@ mod tests {
         assert_eq!(kept(false), None);
         assert_eq!(kept(true), told().location);
         for (latitude, longitude) in [(90.1, 0.0), (0.0, -180.5), (f64::NAN, 0.0), (0.0, f64::INFINITY)] {
-            let mut liar = told();
-            liar.location = Some(Location { latitude, longitude });
+            let mut forged = told();
+            forged.location = Some(Location { latitude, longitude });
             assert_eq!(
-                capture(liar, MetadataPolicy { gps: true }).unwrap().location,
+                capture(forged, MetadataPolicy { gps: true }).unwrap().location,
                 None
             );
         }
@@ -108,11 +108,11 @@ mod tests {
             capture(told(), policy).unwrap().lens.as_deref(),
             Some("[2J Petzval")
         );
-        let mut liar = told();
-        liar.make = Some("x".repeat(10_000));
-        liar.model = Some("\0\n ".to_owned());
-        liar.taken_at = Some("<script>alert(1)</s>".to_owned());
-        let kept = capture(liar, policy).unwrap();
+        let mut forged = told();
+        forged.make = Some("x".repeat(10_000));
+        forged.model = Some("\0\n ".to_owned());
+        forged.taken_at = Some("<script>alert(1)</s>".to_owned());
+        let kept = capture(forged, policy).unwrap();
         assert_eq!(kept.make.map(|make| make.len()), Some(100));
         assert_eq!((kept.model, kept.taken_at), (None, None));
         let nothing = Capture {
@@ -124,14 +124,14 @@ mod tests {
 
     #[test]
     fn hashes_that_go_into_pages_are_made_of_their_digits() {
-        let honest = Appearance {
+        let valid = Appearance {
             thumbhash: "1QcSHQRnh493V4dIh4eXh1h4kJUI".to_owned(),
             blurhash: "LNAdAqj[00aymkj[TKay9}ay-Sj[".to_owned(),
             perceptual_hash: "c3a51e70f08b2d96".to_owned(),
             ..Appearance::default()
         };
-        assert_eq!(appearance(honest.clone()), Ok(honest.clone()));
-        let lies: [fn(&mut Appearance); 7] = [
+        assert_eq!(appearance(valid.clone()), Ok(valid.clone()));
+        let forgeries: [fn(&mut Appearance); 7] = [
             |told| told.thumbhash = "\"><script>".to_owned(),
             |told| told.thumbhash = "A".repeat(37),
             |told| told.blurhash.push('A'),
@@ -140,10 +140,10 @@ mod tests {
             |told| told.perceptual_hash.clear(),
             |told| told.palette = vec![tintype_model::Rgb::default(); 7],
         ];
-        for (index, lie) in lies.iter().enumerate() {
-            let mut liar = honest.clone();
-            lie(&mut liar);
-            assert!(appearance(liar).is_err(), "lie {index}");
+        for (index, forge) in forgeries.iter().enumerate() {
+            let mut forged = valid.clone();
+            forge(&mut forged);
+            assert!(appearance(forged).is_err(), "forgery {index}");
         }
     }
 }

@@ -2,8 +2,8 @@ use std::io;
 
 use rustix::process::{self, DumpableBehavior};
 
-/// Keeps other processes of the same user, workers above all, from reading this process's memory and environment, from
-/// tracing it, and from finding either in a core dump (`PR_SET_DUMPABLE`). Root still can.
+/// Forbids other processes of the same user, mainly workers, to read this process's memory and environment and to trace
+/// it, and forbids core dumps (`PR_SET_DUMPABLE`). Root still can.
 ///
 /// Call it before secrets are read.
 ///

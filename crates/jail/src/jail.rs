@@ -1,5 +1,8 @@
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,9 +14,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     Config, Error, Level,
-    process::{Answer, Census, Fault, Worker, lock},
+    process::{Answer, Fault, Worker, WorkerTable, lock},
     spawner::Spawner,
-    wire::Task,
+    wire::Operation,
 };
 
 /// A pool of worker processes that render.
@@ -34,8 +37,9 @@ struct Inner {
     permits: Arc<Semaphore>,
     all_permits: u32,
     idle: Mutex<Vec<Worker>>,
-    census: Census,
+    table: WorkerTable,
     level: Mutex<Level>,
+    avif_tiles_refused: AtomicU64,
 }
 
 /// One worker, for diagnostics.
@@ -43,7 +47,7 @@ struct Inner {
 pub struct WorkerStatus {
     /// Its process id.
     pub pid: u32,
-    /// Whether it is starting or has a source.
+    /// True while it starts or has a source.
     pub busy: bool,
     /// The number of sources that it was given.
     pub jobs: u32,
@@ -62,8 +66,9 @@ impl Jail {
                 config,
                 spawner: Spawner::default(),
                 idle: Mutex::default(),
-                census: Census::default(),
+                table: WorkerTable::default(),
                 level: Mutex::default(),
+                avif_tiles_refused: AtomicU64::new(0),
             }),
         }
     }
@@ -82,15 +87,15 @@ impl Jail {
     /// # Errors
     /// As [`Renderer::render`].
     pub async fn probe(&self, source: Bytes) -> Result<ImageInfo, RenderError> {
-        match self.run(&Task::Probe, &source).await? {
+        match self.run(&Operation::Probe, &source).await? {
             Answer::Probed(image) => Ok(image),
             Answer::Rejected(rejection) => Err(RenderError::Rejected(rejection)),
             Answer::Failed(detail) => Err(Error::Engine(detail).into()),
-            Answer::Rendered(_) => unreachable!("answers are checked against their task"),
+            Answer::Rendered(_) => unreachable!("answers are checked against their operation"),
         }
     }
 
-    /// Starts all workers, so that a machine on which they cannot be confined is found out early.
+    /// Starts all workers, so that a machine on which they cannot be confined is reported at the start.
     ///
     /// # Errors
     /// [`RenderError::Failed`] when a worker cannot be started or refuses to work.
@@ -109,13 +114,20 @@ impl Jail {
         lock(&self.inner.level).clone()
     }
 
+    /// The number of AVIF renditions that this pool has made whose tiles did not fit together
+    /// ([`tintype_model::Tiles::Refused`]).
+    #[must_use]
+    pub fn avif_tiles_refused(&self) -> u64 {
+        self.inner.avif_tiles_refused.load(Ordering::Relaxed)
+    }
+
     /// The workers alive now.
     #[must_use]
     pub fn workers(&self) -> Vec<WorkerStatus> {
-        lock(&self.inner.census).values().copied().collect()
+        lock(&self.inner.table).values().copied().collect()
     }
 
-    /// Lets the sources in hand finish, then ends all workers. Later calls fail with [`Error::Closed`].
+    /// Waits for the sources that workers have, then ends all workers. Later calls fail with [`Error::Closed`].
     pub async fn shutdown(&self) {
         let all = self.enter(self.inner.all_permits).await;
         self.inner.permits.close();
@@ -134,10 +146,10 @@ impl Jail {
             .map_err(|_| Error::Closed)
     }
 
-    /// Twice at most: a worker can die of what its neighbours did (the machine out of memory), so the second time it
-    /// is alone. A source is rejected only for what its worker did by itself that second time; a worker that was ended
-    /// from outside is an error, for the caller to try again later.
-    async fn run(&self, task: &Task, source: &Bytes) -> Result<Answer, RenderError> {
+    /// Tries at most twice. A worker can die because of other workers (when the machine runs out of memory), so nothing
+    /// else is rendered during the second try. A source is rejected only when its worker crashes or passes a limit that
+    /// second time; a worker that was ended from outside is an error, and the caller tries again later.
+    async fn run(&self, operation: &Operation, source: &Bytes) -> Result<Answer, RenderError> {
         let limit = self.inner.config.limits.max_bytes;
         if source.len() as u64 > limit {
             let detail = format!("source has {} bytes, the limit is {limit}", source.len());
@@ -152,10 +164,10 @@ impl Jail {
             Some(worker) => worker,
             None => self.inner.start().await?,
         };
-        match self.inner.work(first, task, source, self.deadline).await {
+        match self.inner.work(first, operation, source, self.deadline).await {
             Ok(answer) => return Ok(answer),
             Err(Fault::Machine(error)) => return Err(error.into()),
-            // It may have been one of many that the kernel could have chosen: this source gets its second try at once.
+            // The kernel may have chosen this worker among many: the source gets its second try at once.
             Err(Fault::Ended(error)) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
@@ -172,9 +184,9 @@ impl Jail {
         drop(one);
         let _all = self.enter(self.inner.all_permits).await?;
         let second = self.inner.start().await?;
-        match self.inner.work(second, task, source, self.deadline).await {
+        match self.inner.work(second, operation, source, self.deadline).await {
             Ok(answer) => Ok(answer),
-            // Alone and yet not by its own doing: nothing is known of the source.
+            // Ended from outside although it was alone: nothing is known about the source.
             Err(Fault::Machine(error) | Fault::Ended(error)) => Err(error.into()),
             Err(Fault::Died(how)) => Err(RenderError::Rejected(Rejection::new(
                 RejectionCode::DecoderKilled,
@@ -186,7 +198,7 @@ impl Jail {
 
 impl Inner {
     async fn start(&self) -> Result<Worker, Error> {
-        let (worker, level) = Worker::start(&self.spawner, &self.config, &self.census).await?;
+        let (worker, level) = Worker::start(&self.spawner, &self.config, &self.table).await?;
         *lock(&self.level) = level;
         Ok(worker)
     }
@@ -194,11 +206,11 @@ impl Inner {
     async fn work(
         &self,
         worker: Worker,
-        task: &Task,
+        operation: &Operation,
         source: &Bytes,
         deadline: Duration,
     ) -> Result<Answer, Fault> {
-        let (answer, worker) = worker.work(task, source, deadline, &self.config).await?;
+        let (answer, worker) = worker.work(operation, source, deadline, &self.config).await?;
         self.keep(worker);
         Ok(answer)
     }
@@ -223,11 +235,17 @@ impl Inner {
 #[async_trait]
 impl Renderer for Jail {
     async fn render(&self, source: Bytes, recipe: &Recipe) -> Result<Rendered, RenderError> {
-        match self.run(&Task::Render(recipe.clone()), &source).await? {
-            Answer::Rendered(rendered) => Ok(rendered),
+        match self.run(&Operation::Render(recipe.clone()), &source).await? {
+            Answer::Rendered(rendered) => {
+                let refused = rendered.tiles_refused();
+                self.inner
+                    .avif_tiles_refused
+                    .fetch_add(refused, Ordering::Relaxed);
+                Ok(rendered)
+            }
             Answer::Rejected(rejection) => Err(RenderError::Rejected(rejection)),
             Answer::Failed(detail) => Err(Error::Engine(detail).into()),
-            Answer::Probed(_) => unreachable!("answers are checked against their task"),
+            Answer::Probed(_) => unreachable!("answers are checked against their operation"),
         }
     }
 }

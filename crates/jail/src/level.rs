@@ -1,4 +1,4 @@
-//! The words for how far a worker is confined.
+//! The levels and steps of a worker's confinement.
 
 use std::fmt;
 
@@ -103,7 +103,7 @@ impl Level {
         Step::FileLimit,
     ];
 
-    /// The steps that hold code which a decoder was made to run: [`Self::FLOOR`] and these.
+    /// The steps that, with [`Self::FLOOR`], confine code that an attacker makes a decoder run.
     pub const FULL: [Step; 4] = [
         Step::UnprivilegedUser,
         Step::NoCapabilities,
@@ -118,7 +118,7 @@ impl Level {
         all.filter(|step| !self.steps.contains(step)).collect()
     }
 
-    /// [`Self::missing`] in one line of words; empty at the full level.
+    /// The names of [`Self::missing`], separated by commas; empty at the full level.
     #[must_use]
     pub fn missing_names(&self) -> String {
         let names: Vec<&str> = self.missing().into_iter().map(Step::name).collect();

@@ -2,8 +2,8 @@
 //!
 //! The program that uses a [`Jail`] executes itself again as a worker, whose `main` is [`worker_main`]: source bytes
 //! go in and compressed bytes come out over pipes. A worker limits itself before it reads the first untrusted byte
-//! and refuses to work when a limit cannot be set. The parent believes nothing that a worker says: it caps what it
-//! reads, checks that the answer is the whole recipe and nothing else, and kills what is late.
+//! and refuses to work when a limit cannot be set. The parent trusts no answer of a worker: it limits the bytes
+//! that it reads, checks that the answer is the whole recipe and nothing else, and kills a worker that is late.
 //!
 //! This crate must not know where sources come from or where renditions go.
 

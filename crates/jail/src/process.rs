@@ -20,35 +20,36 @@ use tokio::{
 use crate::{
     Config, Error, Level, RequiredLevel, WorkerStatus, check, procfs,
     spawner::Spawner,
-    wire::{self, Body, FileHead, Greeting, Reply, Request, Setup, Task},
+    wire::{self, Body, FileHead, Greeting, Operation, Reply, Request, Setup},
 };
 
 /// The longest time that a worker may take to start and confine itself.
-const START: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest wait for a worker that broke off to end, and for the rest of its standard error to arrive.
-const END: Duration = Duration::from_secs(2);
+/// The longest wait for a worker that broke off its answer to end, and for the rest of its standard error to arrive.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The number of bytes that are kept of the end of a worker's standard error.
-const LAST_WORDS: usize = 4096;
+/// The number of bytes that are kept from the end of a worker's standard error.
+const STDERR_TAIL_BYTES: usize = 4096;
 
-/// The workers alive now.
-pub(crate) type Census = Arc<Mutex<BTreeMap<u32, WorkerStatus>>>;
+/// The workers alive now, by process id.
+pub(crate) type WorkerTable = Arc<Mutex<BTreeMap<u32, WorkerStatus>>>;
 
 /// A worker process. Dropping it kills it.
 ///
-/// It is owned by the request that it works on, and goes back to the pool only after a whole answer: a request that is
-/// given up takes its worker with it, so the rest of its answer reaches nobody.
+/// It is owned by the request that it works on, and goes back to the pool only after a whole answer. A request that is
+/// given up ends its worker too, so that nobody is sent the rest of the answer.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pid: u32,
     child: Child,
     stdin: ChildStdin,
     stdout: ChildStdout,
-    last_words: Arc<Mutex<Vec<u8>>>,
-    listener: tokio::task::JoinHandle<()>,
+    /// The end of its standard error.
+    stderr_tail: Arc<Mutex<Vec<u8>>>,
+    stderr_reader: tokio::task::JoinHandle<()>,
     jobs: u32,
-    census: Census,
+    table: WorkerTable,
 }
 
 /// The whole answer of a worker to one request, after it was checked.
@@ -57,14 +58,14 @@ pub(crate) enum Answer {
     Probed(ImageInfo),
     Rendered(Rendered),
     Rejected(Rejection),
-    /// The engine's own fault.
+    /// The engine reported a fault of its own.
     Failed(String),
 }
 
-/// Why a worker gave no answer. The worker is gone.
+/// The reason why a worker gave no answer. The worker has ended.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// The source may be the reason: says how the worker ended.
+    /// The source may be the reason. Tells how the worker ended.
     Died(String),
     /// Something else ended the worker.
     Ended(Error),
@@ -72,32 +73,36 @@ pub(crate) enum Fault {
     Machine(Error),
 }
 
-/// Why there is no whole answer on the pipe.
-enum Break {
+/// The reason why there is no whole answer on the pipe.
+enum NoAnswer {
+    /// The pipe ended or failed.
     Pipe(io::Error),
-    Lie(String),
+    /// The answer did not pass the checks.
+    Invalid(String),
+    /// The worker reported a panic.
     Panic(String),
+    /// An encoder of the worker reported that memory ran out.
     Memory(String),
 }
 
-impl From<io::Error> for Break {
+impl From<io::Error> for NoAnswer {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::InvalidData => Self::Lie(check::line(&error.to_string())),
+            io::ErrorKind::InvalidData => Self::Invalid(check::line(&error.to_string())),
             _ => Self::Pipe(error),
         }
     }
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that is done under these locks leaves half a change behind.
+    // A panic under these locks leaves no half-made change.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        lock(&self.census).remove(&self.pid);
-        self.listener.abort();
+        lock(&self.table).remove(&self.pid);
+        self.stderr_reader.abort();
     }
 }
 
@@ -106,7 +111,7 @@ impl Worker {
     pub(crate) async fn start(
         spawner: &Spawner,
         config: &Config,
-        census: &Census,
+        table: &WorkerTable,
     ) -> Result<(Self, Level), Error> {
         let failed = |source| Error::Spawn {
             program: config.program.clone(),
@@ -119,9 +124,9 @@ impl Worker {
         let stdin = child.stdin.take().ok_or_else(missing)?;
         let stdout = child.stdout.take().ok_or_else(missing)?;
         let stderr = child.stderr.take().ok_or_else(missing)?;
-        let last_words = Arc::new(Mutex::new(Vec::new()));
-        let listener = tokio::spawn(listen(stderr, Arc::clone(&last_words)));
-        lock(census).insert(
+        let stderr_tail = Arc::new(Mutex::new(Vec::new()));
+        let stderr_reader = tokio::spawn(keep_tail(stderr, Arc::clone(&stderr_tail)));
+        lock(table).insert(
             pid,
             WorkerStatus {
                 pid,
@@ -134,12 +139,12 @@ impl Worker {
             child,
             stdin,
             stdout,
-            last_words,
-            listener,
+            stderr_tail,
+            stderr_reader,
             jobs: 0,
-            census: Arc::clone(census),
+            table: Arc::clone(table),
         };
-        let greeting = time::timeout(START, worker.greet(config)).await;
+        let greeting = time::timeout(START_TIMEOUT, worker.greet(config)).await;
         let refusal = match greeting {
             Ok(Ok(Greeting::Ready { protocol, steps })) if protocol == wire::PROTOCOL => {
                 let level = Level { steps };
@@ -148,7 +153,9 @@ impl Worker {
                 }
                 not_full(&level)
             }
-            Ok(Ok(Greeting::Ready { protocol, .. })) => format!("it speaks protocol {protocol}"),
+            Ok(Ok(Greeting::Ready { protocol, .. })) => {
+                format!("its protocol is {protocol} instead of {}", wire::PROTOCOL)
+            }
             Ok(Ok(Greeting::Refused { detail })) => check::line(&detail),
             Ok(Err(error)) => {
                 let ended = match worker.status().await {
@@ -157,7 +164,7 @@ impl Worker {
                 };
                 format!("no greeting ({error}): {ended}")
             }
-            Err(_) => format!("no greeting within {} s", START.as_secs()),
+            Err(_) => format!("no greeting within {} s", START_TIMEOUT.as_secs()),
         };
         Err(Error::Setup(refusal))
     }
@@ -178,37 +185,37 @@ impl Worker {
         wire::receive_head(&mut self.stdout).await
     }
 
-    /// Whether the worker can be given another source.
+    /// Tells whether the worker can be given another source.
     pub(crate) fn is_fit(&mut self, config: &Config) -> bool {
-        let lean = procfs::resident_bytes(self.pid).is_none_or(|bytes| bytes <= config.idle_memory_bytes);
-        lean && self.jobs < config.jobs_per_worker && matches!(self.child.try_wait(), Ok(None))
+        let is_small = procfs::resident_bytes(self.pid).is_none_or(|bytes| bytes <= config.idle_memory_bytes);
+        is_small && self.jobs < config.jobs_per_worker && matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Notes in the census whether the worker has work.
+    /// Notes in the table of workers whether this one has a source.
     pub(crate) fn mark(&self, busy: bool) {
         let status = WorkerStatus {
             pid: self.pid,
             busy,
             jobs: self.jobs,
         };
-        lock(&self.census).insert(self.pid, status);
+        lock(&self.table).insert(self.pid, status);
     }
 
-    /// Has one source worked on; gives the worker back when it can be used again.
+    /// Sends one source to the worker and waits for the answer. Gives the worker back when it can be used again.
     pub(crate) async fn work(
         mut self,
-        task: &Task,
+        operation: &Operation,
         source: &Bytes,
         deadline: Duration,
         config: &Config,
     ) -> Result<(Answer, Self), Fault> {
         self.jobs += 1;
         self.mark(true);
-        lock(&self.last_words).clear();
+        lock(&self.stderr_tail).clear();
         let cpu_before = procfs::cpu_time(self.pid);
-        let fault = match time::timeout(deadline, self.exchange(task, source, config)).await {
+        let fault = match time::timeout(deadline, self.exchange(operation, source, config)).await {
             Ok(Ok(answer)) => return Ok((answer, self)),
-            Ok(Err(broken)) => self.explain(broken, config).await,
+            Ok(Err(reason)) => self.explain(reason, config).await,
             Err(_) => {
                 let cpu = procfs::cpu_time(self.pid)
                     .zip(cpu_before)
@@ -218,57 +225,63 @@ impl Worker {
         };
         // Not an error when the process has ended by itself.
         drop(self.child.kill().await);
-        let words = self.last_words().await;
+        let stderr = self.stderr_text().await;
         tracing::debug!(
             worker.pid = self.pid,
-            worker.stderr = words,
+            worker.stderr = stderr,
             "render worker is gone"
         );
         Err(fault)
     }
 
-    async fn exchange(&mut self, task: &Task, source: &Bytes, config: &Config) -> Result<Answer, Break> {
+    async fn exchange(
+        &mut self,
+        operation: &Operation,
+        source: &Bytes,
+        config: &Config,
+    ) -> Result<Answer, NoAnswer> {
         let id = u64::from(self.jobs);
         let request = Request {
             id,
-            task: task.clone(),
+            operation: operation.clone(),
             source_bytes: source.len() as u64,
         };
         wire::send_head(&mut self.stdin, &request).await?;
         self.stdin.write_all(source).await?;
         let reply: Reply = wire::receive_head(&mut self.stdout).await?;
         if reply.id != id {
-            return Err(Break::Lie(format!(
+            return Err(NoAnswer::Invalid(format!(
                 "it answered request {} instead of {id}",
                 reply.id
             )));
         }
-        match (reply.body, task) {
-            (Body::Probed(image), Task::Probe) => Ok(Answer::Probed(
-                check::image(image, &config.limits, config.metadata).map_err(Break::Lie)?,
+        match (reply.body, operation) {
+            (Body::Probed(image), Operation::Probe) => Ok(Answer::Probed(
+                check::image(image, &config.limits, config.metadata).map_err(NoAnswer::Invalid)?,
             )),
-            (Body::Rendered { image, engine, files }, Task::Render(recipe)) => {
-                let image = check::image(image, &config.limits, config.metadata).map_err(Break::Lie)?;
-                check::engine(&engine).map_err(Break::Lie)?;
+            (Body::Rendered { image, engine, files }, Operation::Render(recipe)) => {
+                let image =
+                    check::image(image, &config.limits, config.metadata).map_err(NoAnswer::Invalid)?;
+                check::engine(&engine).map_err(NoAnswer::Invalid)?;
                 check::files(&files, recipe, image.dimensions, config.max_output_bytes)
-                    .map_err(Break::Lie)?;
+                    .map_err(NoAnswer::Invalid)?;
                 let files = self.receive_files(files).await?;
                 Ok(Answer::Rendered(Rendered { image, engine, files }))
             }
             (Body::Rejected(rejection), _) => Ok(Answer::Rejected(
-                check::rejection(&rejection).map_err(Break::Lie)?,
+                check::rejection(&rejection).map_err(NoAnswer::Invalid)?,
             )),
             (Body::Failed { detail }, _) => Ok(Answer::Failed(check::line(&detail))),
-            (Body::OutOfMemory { detail }, _) => Err(Break::Memory(check::line(&detail))),
-            (Body::Panicked { detail }, _) => Err(Break::Panic(check::line(&detail))),
-            (Body::Probed(_), Task::Render(_)) | (Body::Rendered { .. }, Task::Probe) => {
-                Err(Break::Lie("it answered another question".to_owned()))
-            }
+            (Body::OutOfMemory { detail }, _) => Err(NoAnswer::Memory(check::line(&detail))),
+            (Body::Panicked { detail }, _) => Err(NoAnswer::Panic(check::line(&detail))),
+            (Body::Probed(_), Operation::Render(_)) | (Body::Rendered { .. }, Operation::Probe) => Err(
+                NoAnswer::Invalid("it answered another request than it was sent".to_owned()),
+            ),
         }
     }
 
     /// Sizes were checked; memory is still taken only for what arrives.
-    async fn receive_files(&mut self, heads: Vec<FileHead>) -> Result<Vec<RenderedFile>, Break> {
+    async fn receive_files(&mut self, heads: Vec<FileHead>) -> Result<Vec<RenderedFile>, NoAnswer> {
         let mut files = Vec::with_capacity(heads.len());
         for head in heads {
             let mut bytes = Vec::new();
@@ -277,9 +290,9 @@ impl Worker {
                 .read_to_end(&mut bytes)
                 .await?;
             if bytes.len() as u64 != head.size_bytes {
-                return Err(Break::Pipe(io::ErrorKind::UnexpectedEof.into()));
+                return Err(NoAnswer::Pipe(io::ErrorKind::UnexpectedEof.into()));
             }
-            check::signature(head.format, &bytes).map_err(Break::Lie)?;
+            check::signature(head.format, &bytes).map_err(NoAnswer::Invalid)?;
             files.push(RenderedFile {
                 variant: head.variant,
                 format: head.format,
@@ -292,17 +305,18 @@ impl Worker {
         Ok(files)
     }
 
-    async fn explain(&mut self, broken: Break, config: &Config) -> Fault {
+    /// Tells from the end of the worker, and from what it reported, who is at fault that there is no answer.
+    async fn explain(&mut self, reason: NoAnswer, config: &Config) -> Fault {
         let limits = format!(
             "limits: {} MiB of memory, {} s of CPU time",
             config.memory_bytes >> 20,
             config.cpu_seconds()
         );
-        Fault::Died(match broken {
-            Break::Lie(what) => format!("the worker's answer was refused: {what}"),
-            Break::Panic(message) => format!("the worker panicked: {message}"),
-            Break::Memory(what) => format!("memory ran out: {what} ({limits})"),
-            Break::Pipe(error) => match self.status().await {
+        Fault::Died(match reason {
+            NoAnswer::Invalid(detail) => format!("the worker's answer was refused: {detail}"),
+            NoAnswer::Panic(message) => format!("the worker panicked: {message}"),
+            NoAnswer::Memory(detail) => format!("memory ran out: {detail} ({limits})"),
+            NoAnswer::Pipe(error) => match self.status().await {
                 Some(status) => match foreign_signal(status) {
                     Some(signal) => return Fault::Ended(Error::Ended { signal }),
                     None => format!("{} ({limits})", self.tell(status).await),
@@ -312,33 +326,33 @@ impl Worker {
         })
     }
 
-    /// Waits up to `END` for the worker to end by itself; `None` when it does not.
+    /// Waits up to [`END_TIMEOUT`] for the worker to end by itself; `None` when it does not.
     async fn status(&mut self) -> Option<ExitStatus> {
-        time::timeout(END, self.child.wait()).await.ok()?.ok()
+        time::timeout(END_TIMEOUT, self.child.wait()).await.ok()?.ok()
     }
 
     /// Describes how the worker ended, with what it wrote on standard error.
     async fn tell(&mut self, status: ExitStatus) -> String {
-        let told = self.last_words().await;
+        let stderr = self.stderr_text().await;
         let how = describe(status);
-        if told.is_empty() {
+        if stderr.is_empty() {
             how
         } else {
-            format!("{how}: {told}")
+            format!("{how}: {stderr}")
         }
     }
 
     /// The text that an ended worker wrote on standard error, in one line.
-    async fn last_words(&mut self) -> String {
+    async fn stderr_text(&mut self) -> String {
         // The pipe closes with the process, unless a descendant holds it.
-        if !self.listener.is_finished() {
-            drop(time::timeout(END, &mut self.listener).await);
+        if !self.stderr_reader.is_finished() {
+            drop(time::timeout(END_TIMEOUT, &mut self.stderr_reader).await);
         }
-        let words = lock(&self.last_words).clone();
-        let words = String::from_utf8_lossy(&words);
-        // Rust's advice to set a variable is no use to whoever reads this.
-        let told = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
-        check::line(&words.lines().filter(told).collect::<Vec<_>>().join("; "))
+        let tail = lock(&self.stderr_tail).clone();
+        let tail = String::from_utf8_lossy(&tail);
+        // Rust's advice to set `RUST_BACKTRACE` is left out: the worker has no environment.
+        let is_told = |line: &&str| !line.trim().is_empty() && !line.starts_with("note: ");
+        check::line(&tail.lines().filter(is_told).collect::<Vec<_>>().join("; "))
     }
 
     /// Kills the worker and waits until the kernel has taken it away.
@@ -372,18 +386,19 @@ fn command(program: &Path, config: &Config) -> Command {
     command
 }
 
-async fn listen(mut stderr: ChildStderr, last_words: Arc<Mutex<Vec<u8>>>) {
+/// Keeps the last [`STDERR_TAIL_BYTES`] of what a worker writes on standard error.
+async fn keep_tail(mut stderr: ChildStderr, tail: Arc<Mutex<Vec<u8>>>) {
     let mut chunk = [0; 1024];
     while let Ok(length @ 1..) = stderr.read(&mut chunk).await {
-        let mut words = lock(&last_words);
-        words.extend_from_slice(&chunk[..length]);
-        let surplus = words.len().saturating_sub(LAST_WORDS);
-        words.drain(..surplus);
+        let mut tail = lock(&tail);
+        tail.extend_from_slice(&chunk[..length]);
+        let surplus = tail.len().saturating_sub(STDERR_TAIL_BYTES);
+        tail.drain(..surplus);
     }
 }
 
-/// A worker that is late although it had CPU time, or although nothing kept it from running, blames the source. One
-/// that still waited for a CPU, was stopped, or waited for a disk blames the machine.
+/// The fault of a worker that passed its deadline: of the source when the worker had CPU time or nothing kept it from
+/// running, of the machine when it still waited for a CPU, was stopped, or waited for a disk.
 fn late(cpu: Option<Duration>, wants_to_run: Option<bool>, deadline: Duration) -> Fault {
     match (cpu, wants_to_run) {
         (Some(cpu), Some(true)) if cpu < deadline / 2 => Fault::Machine(Error::Starved { cpu, deadline }),
@@ -394,7 +409,7 @@ fn late(cpu: Option<Duration>, wants_to_run: Option<bool>, deadline: Duration) -
     }
 }
 
-/// The signal that ended a worker, unless it came from what the worker did: a crash of its own, or a limit that this
+/// The signal that ended a worker from outside; `None` for the signals of a crash of its own and of the limits that this
 /// crate has set. `SIGKILL` comes from the kernel when memory is short, or from a person; a worker that is killed at
 /// its deadline is not asked how it ended.
 fn foreign_signal(status: ExitStatus) -> Option<i32> {
@@ -439,7 +454,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_signals_of_its_own_doing_are_blamed_on_a_worker() {
+    fn signals_of_crashes_and_limits_are_the_workers_own() {
         let foreign = |raw| foreign_signal(ExitStatus::from_raw(raw));
         // Hang-up, interrupt, kill, alarm, terminate, and the two that programs may use as they like.
         for signal in [1, 2, 9, 14, 15, 10, 12] {

@@ -1,5 +1,5 @@
-//! Memory, CPU time and state of a worker, as the kernel tells them in `/proc`. The files are readable although the
-//! worker is not dumpable; where `/proc` is hidden there is no answer, and callers do without.
+//! Memory, CPU time and state of a worker, from `/proc`. The files are readable although the worker is not dumpable;
+//! where `/proc` is hidden the answer is `None`.
 
 use std::{fs, time::Duration};
 
@@ -15,10 +15,10 @@ pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
     parse_cpu_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// Whether some thread is not merely asleep: it runs or waits for a CPU, waits for a disk, or was stopped. `None` where
-/// no thread could be asked.
+/// Tells whether a thread does anything but sleep: it runs or waits for a CPU, waits for a disk, or was stopped. `None`
+/// where the state of no thread could be read.
 pub(crate) fn wants_to_run(pid: u32) -> Option<bool> {
-    // Threads start and end while they are listed: one that is gone says nothing about the others.
+    // Threads start and end while they are listed: one that has ended tells nothing about the others.
     fs::read_dir(format!("/proc/{pid}/task"))
         .ok()?
         .flatten()

@@ -16,10 +16,11 @@ use tokio::{
 /// (prctl(2), `PR_SET_PDEATHSIG`). Threads of an async runtime come and go; this one does not.
 #[derive(Debug, Default)]
 pub(crate) struct Spawner {
-    orders: Mutex<Option<mpsc::Sender<Order>>>,
+    requests: Mutex<Option<mpsc::Sender<SpawnRequest>>>,
 }
 
-struct Order {
+/// A process to be started.
+struct SpawnRequest {
     command: Command,
     runtime: Handle,
     reply: oneshot::Sender<io::Result<Child>>,
@@ -29,38 +30,38 @@ impl Spawner {
     /// Starts `command` for the runtime that this is called in.
     pub(crate) async fn spawn(&self, command: Command) -> io::Result<Child> {
         let (reply, answer) = oneshot::channel();
-        let order = Order {
+        let request = SpawnRequest {
             command,
             runtime: Handle::current(),
             reply,
         };
-        self.sender()?.send(order).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        self.sender()?.send(request).map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?
     }
 
-    fn sender(&self) -> io::Result<mpsc::Sender<Order>> {
-        let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = &*orders {
+    fn sender(&self) -> io::Result<mpsc::Sender<SpawnRequest>> {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = &*requests {
             return Ok(sender.clone());
         }
         let (sender, receiver) = mpsc::channel();
         thread::Builder::new()
             .name("jail-spawner".to_owned())
-            .spawn(move || obey(&receiver))?;
-        Ok(orders.insert(sender).clone())
+            .spawn(move || serve(&receiver))?;
+        Ok(requests.insert(sender).clone())
     }
 }
 
-fn gone() -> io::Error {
-    io::Error::other("the thread that starts workers is gone")
+fn ended() -> io::Error {
+    io::Error::other("the thread that starts workers has ended")
 }
 
-fn obey(orders: &mpsc::Receiver<Order>) {
-    for mut order in orders {
+fn serve(requests: &mpsc::Receiver<SpawnRequest>) {
+    for mut request in requests {
         // Rust opens every file close-on-exec; files that this process inherited may not be.
         close_fds::set_fds_cloexec(3, &[]);
-        let _runtime = order.runtime.enter();
-        // When the caller has gone away, the process comes back and is killed by being dropped.
-        drop(order.reply.send(order.command.spawn()));
+        let _runtime = request.runtime.enter();
+        // When the caller no longer waits, `send` returns the process, and dropping it kills it.
+        drop(request.reply.send(request.command.spawn()));
     }
 }

@@ -14,12 +14,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use crate::{Priority, Step};
 
 /// Changes with every change of the frames; a worker of another release is refused.
-pub(crate) const PROTOCOL: u32 = 3;
+pub(crate) const PROTOCOL: u32 = 4;
 
 /// The longest head in bytes, on both sides: many times what a recipe of a hundred variants needs.
 const MAX_HEAD: usize = 1 << 20;
 
-/// The first frame to a worker: what it has to impose on itself.
+/// The first frame to a worker: the limits that it has to set for itself.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Setup {
     pub(crate) protocol: u32,
@@ -37,14 +37,14 @@ pub(crate) struct Setup {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) id: u64,
-    pub(crate) task: Task,
+    pub(crate) operation: Operation,
     pub(crate) source_bytes: u64,
 }
 
 /// The operation on a source that a request asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Task {
+pub(crate) enum Operation {
     Probe,
     Render(Recipe),
 }
@@ -116,7 +116,7 @@ fn head_length(prefix: [u8; 4]) -> io::Result<usize> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "head of a frame is too long"))
 }
 
-/// A head that ends early was sent so, and is no early end of the pipe.
+/// Parses a head. JSON that ends early is invalid data, and not an early end of the pipe.
 fn decode<T: DeserializeOwned>(json: &[u8]) -> io::Result<T> {
     serde_json::from_slice(json).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
@@ -146,7 +146,7 @@ pub(crate) async fn send_head(
     to.write_all(&encode(head)?).await
 }
 
-/// [`read_head`] for the parent, to whom an early end is an error.
+/// [`read_head`] for the parent, where an early end is an error.
 pub(crate) async fn receive_head<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin)) -> io::Result<T> {
     let mut prefix = [0; 4];
     from.read_exact(&mut prefix).await?;
@@ -160,16 +160,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_recipe_survives_the_way_to_the_worker() {
+    fn a_recipe_is_the_same_behind_the_pipe() {
         let request = Request {
             id: 7,
-            task: Task::Render(Recipe::default()),
+            operation: Operation::Render(Recipe::default()),
             source_bytes: 12,
         };
         let mut frame = Vec::new();
         write_head(&mut frame, &request).unwrap();
         let read: Request = read_head(&mut frame.as_slice()).unwrap().unwrap();
-        assert!(matches!(read.task, Task::Render(recipe) if recipe == Recipe::default()));
+        assert!(matches!(read.operation, Operation::Render(recipe) if recipe == Recipe::default()));
         assert_eq!((read.id, read.source_bytes), (7, 12));
     }
 

@@ -1,5 +1,4 @@
 use std::{
-    any::Any,
     io::{self, Read, Write},
     os::fd::AsFd,
     panic::{self, AssertUnwindSafe},
@@ -8,12 +7,12 @@ use std::{
 };
 
 use rustix::time::ClockId;
-use tintype_model::{ImageInfo, error_chain};
+use tintype_model::{ImageInfo, error_chain, panic_message};
 use tintype_transcode::{self as transcode, EncodeError};
 
 use crate::{
     confine,
-    wire::{self, Body, FileHead, Greeting, Reply, Request, Setup, Task},
+    wire::{self, Body, FileHead, Greeting, Operation, Reply, Request, Setup},
 };
 
 /// `aom/aom_codec.h`
@@ -27,21 +26,21 @@ const VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY: u32 = 2;
 
 /// The whole `main` of a worker process: confines itself, then serves requests until standard input closes.
 ///
-/// Call it first thing in `main`, before an async runtime is built: the limits belong to a process that has one thread
-/// and no open file but its three pipes. A limit that cannot be set is reported to the parent and ends the process.
+/// Call it first in `main`, before an async runtime is built: confinement needs a process that has one thread and no
+/// open file but its three pipes. A limit that cannot be set is reported to the parent and ends the process.
 #[must_use]
 pub fn worker_main() -> ExitCode {
     worker_main_with(|_| {})
 }
 
-/// [`worker_main`] for tests: `before` sees each source when every limit is in force and before it is decoded.
+/// [`worker_main`] for tests: calls `before` with each source, when every limit is in force and nothing was decoded.
 #[doc(hidden)]
 #[must_use]
 pub fn worker_main_with(before: impl Fn(&[u8])) -> ExitCode {
     match serve(&mut io::stdin().lock(), &mut Pipe, before) {
         Ok(code) => code,
         Err(error) => {
-            // Standard error is a pipe that the parent reads; without it there is nobody to tell.
+            // Standard error is a pipe that the parent reads; when it is closed nobody can be told.
             drop(writeln!(io::stderr(), "render worker: {error}"));
             ExitCode::FAILURE
         }
@@ -75,7 +74,11 @@ fn serve(from: &mut impl Read, to: &mut impl Write, before: impl Fn(&[u8])) -> i
             Err(error) => Some(error.to_string()),
         }
     } else {
-        Some(format!("it speaks protocol {}", wire::PROTOCOL))
+        Some(format!(
+            "its protocol is {} instead of {}",
+            wire::PROTOCOL,
+            setup.protocol
+        ))
     };
     if let Some(detail) = refusal {
         wire::write_head(to, &Greeting::Refused { detail })?;
@@ -105,7 +108,7 @@ fn answer(
     // A panic leaves nothing behind that is used again: the parent ends a worker that reports one.
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
         before(&source);
-        run(setup, &request.task, &source)
+        run(setup, &request.operation, &source)
     }));
     let (body, files) = outcome.unwrap_or_else(|panic| {
         let detail = panic_message(panic.as_ref()).to_owned();
@@ -118,14 +121,14 @@ fn answer(
     Ok(())
 }
 
-fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::RenderedFile>) {
-    match task {
-        Task::Probe => {
+fn run(setup: &Setup, operation: &Operation, source: &[u8]) -> (Body, Vec<tintype_model::RenderedFile>) {
+    match operation {
+        Operation::Probe => {
             let probed = transcode::probe(source, &setup.limits);
             let body = probed.map_or_else(fault, |image| Body::Probed(located(image, source, setup)));
             (body, Vec::new())
         }
-        Task::Render(recipe) => {
+        Operation::Render(recipe) => {
             match transcode::render_timed(source, recipe, &setup.limits, setup.threads, &cpu_time) {
                 Ok(rendered) => {
                     let body = Body::Rendered {
@@ -141,7 +144,7 @@ fn run(setup: &Setup, task: &Task, source: &[u8]) -> (Body, Vec<tintype_model::R
     }
 }
 
-/// Adds the place where the picture was taken, if that may be told.
+/// Adds the place where the picture was taken, if the settings allow that.
 fn located(mut image: ImageInfo, source: &[u8], setup: &Setup) -> ImageInfo {
     if setup.metadata.gps
         && let Some(location) = transcode::location(source, &setup.limits)
@@ -151,7 +154,8 @@ fn located(mut image: ImageInfo, source: &[u8], setup: &Setup) -> ImageInfo {
     image
 }
 
-/// C encoders report that memory ran out, where Rust ends the process: to the parent both are the same death.
+/// The answer to an error of the engine. C encoders report that memory ran out, where Rust ends the process; the parent
+/// treats both alike.
 fn fault(error: transcode::Error) -> Body {
     let detail = error_chain(&error);
     match error {
@@ -184,15 +188,5 @@ fn head(file: &tintype_model::RenderedFile) -> FileHead {
         size_bytes: u64::try_from(file.bytes.len()).unwrap_or(u64::MAX),
         encoding: file.encoding.clone(),
         cpu: file.cpu,
-    }
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    if let Some(message) = panic.downcast_ref::<&str>() {
-        message
-    } else if let Some(message) = panic.downcast_ref::<String>() {
-        message
-    } else {
-        "no message"
     }
 }

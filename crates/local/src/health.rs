@@ -61,6 +61,7 @@ impl Health for LocalHealth {
                 dead: depth.dead,
             }),
             files: Some(self.files()),
+            avif_tiles_refused: Some(self.jail.avif_tiles_refused()),
         }
     }
 

@@ -26,7 +26,7 @@ mod url;
 pub use attempt::{Attempt, AttemptResult, Succession};
 pub use color::Color;
 pub use dead::{DeadLetter, DeadLetters};
-pub use error::error_chain;
+pub use error::{error_chain, panic_message};
 pub use event::{Job, Work};
 pub use format::Format;
 pub use gravity::{Focus, FocusError, Gravity};
@@ -40,7 +40,7 @@ pub use quality::Quality;
 pub use recipe::{Fit, Recipe, RecipeError, Rgb, Variant};
 pub use record::{
     Appearance, Capture, Dimensions, Encoding, Failure, ImageInfo, Location, Outcome, Record, Rejection,
-    RejectionCode, Rendition, Skip, SourceInfo, Status, UnixMillis, Version,
+    RejectionCode, Rendition, Skip, SourceInfo, Status, Tiles, UnixMillis, Version,
 };
 pub use render::{Limits, MetadataPolicy, RenderError, Rendered, RenderedFile, Renderer};
 pub use status::{StatusKind, StatusKindError};

@@ -282,6 +282,27 @@ pub struct Encoding {
     /// The reason why it is larger than the same variant in an older format.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub larger_because: Option<String>,
+    /// The fate of the tiles of a large AVIF, when they were not put together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tiles: Option<Tiles>,
+}
+
+/// The fate of the tiles that a large AVIF is encoded in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tiles {
+    /// They did not fit together: the whole was encoded at once, in 17 to 20 bytes of memory for each pixel.
+    Refused,
+}
+
+impl Tiles {
+    /// The word used in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+        }
+    }
 }
 
 impl Encoding {

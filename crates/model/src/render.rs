@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{Dimensions, Encoding, Format, ImageInfo, Recipe, Rejection};
+use crate::{Dimensions, Encoding, Format, ImageInfo, Recipe, Rejection, Tiles};
 
 /// Limits on the cost of one source. No limit can be switched off.
 ///
@@ -62,6 +62,15 @@ pub struct Rendered {
     pub engine: String,
     /// Every variant in every format of the recipe, in the recipe's order.
     pub files: Vec<RenderedFile>,
+}
+
+impl Rendered {
+    /// The number of files whose tiles did not fit together ([`Tiles::Refused`]).
+    #[must_use]
+    pub fn tiles_refused(&self) -> u64 {
+        let refused = |file: &&RenderedFile| file.encoding.tiles == Some(Tiles::Refused);
+        self.files.iter().filter(refused).count() as u64
+    }
 }
 
 /// One encoded rendition.

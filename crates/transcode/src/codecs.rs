@@ -1,4 +1,4 @@
-//! Which library reads and writes which format.
+//! The library that reads or writes each format.
 #![expect(unsafe_code, reason = "two C libraries are asked for their versions")]
 
 use std::ffi::CStr;

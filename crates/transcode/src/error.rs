@@ -1,9 +1,9 @@
 use tintype_model::{Format, Rejection, RejectionCode};
 
-/// Why there are no renditions.
+/// The reasons why there are no renditions.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The source is at fault: the same bytes will never do better.
+    /// The source is at fault: the same bytes always give this error.
     #[error("{}: {}", .0.code.name(), .0.detail)]
     Rejected(Rejection),
     /// An encoder failed on pixels that we made: the machine or the engine is at fault.
@@ -19,7 +19,7 @@ pub enum Error {
     },
 }
 
-/// The error that an encoder reports when it gives up.
+/// The errors of encoders.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {

@@ -44,9 +44,9 @@ pub fn probe(source: &[u8], limits: &Limits) -> Result<ImageInfo, Error> {
     Ok(read::header(source, limits)?.info(source))
 }
 
-/// Where a picture was taken, as its EXIF block says.
+/// The place at which a picture was taken, from its EXIF block.
 ///
-/// Neither [`probe`] nor [`render()`] ever tells this: a caller has to ask.
+/// The results of [`probe`] and [`render()`] never contain it.
 #[must_use]
 pub fn location(source: &[u8], limits: &Limits) -> Option<Location> {
     let header = read::header(source, limits).ok()?;

@@ -1,4 +1,4 @@
-//! Work on a bounded number of threads. What comes out never depends on how many there are.
+//! Work on a bounded number of threads. Results never depend on the number of threads.
 
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -31,7 +31,7 @@ pub(crate) fn for_each<T: Send>(threads: usize, items: Vec<T>, work: impl Fn(T) 
     });
 }
 
-/// Calls `work` with each item, begun in their order, and gives what comes out in that order too.
+/// Calls `work` with each item, begun in their order, and gives the results in the same order.
 pub(crate) fn map<T: Send, R: Send>(threads: usize, items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     let results = Mutex::new(Vec::with_capacity(items.len()));
     let numbered = items.into_iter().enumerate().collect();

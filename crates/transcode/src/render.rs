@@ -1,4 +1,4 @@
-//! The order of the steps, and which rendition is made when.
+//! The steps of a render in their order, and the order of the renditions.
 
 use std::sync::Arc;
 
@@ -6,13 +6,13 @@ use tintype_model::{Color, Encoding, ImageInfo, Limits, Recipe, Rendered, Render
 
 use crate::color::{self, Profile};
 use crate::encode::Original;
-use crate::geometry::{Plan, resize};
+use crate::geometry::{Geometry, resize};
 use crate::header::Header;
 use crate::header::format::Decoded;
 use crate::miniature::{Miniature, appearance, attention};
 use crate::panics::quietly;
 use crate::picture::{Picture, Space};
-use crate::work::{self, Clock, Work, failure};
+use crate::work::{self, Clock, PlannedFile, failure};
 use crate::{ENGINE, Error, animation, quality, read, schedule};
 
 /// Decodes `source` once and makes every rendition of `recipe`, in the recipe's order, on at most `threads` threads.
@@ -54,8 +54,8 @@ pub fn render_timed(
     }
 }
 
-/// Whether the picture is an animation that has a still to be shown instead, by its format's own rule (PNG, third
-/// edition, section 4.9). One that is cut off is no whole file.
+/// Tells whether the picture is an animation that has a still to be shown instead, by its format's own rule (PNG, third
+/// edition, section 4.9). One that is cut off is not a whole file.
 fn has_still(header: &Header) -> bool {
     let animation = header.format.animation.as_ref();
     header.is_animated() && animation.is_some_and(|animation| animation.has_still) && !header.motion.is_cut
@@ -77,15 +77,16 @@ fn make(
     let recipe = recipe.as_ref();
     let original = Original::of(source, &header).filter(|_| !is_truncated);
     let source_quality = original.and_then(|original| Some((original.format, original.quality?)));
-    let works = work::plan(size, recipe, &header, is_wide, source_quality);
-    let (moving, works): (Vec<_>, Vec<_>) = works.into_iter().partition(|work| work.moves);
-    let scaled = scale(opened.picture, opened.wide, recipe, &works, threads)?;
+    let planned_files = work::planned_files(size, recipe, &header, is_wide, source_quality);
+    let (moving, planned_files): (Vec<_>, Vec<_>) =
+        planned_files.into_iter().partition(|planned| planned.moves);
+    let scaled = scale(opened.picture, opened.wide, recipe, &planned_files, threads)?;
     let original = original.map(|original| (original, size));
-    let stills = schedule::encode_all(recipe, content, &works, scaled, original, threads, clock)?;
+    let stills = schedule::encode_all(recipe, content, &planned_files, scaled, original, threads, clock)?;
     let (places, mut files): (Vec<_>, Vec<_>) = stills.into_iter().unzip();
     for (index, variant) in recipe.variants.iter().enumerate() {
-        // One frame and many of them say nothing of each other's size.
-        if moving.iter().any(|work| work.serves(index)) {
+        // The sizes of a still and of an animation cannot be compared.
+        if moving.iter().any(|planned| planned.serves(index)) {
             continue;
         }
         let Some(files) = of_variant(&mut files, &variant.name) else {
@@ -95,12 +96,18 @@ fn make(
     }
     let mut files: Vec<_> = places.into_iter().zip(files).collect();
     let animated = animation::encode_all(source, &header, recipe, &moving, content, threads)?;
-    for (work, file) in moving.iter().zip(animated) {
+    for (planned, file) in moving.iter().zip(animated) {
         let encoding = Encoding {
             frames: (file.frames > 1).then_some(file.frames),
             ..Encoding::default()
         };
-        files.extend(work.files(recipe, work.plan.canvas, &file.bytes.into(), &encoding, None));
+        files.extend(planned.files(
+            recipe,
+            planned.geometry.canvas,
+            &file.bytes.into(),
+            &encoding,
+            None,
+        ));
     }
     files.sort_by_key(|(place, _)| *place);
     Ok(Rendered {
@@ -121,7 +128,7 @@ pub(crate) struct Opened {
     pub(crate) picture: Picture,
     /// In Display P3, if the source has colours outside sRGB and a variant keeps them.
     pub(crate) wide: Option<Picture>,
-    /// Whether a part of the picture was missing in the source.
+    /// True if a part of the picture was missing in the source.
     is_truncated: bool,
 }
 
@@ -154,45 +161,48 @@ fn of_variant<'a>(files: &'a mut [RenderedFile], name: &str) -> Option<&'a mut [
     files.get_mut(first..first + count)
 }
 
-/// The pixels of each work, from the source in sRGB and, where that is wanted, in Display P3; its own are shared, not
-/// copied. Large ones are made first, because small ones are made from them.
+/// The pixels of each planned file, from the source in sRGB and, where that is wanted, in Display P3; its own are
+/// shared, not copied. Large ones are made first, because small ones are made from them.
 fn scale(
     picture: Picture,
     wide: Option<Picture>,
     recipe: &Recipe,
-    works: &[Work],
+    planned_files: &[PlannedFile],
     threads: usize,
 ) -> Result<Vec<Arc<Picture>>, Error> {
-    let mut order: Vec<&Work> = works.iter().collect();
-    order.sort_by_key(|work| std::cmp::Reverse(work.plan.scaled.pixels()));
-    let mut done: Vec<(Plan, Arc<Picture>)> = Vec::new();
-    let find = |done: &[(Plan, Arc<Picture>)], work: &Work| {
+    let mut order: Vec<&PlannedFile> = planned_files.iter().collect();
+    order.sort_by_key(|planned| std::cmp::Reverse(planned.geometry.scaled.pixels()));
+    let mut done: Vec<(Geometry, Arc<Picture>)> = Vec::new();
+    let find = |done: &[(Geometry, Arc<Picture>)], planned: &PlannedFile| {
         done.iter()
-            .find(|(plan, picture)| *plan == work.plan && picture.space == work.space)
+            .find(|(geometry, picture)| *geometry == planned.geometry && picture.space == planned.space)
             .map(|(_, picture)| Arc::clone(picture))
     };
     for picture in [Some(picture), wide].into_iter().flatten() {
         let source = Arc::new(picture);
-        for work in order.iter().filter(|work| work.space == source.space) {
-            if find(&done, work).is_some() {
+        for planned in order.iter().filter(|planned| planned.space == source.space) {
+            if find(&done, planned).is_some() {
                 continue;
             }
-            let pixels = if work.plan.is_whole_source(source.size) {
+            let pixels = if planned.geometry.is_whole_source(source.size) {
                 Arc::clone(&source)
             } else {
-                let failed = |error| failure(recipe, work, error);
+                let failed = |error| failure(recipe, planned, error);
                 let nearest = done
                     .iter()
                     .rev()
                     .filter(|(_, pixels)| pixels.space == source.space)
-                    .find_map(|(plan, pixels)| Some((pixels, work.plan.made_from(plan)?)));
-                let (from, plan) = nearest.unwrap_or((&source, work.plan));
+                    .find_map(|(geometry, pixels)| Some((pixels, planned.geometry.made_from(geometry)?)));
+                let (from, geometry) = nearest.unwrap_or((&source, planned.geometry));
                 let background = source.space.express(recipe.background);
-                let shown = resize::resize(from, &plan, threads).map_err(failed)?;
-                Arc::new(shown.padded(work.plan.canvas, background))
+                let shown = resize::resize(from, &geometry, threads).map_err(failed)?;
+                Arc::new(shown.padded(planned.geometry.canvas, background))
             };
-            done.push((work.plan, pixels));
+            done.push((planned.geometry, pixels));
         }
     }
-    Ok(works.iter().filter_map(|work| find(&done, work)).collect())
+    Ok(planned_files
+        .iter()
+        .filter_map(|planned| find(&done, planned))
+        .collect())
 }

@@ -1,37 +1,37 @@
-//! Which thread encodes what, and when.
+//! The distribution of encodes over threads, and their order.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tintype_model::{Dimensions, Encoding, Format, Quality, Recipe, RenderedFile};
 
-use crate::encode::{Original, Pieces};
+use crate::encode::{Original, SplitFile};
 use crate::error::EncodeError;
-use crate::geometry::Plan;
+use crate::geometry::Geometry;
 use crate::picture::{Picture, Space};
-use crate::quality::{self, Content, LazyYardstick, Made, Wanted};
-use crate::work::{self, Clock, Work, failure};
+use crate::quality::{self, Content, EncodeRequest, LazyReference, RenditionFile};
+use crate::work::{self, Clock, PlannedFile, failure};
 use crate::{Error, parallel};
 
-/// One work and the pixels that it encodes.
-struct Job<'a> {
+/// A planned file and the pixels that it is encoded from.
+struct PendingFile<'a> {
     number: usize,
-    work: &'a Work,
+    planned: &'a PlannedFile,
     picture: Arc<Picture>,
-    yardstick: LazyYardstick,
+    score_reference: LazyReference,
 }
 
-/// A file that threads make together.
-struct Shared {
+/// A file that threads encode together.
+struct SharedFile {
     number: usize,
     size: Dimensions,
-    pieces: Pieces,
+    split: SplitFile,
     encoding: Encoding,
-    /// The CPU time that its pieces took so far, or the first error.
+    /// The CPU time that its frames took so far, or the first error.
     made: Mutex<Result<Option<Duration>, EncodeError>>,
 }
 
-impl Shared {
+impl SharedFile {
     fn add(&self, clock: &Clock<'_>, work: impl FnOnce() -> Result<(), EncodeError>) {
         let sum = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if sum().is_err() {
@@ -46,24 +46,34 @@ impl Shared {
         }
     }
 
-    fn finish(self, clock: &Clock<'_>) -> Encoded {
+    fn finish(self, clock: &Clock<'_>) -> FinishedFile {
         let (encoded, cpu) = timed(clock, || {
             let cpu = self.made.into_inner().unwrap_or_else(PoisonError::into_inner)?;
-            let bytes = self.pieces.finish()?;
-            let encoding = self.encoding;
-            Ok((Made { bytes, encoding }, cpu))
+            let made = RenditionFile::of(self.split.finish()?, self.encoding);
+            Ok((made, cpu))
         });
-        let (made, of_pieces) = match encoded {
+        let (made, of_frames) = match encoded {
             Ok((made, cpu)) => (Ok(made), cpu),
             Err(error) => (Err(error), None),
         };
-        let cpu = cpu.zip(of_pieces).map(|(rest, pieces)| rest + pieces);
-        (self.number, self.size, made, cpu)
+        let cpu = cpu.zip(of_frames).map(|(rest, frames)| rest + frames);
+        FinishedFile {
+            number: self.number,
+            size: self.size,
+            made,
+            cpu,
+        }
     }
 }
 
-/// The number of a work, the size of its files, the file, and its CPU time.
-type Encoded = (usize, Dimensions, Result<Made, EncodeError>, Option<Duration>);
+/// A file that was encoded, or the error of its encoder.
+struct FinishedFile {
+    /// The number of the planned file.
+    number: usize,
+    size: Dimensions,
+    made: Result<RenditionFile, EncodeError>,
+    cpu: Option<Duration>,
+}
 
 fn timed<T>(clock: &Clock<'_>, work: impl FnOnce() -> T) -> (T, Option<Duration>) {
     let began = clock();
@@ -72,181 +82,208 @@ fn timed<T>(clock: &Clock<'_>, work: impl FnOnce() -> T) -> (T, Option<Duration>
     (result, cpu)
 }
 
-/// The work that a thread does before it looks for more.
-enum Task<'a> {
-    Files(Vec<Job<'a>>),
-    /// Makes what the pieces of a file are made from.
-    Prepare(&'a Shared),
-    /// Makes pieces as long as there are any.
-    Pieces,
+/// The work that a thread takes at a time.
+enum ThreadTask<'a> {
+    /// Encodes files, one after the other.
+    Files(Vec<PendingFile<'a>>),
+    /// Converts the pixels of a file to planes.
+    Prepare(&'a SharedFile),
+    /// Encodes frames of shared files as long as there are any.
+    Frames,
 }
 
-/// The works with their pixels, in the order of the works.
-fn jobs(works: &[Work], pictures: Vec<Arc<Picture>>) -> Vec<Job<'_>> {
-    let mut yardsticks: Vec<((Plan, Space), LazyYardstick)> = Vec::new();
-    let mut yardstick = |key: (Plan, Space)| match yardsticks.iter().find(|(of, _)| *of == key) {
-        Some((_, yardstick)) => yardstick.clone(),
-        None => {
-            let new = LazyYardstick::default();
-            yardsticks.push((key, new.clone()));
-            new
-        }
-    };
-    let jobs = works.iter().zip(pictures).enumerate();
-    jobs.map(|(number, (work, picture))| Job {
-        number,
-        work,
-        picture,
-        yardstick: yardstick((work.plan, work.space)),
-    })
-    .collect()
+/// The planned files with their pixels, in their order.
+fn pending(planned_files: &[PlannedFile], pictures: Vec<Arc<Picture>>) -> Vec<PendingFile<'_>> {
+    let mut score_references: Vec<((Geometry, Space), LazyReference)> = Vec::new();
+    let mut score_reference =
+        |key: (Geometry, Space)| match score_references.iter().find(|(of, _)| *of == key) {
+            Some((_, score_reference)) => score_reference.clone(),
+            None => {
+                let new = LazyReference::default();
+                score_references.push((key, new.clone()));
+                new
+            }
+        };
+    let files = planned_files.iter().zip(pictures).enumerate();
+    files
+        .map(|(number, (planned, picture))| PendingFile {
+            number,
+            planned,
+            picture,
+            score_reference: score_reference((planned.geometry, planned.space)),
+        })
+        .collect()
 }
 
-/// Encodes that need more bytes, beside the picture, are made one after the other.
+/// The most bytes, beside the picture, of an encode that runs beside others; those that need more run one after the
+/// other.
 const MOST_BYTES: u64 = 200_000_000;
 
-/// The most pieces that are made at the same time: each takes some 20 MB.
-const MOST_PIECES: usize = 8;
+/// The most frames that are encoded at the same time: each takes some 20 MB.
+const MOST_FRAMES: usize = 8;
 
 /// Number of pixels of a picture above which its files are made before those of smaller pictures, so that its memory
 /// becomes free early.
 const LARGE_PIXELS: u64 = 1_000_000;
 
 /// The tasks, in the order in which the threads take them.
-fn tasks<'a>(jobs: Vec<Job<'a>>, shared: &'a [Shared], pieces: usize) -> Vec<Task<'a>> {
-    let bytes = |job: &Job<'_>| job.picture.size.pixels() * work::working_bytes(job.work.format);
-    let (mut heavy, others): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| bytes(job) > MOST_BYTES);
+fn tasks<'a>(pending: Vec<PendingFile<'a>>, shared: &'a [SharedFile], frames: usize) -> Vec<ThreadTask<'a>> {
+    let bytes =
+        |file: &PendingFile<'_>| file.picture.size.pixels() * work::working_bytes(file.planned.format);
+    let (mut heavy, others): (Vec<_>, Vec<_>) =
+        pending.into_iter().partition(|file| bytes(file) > MOST_BYTES);
     heavy.sort_by_key(bytes);
     let (large, small): (Vec<_>, Vec<_>) = others
         .into_iter()
-        .partition(|job| job.picture.size.pixels() > LARGE_PIXELS);
-    let alone = |job| Task::Files(vec![job]);
-    let mut tasks = vec![Task::Files(heavy)];
+        .partition(|file| file.picture.size.pixels() > LARGE_PIXELS);
+    let alone = |file| ThreadTask::Files(vec![file]);
+    let mut tasks = vec![ThreadTask::Files(heavy)];
     tasks.extend(large.into_iter().map(alone));
-    tasks.extend(shared.iter().map(Task::Prepare));
+    tasks.extend(shared.iter().map(ThreadTask::Prepare));
     tasks.extend(small.into_iter().map(alone));
-    tasks.extend((0..pieces.min(MOST_PIECES)).map(|_| Task::Pieces));
+    tasks.extend((0..frames.min(MOST_FRAMES)).map(|_| ThreadTask::Frames));
     tasks
 }
 
-/// One file, of the pixels or of a source that is as large and has them coded already.
-fn made(job: Job<'_>, wanted: &Wanted, original: Option<Original<'_>>) -> Result<Made, EncodeError> {
-    if let Some(bytes) = original.and_then(|original| coefficients(&original, job.work, wanted)) {
-        return Ok(wanted.exact(bytes));
+/// One file, encoded from its pixels or copied from the coding of a source that is as large.
+fn made(
+    file: PendingFile<'_>,
+    request: &EncodeRequest,
+    original: Option<Original<'_>>,
+) -> Result<RenditionFile, EncodeError> {
+    if let Some(bytes) = original.and_then(|original| coefficients(&original, file.planned, request)) {
+        return Ok(request.exact(bytes));
     }
-    let kept = wanted
-        .is_lossless_first(&job.picture)
-        .then(|| Arc::clone(&job.picture));
-    let pixels = job.picture.size.pixels();
-    let first = quality::make(wanted, job.picture, &job.yardstick)?;
-    if let Some(original) = original.filter(|original| has_form(job.work, original))
+    let kept = request
+        .is_lossless_first(&file.picture)
+        .then(|| Arc::clone(&file.picture));
+    let pixels = file.picture.size.pixels();
+    let first = quality::make(request, file.picture, &file.score_reference)?;
+    if let Some(original) = original.filter(|original| has_form(file.planned, original))
         && first.bytes.len() > original.bytes.len()
         && let Some(bytes) = original.rewrite()
         && bytes.len() < first.bytes.len()
     {
-        return Ok(wanted.exact(bytes));
+        return Ok(request.exact(bytes));
     }
-    let attempt = quality::attempt(wanted, &first, pixels).zip(kept);
-    let second = attempt
-        .and_then(|(quality, picture)| quality::tried(wanted, quality, &first, picture, &job.yardstick));
+    let attempt = quality::attempt(request, &first, pixels).zip(kept);
+    let second = attempt.and_then(|(quality, picture)| {
+        quality::tried(request, quality, &first, picture, &file.score_reference)
+    });
     Ok(second.unwrap_or(first))
 }
 
-/// The coefficients of a JPEG in a file of the format that is wanted, where that is as good as what is asked for: in a
-/// lossless JPEG XL, and in a JPEG that is not asked to be coarser.
-fn coefficients(original: &Original<'_>, work: &Work, wanted: &Wanted) -> Option<Vec<u8>> {
-    match (work.format, work.quality) {
+/// The coefficients of a JPEG source in a file of the format that is asked for, where that is at least as good as the
+/// request: in a lossless JPEG XL, and in a JPEG that is not asked to be coarser.
+fn coefficients(original: &Original<'_>, planned: &PlannedFile, request: &EncodeRequest) -> Option<Vec<u8>> {
+    match (planned.format, planned.quality) {
         (Format::Jxl, Quality::Lossless) => original.repack(),
-        (Format::Jpeg, Quality::Fixed(asked)) if has_form(work, original) => {
+        (Format::Jpeg, Quality::Fixed(asked)) if has_form(planned, original) => {
             let is_coarse = original
                 .quality
-                .is_some_and(|quality| quality <= wanted.fixed(asked));
+                .is_some_and(|quality| quality <= request.fixed(asked));
             is_coarse.then(|| original.rewrite())?
         }
         _ => None,
     }
 }
 
-/// Whether the file that is wanted has the format and the colour space that the source may serve in.
-fn has_form(work: &Work, original: &Original<'_>) -> bool {
-    work.format == original.format && work.space == Space::Srgb
+/// Tells whether the file has the format and the colour space in which the source may serve as it is.
+fn has_form(planned: &PlannedFile, original: &Original<'_>) -> bool {
+    planned.format == original.format && planned.space == Space::Srgb
 }
 
-/// `works` are all stills of the source.
-fn wanted(recipe: &Recipe, content: Content, work: &Work, works: &[Work]) -> Wanted {
-    let beside = works
+/// The request for one of `planned_files`, which are all stills of the source.
+fn request(
+    recipe: &Recipe,
+    content: Content,
+    planned: &PlannedFile,
+    planned_files: &[PlannedFile],
+) -> EncodeRequest {
+    let beside = planned_files
         .iter()
-        .filter(|other| (other.plan, other.space) == (work.plan, work.space));
-    Wanted {
-        format: work.format,
-        quality: work.quality,
+        .filter(|other| (other.geometry, other.space) == (planned.geometry, planned.space));
+    EncodeRequest {
+        format: planned.format,
+        quality: planned.quality,
         content,
-        source_quality: work.source_quality,
-        needed: beside.map(|work| quality::needed(work.format)).sum(),
+        source_quality: planned.source_quality,
+        needed: beside.map(|planned| quality::needed(planned.format)).sum(),
         background: recipe.background,
         scores: recipe.scores,
     }
 }
 
-/// The stills of a recipe, each with its place in the result. `pictures` are those of the works.
+/// The stills of a recipe, each with its place in the result. `pictures` are those of `planned_files`.
 pub(crate) fn encode_all(
     recipe: &Recipe,
     content: Content,
-    works: &[Work],
+    planned_files: &[PlannedFile],
     pictures: Vec<Arc<Picture>>,
     original: Option<(Original<'_>, Dimensions)>,
     threads: usize,
     clock: &Clock<'_>,
 ) -> Result<Vec<(usize, RenderedFile)>, Error> {
-    let wanted = |work: &Work| wanted(recipe, content, work, works);
-    let encode = |job: Job<'_>| -> Encoded {
-        let (number, size) = (job.number, job.picture.size);
-        let original = original.filter(|&(_, size)| job.work.plan.is_whole_source(size));
-        let wanted = wanted(job.work);
-        let (encoded, cpu) = timed(clock, || {
-            made(job, &wanted, original.map(|(original, _)| original))
+    let request = |planned: &PlannedFile| request(recipe, content, planned, planned_files);
+    let encode = |file: PendingFile<'_>| {
+        let (number, size) = (file.number, file.picture.size);
+        let original = original.filter(|&(_, size)| file.planned.geometry.is_whole_source(size));
+        let request = request(file.planned);
+        let (made, cpu) = timed(clock, || {
+            made(file, &request, original.map(|(original, _)| original))
         });
-        (number, size, encoded, cpu)
+        FinishedFile {
+            number,
+            size,
+            made,
+            cpu,
+        }
     };
     let (mut shared, mut whole) = (Vec::new(), Vec::new());
-    for job in jobs(works, pictures) {
-        match quality::in_pieces(&wanted(job.work), &job.picture) {
-            Some((pieces, encoding)) => shared.push(Shared {
-                number: job.number,
-                size: job.picture.size,
-                pieces,
+    for file in pending(planned_files, pictures) {
+        match quality::split(&request(file.planned), &file.picture) {
+            Some((split, encoding)) => shared.push(SharedFile {
+                number: file.number,
+                size: file.picture.size,
+                split,
                 encoding,
                 made: Mutex::new(Ok(None)),
             }),
-            None => whole.push(job),
+            None => whole.push(file),
         }
     }
-    let pieces: Vec<(&Shared, usize)> = shared
+    let frames: Vec<(&SharedFile, usize)> = shared
         .iter()
-        .flat_map(|shared| (0..shared.pieces.count()).map(move |number| (shared, number)))
+        .flat_map(|shared| (0..shared.split.count()).map(move |number| (shared, number)))
         .collect();
-    let tasks = tasks(whole, &shared, pieces.len());
-    let pieces = Mutex::new(pieces.into_iter());
+    let tasks = tasks(whole, &shared, frames.len());
+    let frames = Mutex::new(frames.into_iter());
     let results = parallel::map(threads, tasks, |task| {
         match task {
-            Task::Files(jobs) => return jobs.into_iter().map(&encode).collect(),
-            Task::Prepare(shared) => shared.add(clock, || shared.pieces.prepare()),
-            Task::Pieces => {
-                while let Some((shared, number)) = parallel::next(&pieces) {
-                    shared.add(clock, || shared.pieces.make(number));
+            ThreadTask::Files(files) => return files.into_iter().map(&encode).collect(),
+            ThreadTask::Prepare(shared) => shared.add(clock, || shared.split.prepare()),
+            ThreadTask::Frames => {
+                while let Some((shared, number)) = parallel::next(&frames) {
+                    shared.add(clock, || shared.split.encode(number));
                 }
             }
         }
         Vec::new()
     });
-    let mut results: Vec<Encoded> = results.into_iter().flatten().collect();
+    let mut results: Vec<FinishedFile> = results.into_iter().flatten().collect();
     results.extend(shared.into_iter().map(|shared| shared.finish(clock)));
-    results.sort_by_key(|(number, ..)| *number);
+    results.sort_by_key(|finished| finished.number);
     let mut files = Vec::new();
-    for (number, dimensions, encoded, cpu) in results {
-        let work = &works[number];
-        let Made { bytes, encoding } = encoded.map_err(|error| failure(recipe, work, error))?;
-        files.extend(work.files(recipe, dimensions, &bytes.into(), &encoding, cpu));
+    for FinishedFile {
+        number,
+        size,
+        made,
+        cpu,
+    } in results
+    {
+        let planned = &planned_files[number];
+        let RenditionFile { bytes, encoding } = made.map_err(|error| failure(recipe, planned, error))?;
+        files.extend(planned.files(recipe, size, &bytes.into(), &encoding, cpu));
     }
     files.sort_by_key(|(place, _)| *place);
     Ok(files)

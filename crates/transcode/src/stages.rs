@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tintype_model::{Dimensions, Format, Limits, Recipe, Rgb, Variant};
 
-use crate::geometry::{Plan, resize};
+use crate::geometry::{Geometry, resize};
 use crate::picture::{Picture, Space};
-use crate::quality::{self, Content, Features, Yardstick};
+use crate::quality::{self, Content, Features, ScoreReference};
 use crate::{EncodeError, Error, encode, render};
 
 /// 8-bit sRGB pixels, upright.
@@ -59,7 +59,7 @@ impl Pixels {
     /// # Errors
     /// When the resizer fails.
     pub fn resize(&self, variant: &Variant, threads: usize) -> Result<Self, EncodeError> {
-        resize::resize(&self.0, &Plan::new(self.0.size, variant), threads)
+        resize::resize(&self.0, &Geometry::new(self.0.size, variant), threads)
             .map(|picture| Self(Arc::new(picture)))
     }
 
@@ -68,12 +68,11 @@ impl Pixels {
     /// # Errors
     /// When the encoder fails.
     pub fn encode(&self, format: Format, quality: u8) -> Result<Vec<u8>, EncodeError> {
-        encode::encode(Arc::clone(&self.0), format, quality, Rgb::default())
+        encode::encode(Arc::clone(&self.0), format, quality, Rgb::default()).map(|file| file.bytes)
     }
 
-    /// Whether this is a drawing rather than a photograph, and what that was told by: numbers of blocks looked at, flat
-    /// ones, ones with a hard edge, ones with a drawn edge, and pairs of pixels in blocks that are not flat that are the
-    /// same.
+    /// Tells whether this is a drawing rather than a photograph, with the counts that decide it: all blocks, flat ones,
+    /// ones with a hard edge, ones with a drawn edge, and pairs of equal pixels in blocks that are not flat.
     #[must_use]
     pub fn content(&self) -> (bool, [usize; 5]) {
         let features = Features::of(&self.0);
@@ -87,19 +86,19 @@ impl Pixels {
         (quality::classify(&self.0) == Content::Drawn, counts)
     }
 
-    /// Encodes in each format at each quality, and gives numbers of bytes and scores as records tell them: those of a sample
-    /// where the picture is large.
+    /// Encodes in each format at each quality, and gives numbers of bytes and scores as records tell them: those of a
+    /// sample where the picture is large.
     ///
     /// # Errors
     /// When an encoder fails or its file cannot be read back.
     pub fn scores(&self, wanted: &[(Format, u8)]) -> Result<Vec<(usize, f64)>, EncodeError> {
         let background = Rgb::default();
-        let yardstick = Yardstick::new(&self.0, background);
+        let score_reference = ScoreReference::new(&self.0, background);
         let made = wanted.iter().map(|&(format, quality)| {
-            let settings = encode::Settings::usual(quality, self.0.size.pixels());
+            let settings = encode::StillSettings::usual(quality, self.0.size.pixels());
             let encoded = encode::encode_and_show(Arc::clone(&self.0), format, &settings, background)?;
-            let score = yardstick.score_whole(format, &encoded)?;
-            Ok((encoded.bytes.len(), score))
+            let score = score_reference.score_whole(format, &encoded)?;
+            Ok((encoded.file.bytes.len(), score))
         });
         made.collect()
     }
@@ -110,15 +109,20 @@ impl Pixels {
     /// When the encoder fails or its file cannot be read back.
     pub fn measure(&self, format: Format, quality: u8) -> Result<Measured, EncodeError> {
         let background = Rgb::default();
-        let settings = encode::Settings::usual(quality, self.0.size.pixels());
-        let yardstick = Yardstick::new(&self.0, background);
-        let sample = encode::encode_and_show(Arc::clone(yardstick.picture()), format, &settings, background)?;
+        let settings = encode::StillSettings::usual(quality, self.0.size.pixels());
+        let score_reference = ScoreReference::new(&self.0, background);
+        let sample = encode::encode_and_show(
+            Arc::clone(score_reference.picture()),
+            format,
+            &settings,
+            background,
+        )?;
         let whole = encode::encode_and_show(Arc::clone(&self.0), format, &settings, background)?;
         Ok(Measured {
-            bytes: whole.bytes.len(),
-            sample: yardstick.score_sample(format, &sample)?,
-            in_place: yardstick.score_whole(format, &whole)?,
-            whole: Yardstick::thorough(&self.0).score_whole(format, &whole)?,
+            bytes: whole.file.bytes.len(),
+            sample: score_reference.score_sample(format, &sample)?,
+            in_place: score_reference.score_whole(format, &whole)?,
+            whole: ScoreReference::thorough(&self.0).score_whole(format, &whole)?,
         })
     }
 }

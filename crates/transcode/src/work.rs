@@ -8,7 +8,7 @@ use tintype_model::{Color, Dimensions, Encoding, Format, Quality, Recipe, Render
 
 use crate::Error;
 use crate::error::EncodeError;
-use crate::geometry::Plan;
+use crate::geometry::Geometry;
 use crate::header::Header;
 use crate::picture::Space;
 
@@ -22,25 +22,25 @@ const MAX_MOVING_PIXELS: u64 = 16_000_000;
 const MAX_MOVING_SIDE: u32 = 65_535;
 
 /// One file to encode, and the renditions that it serves: variants that come out alike are encoded once.
-pub(crate) struct Work {
-    pub(crate) plan: Plan,
+pub(crate) struct PlannedFile {
+    pub(crate) geometry: Geometry,
     pub(crate) space: Space,
     pub(crate) format: Format,
     pub(crate) quality: Quality,
     /// Format and quality of a lossy source that is as large.
     pub(crate) source_quality: Option<(Format, u8)>,
-    /// Whether it is animated.
+    /// True if it is animated.
     pub(crate) moves: bool,
     /// Index in `Recipe::variants`, and where the rendition goes in the result.
     serves: Vec<(usize, usize)>,
 }
 
-impl Work {
+impl PlannedFile {
     fn cost(&self) -> u64 {
-        cost(self.format, self.plan.canvas.pixels())
+        cost(self.format, self.geometry.canvas.pixels())
     }
 
-    /// Whether the variant of that number is among those that it serves.
+    /// Tells whether the variant of that number is among those that it serves.
     pub(crate) fn serves(&self, variant: usize) -> bool {
         self.serves.iter().any(|&(index, _)| index == variant)
     }
@@ -70,35 +70,40 @@ impl Work {
 
 /// All files of the recipe, the most expensive first. `is_wide` says that the source has colours outside sRGB, and
 /// `source_quality` its format and quality where it is lossy.
-pub(crate) fn plan(
+pub(crate) fn planned_files(
     source: Dimensions,
     recipe: &Recipe,
     header: &Header,
     is_wide: bool,
     source_quality: Option<(Format, u8)>,
-) -> Vec<Work> {
-    let mut works: Vec<Work> = Vec::new();
+) -> Vec<PlannedFile> {
+    let mut planned_files: Vec<PlannedFile> = Vec::new();
     let mut place = 0;
     for (index, variant) in recipe.variants.iter().enumerate() {
-        let plan = Plan::new(source, variant);
+        let geometry = Geometry::new(source, variant);
         let space = space(variant, is_wide);
         for &format in &variant.formats {
             let quality = variant.quality(format);
-            let moves = moves(header, variant, format, &plan);
+            let moves = moves(header, variant, format, &geometry);
             // Animations come in sRGB.
             let space = if moves { Space::Srgb } else { space };
-            let same = works.iter_mut().find(|work| {
-                (&work.plan, work.space, work.format, work.quality, work.moves)
-                    == (&plan, space, format, quality, moves)
+            let same = planned_files.iter_mut().find(|planned| {
+                (
+                    &planned.geometry,
+                    planned.space,
+                    planned.format,
+                    planned.quality,
+                    planned.moves,
+                ) == (&geometry, space, format, quality, moves)
             });
             match same {
-                Some(work) => work.serves.push((index, place)),
-                None => works.push(Work {
-                    plan,
+                Some(planned) => planned.serves.push((index, place)),
+                None => planned_files.push(PlannedFile {
+                    geometry,
                     space,
                     format,
                     quality,
-                    source_quality: source_quality.filter(|_| plan.is_whole_source(source)),
+                    source_quality: source_quality.filter(|_| geometry.is_whole_source(source)),
                     moves,
                     serves: vec![(index, place)],
                 }),
@@ -106,8 +111,8 @@ pub(crate) fn plan(
             place += 1;
         }
     }
-    works.sort_by_key(|work| std::cmp::Reverse(work.cost()));
-    works
+    planned_files.sort_by_key(|planned| std::cmp::Reverse(planned.cost()));
+    planned_files
 }
 
 /// The colour space of a variant. `is_wide` says that the source has colours outside sRGB.
@@ -118,19 +123,19 @@ const fn space(variant: &Variant, is_wide: bool) -> Space {
     }
 }
 
-/// Whether a rendition of the source is animated.
-fn moves(header: &Header, variant: &Variant, format: Format, plan: &Plan) -> bool {
+/// Tells whether a rendition of the source is animated.
+fn moves(header: &Header, variant: &Variant, format: Format, geometry: &Geometry) -> bool {
     header.is_animated()
         && variant.animation
         && format.can_be_animated()
-        && plan.canvas.pixels() <= MAX_MOVING_PIXELS
-        && plan.canvas.width.max(plan.canvas.height) <= MAX_MOVING_SIDE
+        && geometry.canvas.pixels() <= MAX_MOVING_PIXELS
+        && geometry.canvas.width.max(geometry.canvas.height) <= MAX_MOVING_SIDE
 }
 
-/// Roughly what an encode costs, in nanoseconds: only the order matters, so that the longest work starts first.
+/// Roughly what an encode costs, in nanoseconds: only the order matters, so that the longest encodes start first.
 ///
-/// Large JPEG is said to cost more than it does. Like PNG and JPEG XL it reads the picture itself, and the others a form
-/// of their own: once the former are done the picture can be let go, which is 3 bytes a pixel.
+/// The number for large JPEG is higher than its cost. Like PNG and JPEG XL it reads the picture itself, and the others
+/// a form of their own: once the former are done the picture can be dropped, which frees 3 bytes a pixel.
 pub(crate) const fn cost(format: Format, pixels: u64) -> u64 {
     let is_large = pixels > 1_000_000;
     let per_pixel = match (format, is_large) {
@@ -159,15 +164,15 @@ pub(crate) const fn working_bytes(format: Format) -> u64 {
     }
 }
 
-/// The error of an encoder, for the first of the renditions that the work serves.
-pub(crate) fn failure(recipe: &Recipe, work: &Work, source: EncodeError) -> Error {
-    let variant = work
+/// The error of an encoder, for the first of the renditions that it serves.
+pub(crate) fn failure(recipe: &Recipe, planned: &PlannedFile, source: EncodeError) -> Error {
+    let variant = planned
         .serves
         .first()
         .and_then(|&(index, _)| recipe.variants.get(index));
     Error::Encode {
         variant: variant.map(|variant| variant.name.clone()).unwrap_or_default(),
-        format: work.format,
+        format: planned.format,
         source,
     }
 }

@@ -124,6 +124,7 @@ impl Health for QueueHealth {
             workers: self.workers,
             queue,
             files: None,
+            avif_tiles_refused: None,
         };
         *last = Some((Instant::now(), report.clone()));
         report

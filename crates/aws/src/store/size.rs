@@ -2,7 +2,7 @@
 
 use tintype_model::{
     Dimensions, Encoding, Format, ImageInfo, ObjectKey, Order, Recipe, Record, Rendition, Sequencer,
-    SourceInfo, Status, UnixMillis, Version,
+    SourceInfo, Status, Tiles, UnixMillis, Version,
 };
 
 use super::metadata::item_of;
@@ -85,6 +85,7 @@ fn largest_record(recipe: &Recipe) -> Record {
                 is_lossless: true,
                 frames: Some(u32::MAX),
                 larger_because: Some("x".repeat(REASON_BYTES)),
+                tiles: Some(Tiles::Refused),
             },
             stand_ins: Format::ALL.to_vec(),
         })

@@ -46,8 +46,8 @@ impl Account {
         self.failed.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Eight series for an environment, and a ninth, `Foreign`, once there was an event of another bucket: a series is
-    /// charged for the hours in which it gets values.
+    /// Eight series for an environment, and two more once there is something to count: `Foreign` for events of another
+    /// bucket, and `AvifTilesRefused`. A series is charged for the hours in which it gets values.
     pub(super) fn document(&self, environment: &str, at: UnixMillis, context: &Context) -> Value {
         let count = |name, counter: &AtomicU64| Metric {
             name,
@@ -59,6 +59,7 @@ impl Account {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
+        let tiles_refused = renders.tiles_refused;
         let mut metrics = vec![
             count("Processed", &self.processed),
             count("Rejected", &self.rejected),
@@ -84,11 +85,32 @@ impl Account {
         if self.foreign.load(Ordering::Relaxed) > 0 {
             metrics.push(count("Foreign", &self.foreign));
         }
+        if tiles_refused > 0 {
+            metrics.push(Metric {
+                name: "AvifTilesRefused",
+                unit: Unit::Count,
+                values: vec![tiles_refused],
+            });
+        }
         let properties = [
             ("request_id", json!(context.request_id)),
             ("trace_id", json!(context.xray_trace_id)),
         ];
         let properties = Map::from_iter(properties.map(|(name, value)| (name.to_owned(), value)));
         metric_document(environment, at, metrics, properties)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_tiles_are_a_metric_when_there_are_any() {
+        let account = Account::default();
+        let document = || account.document("dev", UnixMillis(1), &Context::default());
+        assert_eq!(document().get("AvifTilesRefused"), None);
+        account.renders.lock().unwrap().tiles_refused = 2;
+        assert_eq!(document()["AvifTilesRefused"], 2);
     }
 }

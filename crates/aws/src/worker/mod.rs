@@ -256,7 +256,9 @@ impl Worker {
         let work = AssertUnwindSafe(self.item(pipeline, item, attempt, account)).catch_unwind();
         match timeout_at(budget.stop_at, work).await {
             Ok(Ok(done)) => done,
-            Ok(Err(panic)) => Err(Error::Panicked(panic_message(panic.as_ref()).to_owned())),
+            Ok(Err(panic)) => Err(Error::Panicked(
+                tintype_model::panic_message(panic.as_ref()).to_owned(),
+            )),
             Err(_) => Err(Error::OutOfTime),
         }
     }
@@ -435,12 +437,6 @@ fn log_failure(item: Option<&Item>, error: &Error) -> String {
         "not done, the queue keeps it"
     );
     cause
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no message")
 }
 
 #[cfg(test)]

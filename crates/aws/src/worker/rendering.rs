@@ -25,6 +25,8 @@ pub(super) struct Renders {
     pub(super) milliseconds: Vec<u64>,
     pub(super) source_bytes: Vec<u64>,
     pub(super) rendition_bytes: Vec<u64>,
+    /// Number of AVIF renditions whose tiles did not fit together.
+    pub(super) tiles_refused: u64,
 }
 
 /// Keeps account of what a renderer does.
@@ -47,6 +49,7 @@ impl Renderer for Metered {
         if let Ok(rendered) = &rendered {
             let bytes = rendered.files.iter().map(|file| file.bytes.len() as u64).sum();
             renders.rendition_bytes.push(bytes);
+            renders.tiles_refused += rendered.tiles_refused();
         }
         rendered
     }

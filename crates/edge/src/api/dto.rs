@@ -1,7 +1,7 @@
 //! The JSON that the API speaks. Independent of how records are stored, so that either can change alone.
 
 use serde::{Deserialize, Serialize};
-use tintype_model::{Encoding, ImageInfo, Record, Rendition, Status};
+use tintype_model::{Encoding, ImageInfo, Record, Rendition, Status, Tiles};
 use utoipa::{IntoParams, ToSchema};
 
 use super::delivery::Delivery;
@@ -212,6 +212,10 @@ struct RenditionInfo {
     /// Why it is larger than the same variant in an older format; absent where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     larger_because: Option<String>,
+    /// `refused` for a large AVIF whose tiles did not fit together, so that it took more memory to encode; absent else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "refused")]
+    tiles: Option<&'static str>,
     /// Older formats that negotiation sends in its place: smaller and no worse, smallest first; absent without any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     stand_ins: Vec<&'static str>,
@@ -314,6 +318,7 @@ impl RenditionInfo {
             is_lossless,
             frames,
             larger_because,
+            tiles,
         } = &rendition.encoding;
         Self {
             variant: rendition.variant.clone(),
@@ -328,6 +333,7 @@ impl RenditionInfo {
             is_lossless: *is_lossless,
             frames: *frames,
             larger_because: larger_because.clone(),
+            tiles: tiles.map(Tiles::name),
             stand_ins: rendition.stand_ins.iter().map(|format| format.name()).collect(),
         }
     }

@@ -429,6 +429,7 @@ async fn metrics_count_what_happened() {
         "tintype_images{status=\"ready\"} 1",
         "tintype_images{status=\"rejected\"} 1",
         "tintype_workers 2",
+        "tintype_avif_tiles_refused_total 4",
         "tintype_ready 1",
         "# TYPE tintype_http_request_duration_seconds histogram",
     ] {

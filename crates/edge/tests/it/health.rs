@@ -38,6 +38,7 @@ impl Health for TestHealth {
                 scrubbed_bytes: 4_000,
                 scrub_passes: 5,
             }),
+            avif_tiles_refused: Some(4),
         }
     }
 }

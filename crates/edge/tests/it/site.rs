@@ -450,6 +450,7 @@ fn encoding_of(format: Format) -> Encoding {
             quality: Some(61),
             score: Some(70.5),
             larger_because: Some("it scores 70.5 against 64.0".to_owned()),
+            tiles: Some(tintype_model::Tiles::Refused),
             ..Encoding::default()
         },
         Format::Webp => Encoding {

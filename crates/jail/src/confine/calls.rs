@@ -11,7 +11,7 @@ use seccompiler::{
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Allowed whatever their arguments.
+/// The calls that are allowed with all arguments.
 const ALWAYS: &[i64] = &[
     libc::SYS_read,
     libc::SYS_write,
@@ -44,8 +44,8 @@ const ALWAYS: &[i64] = &[
     libc::SYS_sysinfo,
 ];
 
-/// Answered with `EACCES` instead of an end: the C library looks at files of its own accord (the number of CPUs, the
-/// time zone) and copes when it may not.
+/// The calls that are answered with `EACCES` and do not end the process: the C library opens files by itself (for the
+/// number of CPUs and the time zone) and works without them.
 const DENIED: &[i64] = &[
     libc::SYS_openat,
     libc::SYS_openat2,
@@ -97,7 +97,7 @@ pub(super) fn filter() -> Result<(), seccompiler::Error> {
     Ok(())
 }
 
-/// Calls that are harmless with some arguments only.
+/// The calls that are allowed with some arguments only.
 fn by_argument() -> Result<Rules, BackendError> {
     let number = |value: i32| u64::from(value.unsigned_abs());
     let is = |argument, value: u64| compare(argument, SeccompCmpOp::Eq, value);

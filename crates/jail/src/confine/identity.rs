@@ -1,4 +1,4 @@
-//! Who the worker is to the kernel: user, capabilities and namespaces.
+//! The identity of the worker for the kernel: user, capabilities and namespaces.
 
 use std::io;
 
@@ -31,7 +31,7 @@ pub(super) fn leave() -> Namespaces {
         .union(UnshareFlags::NEWNS);
     let with_privileges = unshare(OWN).is_ok();
     if process::geteuid().is_root() {
-        // What is refused shows in `is_unprivileged`.
+        // A refusal shows in `is_unprivileged`.
         _ = become_nobody();
     }
     if with_privileges {
@@ -55,7 +55,7 @@ fn become_nobody() -> io::Result<()> {
     Ok(())
 }
 
-/// Whether no user ID of this process is root's.
+/// Tells whether no user ID of this process is root's.
 pub(super) fn is_unprivileged() -> bool {
     !process::getuid().is_root() && !process::geteuid().is_root()
 }

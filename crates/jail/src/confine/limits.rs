@@ -7,7 +7,8 @@ use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedule
 
 use crate::{Priority, wire::Setup};
 
-/// Policies belong to threads and are inherited: this runs while there is only one.
+/// Lowers the priority; `false` when that was not asked for or is refused. Policies belong to threads and are
+/// inherited, so this runs while there is only one thread.
 pub(super) fn lower_priority(priority: Priority) -> bool {
     match priority {
         Priority::Normal => false,
@@ -41,16 +42,18 @@ pub(super) fn limit_memory(setup: &Setup) -> io::Result<()> {
     lower(Resource::As, setup.memory_bytes.saturating_add(reserved))
 }
 
-/// The hard limit is what a whole life of sources may use; [`allow_cpu_for_one_source`] moves the soft one.
+/// Sets the hard limit to the CPU time that all sources of this worker may use; [`allow_cpu_for_one_source`] moves the soft
+/// limit.
 pub(super) fn limit_cpu(setup: &Setup) -> io::Result<()> {
-    let life = setup
+    let all_sources = setup
         .cpu_seconds
         .saturating_mul(u64::from(setup.jobs).saturating_add(1));
-    lower(Resource::Cpu, life)?;
+    lower(Resource::Cpu, all_sources)?;
     allow_cpu_for_one_source(setup.cpu_seconds)
 }
 
-/// The kernel counts a process's CPU time from its start, so each source gets a limit of its own.
+/// Allows `seconds` of CPU time from now on. The kernel counts a process's CPU time from its start, so the limit moves on
+/// with each source.
 pub(crate) fn allow_cpu_for_one_source(seconds: u64) -> io::Result<()> {
     let used = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime).tv_sec;
     let wanted = u64::try_from(used).unwrap_or(0).saturating_add(seconds);
@@ -60,8 +63,8 @@ pub(crate) fn allow_cpu_for_one_source(seconds: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// A new descriptor has the lowest free number, which must be below the limit: with a limit of three the number of a
-/// closed pipe could be used again, with zero none can.
+/// Sets the limits on descriptors and on the sizes of files to zero. A new descriptor has the lowest free number, which
+/// must be below the limit: with a limit of three the number of a closed pipe could be used again.
 pub(super) fn limit_files() -> io::Result<()> {
     lower(Resource::Core, 0)?;
     lower(Resource::Fsize, 0)?;

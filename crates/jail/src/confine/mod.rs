@@ -15,7 +15,7 @@ use rustix::process::{self, DumpableBehavior, Signal};
 pub(crate) use self::limits::allow_cpu_for_one_source;
 use crate::{Step, wire::Setup};
 
-/// Why a worker cannot be confined.
+/// The reasons why a worker cannot be confined.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfineError {
     #[error("the environment is not empty")]
@@ -35,7 +35,7 @@ fn system<E: Into<io::Error>>(step: Step) -> impl FnOnce(E) -> ConfineError {
     }
 }
 
-/// Takes every step, in an order in which no step takes away what a later one needs.
+/// Takes every step, in an order in which no step forbids a later one.
 pub(crate) fn confine(setup: &Setup) -> Result<Vec<Step>, ConfineError> {
     let mut steps = Vec::new();
     empty_environment()?;
@@ -50,7 +50,7 @@ pub(crate) fn confine(setup: &Setup) -> Result<Vec<Step>, ConfineError> {
         steps.push(Step::LowPriority);
     }
     change_identity(setup, &mut steps);
-    // After the change of user, which takes this back, as it takes back that the process is not dumpable (prctl(2)).
+    // After the change of user, which undoes this step and the one against dumps (prctl(2)).
     dies_with_parent(setup.parent)?;
     steps.push(Step::DiesWithParent);
     rustix::thread::set_no_new_privs(true).map_err(system(Step::NoNewPrivileges))?;
@@ -61,7 +61,7 @@ pub(crate) fn confine(setup: &Setup) -> Result<Vec<Step>, ConfineError> {
     steps.push(Step::MemoryLimit);
     limits::limit_cpu(setup).map_err(system(Step::CpuLimit))?;
     steps.push(Step::CpuLimit);
-    // A rule set of Landlock is a descriptor for a moment, so it comes before the limit on these.
+    // Landlock opens a descriptor for a short time, so it comes before the limit on descriptors.
     if landlock::deny_everything().unwrap_or(false) {
         steps.push(Step::Landlock);
     }
@@ -118,7 +118,7 @@ fn no_inherited_files() -> Result<(), ConfineError> {
 /// The signal comes when the *thread* that started this process ends; the jail keeps one thread for that.
 fn dies_with_parent(parent: u32) -> Result<(), ConfineError> {
     process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(system(Step::DiesWithParent))?;
-    // A parent that ended before the call sends no signal: another process has adopted us by now.
+    // A parent that ended before the call sends no signal: this process then has another parent.
     let found = process::getppid().map_or(0, process::Pid::as_raw_pid);
     if u32::try_from(found) == Ok(parent) {
         Ok(())

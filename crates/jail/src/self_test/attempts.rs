@@ -10,12 +10,12 @@ use std::{
 use super::{
     End, Targets,
     raw::{
-        Argument::{self, Room},
+        Argument::{self, Buffer},
         call,
     },
 };
 
-/// Tries something; `Ok` says what could be done.
+/// An attempt; `Ok` tells what was done although it should be refused.
 type Try = fn(&Targets) -> io::Result<String>;
 
 /// Name, the end that shows a refusal, and the attempt.
@@ -33,7 +33,7 @@ pub(super) const ALL: &[(&str, End, Try)] = &[
         },
     ),
     ("read a secret through openat2", End::Kernel, |targets| {
-        one(libc::SYS_openat2, &[AT, text(&targets.secret), Room, 24.into()])
+        one(libc::SYS_openat2, &[AT, text(&targets.secret), Buffer, 24.into()])
     }),
     ("list a folder", End::Kernel, |targets| {
         open(&targets.folder, libc::O_DIRECTORY)
@@ -124,7 +124,7 @@ pub(super) const ALL: &[(&str, End, Try)] = &[
     ("make a pair of sockets", End::Kernel, |_| {
         one(
             libc::SYS_socketpair,
-            &[libc::AF_UNIX.into(), libc::SOCK_STREAM.into(), 0.into(), Room],
+            &[libc::AF_UNIX.into(), libc::SOCK_STREAM.into(), 0.into(), Buffer],
         )
     }),
     // Processes.
@@ -132,13 +132,16 @@ pub(super) const ALL: &[(&str, End, Try)] = &[
         child(call(libc::SYS_clone, &[libc::SIGCHLD.into()]))
     }),
     ("fork through clone3", End::Kernel, |_| {
-        child(call(libc::SYS_clone3, &[Room, 88.into()]))
+        child(call(libc::SYS_clone3, &[Buffer, 88.into()]))
     }),
     ("execute a shell", End::Kernel, |_| {
-        one(libc::SYS_execve, &[text("/bin/sh"), Room, Room])
+        one(libc::SYS_execve, &[text("/bin/sh"), Buffer, Buffer])
     }),
     ("execute a shell through execveat", End::Kernel, |_| {
-        one(libc::SYS_execveat, &[AT, text("/bin/sh"), Room, Room, 0.into()])
+        one(
+            libc::SYS_execveat,
+            &[AT, text("/bin/sh"), Buffer, Buffer, 0.into()],
+        )
     }),
     ("trace the parent", End::Kernel, |targets| {
         one(
@@ -150,13 +153,27 @@ pub(super) const ALL: &[(&str, End, Try)] = &[
     ("read the parent's memory", End::Kernel, |targets| {
         one(
             libc::SYS_process_vm_readv,
-            &[targets.parent.into(), Room, 1.into(), Room, 1.into(), 0.into()],
+            &[
+                targets.parent.into(),
+                Buffer,
+                1.into(),
+                Buffer,
+                1.into(),
+                0.into(),
+            ],
         )
     }),
     ("write the parent's memory", End::Kernel, |targets| {
         one(
             libc::SYS_process_vm_writev,
-            &[targets.parent.into(), Room, 1.into(), Room, 1.into(), 0.into()],
+            &[
+                targets.parent.into(),
+                Buffer,
+                1.into(),
+                Buffer,
+                1.into(),
+                0.into(),
+            ],
         )
     }),
     ("signal the parent", End::Kernel, |targets| {
@@ -188,19 +205,19 @@ pub(super) const ALL: &[(&str, End, Try)] = &[
     ("change another worker's limits", End::Kernel, |targets| {
         one(
             libc::SYS_prlimit64,
-            &[targets.sibling.into(), libc::RLIMIT_CPU.into(), Room, 0.into()],
+            &[targets.sibling.into(), libc::RLIMIT_CPU.into(), Buffer, 0.into()],
         )
     }),
     ("raise its own priority", End::Kernel, |_| {
         one(libc::SYS_setpriority, &[0.into(), 0.into(), (-20).into()])
     }),
     ("choose another scheduler", End::Kernel, |_| {
-        one(libc::SYS_sched_setscheduler, &[0.into(), 1.into(), Room])
+        one(libc::SYS_sched_setscheduler, &[0.into(), 1.into(), Buffer])
     }),
     // Privileges.
     ("become root", End::Kernel, |_| one(libc::SYS_setuid, &[0.into()])),
     ("take capabilities", End::Kernel, |_| {
-        one(libc::SYS_capset, &[Room, Room])
+        one(libc::SYS_capset, &[Buffer, Buffer])
     }),
     ("become dumpable", End::Kernel, |_| {
         one(libc::SYS_prctl, &[libc::PR_SET_DUMPABLE.into(), 1.into()])
@@ -225,19 +242,19 @@ pub(super) const ALL: &[(&str, End, Try)] = &[
         )
     }),
     ("install a filter of its own", End::Kernel, |_| {
-        one(libc::SYS_seccomp, &[1.into(), 0.into(), Room])
+        one(libc::SYS_seccomp, &[1.into(), 0.into(), Buffer])
     }),
     // The kernel's larger interfaces.
     ("set up io_uring", End::Kernel, |_| {
-        one(libc::SYS_io_uring_setup, &[8.into(), Room])
+        one(libc::SYS_io_uring_setup, &[8.into(), Buffer])
     }),
     ("load a BPF program", End::Kernel, |_| {
-        one(libc::SYS_bpf, &[5.into(), Room, 128.into()])
+        one(libc::SYS_bpf, &[5.into(), Buffer, 128.into()])
     }),
     ("open a performance counter", End::Kernel, |_| {
         one(
             libc::SYS_perf_event_open,
-            &[Room, 0.into(), (-1).into(), (-1).into(), 0.into()],
+            &[Buffer, 0.into(), (-1).into(), (-1).into(), 0.into()],
         )
     }),
     ("handle page faults", End::Kernel, |_| {
@@ -247,7 +264,7 @@ pub(super) const ALL: &[(&str, End, Try)] = &[
         one(libc::SYS_keyctl, &[0.into(), (-3).into(), 1.into()])
     }),
     ("load a kernel module", End::Kernel, |_| {
-        one(libc::SYS_init_module, &[Room, 64.into(), text("")])
+        one(libc::SYS_init_module, &[Buffer, 64.into(), text("")])
     }),
     // Memory that can be executed, or that others can see.
     ("map executable memory", End::Kernel, |_| {
@@ -281,7 +298,7 @@ pub(super) const ALL: &[(&str, End, Try)] = &[
         one(libc::SYS_dup, &[1.into()])
     }),
     ("make a pipe", End::Kernel, |_| {
-        one(libc::SYS_pipe2, &[Room, 0.into()])
+        one(libc::SYS_pipe2, &[Buffer, 0.into()])
     }),
     ("make an event descriptor", End::Kernel, |_| {
         one(libc::SYS_eventfd2, &[0.into(), 0.into()])
@@ -290,10 +307,10 @@ pub(super) const ALL: &[(&str, End, Try)] = &[
         one(libc::SYS_timerfd_create, &[0.into(), 0.into()])
     }),
     ("make a timer", End::Kernel, |_| {
-        one(libc::SYS_timer_create, &[0.into(), Room, Room])
+        one(libc::SYS_timer_create, &[0.into(), Buffer, Buffer])
     }),
     ("set an interval timer", End::Kernel, |_| {
-        one(libc::SYS_setitimer, &[0.into(), Room, Room])
+        one(libc::SYS_setitimer, &[0.into(), Buffer, Buffer])
     }),
     // Resources.
     ("take memory without end", End::Limit, |_| {
@@ -316,37 +333,35 @@ pub(super) const ALL: &[(&str, End, Try)] = &[
             thread::sleep(Duration::from_secs(1000));
         }
     }),
-    // Lies to the parent.
-    ("answer with a head that has no end", End::Disbelief, |_| {
+    // Answers that the protocol does not allow.
+    ("answer with a head that has no end", End::Answer, |_| {
         say(&[u32::MAX.to_le_bytes().as_slice(), &[b'x'; 64]].concat())
     }),
-    ("answer with what is no JSON", End::Disbelief, |_| {
-        say(&frame("}{"))
-    }),
-    ("answer another request", End::Disbelief, |_| {
+    ("answer with what is no JSON", End::Answer, |_| say(&frame("}{"))),
+    ("answer another request", End::Answer, |_| {
         say(&frame(r#"{"id":7,"body":{"failed":{"detail":""}}}"#))
     }),
     (
         "answer with renditions that nobody asked for",
-        End::Disbelief,
+        End::Answer,
         |_| {
             say(&frame(&format!(
                 r#"{{"id":1,"body":{{"rendered":{{"image":{IMAGE},"engine":"e","files":[]}}}}}}"#
             )))
         },
     ),
-    ("tell of a picture outside the limits", End::Disbelief, |_| {
+    ("tell of a picture outside the limits", End::Answer, |_| {
         say(&frame(&format!(
             r#"{{"id":1,"body":{{"probed":{}}}}}"#,
             IMAGE.replace("9", "4000000000")
         )))
     }),
-    ("speak for the jail", End::Disbelief, |_| {
+    ("reject with a code of the jail", End::Answer, |_| {
         say(&frame(
             r#"{"id":1,"body":{"rejected":{"code":"unservable_key","detail":""}}}"#,
         ))
     }),
-    ("close the answer and stay", End::Disbelief, |_| {
+    ("close the answer and stay", End::Answer, |_| {
         call(libc::SYS_close, &[1.into()])?;
         loop {
             thread::park();
@@ -395,7 +410,7 @@ fn map(protection: i32, kind: i32) -> io::Result<String> {
     one(libc::SYS_mmap, &mapping(protection, kind))
 }
 
-/// Ends a child that there should not be; the parent reports it.
+/// Ends the child of a fork that was not refused; the parent reports it.
 #[expect(clippy::exit, reason = "the child of a fork has nothing else to do")]
 fn child(result: io::Result<i64>) -> io::Result<String> {
     match result? {
@@ -412,7 +427,7 @@ fn recurse(last: &[u8; 1000]) -> u64 {
     recurse(&next) + u64::from(next[0])
 }
 
-/// More threads than any recipe needs are an escape, wherever they end.
+/// Starts more threads than any recipe needs; that is an escape even if the system stops it later.
 fn threads() -> io::Result<String> {
     const MANY: usize = 2000;
     for _ in 0..MANY {
@@ -430,7 +445,7 @@ fn frame(json: &str) -> Vec<u8> {
     [length.to_le_bytes().as_slice(), json.as_bytes()].concat()
 }
 
-/// Answers the parent and waits to be ended: what comes after an answer is not looked at.
+/// Writes an answer to the parent and waits to be ended: nothing behind an answer is read.
 fn say(bytes: &[u8]) -> io::Result<String> {
     let mut out = io::stdout();
     out.write_all(bytes)?;

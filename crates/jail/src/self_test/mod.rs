@@ -1,8 +1,8 @@
-//! The self-test: ways out of a worker, tried from inside a real one.
+//! The self-test: attempts to break out of a worker, made inside a real one.
 //!
 //! The program starts itself once more with [`attempt_main`] in place of [`crate::worker_main`]: the same confinement,
-//! the same loop, and one thing that no honest worker does when its source has arrived. The parent takes it for any
-//! other worker. Sources cannot choose this: it is an argument of the process.
+//! the same loop, and one action that no other worker takes when its source has arrived. The parent treats it as any
+//! other worker. A source cannot start an attempt: its name is an argument of the process.
 
 mod attempts;
 mod raw;
@@ -14,27 +14,27 @@ use tintype_model::RenderError;
 
 use crate::{Config, Error, Jail, Level, Priority, worker_main_with};
 
-/// The marks that attempts leave in what the parent is told.
+/// The prefixes by which the parent knows the result of an attempt in a panic's message.
 const REFUSED: &str = "refused: ";
 const ESCAPED: &str = "escaped: ";
 
 /// The result of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Attempt {
-    /// Its name, which says what was tried.
+    /// Its name, which describes the action.
     pub name: &'static str,
-    /// Whether it was refused and the next picture was rendered all the same.
+    /// True if it was refused and the next picture was rendered.
     pub is_refused: bool,
-    /// How the jail answered.
+    /// The answer of the jail.
     pub detail: String,
 }
 
-/// The things that attempts are made on; they are told in the source.
+/// The targets of attempts; the source contains them as JSON.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Targets {
     /// A file of this user's, as `DATA/credentials` is.
     secret: String,
-    /// The folder in which it lies.
+    /// The folder with that file.
     folder: String,
     /// Another worker.
     sibling: u32,
@@ -42,7 +42,7 @@ struct Targets {
     parent: u32,
 }
 
-/// The end that shows that an attempt was refused.
+/// The expected end of an attempt, by which it is known to be refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// The kernel refused a call, or ended the process for it.
@@ -51,8 +51,8 @@ enum End {
     Limit,
     /// The deadline passed.
     Deadline,
-    /// The parent did not believe the answer.
-    Disbelief,
+    /// The parent refused the answer.
+    Answer,
 }
 
 /// Makes each attempt in a worker of its own and renders a picture after it. `progress` is called with each result.
@@ -62,16 +62,16 @@ enum End {
 ///
 /// # Errors
 /// [`Error::Setup`] and [`Error::Spawn`] when workers cannot be started at all, [`Error::SelfTest`] when the files that
-/// are to be attacked cannot be made.
+/// the attempts use cannot be made.
 pub async fn self_test(
     config: &Config,
     attempt_argument: &str,
     mut progress: impl FnMut(&Attempt),
 ) -> Result<(Level, Vec<Attempt>), Error> {
     let folder = Folder::new().map_err(Error::SelfTest)?;
-    let honest = Jail::new(config.clone());
-    honest.warm().await.map_err(in_the_jail)?;
-    let sibling = honest.workers().first().map_or(0, |worker| worker.pid);
+    let regular = Jail::new(config.clone());
+    regular.warm().await.map_err(setup_error)?;
+    let sibling = regular.workers().first().map_or(0, |worker| worker.pid);
     let targets = Targets {
         secret: folder.secret(),
         folder: folder.0.clone(),
@@ -85,13 +85,14 @@ pub async fn self_test(
     for (name, end, _) in attempts::ALL {
         let jail = Jail::new(attempt_config(config, attempt_argument, name, *end));
         let (is_ended, detail) = judge(*end, jail.probe(source.clone()).await);
-        let goes_on = honest.probe(ONE_PIXEL.into()).await;
-        let unharmed = folder.is_unharmed() && honest.workers().iter().any(|worker| worker.pid == sibling);
-        let is_refused = is_ended && goes_on.is_ok() && unharmed;
-        let detail = match (goes_on, unharmed) {
+        let next = regular.probe(ONE_PIXEL.into()).await;
+        let is_unchanged =
+            folder.is_unchanged() && regular.workers().iter().any(|worker| worker.pid == sibling);
+        let is_refused = is_ended && next.is_ok() && is_unchanged;
+        let detail = match (next, is_unchanged) {
             (Err(error), _) => format!("{detail}; afterwards a picture was not read: {error}"),
             (Ok(_), false) => {
-                format!("{detail}; afterwards a file or another worker was not what it had been")
+                format!("{detail}; afterwards the file had changed or another worker had ended")
             }
             (Ok(_), true) => detail,
         };
@@ -103,8 +104,8 @@ pub async fn self_test(
         progress(&attempt);
         results.push(attempt);
     }
-    let level = honest.level();
-    honest.shutdown().await;
+    let level = regular.level();
+    regular.shutdown().await;
     Ok((level, results))
 }
 
@@ -146,7 +147,7 @@ fn attempt_config(config: &Config, argument: &str, name: &str, end: End) -> Conf
     config
 }
 
-fn in_the_jail(error: RenderError) -> Error {
+fn setup_error(error: RenderError) -> Error {
     match error {
         RenderError::Rejected(rejection) => Error::Setup(rejection.detail),
         RenderError::Failed(error) => match error.downcast::<Error>() {
@@ -156,12 +157,12 @@ fn in_the_jail(error: RenderError) -> Error {
     }
 }
 
-/// Whether an attempt ended as it has to, and how it ended.
+/// Tells whether an attempt ended as it must, and how it ended.
 fn judge<T>(end: End, result: Result<T, RenderError>) -> (bool, String) {
     let detail = match result {
-        Ok(_) => return (false, "it was taken for an honest worker".to_owned()),
+        Ok(_) => return (false, "the worker answered like any other".to_owned()),
         Err(RenderError::Rejected(rejection)) => rejection.detail,
-        // On a machine that is busy with something else a loop has had too little CPU time to be blamed.
+        // On a busy machine a loop may have had too little CPU time for its source to be rejected.
         Err(RenderError::Failed(error)) => {
             let starved = matches!(error.downcast_ref(), Some(Error::Starved { .. }));
             return (starved && end == End::Deadline, error.to_string());
@@ -174,12 +175,12 @@ fn judge<T>(end: End, result: Result<T, RenderError>) -> (bool, String) {
             says(REFUSED) || says("memory allocation") || says("overflowed its stack") || says("signal")
         }
         End::Deadline => says("passed its deadline"),
-        End::Disbelief => says("answer was refused") || says("broke off its answer"),
+        End::Answer => says("answer was refused") || says("broke off its answer"),
     };
     (as_expected && !says(ESCAPED), detail)
 }
 
-/// A temporary folder with a file that is to be left alone.
+/// A temporary folder with a file that no attempt may read or change.
 struct Folder(String);
 
 impl Folder {
@@ -197,8 +198,8 @@ impl Folder {
         format!("{}/secret", self.0)
     }
 
-    /// Whether the file is what it was, and the only one.
-    fn is_unharmed(&self) -> bool {
+    /// Tells whether the file is unchanged and the only one.
+    fn is_unchanged(&self) -> bool {
         let is_alone = fs::read_dir(&self.0).is_ok_and(|entries| entries.count() == 1);
         let is_private = fs::symlink_metadata(Path::new(&self.secret())).is_ok_and(|data| data.is_file());
         is_alone && is_private && fs::read_to_string(self.secret()).is_ok_and(|text| text == Self::CONTENT)

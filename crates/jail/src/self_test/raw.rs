@@ -9,12 +9,12 @@ pub(super) enum Argument {
     Number(i64),
     /// The address of a text that ends in a zero byte.
     Text(CString),
-    /// The address of zeroed memory of [`ROOM`] bytes, which the kernel may read or write.
-    Room,
+    /// The address of zeroed memory of [`BUFFER_BYTES`] bytes, which the kernel may read or write.
+    Buffer,
 }
 
-/// The bytes behind [`Argument::Room`]: more than any structure that the kernel reads or writes in these calls.
-const ROOM: usize = 4096;
+/// The bytes behind [`Argument::Buffer`]: more than any structure that the kernel reads or writes in these calls.
+const BUFFER_BYTES: usize = 4096;
 
 impl From<i32> for Argument {
     fn from(number: i32) -> Self {
@@ -45,19 +45,22 @@ impl From<&str> for Argument {
 /// # Errors
 /// The error that the kernel answered with. A filter may end the process instead.
 pub(super) fn call(number: i64, arguments: &[Argument]) -> io::Result<i64> {
-    let mut rooms: Vec<[u8; ROOM]> = vec![[0; ROOM]; arguments.len()];
+    let mut buffers: Vec<[u8; BUFFER_BYTES]> = vec![[0; BUFFER_BYTES]; arguments.len()];
     let mut values = [0_i64; 6];
-    for ((value, argument), room) in values.iter_mut().zip(arguments).zip(&mut rooms) {
+    for ((value, argument), buffer) in values.iter_mut().zip(arguments).zip(&mut buffers) {
         *value = match argument {
             Argument::Number(number) => *number,
             Argument::Text(text) => text.as_ptr() as i64,
-            Argument::Room => room.as_mut_ptr() as i64,
+            Argument::Buffer => buffer.as_mut_ptr() as i64,
         };
     }
     let [a, b, c, d, e, f] = values;
-    #[expect(unsafe_code, reason = "this is what the module is for")]
-    // SAFETY: addresses are those of `arguments` and `rooms`, which live until the call has returned, and no call of
-    // `attempts` makes the kernel write more than a room holds, or unmaps or changes memory that Rust owns. A process
+    #[expect(
+        unsafe_code,
+        reason = "the calls must reach the kernel without a library's checks"
+    )]
+    // SAFETY: addresses are those of `arguments` and `buffers`, which live until the call has returned, and no call of
+    // `attempts` makes the kernel write more than a buffer holds, or unmaps or changes memory that Rust owns. A process
     // that is forked or replaced in spite of the filter ends at once: its parent reports an escape.
     let result = unsafe { libc::syscall(number, a, b, c, d, e, f) };
     if result == -1 {
@@ -82,6 +85,6 @@ mod tests {
             &[libc::AT_FDCWD.into(), "/no/such/file".into(), 0.into()],
         );
         assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert!(call(libc::SYS_uname, &[Argument::Room]).is_ok());
+        assert!(call(libc::SYS_uname, &[Argument::Buffer]).is_ok());
     }
 }

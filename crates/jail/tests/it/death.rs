@@ -10,14 +10,14 @@ use rustix::process::Signal;
 use tintype_jail::{Error, Jail};
 use tintype_model::{ImageInfo, RenderError, Renderer};
 
-use crate::{Process, busy_worker, config, in_time, killed, png, small_recipe, stop, telling};
+use crate::{Process, busy_worker, commanding, config, in_time, killed, png, small_recipe, stop};
 
 #[tokio::test]
 async fn a_worker_killed_in_the_middle_is_replaced_and_the_source_tried_again() {
     let jail = Jail::new(config());
     let call = tokio::spawn({
         let jail = jail.clone();
-        let source = telling(&png(40, 40, [9, 9, 9]), "wait");
+        let source = commanding(&png(40, 40, [9, 9, 9]), "wait");
         async move { jail.render(source, &small_recipe()).await }
     });
     let first = busy_worker(&jail, None).await;
@@ -25,7 +25,7 @@ async fn a_worker_killed_in_the_middle_is_replaced_and_the_source_tried_again() 
     let process = Process::of(first.pid);
     process.signal(Signal::KILL);
     process.ended().await;
-    // The same source makes the second one wait too, which is let go on.
+    // The same source makes the second one wait too, until it gets SIGCONT.
     let second = busy_worker(&jail, Some(first)).await;
     stop(second.pid).await;
     Process::of(second.pid).signal(Signal::CONT);
@@ -43,7 +43,7 @@ async fn a_source_whose_workers_are_killed_from_outside_is_never_rejected() {
     for signal in [Signal::KILL, Signal::TERM] {
         let call = tokio::spawn({
             let jail = jail.clone();
-            let source = telling(&png(40, 40, [9, 9, 9]), "hang");
+            let source = commanding(&png(40, 40, [9, 9, 9]), "hang");
             async move { jail.render(source, &small_recipe()).await }
         });
         let mut ended = None;
@@ -80,7 +80,7 @@ async fn a_worker_that_dies_while_idle_is_not_noticed_by_callers() {
 }
 
 #[tokio::test]
-async fn whatever_ends_a_worker_twice_rejects_the_source() {
+async fn a_source_whose_worker_ends_twice_is_rejected() {
     let jail = Jail::new(config());
     for (command, expected) in [
         ("panic", "the worker panicked: as told"),
@@ -89,7 +89,7 @@ async fn whatever_ends_a_worker_twice_rejects_the_source() {
         ("overflow", "overflowed its stack"),
         ("close", "broke off its answer"),
     ] {
-        let source = telling(&png(10, 10, [0; 3]), command);
+        let source = commanding(&png(10, 10, [0; 3]), command);
         let detail = killed(in_time(jail.render(source, &small_recipe())).await);
         assert!(detail.contains(expected), "{command}: {detail}");
     }
@@ -98,10 +98,9 @@ async fn whatever_ends_a_worker_twice_rejects_the_source() {
         .unwrap();
 }
 
-/// Checks the end of a worker that has a source which sleeps for ever: it is killed when its deadline has passed, and
-/// the source is blamed. Where the machine is too busy to begin with the source before that, the next deadline is
-/// tried.
-async fn outslept(probe: impl AsyncFn(Duration) -> Result<ImageInfo, RenderError>) {
+/// Checks that a worker that sleeps for ever is killed when its deadline has passed, and that the source is rejected.
+/// Where the machine is too busy for the worker to begin before that, the next deadline is tried.
+async fn killed_asleep(probe: impl AsyncFn(Duration) -> Result<ImageInfo, RenderError>) {
     for deadline in [700, 6_000, 50_000].map(Duration::from_millis) {
         let result = in_time(probe(deadline)).await;
         if let Err(RenderError::Failed(error)) = &result
@@ -113,16 +112,16 @@ async fn outslept(probe: impl AsyncFn(Duration) -> Result<ImageInfo, RenderError
         assert_eq!(killed(result), expected);
         return;
     }
-    panic!("no worker was ever given a CPU");
+    panic!("the machine gave no worker a CPU");
 }
 
 #[tokio::test]
 async fn a_worker_that_sleeps_past_its_deadline_is_killed() {
-    outslept(async |deadline| {
+    killed_asleep(async |deadline| {
         let mut config = config();
         config.deadline = deadline;
         let jail = Jail::new(config);
-        let result = jail.probe(telling(b"", "hang")).await;
+        let result = jail.probe(commanding(b"", "hang")).await;
         assert_eq!(jail.workers(), [], "nothing late stays alive");
         result
     })
@@ -130,20 +129,20 @@ async fn a_worker_that_sleeps_past_its_deadline_is_killed() {
 }
 
 #[tokio::test]
-async fn a_caller_in_a_hurry_shares_the_pool_and_waits_no_longer_than_it_says() {
+async fn a_caller_with_less_time_shares_the_pool_and_waits_no_longer() {
     let jail = Jail::new(config());
     in_time(jail.warm()).await.unwrap();
-    outslept(async |deadline| {
-        let hurried = jail.with_deadline(deadline);
-        assert_eq!(hurried.workers(), jail.workers(), "they share the pool");
-        hurried.probe(telling(b"", "hang")).await
+    killed_asleep(async |deadline| {
+        let shorter = jail.with_deadline(deadline);
+        assert_eq!(shorter.workers(), jail.workers(), "they share the pool");
+        shorter.probe(commanding(b"", "hang")).await
     })
     .await;
-    outslept(async |deadline| {
-        let mut brief = config();
-        brief.deadline = deadline;
-        let patient = Jail::new(brief).with_deadline(Duration::from_secs(240));
-        patient.probe(telling(b"", "hang")).await
+    killed_asleep(async |deadline| {
+        let mut short = config();
+        short.deadline = deadline;
+        let longer = Jail::new(short).with_deadline(Duration::from_secs(240));
+        longer.probe(commanding(b"", "hang")).await
     })
     .await;
 }
@@ -163,11 +162,11 @@ async fn a_worker_that_was_frozen_between_two_sources_goes_on_working() {
 }
 
 #[tokio::test]
-async fn a_worker_that_computes_past_its_deadline_blames_the_source() {
+async fn a_source_whose_worker_computes_past_its_deadline_is_rejected() {
     let mut config = config();
     config.deadline = Duration::from_secs(3);
     let jail = Jail::new(config);
-    match in_time(jail.probe(telling(b"", "spin"))).await {
+    match in_time(jail.probe(commanding(b"", "spin"))).await {
         Err(RenderError::Rejected(rejection)) => assert!(rejection.detail.contains("deadline of 3 s")),
         // Right on a machine that is busy with something else.
         Err(RenderError::Failed(error)) => assert!(error.to_string().contains("CPU time"), "{error}"),
@@ -177,13 +176,13 @@ async fn a_worker_that_computes_past_its_deadline_blames_the_source() {
 }
 
 #[tokio::test]
-async fn a_worker_that_could_not_run_blames_the_machine() {
+async fn a_worker_that_got_no_cpu_time_is_an_error_and_rejects_nothing() {
     let mut config = config();
     config.deadline = Duration::from_secs(2);
     let jail = Jail::new(config);
     let call = tokio::spawn({
         let jail = jail.clone();
-        async move { jail.probe(telling(&png(10, 10, [0; 3]), "wait")).await }
+        async move { jail.probe(commanding(&png(10, 10, [0; 3]), "wait")).await }
     });
     stop(busy_worker(&jail, None).await.pid).await;
     match in_time(call).await.unwrap() {
@@ -198,13 +197,13 @@ async fn a_worker_that_could_not_run_blames_the_machine() {
 }
 
 #[tokio::test]
-async fn memory_beyond_the_limit_ends_the_worker_and_nobody_else() {
+async fn memory_beyond_the_limit_ends_that_worker_alone() {
     let mut config = config();
     config.memory_bytes = 256 << 20;
     let jail = Jail::new(config);
-    let within = telling(&png(10, 10, [0; 3]), "allocate=150000000");
+    let within = commanding(&png(10, 10, [0; 3]), "allocate=150000000");
     in_time(jail.render(within, &small_recipe())).await.unwrap();
-    let beyond = telling(&png(10, 10, [0; 3]), "allocate=300000000");
+    let beyond = commanding(&png(10, 10, [0; 3]), "allocate=300000000");
     let detail = killed(in_time(jail.render(beyond, &small_recipe())).await);
     assert!(detail.contains("256 MiB of memory"), "{detail}");
     assert!(
@@ -243,7 +242,7 @@ async fn dropping_a_call_kills_its_worker_and_the_next_caller_gets_its_own_answe
     let call = tokio::spawn({
         let jail = jail.clone();
         async move {
-            jail.render(telling(&png(50, 50, [1; 3]), "hang"), &small_recipe())
+            jail.render(commanding(&png(50, 50, [1; 3]), "hang"), &small_recipe())
                 .await
         }
     });
@@ -315,11 +314,11 @@ async fn a_worker_that_keeps_memory_is_replaced() {
     let mut config = config();
     config.idle_memory_bytes = 100 << 20;
     let jail = Jail::new(config);
-    in_time(jail.probe(telling(&png(10, 10, [0; 3]), "keep=50000000")))
+    in_time(jail.probe(commanding(&png(10, 10, [0; 3]), "keep=50000000")))
         .await
         .unwrap();
     assert_eq!(jail.workers().len(), 1);
-    in_time(jail.probe(telling(&png(10, 10, [0; 3]), "keep=60000000")))
+    in_time(jail.probe(commanding(&png(10, 10, [0; 3]), "keep=60000000")))
         .await
         .unwrap();
     assert_eq!(jail.workers(), []);
@@ -339,7 +338,7 @@ async fn shutdown_lets_work_finish_and_leaves_no_process() {
     assert_eq!(processes.len(), 2);
     let call = tokio::spawn({
         let jail = jail.clone();
-        async move { jail.probe(telling(&png(10, 10, [0; 3]), "wait")).await }
+        async move { jail.probe(commanding(&png(10, 10, [0; 3]), "wait")).await }
     });
     let busy = busy_worker(&jail, None).await.pid;
     stop(busy).await;

@@ -5,10 +5,10 @@
     reason = "clippy takes functions that tests share for production code"
 )]
 
+mod confinement;
 mod death;
 mod escapes;
 mod render;
-mod walls;
 
 use std::{future::Future, os::fd::OwnedFd, time::Duration};
 
@@ -20,8 +20,8 @@ use rustix::{
 use tintype_jail::{Config, Jail, Priority, WorkerStatus};
 use tintype_model::{Format, Recipe, RejectionCode, RenderError, Variant};
 
-/// After this time a test is taken for hung. No busy machine comes near it.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// The time after which a test counts as hung; far longer than any test takes on a busy machine.
+const TEST_TIMEOUT: Duration = Duration::from_secs(600);
 
 fn config() -> Config {
     let mut config = Config::new(
@@ -29,9 +29,9 @@ fn config() -> Config {
         vec!["worker".into()],
     );
     config.threads = 1;
-    // Far more than any source here needs, and less than half of the test's own patience.
+    // Far more than any source here needs, and less than half of [`TEST_TIMEOUT`].
     config.deadline = Duration::from_secs(240);
-    // Tests run beside each other, and one that yields to all of them would prove nothing about time.
+    // Tests run at the same time: a worker of idle priority would get no CPU time beside the others.
     config.priority = Priority::Normal;
     config
 }
@@ -70,7 +70,7 @@ fn png(width: u32, height: u32, colour: [u8; 3]) -> Vec<u8> {
 }
 
 /// A source that makes the test worker misbehave before it decodes.
-fn telling(picture: &[u8], command: &str) -> Bytes {
+fn commanding(picture: &[u8], command: &str) -> Bytes {
     [picture, b"\ntintype-test:", command.as_bytes()].concat().into()
 }
 
@@ -83,8 +83,8 @@ fn killed<T: std::fmt::Debug>(result: Result<T, RenderError>) -> String {
     }
 }
 
-async fn in_time<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, what)
+async fn in_time<T>(call: impl Future<Output = T>) -> T {
+    tokio::time::timeout(TEST_TIMEOUT, call)
         .await
         .expect("it ends in time")
 }
@@ -120,7 +120,7 @@ async fn stop(pid: u32) {
     .await;
 }
 
-/// A process, whatever its number is given to later.
+/// A process, also after the system has given its number to another one.
 struct Process(OwnedFd);
 
 impl Process {
@@ -135,8 +135,8 @@ impl Process {
 
     /// A process descriptor is readable when its process has ended (pidfd_open(2)).
     async fn ended(self) {
-        let patience = PATIENCE.try_into().unwrap();
-        let wait = move || poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&patience));
+        let timeout = TEST_TIMEOUT.try_into().unwrap();
+        let wait = move || poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&timeout));
         let ended = tokio::task::spawn_blocking(wait).await.unwrap().unwrap();
         assert_eq!(ended, 1, "the process ends in time");
     }

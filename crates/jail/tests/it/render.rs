@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use image::ImageReader;
 use tintype_jail::Jail;
-use tintype_model::{Dimensions, Format, Quality, RejectionCode, RenderError, Renderer};
+use tintype_model::{Dimensions, Format, Quality, RejectionCode, RenderError, Renderer, Tiles};
 
 use crate::{config, in_time, png, small_recipe};
 
@@ -36,7 +36,7 @@ fn jpeg(width: u32, height: u32) -> Vec<u8> {
     compress.finish().unwrap()
 }
 
-/// EXIF that says no more than 51.5 degrees north, 0.25 degrees west.
+/// EXIF with nothing but the place: 51.5 degrees north, 0.25 degrees west.
 fn somewhere() -> Vec<u8> {
     let field = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
         let head = [tag.to_be_bytes(), kind.to_be_bytes()].concat();
@@ -130,7 +130,7 @@ async fn the_answer_is_the_recipe_in_its_order() {
 }
 
 #[tokio::test]
-async fn jpeg_xl_is_made_behind_bars_too() {
+async fn jpeg_xl_is_made_in_a_confined_worker_too() {
     let jail = Jail::new(config());
     for quality in [Quality::Fixed(80), Quality::Lossless] {
         let mut recipe = small_recipe();
@@ -147,6 +147,43 @@ async fn jpeg_xl_is_made_behind_bars_too() {
     }
 }
 
+/// A PNG whose left half is plain and whose right half is noise.
+fn halves(width: u32, height: u32) -> Vec<u8> {
+    let mut random = 1u32;
+    let pixels: Vec<u8> = (0..width * height)
+        .map(|at| {
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let is_plain = at % width < width / 2;
+            if is_plain { 200 } else { random.to_be_bytes()[0] }
+        })
+        .collect();
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, width, height);
+    encoder.set_color(png::ColorType::Grayscale);
+    let mut writer = encoder.write_header().unwrap();
+    writer.write_image_data(&pixels).unwrap();
+    writer.finish().unwrap();
+    file
+}
+
+#[tokio::test]
+async fn an_avif_whose_tiles_do_not_fit_together_is_told_and_counted() {
+    let jail = Jail::new(config());
+    let mut recipe = small_recipe();
+    recipe.variants.truncate(1);
+    let variant = &mut recipe.variants[0];
+    (variant.width, variant.height) = (None, None);
+    variant.formats = vec![Format::Avif, Format::Jpeg];
+    variant.quality.insert(Format::Avif, Quality::Fixed(65));
+    for (height, expected, counted) in [(1300, None, 0), (1312, Some(Tiles::Refused), 1)] {
+        let source = halves(1504, height);
+        let rendered = in_time(jail.render(source.into(), &recipe)).await.unwrap();
+        let tiles: Vec<_> = rendered.files.iter().map(|file| file.encoding.tiles).collect();
+        assert_eq!(tiles, [expected, None], "{height} rows");
+        assert_eq!(jail.avif_tiles_refused(), counted, "{height} rows");
+    }
+}
+
 #[tokio::test]
 async fn the_default_recipe_comes_back_whole() {
     let mut config = config();
@@ -159,7 +196,7 @@ async fn the_default_recipe_comes_back_whole() {
     assert_eq!(rendered.files.len(), 9);
     assert!(!rendered.engine.is_empty());
     let probed = in_time(jail.probe(jpeg(640, 480).into())).await.unwrap();
-    // Only pixels show what a picture looks like.
+    // Only a render, which decodes the pixels, tells the appearance.
     assert!(rendered.image.appearance.is_some());
     let header = tintype_model::ImageInfo {
         appearance: None,

@@ -1,5 +1,5 @@
 //! The worker of the jail's tests. A source that ends in `\ntintype-test:COMMAND` makes it misbehave before it decodes
-//! what stands before that. As `parent` it owns a jail itself, to be killed.
+//! the bytes before that. With the argument `parent` it owns a jail itself, and a test kills it.
 
 use std::{
     env, fs,
@@ -15,7 +15,7 @@ use tintype_jail::{Config, Jail, Priority};
 
 const MARK: &[u8] = b"\ntintype-test:";
 
-/// Whether somebody has sent this process SIGCONT.
+/// True after this process was sent SIGCONT.
 static CONTINUED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn note_continue(_: i32) {
@@ -25,7 +25,7 @@ extern "C" fn note_continue(_: i32) {
 fn main() -> ExitCode {
     #[expect(
         unsafe_code,
-        reason = "there is no other way to hear of a signal without a descriptor"
+        reason = "a handler is the only way to notice a signal without a descriptor"
     )]
     // SAFETY: the handler stores to an atomic and nothing else.
     unsafe {

@@ -72,8 +72,8 @@ pub(crate) struct Written {
     /// CPU time of its encoder, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cpu_ms: Option<f64>,
-    /// The parameters and results of its encoding: `quality`, `score`, `is_lossless`, `frames`, `larger_because`, as
-    /// far as there is something to tell.
+    /// The parameters and results of its encoding: `quality`, `score`, `is_lossless`, `frames`, `larger_because`,
+    /// `tiles`, as far as there is something to tell.
     #[serde(flatten)]
     pub(crate) encoding: Encoding,
 }

@@ -42,7 +42,7 @@ pub(crate) fn renditions(image: &ImageInfo, source_bytes: u64, renditions: &[Wri
     text
 }
 
-/// ` q72 score 70.4`, ` lossless 24 frames`, or nothing.
+/// ` q72 score 70.4`, ` lossless 24 frames`, ` tiles refused`, or nothing.
 fn encoded(encoding: &Encoding) -> String {
     let mut text = String::new();
     if encoding.is_lossless {
@@ -56,6 +56,9 @@ fn encoded(encoding: &Encoding) -> String {
     }
     if let Some(frames) = encoding.frames {
         text.push_str(&format!(" {frames} frames"));
+    }
+    if let Some(tiles) = encoding.tiles {
+        text.push_str(&format!(" tiles {}", tiles.name()));
     }
     text
 }
@@ -126,6 +129,7 @@ mod tests {
         let chosen = Encoding {
             quality: Some(72),
             score: Some(70.42),
+            tiles: Some(tintype_model::Tiles::Refused),
             ..Encoding::default()
         };
         let lossless = Encoding {
@@ -149,7 +153,7 @@ mod tests {
             ],
         );
         let expected = "jpeg 4000×3000, 1.00 MiB\n\
-            \x20 original  4000×3000  avif 512.00 KiB (50 %) q72 score 70.4  jpeg 1.00 MiB (100 %) lossless 24 frames\n\
+            \x20 original  4000×3000  avif 512.00 KiB (50 %) q72 score 70.4 tiles refused  jpeg 1.00 MiB (100 %) lossless 24 frames\n\
             \x20 small     40×30                                             jpeg 1.95 KiB (0.2 %)\n";
         assert_eq!(text, expected);
     }

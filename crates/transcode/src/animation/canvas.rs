@@ -29,7 +29,7 @@ impl Canvas {
         }
     }
 
-    /// Lays the next frame. What of it lies outside the canvas is not shown.
+    /// Lays the next frame. The part of it outside the canvas is not shown.
     pub(super) fn lay(&mut self, frame: &Picture, placement: Placement) {
         match self.pending.take() {
             Some((area, Undo::Clear)) => self.rows(area).for_each(|row| row.fill([0; 4])),
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_is_cut_off() {
+    fn pixels_outside_the_canvas_are_cut_off() {
         let mut canvas = Canvas::new(Dimensions { width: 2, height: 2 });
         canvas.lay(&frame(9, 9, BLUE), at(1, 1, Blend::Over, Disposal::Clear));
         assert_eq!(canvas.pixels, [CLEAR, CLEAR, CLEAR, BLUE]);

@@ -1,5 +1,5 @@
-//! The sequence header (sections 5.5 and 6.4): what is in the pixels, how large a frame may be, and what a container
-//! repeats of it.
+//! The sequence header (sections 5.5 and 6.4): the kind of samples, the largest frame, and the fields that a container
+//! repeats.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use tintype_model::Dimensions;
@@ -9,7 +9,7 @@ use crate::color::cicp::Cicp;
 use crate::picture::Subsampling;
 use crate::syntax::bits::{Bits, Writer};
 
-/// "Maximum parameters" (annex A.3), which is also what the box around a still picture in tiles says.
+/// The level "maximum parameters" (annex A.3), which the box around a tiled still states too.
 const MAXIMUM_LEVEL: u32 = 31;
 
 /// The content of a sequence header.
@@ -17,26 +17,26 @@ const MAXIMUM_LEVEL: u32 = 31;
 pub(crate) struct SequenceHeader {
     pub(crate) profile: u8,
     pub(crate) is_still: bool,
-    /// Whether it is the short form, of a still picture.
+    /// True if it is the reduced header of a still picture.
     pub(crate) is_reduced: bool,
     pub(crate) points: OperatingPoints,
     /// The largest frame.
     pub(crate) size: Dimensions,
     pub(crate) tools: Tools,
     pub(crate) colors: Colors,
-    /// Where the fields behind the size begin, in bits.
+    /// The place of the fields behind the size, in bits.
     size_end: usize,
     /// The flags behind the colours; `None` where the header is cut off before their end.
     tail: Option<Tail>,
 }
 
-/// The levels of a stream, and what it says of times.
+/// The levels of a stream, and its timing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OperatingPoints {
     /// The level and the tier of the first point.
     pub(crate) level: u8,
     pub(crate) is_high_tier: bool,
-    /// Whether there is no other point, and nothing is said of times.
+    /// True if there is one point only and no timing.
     pub(crate) is_plain: bool,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Colors {
 struct Tail {
     has_separate_quantizers: bool,
     has_film_grain: bool,
-    /// Where the trailing bits begin.
+    /// The place of the trailing bits, in bits.
     end: usize,
 }
 
@@ -263,7 +263,7 @@ fn colors(bits: &mut Bits<'_>, profile: u32) -> Option<Colors> {
 /// The flags behind the colours.
 fn tail(bits: &mut Bits<'_>, colors: Colors) -> Option<Tail> {
     if colors.subsampling == Subsampling::Quarter {
-        // Where the samples of colour lie.
+        // The position of the samples of colour.
         bits.take(2)?;
     }
     Some(Tail {
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_for_another_size_is_read_with_the_same_tools_and_colours() {
+    fn a_header_written_for_another_size_has_the_same_tools_and_colours() {
         let mut bits = Writer::default();
         // A reduced still picture of 640 by 480 with CDEF, of 8 bits, 4:2:0.
         bits.put(0, 3).put(3, 2).put(0, 5);

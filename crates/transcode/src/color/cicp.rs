@@ -8,7 +8,7 @@ pub(crate) struct Cicp {
     pub(crate) primaries: u8,
     pub(crate) transfer: u8,
     pub(crate) matrix: u8,
-    /// Whether luma uses all values, not those from 16 to 235.
+    /// True if luma uses all values, and not only those from 16 to 235.
     pub(crate) is_full_range: bool,
 }
 
@@ -42,7 +42,7 @@ impl Cicp {
         }
     }
 
-    /// A word for the record.
+    /// The name of the colour space for the record.
     pub(crate) const fn name(self) -> &'static str {
         match (self.transfer, self.primaries) {
             (PQ, _) => "pq",
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_as_srgb_needs_no_profile() {
+    fn code_points_shown_as_srgb_need_no_profile() {
         for (primaries, transfer) in [(1, 13), (2, 2), (1, 1), (2, 13), (1, 6), (200, 200), (3, 0)] {
             assert!(
                 with(primaries, transfer).profile().is_none(),

@@ -7,14 +7,14 @@ use super::Profile;
 /// White, red, green and blue as CIE 1931 x and y, in the order of PNG's `cHRM`.
 pub(crate) type Chromaticities = [(f32, f32); 4];
 
-/// Where the colours of samples lie and how light follows from them.
+/// The primaries of the samples, and the curve from samples to light.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Gamma {
     /// sRGB's if `None`.
     pub(crate) primaries: Option<Chromaticities>,
     /// The exponent that makes light of samples, about 2.2 for most; sRGB's curve if `None`.
     pub(crate) exponent: Option<f32>,
-    /// Whether light follows from samples by the inverse of BT.709's curve for cameras instead.
+    /// True if light follows from samples by the inverse of BT.709's curve for cameras instead.
     pub(crate) is_camera: bool,
 }
 
@@ -52,7 +52,7 @@ impl Gamma {
             profile.green_trc = Some(curve.clone());
             profile.blue_trc = Some(curve);
         }
-        // moxcms would believe the code points of sRGB more than these.
+        // moxcms would prefer the code points of sRGB to these numbers.
         profile.cicp = None;
         Profile::made(profile, "gamma")
     }
@@ -60,7 +60,7 @@ impl Gamma {
 
 pub(crate) const SRGB: Chromaticities = [(0.3127, 0.3290), (0.64, 0.33), (0.30, 0.60), (0.15, 0.06)];
 
-/// Whether red, green and blue are the corners of a triangle and not points on a line.
+/// Tells whether red, green and blue are the corners of a triangle and not points on a line.
 fn spans_colors([_, red, green, blue]: Chromaticities) -> bool {
     let doubled_area = (green.0 - red.0) * (blue.1 - red.1) - (blue.0 - red.0) * (green.1 - red.1);
     doubled_area.abs() > 1e-3
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_srgb_in_other_words_is_left_alone() {
+    fn primaries_and_gamma_of_srgb_need_no_profile() {
         assert!(of(None, None).is_none());
         assert!(of(None, Some(100_000.0 / 45_455.0)).is_none());
         assert!(of(Some(SRGB), Some(2.2)).is_none());

@@ -1,4 +1,4 @@
-//! From whatever the samples mean to 8-bit sRGB, once per source.
+//! Samples of any colour space to 8-bit sRGB or Display P3, once per source.
 
 pub(crate) mod cicp;
 pub(crate) mod gamma;
@@ -30,7 +30,7 @@ pub(crate) struct Profile {
     profile: ColorProfile,
     /// Its description tag, on one line.
     pub(crate) description: Option<String>,
-    /// A word for the record.
+    /// The name of the colour space for the record.
     pub(crate) name: &'static str,
     /// The mapping of light beyond sRGB's white to sRGB, where the samples have such light.
     mapping: Option<Box<Mapping>>,
@@ -60,7 +60,7 @@ impl Profile {
             name: "icc",
             mapping: None,
         };
-        // A profile that cannot be turned into a transform says nothing about the colours.
+        // A profile that makes no transform is treated as if the file had none.
         (fits && found.is_usable()).then_some(found)
     }
 
@@ -81,7 +81,8 @@ impl Profile {
         found.is_usable().then_some(found)
     }
 
-    /// An RGB profile that was made, not embedded, and the word for it. `None` if its primaries are no colours.
+    /// An RGB profile that was made from numbers, with the name of its colour space. `None` if its primaries are no
+    /// colours.
     pub(crate) fn made(profile: ColorProfile, name: &'static str) -> Option<Self> {
         let colorants = [
             profile.red_colorant,
@@ -114,17 +115,17 @@ impl Profile {
         }
     }
 
-    /// Whether colours can be converted through it.
+    /// Tells whether colours can be converted through it.
     fn is_usable(&self) -> bool {
         self.transform_8(self.layout(), Space::Srgb).is_some()
     }
 
-    /// Whether the profile has colours outside sRGB that can be kept: it is not of a high dynamic range.
+    /// Tells whether the profile has colours outside sRGB that can be kept: it is not of a high dynamic range.
     pub(crate) fn is_wide(&self) -> bool {
         self.mapping.is_none() && space::is_wide(&self.profile)
     }
 
-    /// Whether it changes nothing by more than a level: it says sRGB, or cannot be used.
+    /// Tells whether the profile changes no value by more than one: it is sRGB's, or cannot be used.
     pub(crate) fn is_idle(&self) -> bool {
         let levels = || (0..=255).step_by(17);
         let (layout, data): (_, Vec<u8>) = if self.is_grey() {
@@ -180,7 +181,7 @@ impl Profile {
         })?
     }
 
-    /// The layout that `from` becomes: alpha stays, ink does not.
+    /// The layout that `from` becomes: alpha is kept, ink becomes RGB.
     fn output(&self, from: moxcms::Layout) -> moxcms::Layout {
         match from {
             moxcms::Layout::GrayAlpha => moxcms::Layout::Rgba,

@@ -1,4 +1,4 @@
-//! The colour spaces that renditions come in, and how a file says which one it is.
+//! The colour spaces of renditions, and the profile or code points by which a file names its own.
 
 use moxcms::{ColorProfile, DataColorSpace, Layout, RenderingIntent, TransformOptions};
 use tintype_model::Rgb;
@@ -51,7 +51,7 @@ pub(super) fn options() -> TransformOptions {
     }
 }
 
-/// Whether an RGB profile has colours outside sRGB: its purest red, green or blue is purer than sRGB's.
+/// Tells whether an RGB profile has colours outside sRGB: its purest red, green or blue is purer than sRGB's.
 pub(crate) fn is_wide(profile: &ColorProfile) -> bool {
     let (Some(ours), Some(theirs)) = (primaries(profile), primaries(&Space::Srgb.profile())) else {
         return false;

@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(grey(&pq, light_to_pq(1000.0)), 255);
         assert_eq!(grey(&pq, 1.0), 255);
         assert_eq!(grey(&pq, 0.0), 0);
-        // A file that promises nothing brighter than white loses nothing.
+        // A file without light brighter than white is not changed.
         let dim = Mapping::new(HighRange::Pq, SAME, BT709, Some(203));
         assert_eq!(grey(&dim, light_to_pq(203.0)), 255);
     }

@@ -1,8 +1,8 @@
-//! The colours of pixels that nobody sees.
+//! The colours of fully transparent pixels.
 
 use crate::picture::Picture;
 
-/// Gives invisible pixels the colour of what is around them.
+/// Gives invisible pixels the colour of the visible pixels around them.
 ///
 /// Chroma is shared by four pixels, and blocks are coded as wholes: the black that invisible pixels hold would
 /// darken the edge of what is visible. Each level of a pyramid averages the visible colour of four pixels below;
@@ -64,7 +64,7 @@ fn halve(pixels: &[[u8; 4]], width: usize) -> Vec<[u8; 4]> {
             }
             let weight = sum[3].max(1);
             let color = |sum: u32| u8::try_from((sum + weight / 2) / weight).unwrap_or(255);
-            // What is visible at all stays visible above.
+            // A pixel of a level is visible if any pixel below it is.
             let alpha = u8::try_from(sum[3].div_ceil(4)).unwrap_or(255);
             halved.push([color(sum[0]), color(sum[1]), color(sum[2]), alpha]);
         }

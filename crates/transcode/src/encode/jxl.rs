@@ -2,7 +2,7 @@
 
 use jixel::{ColorEncoding, EncodeConfig, Speed};
 
-use super::settings::{Loss, Settings};
+use super::settings::{Loss, StillSettings};
 use crate::error::EncodeError;
 use crate::panics::quietly;
 use crate::picture::{Picture, Space};
@@ -14,10 +14,10 @@ const LARGE_PIXELS: u64 = 1_000_000;
 
 /// Lossy, or lossless where the settings say so.
 ///
-/// jixel is young: 0.5.3 panics on some pictures of a few pixels with alpha. What it cannot do in one way it is given to
-/// do in another, in an order that does not change. A photo of 12 megapixels takes 14 bytes a pixel beside the picture,
+/// jixel is young: 0.5.3 panics on some pictures of a few pixels with alpha. A picture that it cannot encode in one way
+/// is encoded in another, always in the same order. A photo of 12 megapixels takes 14 bytes a pixel beside the picture,
 /// lossless 42.
-pub(super) fn encode(picture: &Picture, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
+pub(super) fn encode(picture: &Picture, settings: &StillSettings) -> Result<Vec<u8>, EncodeError> {
     let config = EncodeConfig::default()
         .with_color_encoding(match picture.space {
             Space::Srgb => ColorEncoding::srgb(),

@@ -1,16 +1,16 @@
-//! Pixels that we made to rendition bytes. Each encoder takes one picture and one quality, and gives one file that
-//! carries pixels only: no EXIF and no comment, and no profile where they are sRGB, which is what an untagged file means.
+//! The encoders of renditions. Each takes one picture and one quality, and gives one file with pixels only: without EXIF
+//! and comments, and without a profile where the pixels are sRGB, which is the meaning of an untagged file.
 
 mod avif;
 mod invisible;
 mod jpeg;
 mod jxl;
 mod original;
-mod pieces;
 mod planes;
 mod png;
 pub(crate) mod sequence;
 mod settings;
+mod split;
 mod webp;
 
 use std::borrow::Cow;
@@ -23,19 +23,19 @@ use crate::error::EncodeError;
 use crate::picture::Picture;
 
 pub(crate) use original::Original;
-pub(crate) use pieces::Pieces;
-pub(crate) use settings::{AnimationSettings, Chroma, Encoded, Loss, Settings};
+pub(crate) use settings::{AnimationSettings, Chroma, Encoded, EncodedFile, Loss, StillSettings};
+pub(crate) use split::SplitFile;
 
 /// Encodes one picture with the settings of a photograph. `quality` is 1 to 100 on the format's own scale.
 ///
-/// The picture is let go of as soon as the encoder has its own form of it.
+/// The picture is dropped as soon as the encoder has converted it.
 pub(crate) fn encode(
     picture: Arc<Picture>,
     format: Format,
     quality: u8,
     background: Rgb,
-) -> Result<Vec<u8>, EncodeError> {
-    let settings = Settings::usual(quality, picture.size.pixels());
+) -> Result<EncodedFile, EncodeError> {
+    let settings = StillSettings::usual(quality, picture.size.pixels());
     encode_with(picture, format, &settings, background)
 }
 
@@ -43,17 +43,17 @@ pub(crate) fn encode(
 pub(crate) fn encode_with(
     picture: Arc<Picture>,
     format: Format,
-    settings: &Settings,
+    settings: &StillSettings,
     background: Rgb,
-) -> Result<Vec<u8>, EncodeError> {
-    run(picture, format, settings, background, false).map(|encoded| encoded.bytes)
+) -> Result<EncodedFile, EncodeError> {
+    run(picture, format, settings, background, false).map(|encoded| encoded.file)
 }
 
-/// [`encode_with`], keeping what libaom reconstructs.
+/// [`encode_with`], keeping the picture that libaom reconstructs.
 pub(crate) fn encode_and_show(
     picture: Arc<Picture>,
     format: Format,
-    settings: &Settings,
+    settings: &StillSettings,
     background: Rgb,
 ) -> Result<Encoded, EncodeError> {
     run(picture, format, settings, background, true)
@@ -62,11 +62,14 @@ pub(crate) fn encode_and_show(
 fn run(
     picture: Arc<Picture>,
     format: Format,
-    settings: &Settings,
+    settings: &StillSettings,
     background: Rgb,
     show: bool,
 ) -> Result<Encoded, EncodeError> {
-    let bytes_only = |bytes| Encoded { bytes, shown: None };
+    let bytes_only = |bytes| Encoded {
+        file: EncodedFile { bytes, tiles: None },
+        shown: None,
+    };
     let encode = || match format {
         Format::Avif => avif::encode(picture, settings, show),
         Format::Jxl => jxl::encode(&picture, settings).map(bytes_only),

@@ -1,4 +1,4 @@
-//! RGB to planes, mostly 4:2:0: the form in which the video-born encoders work.
+//! RGB to planes, mostly 4:2:0: the input of the encoders whose format comes from video.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(crate) struct Planes {
     pub(crate) alpha: Option<Vec<u8>>,
 }
 
-/// Which part of 0 to 255 the samples use.
+/// The part of 0 to 255 that the samples use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Range {
     /// All of it: stills in AVIF, and alpha.
@@ -38,8 +38,8 @@ pub(crate) enum Range {
 }
 
 impl Planes {
-    /// Takes what it needs of a picture and lets go of it. If nobody else has it, its pixels become the luma, so that little
-    /// more is needed at any time than they have.
+    /// Makes the planes and drops the picture. If nobody else has the picture, its memory becomes the luma, so that little
+    /// more memory is needed at any time.
     pub(crate) fn new(picture: Arc<Picture>, range: Range, chroma: Chroma) -> Result<Self, EncodeError> {
         match Arc::try_unwrap(picture) {
             Ok(picture) if !picture.has_alpha => Self::in_place(picture, range, chroma),
@@ -140,8 +140,8 @@ impl Planes {
         }
     }
 
-    /// An area of these, without alpha, from that column and row on in grey ones of that size. All begin in even columns and
-    /// rows. Up to the next multiple of eight columns and rows what is on the edge is repeated.
+    /// An area of these, without alpha, from that column and row on in grey ones of that size. All begin in even
+    /// columns and rows. Up to the next multiple of eight columns and rows what is on the edge is repeated.
     pub(crate) fn framed(&self, area: Area, (width, height): (u32, u32), (left, top): (u32, u32)) -> Self {
         let mut framed = Self::grey(width, height, self.chroma);
         framed.copy(Area { left, top, ..area }, self, (area.left, area.top));
@@ -217,7 +217,7 @@ impl Planes {
         Ok(Picture {
             size: self.size(),
             has_alpha: self.alpha.is_some(),
-            // Whichever it is: nobody but a comparison of values sees it.
+            // Any colour will do: it has no effect on the visible picture.
             space: Space::Srgb,
             data,
         })

@@ -1,21 +1,21 @@
-//! The settings that encoders are given, and what those of stills give back.
+//! The settings of encoders, and the results of those of stills.
 
 use std::num::NonZeroU32;
 
-use tintype_model::Dimensions;
+use tintype_model::{Dimensions, Tiles};
 
 use crate::picture::Picture;
 
 /// The settings that one file is encoded with, beside its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Settings {
+pub(crate) struct StillSettings {
     /// 1 to 100 on the format's own scale.
     pub(crate) quality: u8,
     pub(crate) chroma: Chroma,
     pub(crate) loss: Loss,
-    /// Whether AVIF is made with the tools for what is drawn.
+    /// True if AVIF is made with the tools for drawings.
     pub(crate) is_drawn: bool,
-    /// Pixels of the picture whose speed is taken: a sample is encoded as the whole would be.
+    /// The number of pixels by which the speed is chosen: that of the whole, also for a sample of it.
     pub(crate) sized_for: u64,
 }
 
@@ -48,7 +48,7 @@ impl Chroma {
     }
 }
 
-impl Settings {
+impl StillSettings {
     /// The settings for a photograph of `pixels` pixels.
     pub(crate) const fn usual(quality: u8, pixels: u64) -> Self {
         Self {
@@ -61,9 +61,16 @@ impl Settings {
     }
 }
 
-/// A file, and what a decoder makes of it where that was asked for and there is no decoder here.
-pub(crate) struct Encoded {
+/// An encoded still.
+pub(crate) struct EncodedFile {
     pub(crate) bytes: Vec<u8>,
+    /// The fate of its tiles, for a large AVIF whose tiles were not put together.
+    pub(crate) tiles: Option<Tiles>,
+}
+
+/// A file, and the picture that a decoder makes of it where that was asked for and there is no decoder here.
+pub(crate) struct Encoded {
+    pub(crate) file: EncodedFile,
     pub(crate) shown: Option<Picture>,
 }
 
@@ -72,20 +79,20 @@ pub(crate) struct AnimationSettings {
     pub(crate) size: Dimensions,
     /// 1 to 100 on the format's own scale.
     pub(crate) quality: u8,
-    /// Whether every visible pixel stays as it is, in WebP; the other formats have one answer.
+    /// True if every visible pixel stays as it is, in WebP; the other formats have one answer.
     pub(crate) is_lossless: bool,
     /// The number of times that the frames are shown in all; `None` for without end.
     pub(crate) plays: Option<NonZeroU32>,
     /// Number of frames that there will be.
     pub(crate) frames: u32,
-    /// Whether the pictures have few colours, so that lossless coding may be smaller.
+    /// True if the pictures have few colours, so that lossless coding may be smaller.
     pub(crate) is_drawn: bool,
     /// The resolution of the colour differences, in AVIF.
     pub(crate) chroma: Chroma,
 }
 
-/// An animation of so many pixels in all frames together is encoded with care, a longer one in a hurry: it is to be done
-/// within the time that one source may take.
+/// The most pixels, in all frames together, of an animation that is encoded at the slower settings. A longer one is encoded
+/// faster, so that it is done within the time that one source may take.
 const SMALL_PIXELS: u64 = 10_000_000;
 
 impl AnimationSettings {

@@ -1,4 +1,4 @@
-//! Which part of the source a variant shows, and how large.
+//! The part of the source that a variant shows, and its size.
 
 pub(crate) mod orient;
 pub(crate) mod resize;
@@ -10,7 +10,7 @@ const LEAST_RATIO: u32 = 2;
 
 /// The crop, the scaling and the padding that make a variant of the upright source.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Plan {
+pub(crate) struct Geometry {
     /// The part of the source that is shown, in source pixels.
     pub(crate) crop: Crop,
     /// The size that the part is scaled to.
@@ -37,9 +37,9 @@ pub(crate) struct Crop {
     pub(crate) height: f64,
 }
 
-impl Plan {
-    /// Plans `variant` for a source of `source` pixels. Nothing is ever enlarged, no side is ever zero, and no side
-    /// passes what the tightest of the variant's formats can hold.
+impl Geometry {
+    /// The geometry of `variant` for a source of `source` pixels. Nothing is ever enlarged, no side is ever zero, and
+    /// no side passes what the tightest of the variant's formats can hold.
     pub(crate) fn new(source: Dimensions, variant: &Variant) -> Self {
         let limit = variant.max_side();
         let asked = Dimensions {
@@ -88,7 +88,7 @@ impl Plan {
         }
     }
 
-    /// Whether the rendition is the source, pixel for pixel.
+    /// Tells whether the rendition is the source, pixel for pixel.
     pub(crate) fn is_whole_source(&self, source: Dimensions) -> bool {
         self.canvas == source && self.scaled == source
     }
@@ -174,7 +174,7 @@ fn cropped(source: Dimensions, shape: Dimensions, gravity: Gravity) -> Crop {
     }
 }
 
-/// Where a part of `part` pixels begins that has the point in its middle, as far as the source reaches.
+/// The begin of a part of `part` pixels that has the point in its middle, as far as the source reaches.
 fn around(point: u16, whole: f64, part: f64, spare: f64) -> f64 {
     let point = whole * f64::from(point) / f64::from(Focus::WHOLE);
     (point - part / 2.0).clamp(0.0, spare.max(0.0))
@@ -195,9 +195,9 @@ mod tests {
         variant
     }
 
-    fn plan(source: (u32, u32), fit: Fit, bounds: (u32, u32)) -> Plan {
+    fn plan(source: (u32, u32), fit: Fit, bounds: (u32, u32)) -> Geometry {
         let (width, height) = source;
-        Plan::new(
+        Geometry::new(
             Dimensions { width, height },
             &variant(fit, Some(bounds.0), Some(bounds.1)),
         )
@@ -242,9 +242,9 @@ mod tests {
             width: 4000,
             height: 1000,
         };
-        let by_height = Plan::new(source, &variant(Fit::Inside, None, Some(100)));
+        let by_height = Geometry::new(source, &variant(Fit::Inside, None, Some(100)));
         assert_eq!(pair(by_height.canvas), (400, 100));
-        let by_width = Plan::new(source, &variant(Fit::Inside, Some(100), None));
+        let by_width = Geometry::new(source, &variant(Fit::Inside, Some(100), None));
         assert_eq!(pair(by_width.canvas), (100, 25));
     }
 
@@ -255,9 +255,9 @@ mod tests {
             height: 1000,
         };
         let mut original = variant(Fit::Inside, None, None);
-        assert_eq!(pair(Plan::new(source, &original).canvas), (16_383, 500));
+        assert_eq!(pair(Geometry::new(source, &original).canvas), (16_383, 500));
         original.formats = vec![Format::Jpeg];
-        assert_eq!(pair(Plan::new(source, &original).canvas), (32_766, 1000));
+        assert_eq!(pair(Geometry::new(source, &original).canvas), (32_766, 1000));
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
         let corner = |gravity, (width, height)| {
             let mut variant = variant(Fit::Cover, Some(300), Some(300));
             variant.gravity = gravity;
-            let crop = Plan::new(Dimensions { width, height }, &variant).crop;
+            let crop = Geometry::new(Dimensions { width, height }, &variant).crop;
             (crop.left, crop.top)
         };
         let focus = |x, y| Gravity::Focus(Focus { x, y });
@@ -308,7 +308,7 @@ mod tests {
     fn a_rendition_is_made_from_a_larger_one_that_shows_the_same_with_enough_to_spare() {
         let source = (4080, 3072);
         let medium = plan(source, Fit::Inside, (800, 600));
-        let from = |small: Plan| small.made_from(&medium).map(|plan| (plan.crop, plan.scaled));
+        let from = |small: Geometry| small.made_from(&medium).map(|plan| (plan.crop, plan.scaled));
         let thumbnail = plan(source, Fit::Inside, (300, 300));
         let whole = Crop {
             left: 0.0,
@@ -358,7 +358,7 @@ mod tests {
         ) {
             let mut variant = variant(fit, Some(box_width), Some(box_height));
             variant.gravity = Gravity::Focus(Focus { x, y });
-            let plan = Plan::new(Dimensions { width, height }, &variant);
+            let plan = Geometry::new(Dimensions { width, height }, &variant);
             let Crop { left, top, width: w, height: h } = plan.crop;
             prop_assert!(left >= 0.0 && top >= 0.0 && w > 0.0 && h > 0.0);
             prop_assert!(left + w <= f64::from(width) + 1e-6 && top + h <= f64::from(height) + 1e-6);

@@ -82,7 +82,7 @@ impl Orientation {
         });
     }
 
-    /// Where the upright pixel (`x`, `y`) is stored, in a stored picture of `width` by `height` pixels.
+    /// The stored place of the upright pixel (`x`, `y`), in a stored picture of `width` by `height` pixels.
     #[inline]
     const fn source_of(self, x: usize, y: usize, width: usize, height: usize) -> (usize, usize) {
         match self.exif {

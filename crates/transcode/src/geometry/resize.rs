@@ -1,6 +1,6 @@
 //! Downscaling in linear light: Lanczos3 over alpha-premultiplied, 16-bit linear samples, in bands of rows.
 //!
-//! Why linear light, and why a box filter may go first: `docs/decisions/0002-resize-light.md`.
+//! `docs/decisions/0002-resize-light.md` gives the reasons for linear light and for the box filter that may come first.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use fast_image_resize::images::{TypedImage, TypedImageRef};
 use fast_image_resize::pixels::{InnerPixel, U16x3, U16x4};
 use fast_image_resize::{FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer};
 
-use super::Plan;
+use super::Geometry;
 use crate::error::EncodeError;
 use crate::parallel;
 use crate::picture::Picture;
@@ -68,9 +68,9 @@ fn round(value: f64) -> u8 {
     value.round() as u8
 }
 
-/// Scales the part of `picture` that `plan` shows to `plan.scaled`.
-pub(crate) fn resize(picture: &Picture, plan: &Plan, threads: usize) -> Result<Picture, EncodeError> {
-    let (width, height) = (plan.scaled.width as usize, plan.scaled.height as usize);
+/// Scales the part of `picture` that `geometry` shows to `geometry.scaled`.
+pub(crate) fn resize(picture: &Picture, geometry: &Geometry, threads: usize) -> Result<Picture, EncodeError> {
+    let (width, height) = (geometry.scaled.width as usize, geometry.scaled.height as usize);
     let mut data = vec![0; width * height * picture.channels()];
     let failure = std::sync::Mutex::new(None);
     parallel::for_bands(
@@ -79,9 +79,9 @@ pub(crate) fn resize(picture: &Picture, plan: &Plan, threads: usize) -> Result<P
         BAND * width * picture.channels(),
         |number, band| {
             let result = if picture.has_alpha {
-                band_of::<U16x4, 4>(picture, plan, number * BAND, band)
+                band_of::<U16x4, 4>(picture, geometry, number * BAND, band)
             } else {
-                band_of::<U16x3, 3>(picture, plan, number * BAND, band)
+                band_of::<U16x3, 3>(picture, geometry, number * BAND, band)
             };
             if let Err(error) = result {
                 failure
@@ -97,7 +97,7 @@ pub(crate) fn resize(picture: &Picture, plan: &Plan, threads: usize) -> Result<P
     {
         Some(error) => Err(error),
         None => Ok(Picture {
-            size: plan.scaled,
+            size: geometry.scaled,
             has_alpha: picture.has_alpha,
             space: picture.space,
             data,
@@ -108,20 +108,20 @@ pub(crate) fn resize(picture: &Picture, plan: &Plan, threads: usize) -> Result<P
 /// Makes the rows from `top` on that `band` holds, from the rows of `picture` that they depend on.
 fn band_of<P, const N: usize>(
     picture: &Picture,
-    plan: &Plan,
+    geometry: &Geometry,
     top: usize,
     band: &mut [u8],
 ) -> Result<(), EncodeError>
 where
     P: PixelTrait + Samples<N>,
 {
-    let width = plan.scaled.width as usize;
+    let width = geometry.scaled.width as usize;
     let rows = band.len() / (width * N);
-    let ratio_x = plan.crop.width / width as f64;
-    let ratio_y = plan.crop.height / f64::from(plan.scaled.height);
+    let ratio_x = geometry.crop.width / width as f64;
+    let ratio_y = geometry.crop.height / f64::from(geometry.scaled.height);
     let (box_x, box_y) = (box_factor(ratio_x), box_factor(ratio_y));
 
-    let wanted_top = (plan.crop.top + top as f64 * ratio_y) / box_y as f64;
+    let wanted_top = (geometry.crop.top + top as f64 * ratio_y) / box_y as f64;
     let wanted_rows = rows as f64 * ratio_y / box_y as f64;
     let margin = LOBES * (ratio_y / box_y as f64).max(1.0) + 1.0;
     let first = floor((wanted_top - margin).max(0.0));
@@ -132,12 +132,12 @@ where
     let prepared = |error: &dyn std::fmt::Display| EncodeError::Pixels(error.to_string());
     let strip = TypedImageRef::new(side(strip_width), side(last - first), &strip)
         .map_err(|error| prepared(&error))?;
-    let mut result = TypedImage::<P>::new(plan.scaled.width, side(rows));
+    let mut result = TypedImage::<P>::new(geometry.scaled.width, side(rows));
     // Rounding may push the wanted part past the last row by less than anyone can see.
     let crop_top = wanted_top - first as f64;
     let crop_rows = wanted_rows.min((last - first) as f64 - crop_top);
-    let crop_left = plan.crop.left / box_x as f64;
-    let crop_width = (plan.crop.width / box_x as f64).min(strip_width as f64 - crop_left);
+    let crop_left = geometry.crop.left / box_x as f64;
+    let crop_width = (geometry.crop.width / box_x as f64).min(strip_width as f64 - crop_left);
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
         .use_alpha(false)

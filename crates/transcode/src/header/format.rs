@@ -3,7 +3,7 @@
 use tintype_model::{Format, Limits};
 
 use super::frames::Frames;
-use super::{Found, Header};
+use super::{Header, ParsedHeader};
 use crate::Error;
 use crate::picture::Samples;
 
@@ -16,17 +16,17 @@ pub(crate) struct SourceFormat {
     pub(crate) title: &'static str,
     /// The library that decodes it.
     pub(crate) library: &'static str,
-    /// Whether this build reads it: HEIC, whose codec is patented, can be left out.
+    /// True if this build reads it: HEIC, whose codec is patented, can be left out of a build.
     pub(crate) is_read: bool,
     /// Tells a file of this format by its first bytes.
     pub(crate) recognize: fn(&[u8]) -> bool,
     /// Reads the header of a file that was recognized.
-    pub(crate) parse: fn(&[u8], &Limits) -> Result<Found, Error>,
+    pub(crate) parse: fn(&[u8], &Limits) -> Result<ParsedHeader, Error>,
     /// Decodes the picture of a file with that header: the first frame of an animation, on its canvas.
     pub(crate) decode: fn(&[u8], &Header) -> Result<Decoded, Error>,
     /// The reading of all frames; `None` for formats of which only the first frame is shown.
     pub(crate) animation: Option<Animation>,
-    /// The same format among those of renditions, where the coding of a source, or how coarse it is, counts for them.
+    /// The same format among those of renditions, where the coding of a source or its quality matters for them.
     pub(crate) rendition: Option<Format>,
 }
 
@@ -35,9 +35,9 @@ pub(crate) struct SourceFormat {
 pub(crate) struct Animation {
     /// Begins to read the frames of a file with that header.
     pub(crate) open: OpenFrames,
-    /// Whether a file has a still to be shown where one of its frames is broken, by the format's own rule.
+    /// True if a file has a still to be shown where one of its frames is broken, by the format's own rule.
     pub(crate) has_still: bool,
-    /// Whether the pictures have few colours, so that lossless coding may be smaller.
+    /// True if the pictures have few colours, so that lossless coding may be smaller.
     pub(crate) is_drawn: bool,
 }
 
@@ -46,7 +46,7 @@ pub(crate) type OpenFrames = for<'a> fn(&'a [u8], &Header) -> Result<Box<dyn Fra
 /// The samples of a picture.
 pub(crate) struct Decoded {
     pub(crate) samples: Samples,
-    /// Whether a part of the picture is missing in the file and was filled in.
+    /// True if a part of the picture is missing in the file and was filled in.
     pub(crate) is_truncated: bool,
 }
 

@@ -40,7 +40,7 @@ pub(crate) enum Disposal {
     Restore,
 }
 
-/// Where and how a frame is laid.
+/// The place of a frame on the canvas, and the way in which it is laid there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Placement {
     pub(crate) left: u32,

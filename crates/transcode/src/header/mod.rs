@@ -49,7 +49,7 @@ pub(crate) struct Header {
 
 /// The properties of a file that one format's parser finds.
 #[derive(Default)]
-pub(crate) struct Found {
+pub(crate) struct ParsedHeader {
     pub(crate) size: Dimensions,
     pub(crate) orientation: Option<u8>,
     pub(crate) has_alpha: bool,
@@ -63,14 +63,14 @@ pub(crate) struct Found {
     pub(crate) cicp: Option<Cicp>,
     /// Brightest pixel in cd/m², where the file tells it.
     pub(crate) peak: Option<u16>,
-    /// The same by primaries and a gamma, which count last.
+    /// The colour space by primaries and a gamma, which count last.
     pub(crate) gamma: Option<Gamma>,
     pub(crate) duration_ms: Option<u64>,
     pub(crate) has_gain_map: bool,
     pub(crate) exif: Block,
 }
 
-/// For sources that [`Header::read`] let pass under the caller's limits: to look at one again gives the same.
+/// The widest limits, for sources that have passed [`Header::read`] under the caller's limits: the header is then the same.
 pub(crate) const CHECKED: Limits = Limits {
     max_bytes: u64::MAX,
     max_pixels: u64::MAX,
@@ -104,7 +104,7 @@ impl Header {
         })
     }
 
-    /// Whether all frames of the picture are read and there is more than one.
+    /// Tells whether all frames of the picture are read and there is more than one.
     pub(crate) fn is_animated(&self) -> bool {
         self.frames > 1 && self.format.animation.is_some()
     }

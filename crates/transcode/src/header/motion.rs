@@ -9,17 +9,17 @@ use crate::Error;
 /// Browsers show frames that ask for this or less for [`SHORT_FRAMES_MS`] instead, in every format.
 const TOO_SHORT_MS: u64 = 10;
 const SHORT_FRAMES_MS: u32 = 100;
-/// The longest that a GIF can say. With it a sum of three thousand frames fits the 31 bits that libwebp has for it.
+/// The longest delay of a GIF. With it a sum of three thousand frames fits the 31 bits that libwebp has for it.
 const LONGEST_MS: u32 = 655_350;
 
-/// Everything but the frames themselves.
+/// The timing of an animation, without its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Motion {
     /// The number of times that the frames are shown in all; `None` for without end.
     pub(crate) plays: Option<NonZeroU32>,
     /// The duration of one showing, in milliseconds.
     pub(crate) duration_ms: u64,
-    /// Whether the file breaks off within a block after its first frame.
+    /// True if the file ends within a block after its first frame.
     pub(crate) is_cut: bool,
     /// Pixels of frames beyond those of the canvas: only GIF has frames that are larger.
     excess_pixels: u64,

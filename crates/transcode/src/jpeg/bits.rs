@@ -17,12 +17,12 @@ pub(crate) struct Bits<'a> {
     added: u32,
 }
 
-/// Where entropy-coded data ends.
+/// The end of entropy-coded data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// At a marker: its code, and where it begins in the file.
     Marker(u8, usize),
-    /// With the file.
+    /// At the end of the file.
     End,
 }
 
@@ -86,17 +86,17 @@ impl<'a> Bits<'a> {
         Some(symbol)
     }
 
-    /// Whether more was taken than there is.
+    /// Tells whether more bits were taken than the data has.
     pub(crate) const fn is_exhausted(&self) -> bool {
         self.held < self.added
     }
 
-    /// Whether a code that comes next may be cut off.
+    /// Tells whether the next code may be cut off.
     pub(crate) const fn is_near_end(&self) -> bool {
         self.held < self.added + 16
     }
 
-    /// Whether all data were read but for less than a byte, and nothing behind them.
+    /// Tells whether all data were read but for less than a byte, and nothing behind them.
     pub(crate) fn is_at_end(&self) -> bool {
         self.is_within_a_byte() && self.at == self.data.len()
     }
@@ -110,7 +110,7 @@ impl<'a> Bits<'a> {
         !self.is_exhausted() && self.held - self.added < 8
     }
 
-    /// Where the data ends, and whether nothing but filling is left before that.
+    /// The end of the data, and whether nothing but filling is left before it.
     ///
     /// Encoders pad with zeros or ones, and some old cameras leave a byte or two behind, which no unit fits into.
     pub(crate) fn stop(&self) -> (Stop, bool) {
@@ -218,7 +218,7 @@ impl BitWriter {
         }
     }
 
-    /// Takes back all that was written since.
+    /// Removes all that was written since.
     pub(crate) fn back_to(&mut self, place: Place) {
         self.data.truncate(place.length);
         (self.bits, self.held) = (place.bits, place.held);

@@ -1,8 +1,9 @@
-//! JPEG (ITU-T T.81): its segments, the bits of its scans, and the Huffman tables that they are coded with.
+//! JPEG (ITU-T T.81): its segments, the headers and the bits of its scans, and the Huffman tables that they are coded with.
 //!
-//! Headers, decoding and encoding stand on this; nothing here knows pixels.
+//! The parsing of headers, decoding and encoding use this; nothing here handles pixels.
 
 pub(crate) mod bits;
+pub(crate) mod headers;
 pub(crate) mod plain;
 pub(crate) mod table;
 
@@ -54,9 +55,11 @@ pub(crate) fn next_marker(reader: &mut Reader<'_>) -> Option<u8> {
 /// The content of the segment whose marker has just been read. Fails when it is cut off, or its length is too small.
 pub(crate) fn segment<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Error> {
     let length = reader.be16().ok_or_else(cut)?;
-    let length = length
-        .checked_sub(2)
-        .ok_or_else(|| Error::corrupt(format!("a JPEG segment says it is {length} bytes long")))?;
+    let length = length.checked_sub(2).ok_or_else(|| {
+        Error::corrupt(format!(
+            "a JPEG segment has a length of {length} bytes; the least is 2"
+        ))
+    })?;
     reader.take(usize::from(length)).ok_or_else(cut)
 }
 

@@ -1,9 +1,10 @@
-//! JPEGs that break a rule of T.81 in a way that libjpeg, and with it every browser, passes over: rewritten so that they
-//! keep it. Only headers are rewritten; no entropy-coded byte is touched.
+//! JPEGs that break a rule of T.81 in a way that libjpeg, and with it every browser, accepts: rewritten so that they keep
+//! it. Only headers are rewritten; no entropy-coded byte is touched.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use std::borrow::Cow;
 
+use super::headers::{FrameComponent, FrameHeader, ScanComponent, ScanHeader};
 use super::{
     APP0, APP14, APP15, COM, DHT, EOI, RST0, RST7, SOF2, SOI, SOS, TEM, next_marker, push_segment, segment,
 };
@@ -41,7 +42,7 @@ pub(crate) fn plain(source: &[u8]) -> Result<Plain<'_>, Error> {
     Ok(Plain { bytes, color })
 }
 
-/// Whether `source` has to be rewritten before it is decoded. A file whose headers cannot be read has not.
+/// Tells whether `source` has to be rewritten before it is decoded; `false` for a file whose headers cannot be read.
 pub(crate) fn is_rewritten(source: &[u8]) -> bool {
     Facts::read(source).is_ok_and(|facts| !facts.are_plain())
 }
@@ -99,22 +100,21 @@ impl<'a> Iterator for Segments<'a> {
 /// The facts in the headers of a JPEG.
 #[derive(Default)]
 struct Facts {
-    /// Identifier, sampling factors and quantization table of each.
-    components: Vec<[u8; 3]>,
+    components: Vec<FrameComponent>,
     is_sequential: bool,
     is_jfif: bool,
     /// The last transform that an Adobe marker names.
     adobe: Option<u8>,
-    /// Whether a scan has parameters that belong to the progressive process.
+    /// True if a scan has parameters that belong to the progressive process.
     has_odd_scan: bool,
-    /// Whether a scan of fewer components than the frame has is among the scans.
+    /// True if a scan has fewer components than the frame.
     has_partial_scan: bool,
-    /// Whether a scan uses one of the tables that every decoder knows without having been given it.
+    /// True if a scan uses a standard table that the file does not define; every decoder knows these.
     lacks_tables: bool,
 }
 
 impl Facts {
-    /// Reads as far as it takes: a photograph in one scan or in progressive ones is not walked to its end.
+    /// Reads until all facts are known: a photograph in one scan or in progressive ones is not read to its end.
     fn read(source: &[u8]) -> Result<Self, Error> {
         let mut facts = Self::default();
         let mut tables = Tables::default();
@@ -134,8 +134,7 @@ impl Facts {
                 }
                 marker if is_start_of_frame(marker) && facts.components.is_empty() => {
                     facts.is_sequential = marker != SOF2;
-                    let (components, _) = content.get(6..).unwrap_or_default().as_chunks::<3>();
-                    facts.components = components.to_vec();
+                    facts.components = FrameHeader::read(content).unwrap_or_default().components;
                 }
                 _ => {}
             }
@@ -148,12 +147,10 @@ impl Facts {
     }
 
     fn scan(&mut self, content: &[u8], tables: &Tables) {
-        let count = usize::from(content.first().copied().unwrap_or(0));
-        let (components, _) = content.get(1..).unwrap_or_default().as_chunks::<2>();
-        let components = components.get(..count).unwrap_or_default();
-        self.has_partial_scan |= count < self.components.len();
+        let header = ScanHeader::read(content);
+        self.has_partial_scan |= header.count < self.components.len();
         if self.is_sequential {
-            self.lacks_tables |= components.iter().any(|&[_, used]| tables.lack(used));
+            self.lacks_tables |= header.components.iter().any(|&used| tables.lack(used));
             let parameters = content.len().checked_sub(3).and_then(|at| content.get(at..));
             self.has_odd_scan |= parameters != Some(&SEQUENTIAL_SCAN[..]);
         }
@@ -174,7 +171,7 @@ impl Facts {
     }
 
     fn ids(&self) -> impl Iterator<Item = u8> {
-        self.components.iter().map(|&[id, ..]| id)
+        self.components.iter().map(|component| component.id)
     }
 
     fn has_rgb_ids(&self) -> bool {
@@ -189,12 +186,16 @@ impl Facts {
         })
     }
 
-    /// Whether all decoders read the file in the same way.
+    /// Tells whether all decoders read the file in the same way.
     fn are_plain(&self) -> bool {
         let is_color_plain = match (self.color(), self.adobe) {
             // A single component has no sampling to speak of (T.81 section A.2.2), but some decoders look at it.
             (Color::Grey, adobe) => {
-                adobe.is_none() && self.components.iter().all(|&[_, factors, _]| factors == 0x11)
+                adobe.is_none()
+                    && self
+                        .components
+                        .iter()
+                        .all(|component| component.factors() == (1, 1))
             }
             (Color::YCbCr, None | Some(1)) => !self.has_rgb_ids(),
             (Color::Rgb | Color::Cmyk, None | Some(0)) | (Color::Ycck, Some(2)) => true,
@@ -244,7 +245,7 @@ impl Facts {
         Ok(file)
     }
 
-    /// The identifier of a component: its place, or what says that the components are RGB.
+    /// The identifier of a component: its place, or the letter by which decoders recognize RGB.
     fn id(&self, place: usize) -> u8 {
         match RGB_IDS.get(place) {
             Some(&id) if self.color() == Color::Rgb => id,
@@ -254,15 +255,24 @@ impl Facts {
 
     fn rewritten_frame(&self, content: &[u8]) -> Vec<u8> {
         let mut frame = content.get(..6).unwrap_or_default().to_vec();
-        for (place, &[_, factors, table]) in self.components.iter().enumerate() {
-            let factors = if self.components.len() == 1 { 0x11 } else { factors };
-            frame.extend([self.id(place), factors, table]);
+        for (place, &component) in self.components.iter().enumerate() {
+            let (across, down) = match self.components.len() {
+                1 => (1, 1),
+                _ => component.factors(),
+            };
+            let renamed = FrameComponent {
+                id: self.id(place),
+                across,
+                down,
+                ..component
+            };
+            frame.extend(renamed.bytes());
         }
         frame
     }
 
-    /// The same number of bytes. Of components with the same name, each is taken once, in their order, as libjpeg-turbo
-    /// does.
+    /// The rewritten scan header, which has as many bytes. Each of several components with the same identifier is taken
+    /// once, in their order, as libjpeg-turbo does.
     fn rewritten_scan(&self, content: &[u8]) -> Vec<u8> {
         let mut scan = content.to_vec();
         let count = usize::from(content.first().copied().unwrap_or(0));
@@ -270,7 +280,7 @@ impl Facts {
         let (components, _) = scan.get_mut(1..).unwrap_or_default().as_chunks_mut::<2>();
         for [id, _] in components.iter_mut().take(count) {
             let mut places = self.components.iter().zip(&mut taken).enumerate();
-            let found = places.find(|(_, (component, taken))| component.first() == Some(id) && !**taken);
+            let found = places.find(|(_, (component, taken))| component.id == *id && !**taken);
             // No component has the last number, so that a scan which names none is refused as before.
             *id = match found {
                 Some((place, (_, taken))) => {
@@ -310,11 +320,11 @@ impl Tables {
         }
     }
 
-    /// Whether a component that names its tables so uses a standard table which was not given.
-    fn lack(&self, used: u8) -> bool {
+    /// Tells whether a component uses a standard table that the file does not define.
+    fn lack(&self, used: ScanComponent) -> bool {
         let [dc, ac] = self.defined;
         let lacks = |defined: u8, table: u8| table < 2 && defined >> table & 1 == 0;
-        lacks(dc, used >> 4) || lacks(ac, used & 15)
+        lacks(dc, used.dc) || lacks(ac, used.ac)
     }
 }
 

@@ -193,7 +193,7 @@ mod tests {
     use super::*;
     use crate::jpeg::bits::Bits;
 
-    /// The one table of a segment, behind its name.
+    /// The only table of a segment, behind the byte with its class and number.
     fn only(table: &[u8]) -> Option<Table> {
         let [(0x11, table)] = <[_; 1]>::try_from(tables_in(&[&[0x11], table].concat())?).ok()? else {
             return None;

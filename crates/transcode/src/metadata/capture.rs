@@ -1,4 +1,4 @@
-//! When and with what a picture was taken, as its EXIF block says, or a TIFF, which is built as one.
+//! The time, the camera and the lens of a picture, from its EXIF block or from a TIFF, which has the same structure.
 //!
 //! Read by [`Tiff`], which enters at most two directories and allocates nothing. General readers list every directory
 //! that the block names before they answer, and a block of 64 KiB can name its own bytes thousands of times.
@@ -22,7 +22,7 @@ const LONGITUDE: u16 = 4;
 
 /// Longest text that is kept, in characters.
 const MAX_CHARACTERS: usize = 100;
-/// Year of the oldest photograph there is.
+/// The year of the oldest photograph that exists.
 const FIRST_YEAR: u32 = 1826;
 
 /// Reads the time, the camera and the lens; `None` when the structure tells none of them. Never reads the place.
@@ -141,7 +141,7 @@ fn coordinate(gps: Directory<'_>, tag: u16, sign: u16, names: [&str; 2], limit: 
     } else {
         return None;
     };
-    // What decimals follow are an artefact of the division.
+    // Further decimals only come from the division.
     let degrees = (degrees * 1e6).round() / 1e6;
     (-limit..=limit).contains(&degrees).then_some(degrees)
 }

@@ -14,7 +14,7 @@ pub(crate) enum Block {
     None,
     /// A copy, from its TIFF header on, at most [`MAX_BYTES`] long.
     Copied(Vec<u8>),
-    /// The directories of the file itself, a TIFF of any size, which is not copied for their sake.
+    /// The directories of the file itself, a TIFF of any size, which is not copied.
     File,
 }
 
@@ -49,8 +49,8 @@ pub(crate) fn unboxed(data: &[u8]) -> Option<&[u8]> {
 
 /// The orientation, 1 to 8, in a TIFF structure as EXIF carries it, with or without its `Exif\0\0` prefix.
 ///
-/// Only IFD0 is looked at and no offset other than its own is followed, so loops and wild offsets elsewhere in the
-/// structure do no harm. Whatever cannot be read is `None`.
+/// Only IFD0 is looked at and no offset other than its own is followed, so loops and wrong offsets elsewhere in the
+/// structure have no effect. `None` for a structure that cannot be read.
 pub(crate) fn orientation(exif: &[u8]) -> Option<u8> {
     let field = structure(exif)?.first()?.field(ORIENTATION)?;
     let value = field.number()?;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_orientation_is_ignored() {
+    fn values_that_are_no_orientation_are_ignored() {
         assert_eq!(orientation(&little(1, ORIENTATION, SHORT, 0)), None);
         assert_eq!(orientation(&little(1, ORIENTATION, SHORT, 99)), None);
         assert_eq!(orientation(&little(1, ORIENTATION, 2, 6)), None);

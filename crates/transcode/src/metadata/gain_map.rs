@@ -1,5 +1,5 @@
-//! Whether a JPEG carries a gain map: a second, small picture that says how much brighter each part of the first
-//! becomes on a screen of high dynamic range. The first is complete without it, and is what is rendered.
+//! Gain maps of JPEGs: a second, small picture that says how much brighter each part of the first one becomes on a screen
+//! of high dynamic range. The first is complete without it, and alone is rendered.
 
 use super::exif;
 
@@ -23,8 +23,9 @@ const MULTI_PICTURE: &[u8] = b"MPF\0";
 const MAX_PICTURES: usize = 16;
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// Whether an APP1 or APP2 segment of the first picture of `source` tells of one; it begins at `at`.
-pub(crate) fn is_told(source: &[u8], at: usize, segment: &[u8]) -> bool {
+/// Tells whether an APP1 or APP2 segment of the first picture of `source` announces a gain map. The segment's content
+/// begins at `at`.
+pub(crate) fn is_announced(source: &[u8], at: usize, segment: &[u8]) -> bool {
     if segment.starts_with(XMP) {
         return ULTRA_HDR.iter().chain(&APPLE).any(|word| contains(segment, word));
     }
@@ -118,25 +119,29 @@ mod tests {
     fn the_second_picture_is_found_by_the_index() {
         for is_little in [false, true] {
             let file = indexed(b"...urn:com:apple:photo:2020:aux:hdrgainmap...", is_little);
-            assert!(is_told(&file, 6, &file[6..file.len() - 45]), "{is_little}");
+            assert!(is_announced(&file, 6, &file[6..file.len() - 45]), "{is_little}");
             let file = indexed(b"...a preview...", is_little);
-            assert!(!is_told(&file, 6, &file[6..]), "{is_little}");
+            assert!(!is_announced(&file, 6, &file[6..]), "{is_little}");
             let cut = &file[..file.len() - 4];
-            assert!(!is_told(cut, 6, &cut[6..]), "{is_little}");
+            assert!(!is_announced(cut, 6, &cut[6..]), "{is_little}");
         }
     }
 
     #[test]
     fn names_count_where_they_belong() {
         let xmp = |text: &str| [XMP, text.as_bytes()].concat();
-        assert!(is_told(
+        assert!(is_announced(
             b"",
             0,
             &xmp("xmlns:hdrgm=\"http://ns.adobe.com/hdr-gain-map/1.0/\"")
         ));
-        assert!(is_told(b"", 0, ISO));
-        assert!(!is_told(b"", 0, &xmp("a picture of http://example.com")));
-        assert!(!is_told(b"", 0, b"Exif\0\0http://ns.adobe.com/hdr-gain-map/1.0/"));
-        assert!(!is_told(b"", 0, MULTI_PICTURE));
+        assert!(is_announced(b"", 0, ISO));
+        assert!(!is_announced(b"", 0, &xmp("a picture of http://example.com")));
+        assert!(!is_announced(
+            b"",
+            0,
+            b"Exif\0\0http://ns.adobe.com/hdr-gain-map/1.0/"
+        ));
+        assert!(!is_announced(b"", 0, MULTI_PICTURE));
     }
 }

@@ -1,4 +1,4 @@
-//! What a file tells about a picture beside its pixels.
+//! Metadata: the facts about a picture that its file contains beside the pixels.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 pub(crate) mod capture;

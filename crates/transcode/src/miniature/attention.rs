@@ -1,4 +1,4 @@
-//! Where a crop has to be to keep what draws the eye.
+//! The place of a crop that keeps the part of the picture that draws the eye.
 //!
 //! The features are from smartcrop.js by Jonas Wagner (MIT), mostly with its weights: edges, strong colours, and
 //! colours of skin, light and dark. The search is simpler than there. The crop is always as large as it can be, so that
@@ -9,9 +9,9 @@ use std::borrow::Cow;
 use tintype_model::{Dimensions, Fit, Focus, Gravity, Recipe, Variant};
 
 use super::Miniature;
-use crate::geometry::Plan;
+use crate::geometry::Geometry;
 
-/// The direction of skin colours in RGB; brightness is what tells their shades apart.
+/// The direction of skin colours in RGB; shades of skin differ in brightness only.
 const SKIN: [f64; 3] = [0.78, 0.57, 0.44];
 const SKIN_THRESHOLD: f64 = 0.8;
 const SKIN_DARKEST: f64 = 0.1;
@@ -38,7 +38,7 @@ pub(crate) fn resolve<'a>(size: Dimensions, small: &Miniature, recipe: &'a Recip
     let interest = interest(small);
     let mut recipe = recipe.clone();
     for variant in recipe.variants.iter_mut().filter(|variant| asks(variant)) {
-        let crop = Plan::new(size, variant).crop;
+        let crop = Geometry::new(size, variant).crop;
         let columns = || {
             sums(small.width, |x| {
                 (0..small.height).map(|y| interest[y * small.width + x]).sum()
@@ -69,7 +69,7 @@ fn interest(small: &Miniature) -> Vec<f64> {
         .iter()
         .map(|&[red, green, blue, alpha]| {
             let luma = 0.2126 * unit(red) + 0.7152 * unit(green) + 0.0722 * unit(blue);
-            // What cannot be seen has no edges but where it begins.
+            // Invisible pixels have an edge only beside visible ones.
             luma * unit(alpha)
         })
         .collect();

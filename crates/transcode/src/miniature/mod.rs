@@ -1,4 +1,4 @@
-//! A small copy of a picture, for what looks at the whole of it and at no detail.
+//! A small copy of a picture, for the facts that depend on the whole of it and on no detail.
 
 pub(crate) mod appearance;
 pub(crate) mod attention;

@@ -1,18 +1,18 @@
-//! The budget for attempts beside the files that have to be made: never more than half of their CPU time.
+//! The budget for attempts beside the files that have to be made: at most half of their CPU time.
 //!
-//! Whether an attempt fits is settled before it starts, from the numbers below and not from a clock, so that the same source
-//! gives the same bytes everywhere. They are nanoseconds a pixel of drawn pictures that are not plain, measured on those of
-//! `examples/drawn.rs`: for what has to be made about the least, for what is tried about the most.
+//! The decision is made before an attempt starts, from the numbers below and not from a clock, so that the same source
+//! gives the same bytes everywhere. The numbers are nanoseconds a pixel of drawn pictures that are not plain, measured
+//! on those of `examples/drawn.rs`: about the least for files that have to be made, about the most for attempts.
 
 use tintype_model::Format;
 
 /// The attempt: lossy WebP.
 const TRIED: u64 = 65;
 
-/// Nothing is tried that cannot save so many bytes.
+/// The least number of bytes that an attempt must be able to save.
 const LEAST_GAIN: usize = 2048;
 
-/// In hundredths of a lossless file, which is what a lossy one saves at most.
+/// The most that a lossy file saves, in hundredths of the lossless one.
 const MOST_GAIN: usize = 60;
 
 /// Lossless files of fewer bits than pixels are smaller than lossy ones.
@@ -30,12 +30,12 @@ pub(crate) const fn needed(format: Format) -> u64 {
     }
 }
 
-/// Whether the attempt costs at most half of what has to be made of the same picture.
+/// Tells whether the attempt costs at most half as much as the files of the same picture that have to be made.
 pub(super) const fn allows(needed: u64) -> bool {
     2 * TRIED <= needed
 }
 
-/// Whether an attempt can save enough on a lossless file of so many bytes.
+/// Tells whether an attempt can save enough on a lossless file of so many bytes.
 pub(super) const fn is_worth_it(bytes: usize, pixels: u64) -> bool {
     bytes * MOST_GAIN / 100 >= LEAST_GAIN && bytes as u64 * 8 * PIXELS_PER_BIT >= pixels
 }

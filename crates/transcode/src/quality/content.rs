@@ -1,4 +1,5 @@
-//! Photograph or drawing: text, line art, diagrams and screenshots want other settings than photographs.
+//! The kind of a picture, photograph or drawing: text, line art, diagrams and screenshots are encoded with other settings
+//! than photographs.
 //!
 //! The picture is looked at in blocks of 8 by 8 pixels, evenly spread, at most [`MAX_BLOCKS`] of them. A block is
 //!
@@ -27,7 +28,7 @@ pub(crate) enum Content {
 }
 
 const SIDE: usize = 8;
-/// A megapixel of blocks says as much as all of them.
+/// The most blocks that are counted: those of a megapixel represent the whole picture.
 const MAX_BLOCKS: usize = 16_384;
 const HARD_STEP: u8 = 40;
 /// In thousandths of all blocks.
@@ -38,7 +39,7 @@ const FEW_COLORS: usize = 16;
 /// Pairs of neighbours in the rows of a block.
 const PAIRS: usize = SIDE * (SIDE - 1);
 
-/// Tells what a picture shows.
+/// Finds the kind of a picture.
 pub(crate) fn classify(picture: &Picture) -> Content {
     Features::of(picture).content()
 }
@@ -132,7 +133,7 @@ fn note<const N: usize>(colors: &mut Vec<[u8; N]>, color: [u8; N]) {
     }
 }
 
-/// Whether nobody can tell one from the other: invisible pixels have no colour.
+/// Tells whether two pixels look the same: invisible pixels have no colour.
 fn looks_like<const N: usize>(one: [u8; N], other: [u8; N]) -> bool {
     one == other || (N == 4 && one[N - 1] == 0 && other[N - 1] == 0)
 }
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_transparent_has_no_edges() {
+    fn transparent_pixels_have_no_edges() {
         let mut data = Vec::new();
         for at in 0..64u32 * 64 {
             data.extend([noise(at, 1), noise(1, at), noise(at, at), 0]);

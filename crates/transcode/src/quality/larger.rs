@@ -1,4 +1,4 @@
-//! Why a newer format is larger than an older one of the same variant.
+//! The reasons why a newer format is larger than an older one of the same variant.
 //!
 //! Nothing is encoded again for that. Delivery gives each browser the smallest of the files that it takes and that are no
 //! worse, and another attempt costs more than it brings: at lower qualities the newer file is the worse one, and more

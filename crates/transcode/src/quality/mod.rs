@@ -17,15 +17,15 @@ use tintype_model::{Encoding, Format, Quality, Rgb};
 pub(crate) use budget::needed;
 pub(crate) use content::{Content, Features, classify};
 pub(crate) use larger::explain;
-pub(crate) use score::Yardstick;
+pub(crate) use score::ScoreReference;
 
-use crate::encode::{self, Chroma, Encoded, Loss, Pieces, Settings};
+use crate::encode::{self, Chroma, Encoded, EncodedFile, Loss, SplitFile, StillSettings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
-/// The parameters of one rendition, from the recipe and the source.
+/// A rendition to be encoded: its parameters, from the recipe and the source.
 #[derive(Clone, Copy)]
-pub(crate) struct Wanted {
+pub(crate) struct EncodeRequest {
     pub(crate) format: Format,
     pub(crate) quality: Quality,
     /// The kind of picture that the source is.
@@ -36,44 +36,57 @@ pub(crate) struct Wanted {
     pub(crate) needed: u64,
     /// The colour behind transparent pixels in formats without alpha.
     pub(crate) background: Rgb,
-    /// Whether the score is to be told even where nothing was chosen by it.
+    /// True if the score is recorded even where no quality was chosen by it.
     pub(crate) scores: bool,
 }
 
-/// A rendition and what was chosen for it.
-pub(crate) struct Made {
+/// The file of a rendition, and the encoding that its record tells.
+pub(crate) struct RenditionFile {
     pub(crate) bytes: Vec<u8>,
     pub(crate) encoding: Encoding,
 }
 
-/// A yardstick that is made when it is first needed, and shared by the formats of one size.
-#[derive(Clone, Default)]
-pub(crate) struct LazyYardstick(Arc<OnceLock<Yardstick>>);
-
-impl LazyYardstick {
-    fn get(&self, picture: &Arc<Picture>, background: Rgb) -> &Yardstick {
-        self.0.get_or_init(|| Yardstick::new(picture, background))
+impl RenditionFile {
+    /// A file with the encoding that was chosen for it.
+    pub(crate) fn of(file: EncodedFile, chosen: Encoding) -> Self {
+        Self {
+            bytes: file.bytes,
+            encoding: Encoding {
+                tiles: file.tiles,
+                ..chosen
+            },
+        }
     }
 }
 
-/// Added to a fixed quality where a drawing becomes a JPEG: ringing around letters is what JPEG does worst.
+/// A reference that is made when it is first needed, and shared by the formats of one size.
+#[derive(Clone, Default)]
+pub(crate) struct LazyReference(Arc<OnceLock<ScoreReference>>);
+
+impl LazyReference {
+    fn get(&self, picture: &Arc<Picture>, background: Rgb) -> &ScoreReference {
+        self.0.get_or_init(|| ScoreReference::new(picture, background))
+    }
+}
+
+/// Added to a fixed quality where a drawing becomes a JPEG, which shows rings around letters at low qualities.
 const DRAWN_JPEG_BONUS: u8 = 10;
 const DRAWN_JPEG_MOST: u8 = 95;
 
-/// Taken off a fixed quality where a drawing becomes an AVIF: with palettes, and colours at full resolution, drawings score ten
-/// points and more above what photographs do at the same number.
+/// Taken off a fixed quality where a drawing becomes an AVIF: with palettes, and colours at full resolution, drawings
+/// score ten points and more above what photographs do at the same number.
 const DRAWN_AVIF_LESS: u8 = 12;
 
 /// Target from which the colours of photographs are no longer halved. With halved ones photographs score 82 to 90 at
 /// the best quality that there is.
 const FULL_CHROMA_TARGET: u8 = 85;
 
-/// Fixed quality of JPEG from which they are not either. On two photos at 800 pixels, halved colours need 0 and 5 % fewer
-/// bytes at the score that they have at quality 90; at that of 95 it is 4 % fewer and 8 % more, and what full resolution
-/// has at 95 is out of their reach.
+/// The fixed quality of JPEG from which colours of photographs are no longer halved. On two photos at 800 pixels,
+/// halved colours need 0 and 5 % fewer bytes at the score that they have at quality 90; at that of 95 it is 4 % fewer
+/// and 8 % more, and they never reach the score that full resolution has at 95.
 const FULL_CHROMA_JPEG: u8 = 95;
 
-impl Wanted {
+impl EncodeRequest {
     fn chroma(&self) -> Chroma {
         match (self.content, self.quality) {
             (Content::Drawn, _) => Chroma::Full,
@@ -85,16 +98,16 @@ impl Wanted {
         }
     }
 
-    fn settings(&self, quality: u8, pixels: u64) -> Settings {
-        Settings {
+    fn settings(&self, quality: u8, pixels: u64) -> StillSettings {
+        StillSettings {
             chroma: self.chroma(),
             is_drawn: self.content == Content::Drawn,
-            ..Settings::usual(quality, pixels)
+            ..StillSettings::usual(quality, pixels)
         }
     }
 
-    /// The quality that a fixed one becomes: higher in a JPEG of a drawing, lower in an AVIF of it, and no finer than is of
-    /// use.
+    /// The quality that a fixed one becomes: higher in a JPEG of a drawing, lower in an AVIF of it, and no finer than the
+    /// source.
     pub(crate) fn fixed(&self, quality: u8) -> u8 {
         let wanted = match (self.content, self.format) {
             (Content::Drawn, Format::Jpeg) if quality < DRAWN_JPEG_MOST => {
@@ -110,7 +123,7 @@ impl Wanted {
     }
 
     /// The settings for a file of the fixed quality `asked`, and the encoding that its record tells.
-    fn fixed_settings(&self, asked: u8, pixels: u64) -> (Settings, Encoding) {
+    fn fixed_settings(&self, asked: u8, pixels: u64) -> (StillSettings, Encoding) {
         let quality = self.fixed(asked);
         let encoding = Encoding {
             quality: (quality != asked).then_some(quality),
@@ -120,12 +133,12 @@ impl Wanted {
     }
 
     /// A file that shows every pixel as it is.
-    pub(crate) fn exact(&self, bytes: Vec<u8>) -> Made {
-        Made {
+    pub(crate) fn exact(&self, bytes: Vec<u8>) -> RenditionFile {
+        RenditionFile {
             bytes,
             encoding: Encoding {
                 score: self.scores.then_some(100.0),
-                // Nothing else can be expected of PNG, so that it is not worth telling.
+                // Not told for PNG, which is always lossless.
                 is_lossless: self.format != Format::Png,
                 ..Encoding::default()
             },
@@ -133,37 +146,38 @@ impl Wanted {
     }
 }
 
-/// The file that [`make`] would make, in pieces, and the encoding that its record tells; `None` where it has to be made
-/// at once.
-pub(crate) fn in_pieces(wanted: &Wanted, picture: &Arc<Picture>) -> Option<(Pieces, Encoding)> {
-    let (Quality::Fixed(asked), false) = (wanted.quality, wanted.scores) else {
+/// The file that [`make`] would make, for several threads, with the encoding that its record tells; `None` where one thread
+/// has to make it.
+pub(crate) fn split(request: &EncodeRequest, picture: &Arc<Picture>) -> Option<(SplitFile, Encoding)> {
+    let (Quality::Fixed(asked), false) = (request.quality, request.scores) else {
         return None;
     };
-    let (settings, encoding) = wanted.fixed_settings(asked, picture.size.pixels());
-    Pieces::new(picture, wanted.format, &settings).map(|pieces| (pieces, encoding))
+    let (settings, encoding) = request.fixed_settings(asked, picture.size.pixels());
+    SplitFile::new(picture, request.format, &settings).map(|split| (split, encoding))
 }
 
-/// Encodes one rendition. `yardstick` is that of the picture's size.
+/// Encodes one rendition. `score_reference` is that of the picture's size.
 pub(crate) fn make(
-    wanted: &Wanted,
+    request: &EncodeRequest,
     picture: Arc<Picture>,
-    yardstick: &LazyYardstick,
-) -> Result<Made, EncodeError> {
-    if wanted.format == Format::Png {
-        return encode::encode(picture, Format::Png, 100, wanted.background).map(|bytes| wanted.exact(bytes));
+    score_reference: &LazyReference,
+) -> Result<RenditionFile, EncodeError> {
+    if request.format == Format::Png {
+        return encode::encode(picture, Format::Png, 100, request.background)
+            .map(|file| request.exact(file.bytes));
     }
-    match wanted.quality {
+    match request.quality {
         Quality::Lossless => {
-            let settings = Settings {
+            let settings = StillSettings {
                 loss: Loss::Nothing,
-                ..wanted.settings(100, picture.size.pixels())
+                ..request.settings(100, picture.size.pixels())
             };
-            encode::encode_with(picture, wanted.format, &settings, wanted.background)
-                .map(|bytes| wanted.exact(bytes))
+            encode::encode_with(picture, request.format, &settings, request.background)
+                .map(|file| request.exact(file.bytes))
         }
-        Quality::Fixed(_) if wanted.is_lossless_first(&picture) => lossless(wanted, &picture),
-        Quality::Fixed(quality) => fixed(wanted, quality, picture, yardstick),
-        Quality::Auto { target } => automatic_or_lossless(wanted, target.into(), &picture, yardstick),
+        Quality::Fixed(_) if request.is_lossless_first(&picture) => lossless(request, &picture),
+        Quality::Fixed(quality) => fixed(request, quality, picture, score_reference),
+        Quality::Auto { target } => automatic_or_lossless(request, target.into(), &picture, score_reference),
     }
 }
 
@@ -171,29 +185,30 @@ pub(crate) fn make(
 /// where nothing is tried, because too little can be gained or it costs too much beside what has to be made.
 ///
 /// It needs less memory than the first file did.
-pub(crate) fn attempt(wanted: &Wanted, made: &Made, pixels: u64) -> Option<u8> {
-    let Quality::Fixed(quality) = wanted.quality else {
+pub(crate) fn attempt(request: &EncodeRequest, made: &RenditionFile, pixels: u64) -> Option<u8> {
+    let Quality::Fixed(quality) = request.quality else {
         return None;
     };
-    let is_open = wanted.format == Format::Webp && made.encoding.is_lossless;
-    (is_open && budget::is_worth_it(made.bytes.len(), pixels) && budget::allows(wanted.needed))
+    let is_open = request.format == Format::Webp && made.encoding.is_lossless;
+    (is_open && budget::is_worth_it(made.bytes.len(), pixels) && budget::allows(request.needed))
         .then_some(quality)
 }
 
 /// Makes the [`attempt`]. `None` where its file is no smaller than `first` or cannot be made.
 pub(crate) fn tried(
-    wanted: &Wanted,
+    request: &EncodeRequest,
     quality: u8,
-    first: &Made,
+    first: &RenditionFile,
     picture: Arc<Picture>,
-    yardstick: &LazyYardstick,
-) -> Option<Made> {
-    let second = fixed(wanted, quality, picture, yardstick).ok()?;
+    score_reference: &LazyReference,
+) -> Option<RenditionFile> {
+    let second = fixed(request, quality, picture, score_reference).ok()?;
     (second.bytes.len() < first.bytes.len()).then_some(second)
 }
 
-impl Wanted {
-    /// Whether lossless WebP is made first: of what is drawn it mostly is the smaller, unless scaling has blurred it.
+impl EncodeRequest {
+    /// Tells whether lossless WebP is made first: of drawings it mostly is the smaller one, unless scaling has blurred
+    /// them.
     pub(crate) fn is_lossless_first(&self, picture: &Picture) -> bool {
         self.format == Format::Webp
             && self.content == Content::Drawn
@@ -203,31 +218,31 @@ impl Wanted {
 }
 
 /// Lossless WebP of every pixel that can be seen.
-fn lossless(wanted: &Wanted, picture: &Arc<Picture>) -> Result<Made, EncodeError> {
-    let settings = Settings {
+fn lossless(request: &EncodeRequest, picture: &Arc<Picture>) -> Result<RenditionFile, EncodeError> {
+    let settings = StillSettings {
         loss: Loss::Invisible,
-        ..wanted.settings(100, picture.size.pixels())
+        ..request.settings(100, picture.size.pixels())
     };
-    encode::encode_with(Arc::clone(picture), Format::Webp, &settings, wanted.background)
-        .map(|bytes| wanted.exact(bytes))
+    encode::encode_with(Arc::clone(picture), Format::Webp, &settings, request.background)
+        .map(|file| request.exact(file.bytes))
 }
 
-/// [`automatic`], or lossless where that is small anyhow, is no larger, or alone reaches the target.
+/// [`automatic`], or lossless where the lossless file is small, is no larger, or alone reaches the target.
 fn automatic_or_lossless(
-    wanted: &Wanted,
+    request: &EncodeRequest,
     target: f64,
     picture: &Arc<Picture>,
-    yardstick: &LazyYardstick,
-) -> Result<Made, EncodeError> {
-    if !wanted.is_lossless_first(picture) {
-        return automatic(wanted, target, picture, yardstick);
+    score_reference: &LazyReference,
+) -> Result<RenditionFile, EncodeError> {
+    if !request.is_lossless_first(picture) {
+        return automatic(request, target, picture, score_reference);
     }
-    let mut lossless = lossless(wanted, picture)?;
+    let mut lossless = lossless(request, picture)?;
     lossless.encoding.score = Some(100.0);
     if !budget::is_worth_it(lossless.bytes.len(), picture.size.pixels()) {
         return Ok(lossless);
     }
-    let lossy = automatic(wanted, target, picture, yardstick)?;
+    let lossy = automatic(request, target, picture, score_reference)?;
     let reaches = lossy
         .encoding
         .score
@@ -239,80 +254,75 @@ fn automatic_or_lossless(
 }
 
 fn fixed(
-    wanted: &Wanted,
+    request: &EncodeRequest,
     asked: u8,
     picture: Arc<Picture>,
-    yardstick: &LazyYardstick,
-) -> Result<Made, EncodeError> {
-    let (settings, mut encoding) = wanted.fixed_settings(asked, picture.size.pixels());
-    if !wanted.scores {
-        let bytes = encode::encode_with(picture, wanted.format, &settings, wanted.background)?;
-        return Ok(Made { bytes, encoding });
+    score_reference: &LazyReference,
+) -> Result<RenditionFile, EncodeError> {
+    let (settings, mut encoding) = request.fixed_settings(asked, picture.size.pixels());
+    if !request.scores {
+        let file = encode::encode_with(picture, request.format, &settings, request.background)?;
+        return Ok(RenditionFile::of(file, encoding));
     }
-    let yardstick = yardstick.get(&picture, wanted.background);
-    let encoded = encode::encode_and_show(picture, wanted.format, &settings, wanted.background)?;
+    let score_reference = score_reference.get(&picture, request.background);
+    let encoded = encode::encode_and_show(picture, request.format, &settings, request.background)?;
     encoding.quality = Some(settings.quality);
-    encoding.score = Some(told(yardstick.score_whole(wanted.format, &encoded)?));
-    Ok(Made {
-        bytes: encoded.bytes,
-        encoding,
-    })
+    encoding.score = Some(rounded(score_reference.score_whole(request.format, &encoded)?));
+    Ok(RenditionFile::of(encoded.file, encoding))
 }
 
 /// The lowest quality that reaches the target: searched on the whole of a small picture, on a sample of a large one.
 /// The score of a large one is then measured in the file itself, and one more encode corrects a score that is too low.
 fn automatic(
-    wanted: &Wanted,
+    request: &EncodeRequest,
     target: f64,
     picture: &Arc<Picture>,
-    yardstick: &LazyYardstick,
-) -> Result<Made, EncodeError> {
-    let yardstick = yardstick.get(picture, wanted.background);
+    score_reference: &LazyReference,
+) -> Result<RenditionFile, EncodeError> {
+    let score_reference = score_reference.get(picture, request.background);
     let encode = |picture: &Arc<Picture>, quality: u8| {
-        let settings = wanted.settings(quality, yardstick.pixels());
-        encode::encode_and_show(Arc::clone(picture), wanted.format, &settings, wanted.background)
+        let settings = request.settings(quality, score_reference.pixels());
+        encode::encode_and_show(Arc::clone(picture), request.format, &settings, request.background)
     };
-    let found = search::search(wanted.format, target, |quality| {
-        let encoded = encode(yardstick.picture(), quality)?;
-        let score = yardstick.score_sample(wanted.format, &encoded)?;
-        Ok((score, encoded.bytes))
+    let found = search::search(request.format, target, |quality| {
+        let encoded = encode(score_reference.picture(), quality)?;
+        let score = score_reference.score_sample(request.format, &encoded)?;
+        Ok((score, encoded.file))
     })?;
-    if yardstick.is_whole() {
+    if score_reference.is_whole() {
         return Ok(chosen(found.made, found.quality, found.score));
     }
     let whole = |quality: u8| -> Result<(Encoded, f64), EncodeError> {
         let encoded = encode(picture, quality)?;
-        let score = yardstick.score_whole(wanted.format, &encoded)?;
+        let score = score_reference.score_whole(request.format, &encoded)?;
         Ok((encoded, score))
     };
     let (encoded, score) = whole(found.quality)?;
     if search::reaches(score, target) {
-        return Ok(chosen(encoded.bytes, found.quality, score));
+        return Ok(chosen(encoded.file, found.quality, score));
     }
-    let higher = search::higher(wanted.format, found.quality, score, target);
+    let higher = search::higher(request.format, found.quality, score, target);
     match higher {
         Some(quality) => {
             let (encoded, score) = whole(quality)?;
-            Ok(chosen(encoded.bytes, quality, score))
+            Ok(chosen(encoded.file, quality, score))
         }
-        None => Ok(chosen(encoded.bytes, found.quality, score)),
+        None => Ok(chosen(encoded.file, found.quality, score)),
     }
 }
 
-fn chosen(bytes: Vec<u8>, quality: u8, score: f64) -> Made {
-    Made {
-        bytes,
-        encoding: Encoding {
-            quality: Some(quality),
-            score: Some(told(score)),
-            ..Encoding::default()
-        },
-    }
+fn chosen(file: EncodedFile, quality: u8, score: f64) -> RenditionFile {
+    let encoding = Encoding {
+        quality: Some(quality),
+        score: Some(rounded(score)),
+        ..Encoding::default()
+    };
+    RenditionFile::of(file, encoding)
 }
 
 /// A score as records tell it, to a hundredth.
 #[expect(clippy::cast_possible_truncation, reason = "scores are small numbers")]
-fn told(score: f64) -> f32 {
+fn rounded(score: f64) -> f32 {
     ((score * 100.0).round() / 100.0) as f32
 }
 
@@ -323,7 +333,7 @@ mod tests {
     #[test]
     fn colours_of_photographs_are_whole_at_the_highest_qualities_of_jpeg_alone() {
         let chroma = |format, quality| {
-            Wanted {
+            EncodeRequest {
                 format,
                 quality,
                 content: Content::Photo,

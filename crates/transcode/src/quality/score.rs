@@ -29,10 +29,10 @@ const TILE: u32 = 256;
 const GRID: u32 = 64;
 
 /// The picture, or the sample of it, that its renditions are compared with.
-pub(crate) struct Yardstick {
+pub(crate) struct ScoreReference {
     /// The whole of a small picture, or the sample.
     picture: Arc<Picture>,
-    /// Where the sample is from; `None` for the whole.
+    /// The places that the sample is taken from; `None` for the whole.
     tiles: Option<Tiles>,
     /// Pixels of the whole picture.
     pixels: u64,
@@ -42,13 +42,14 @@ pub(crate) struct Yardstick {
     flat_reference: OnceLock<Result<Ssimulacra2Reference, String>>,
 }
 
-impl Yardstick {
+impl ScoreReference {
     pub(crate) fn new(picture: &Arc<Picture>, background: Rgb) -> Self {
         let tiles = (picture.size.pixels() > WHOLE_PIXELS).then(|| Tiles::of(picture.size));
         Self::of(picture, tiles, background)
     }
 
-    /// One that compares the whole of any picture, in memory that grows with it: to judge samples by.
+    /// A reference that compares the whole of any picture, in memory that grows with it: for the comparison of samples with
+    /// wholes.
     pub(crate) fn thorough(picture: &Arc<Picture>) -> Self {
         Self::of(picture, None, Rgb::default())
     }
@@ -71,7 +72,7 @@ impl Yardstick {
         &self.picture
     }
 
-    /// Whether [`Self::picture`] is the whole picture.
+    /// Tells whether [`Self::picture`] is the whole picture.
     pub(crate) const fn is_whole(&self) -> bool {
         self.tiles.is_none()
     }
@@ -140,12 +141,12 @@ fn reference(size: Dimensions, data: &[u8], has_alpha: bool) -> Result<Ssimulacr
 fn shown(encoded: &Encoded) -> Result<Cow<'_, Picture>, EncodeError> {
     match &encoded.shown {
         Some(shown) => Ok(Cow::Borrowed(shown)),
-        None => decoded(&encoded.bytes).map(Cow::Owned),
+        None => decoded(&encoded.file.bytes).map(Cow::Owned),
     }
 }
 
 fn decoded(file: &[u8]) -> Result<Picture, EncodeError> {
-    // Nothing here is a stranger's.
+    // The files were made here, so that the widest limits are enough.
     let limits = Limits {
         max_frames: 1,
         ..header::CHECKED
@@ -214,7 +215,7 @@ impl Tiles {
     }
 }
 
-/// Where `count` parts of `length` begin, each in the middle of its share of `whole`, on the grid.
+/// The begin of each of `count` parts of `length`, in the middle of its share of `whole`, on the grid.
 fn places(whole: u32, length: u32, count: u32) -> Vec<u32> {
     let begin = |number: u32| {
         let middle = u64::from(2 * number + 1) * u64::from(whole) / u64::from(2 * count);

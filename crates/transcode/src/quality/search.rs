@@ -11,17 +11,17 @@ pub(crate) const MAX_ENCODES: usize = 4;
 pub(crate) const BELOW: f64 = 0.5;
 /// A score up to this far above it is near enough to stop at.
 pub(crate) const ABOVE: f64 = 1.5;
-/// Where the next attempt aims, relative to the target: the middle of what is accepted.
+/// The aim of the next attempt, relative to the target: the middle of the accepted scores.
 const AIM: f64 = 0.5;
 
 /// The result of a search.
-pub(crate) struct Found<T> {
+pub(crate) struct SearchResult<T> {
     pub(crate) quality: u8,
     pub(crate) score: f64,
     pub(crate) made: T,
 }
 
-/// Whether `score` counts as `target`.
+/// Tells whether `score` counts as `target`.
 pub(crate) fn reaches(score: f64, target: f64) -> bool {
     score >= target - BELOW
 }
@@ -35,13 +35,13 @@ pub(crate) fn search<T>(
     format: Format,
     target: f64,
     mut attempt: impl FnMut(u8) -> Result<(f64, T), EncodeError>,
-) -> Result<Found<T>, EncodeError> {
+) -> Result<SearchResult<T>, EncodeError> {
     let curve = curve(format);
-    let (mut short, mut enough): (Option<Found<T>>, Option<Found<T>>) = (None, None);
+    let (mut short, mut enough): (Option<SearchResult<T>>, Option<SearchResult<T>>) = (None, None);
     let mut quality = encode::canonical(format, quality_at(curve, target + AIM));
     for _ in 0..MAX_ENCODES {
         let (score, made) = attempt(quality)?;
-        let found = Found { quality, score, made };
+        let found = SearchResult { quality, score, made };
         let best = if reaches(score, target) {
             &mut enough
         } else {
@@ -54,7 +54,7 @@ pub(crate) fn search<T>(
         let next = match (&short, &enough) {
             (Some(short), Some(enough)) => between(short, enough, target + AIM),
             _ => {
-                // How far a score is from 100 is taken to be a fixed multiple of how far it usually is.
+                // The distance of a score from 100 is taken to be a fixed multiple of the usual distance.
                 let usual = 100.0 - score_at(curve, quality);
                 let hardness = (100.0 - score).max(0.1) / usual.max(0.1);
                 f64::from(quality_at(curve, 100.0 - (100.0 - target - AIM) / hardness))
@@ -71,19 +71,20 @@ pub(crate) fn search<T>(
 }
 
 /// Linear interpolation between two qualities that bracket the aim.
-fn between<T>(short: &Found<T>, enough: &Found<T>, aim: f64) -> f64 {
+fn between<T>(short: &SearchResult<T>, enough: &SearchResult<T>, aim: f64) -> f64 {
     let (low, high) = (f64::from(short.quality), f64::from(enough.quality));
     let share = (aim - short.score) / (enough.score - short.score).max(0.01);
     low + (high - low) * share.clamp(0.0, 1.0)
 }
 
-/// The quality nearest to `wanted` that makes another file than those tried and lies on the right side of them.
+/// The quality nearest to `wanted` that makes another file than those tried and that is above those which fell short
+/// and below those which reached the target.
 fn untried<T>(
     format: Format,
     wanted: f64,
     last: u8,
-    short: Option<&Found<T>>,
-    enough: Option<&Found<T>>,
+    short: Option<&SearchResult<T>>,
+    enough: Option<&SearchResult<T>>,
 ) -> Option<u8> {
     let above = short.map_or(0, |found| found.quality);
     let below = enough.map_or(101, |found| found.quality);
@@ -204,9 +205,10 @@ pub(crate) fn higher(format: Format, quality: u8, score: f64, target: f64) -> Op
     candidates.min_by_key(|&higher| higher.abs_diff(wanted))
 }
 
-/// The quality at which a file loses as much of a lossy source of the same size as that one, of that format and quality, has
-/// lost before. On two photographs at 800 pixels WebP of sources of qualities 15 to 75 then has 70 to 94 % of their bytes and
-/// scores 7 to 11 points less than they do; at 4 points more it is 73 to 105 %, for 1 to 5 of these points.
+/// The quality at which a file loses as much of a lossy source of the same size as that source, of the given format and
+/// quality, has lost before. On two photographs at 800 pixels WebP of sources of qualities 15 to 75 then has 70 to 94 %
+/// of their bytes and scores 7 to 11 points less than they do; at 4 points more it is 73 to 105 %, for 1 to 5 of these
+/// points.
 pub(crate) fn useful(format: Format, (of, source): (Format, u8)) -> u8 {
     if format == of || format == Format::Png {
         return source;
@@ -218,8 +220,8 @@ pub(crate) fn useful(format: Format, (of, source): (Format, u8)) -> u8 {
 mod tests {
     use super::*;
 
-    /// Searches on a made-up encoder, and gives the qualities that were tried.
-    fn tried(format: Format, target: f64, scores: impl Fn(f64) -> f64) -> (Vec<u8>, Found<()>) {
+    /// Searches with an encoder that exists for the test only; the qualities that were tried.
+    fn tried(format: Format, target: f64, scores: impl Fn(f64) -> f64) -> (Vec<u8>, SearchResult<()>) {
         let mut tried = Vec::new();
         let found = search(format, target, |quality| {
             tried.push(quality);

@@ -75,7 +75,7 @@ impl<'a> Bits<'a> {
     }
 }
 
-/// The other direction, for headers: it holds each bit in a byte of its own.
+/// Writes the bits of a header. It holds each bit in a byte of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Writer {
     bits: Vec<bool>,

@@ -1,4 +1,4 @@
-//! As much XML as it takes to tell SVG from other text, and to refuse what is dangerous to parse.
+//! The part of XML that is needed to tell SVG from other text, and to refuse text that is dangerous to parse.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use std::borrow::Cow;
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 /// The number of bytes within which the first element of a file must begin, behind comments and declarations.
 const MAX_PROLOGUE: usize = 64 << 10;
 
-/// Whether the first element of a text is `svg`, whatever comes before it; compressed text is looked into.
+/// Tells whether the first element of a text is `svg`, whatever comes before it; compressed text is unpacked first.
 pub(crate) fn is_svg(source: &[u8]) -> bool {
     let unpacked;
     let head = if source.starts_with(b"\x1F\x8B") {
@@ -22,7 +22,7 @@ pub(crate) fn is_svg(source: &[u8]) -> bool {
 fn unpack_head(source: &[u8]) -> Vec<u8> {
     use std::io::Read as _;
     let mut head = Vec::new();
-    // What cannot be unpacked any further is still looked at: the rest is the parser's business.
+    // A text whose compressed rest is broken is still examined: the parser reports the rest.
     let _cut = flate2::read::GzDecoder::new(source)
         .take(u64::try_from(MAX_PROLOGUE).unwrap_or(u64::MAX))
         .read_to_end(&mut head);
@@ -55,9 +55,9 @@ fn decode_utf8(source: &[u8]) -> Option<&str> {
     }
 }
 
-/// One piece of markup.
+/// One item of markup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Piece<'a> {
+pub(crate) enum MarkupItem<'a> {
     /// The name of an element that begins, and whether it ends at once.
     Start(&'a str, bool),
     End,
@@ -69,59 +69,59 @@ pub(crate) enum Piece<'a> {
 
 /// Walks over the markup of `text` and leaves out what is between it; ends where no more can be read.
 #[derive(Clone, Debug)]
-pub(crate) struct Pieces<'a> {
+pub(crate) struct Markup<'a> {
     rest: &'a str,
 }
 
-impl<'a> Pieces<'a> {
+impl<'a> Markup<'a> {
     pub(crate) const fn new(text: &'a str) -> Self {
         Self { rest: text }
     }
 
     fn until(&mut self, end: &str) -> Option<&'a str> {
-        let (piece, rest) = self.rest.split_once(end)?;
+        let (item, rest) = self.rest.split_once(end)?;
         self.rest = rest;
-        Some(piece)
+        Some(item)
     }
 }
 
-impl<'a> Iterator for Pieces<'a> {
-    type Item = Piece<'a>;
+impl<'a> Iterator for Markup<'a> {
+    type Item = MarkupItem<'a>;
 
-    fn next(&mut self) -> Option<Piece<'a>> {
+    fn next(&mut self) -> Option<MarkupItem<'a>> {
         let (_, rest) = self.rest.split_once('<')?;
         self.rest = rest;
         if rest.starts_with("!--") {
             self.until("-->")?;
-            return Some(Piece::Other);
+            return Some(MarkupItem::Other);
         }
         if rest.starts_with("![CDATA[") {
             self.until("]]>")?;
-            return Some(Piece::Other);
+            return Some(MarkupItem::Other);
         }
         if rest.starts_with('?') {
             self.until("?>")?;
-            return Some(Piece::Other);
+            return Some(MarkupItem::Other);
         }
         if rest.starts_with('!') {
             let length = doctype_length(rest)?;
             let (declaration, rest) = rest.split_at_checked(length)?;
             self.rest = rest;
-            return Some(Piece::Doctype(declaration));
+            return Some(MarkupItem::Doctype(declaration));
         }
         let length = outside_quotes(rest, '>')?;
         let (tag, rest) = rest.split_at_checked(length)?;
         self.rest = rest;
         if tag.starts_with('/') {
-            return Some(Piece::End);
+            return Some(MarkupItem::End);
         }
         let (tag, is_empty) = tag.strip_suffix('/').map_or((tag, false), |tag| (tag, true));
         let name = tag.split_ascii_whitespace().next().unwrap_or_default();
-        Some(Piece::Start(name, is_empty))
+        Some(MarkupItem::Start(name, is_empty))
     }
 }
 
-/// Where `end` comes first that is not between quotes.
+/// The place of the first `end` that is not between quotes.
 fn outside_quotes(text: &str, end: char) -> Option<usize> {
     let mut quote = None;
     for (at, character) in text.char_indices() {
@@ -136,7 +136,7 @@ fn outside_quotes(text: &str, end: char) -> Option<usize> {
     None
 }
 
-/// Where a declaration ends, whose internal subset has markup in it.
+/// The end of a declaration whose internal subset has markup in it.
 fn doctype_length(text: &str) -> Option<usize> {
     let (mut quote, mut depth) = (None, 0u32);
     for (at, character) in text.char_indices() {
@@ -158,10 +158,10 @@ fn first_element(text: &str) -> Option<&str> {
     if !text.trim_start_matches('\u{FEFF}').trim_start().starts_with('<') {
         return None;
     }
-    Pieces::new(text).find_map(|piece| match piece {
-        Piece::Start(name, ..) => Some(Some(name)),
-        Piece::End => Some(None),
-        Piece::Doctype(_) | Piece::Other => None,
+    Markup::new(text).find_map(|item| match item {
+        MarkupItem::Start(name, ..) => Some(Some(name)),
+        MarkupItem::End => Some(None),
+        MarkupItem::Doctype(_) | MarkupItem::Other => None,
     })?
 }
 
@@ -211,17 +211,17 @@ mod tests {
     #[test]
     fn pieces_are_what_xml_means() {
         let text = "<?x?><!DOCTYPE a [<!ENTITY b '>'>]><a b='>' c=\"/\">t<!-- <d> --><e/><![CDATA[<f>]]></a>";
-        let pieces: Vec<Piece<'_>> = Pieces::new(text).collect();
+        let items: Vec<MarkupItem<'_>> = Markup::new(text).collect();
         assert_eq!(
-            pieces,
+            items,
             [
-                Piece::Other,
-                Piece::Doctype("!DOCTYPE a [<!ENTITY b '>'>]"),
-                Piece::Start("a", false),
-                Piece::Other,
-                Piece::Start("e", true),
-                Piece::Other,
-                Piece::End,
+                MarkupItem::Other,
+                MarkupItem::Doctype("!DOCTYPE a [<!ENTITY b '>'>]"),
+                MarkupItem::Start("a", false),
+                MarkupItem::Other,
+                MarkupItem::Start("e", true),
+                MarkupItem::Other,
+                MarkupItem::End,
             ]
         );
     }

@@ -52,7 +52,7 @@ pub(crate) fn cut() -> Error {
     Error::corrupt("the WebP is cut off")
 }
 
-/// A file of these chunks, behind which those in `rest` stay as they are.
+/// A file of these chunks, with the chunks in `rest` behind them as they are.
 pub(crate) fn file(chunks: &[Chunk<'_>], rest: &[u8]) -> Vec<u8> {
     let mut file = b"RIFF\0\0\0\0WEBP".to_vec();
     for (name, data) in chunks {

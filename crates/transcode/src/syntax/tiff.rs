@@ -1,7 +1,7 @@
 //! The structure of TIFF (TIFF 6.0 section 2) and BigTIFF, which EXIF has as well: directories of fields.
 //!
 //! Nothing is allocated and no directory is entered that was not asked for, so the work is bounded by the number of
-//! questions, whatever the structure says about itself.
+//! questions, whatever the structure contains.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 const BYTE: u16 = 1;
@@ -25,7 +25,7 @@ pub(crate) struct Tiff<'a> {
     /// All of it; offsets count from its beginning.
     pub(crate) data: &'a [u8],
     pub(crate) order: Order,
-    /// Whether offsets and counts have 64 bits, as in BigTIFF.
+    /// True if offsets and counts have 64 bits, as in BigTIFF.
     pub(crate) is_big: bool,
 }
 
@@ -115,7 +115,7 @@ impl<'a> Directory<'a> {
         self.entries().find(|entry| entry.tag == tag)?.field()
     }
 
-    /// The entries, up to the end of the structure: a count that lies does not hide those before it.
+    /// The entries, up to the end of the structure: a wrong count does not hide those before it.
     pub(crate) fn entries(self) -> impl Iterator<Item = Entry<'a>> {
         let tiff = self.tiff;
         let (count, head) = if tiff.is_big {
@@ -134,7 +134,7 @@ impl<'a> Directory<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// Whether all of its bytes are there.
+    /// Tells whether all of its bytes are there.
     pub(crate) fn is_whole(self) -> bool {
         let end = self.at.checked_add(self.tiff.entry_bytes().0);
         end.is_some_and(|end| end <= self.tiff.data.len())
@@ -177,7 +177,7 @@ impl<'a> Field<'a> {
         is_number.then(|| self.numbers().next())?
     }
 
-    /// Where something lies. libtiff gives offsets of directories a type of their own.
+    /// The value as an offset. libtiff gives offsets of directories a type of their own.
     fn offset(self) -> Option<u64> {
         match self.kind {
             IFD | LONG8 | IFD8 => self.numbers().next(),

@@ -1,4 +1,4 @@
-//! Colours: profiles in every format that carries them, ink, and profiles that lie.
+//! Colours: profiles in every format that carries them, ink, and wrong profiles.
 
 use moxcms::{ColorProfile, Layout, TransformOptions};
 use png::{BitDepth, ColorType};

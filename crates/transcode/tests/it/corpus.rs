@@ -1,4 +1,4 @@
-//! The shared corpus of real, odd and hostile files, when it lies beside the checkout.
+//! The shared corpus of real, odd and hostile files, when it is beside the checkout.
 
 use std::path::{Path, PathBuf};
 

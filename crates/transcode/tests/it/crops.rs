@@ -1,4 +1,4 @@
-//! Which part of a picture `cover` keeps.
+//! The part of a picture that `cover` keeps.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
 //! JPEGs that are cut off or damaged (docs/formats.md, "Whole and damaged"): shown as far as they are right, or
-//! refused; nothing is shown in another place than its own.
+//! refused; no part is shown in a wrong place.
 
 use mozjpeg::{ColorSpace, Compress, Decompress};
 use tintype_model::{Format, ImageInfo, Limits};
@@ -121,7 +121,7 @@ fn libjpeg(source: &[u8]) -> Option<Vec<u8>> {
     std::panic::catch_unwind(decode).ok()?
 }
 
-/// Where the entropy-coded data of each scan begins, and where it ends.
+/// The begin and the end of the entropy-coded data of each scan.
 fn scans(source: &[u8]) -> Vec<(usize, usize)> {
     let is_marker = |at: usize| source[at] == 0xFF && !matches!(source[at + 1], 0 | 0xFF | 0xD0..=0xD7);
     let mut found = Vec::new();

@@ -126,7 +126,7 @@ pub(crate) fn chart() -> String {
     svg + r##"<text x="450" y="32" font-size="22" text-anchor="middle" fill="#222">Uploads a month, by region</text></svg>"##
 }
 
-/// Shapes and a word on nothing.
+/// Shapes and a word on a transparent ground.
 pub(crate) fn logo() -> String {
     r##"<svg xmlns="http://www.w3.org/2000/svg" width="1024" height="512"><circle cx="256" cy="256" r="200" fill="#e4572e"/><circle cx="256" cy="256" r="120" fill="#fff"/><path d="M256 96L400 400H112Z" fill="#17bebb" opacity=".8"/><text x="500" y="320" font-size="150" font-family="sans-serif" font-weight="bold" fill="#2e282a">Tintype</text></svg>"##
         .to_owned()

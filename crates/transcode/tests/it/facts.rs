@@ -1,4 +1,4 @@
-//! The facts that the record tells of a picture besides its size: how it was taken, and what it looks like.
+//! The facts that the record tells of a picture besides its size: the way in which it was taken, and its appearance.
 
 use std::io::Cursor;
 
@@ -216,7 +216,7 @@ fn broken_directories_of_a_tiff_harm_nothing() {
 }
 
 #[test]
-fn what_a_tiff_says_of_its_texts_and_directories_is_not_believed() {
+fn wrong_counts_of_texts_and_directories_in_a_tiff_have_no_effect() {
     let size =
         u32::try_from(tiff_with(4, 4, vec![Tag::ascii(0x010F, b"Tintype"), Tag::long(0, 0)]).len()).unwrap();
     for tag in [
@@ -279,7 +279,7 @@ fn a_box_of_exif_may_end_where_the_file_does_and_its_size_is_not_believed() {
         b"\0\0\0\x01Exif\0".to_vec(),
     ] {
         let source = boxed_jxl(&[], &behind);
-        // Whether such a file is whole is for the decoder to say.
+        // The decoder decides if such a file is whole.
         if let Err(error) = probe(&source, &Limits::default()) {
             assert!(!error.to_string().contains("panicked"), "{error}");
         }
@@ -452,7 +452,7 @@ fn the_smallest_and_the_thinnest_pictures_have_an_appearance() {
     }
 }
 
-/// EXIF turns the picture; what it looks like is told of the upright one.
+/// EXIF turns the picture; its appearance is that of the upright one.
 #[test]
 fn appearance_is_that_of_the_upright_picture() {
     let pixels = photo(80, 60);

@@ -476,7 +476,7 @@ pub(crate) fn jxl(width: usize, height: usize, rgb: &[u8]) -> Vec<u8> {
     .unwrap()
 }
 
-/// A small drawing with a bit of everything.
+/// A small drawing with elements of every kind.
 pub(crate) fn svg() -> Vec<u8> {
     b"<svg xmlns='http://www.w3.org/2000/svg' width='48' height='40'>\
       <defs><linearGradient id='g'><stop stop-color='#f00'/><stop offset='1' stop-color='#00f'/></linearGradient>\

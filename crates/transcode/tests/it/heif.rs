@@ -1,4 +1,4 @@
-//! AVIF and HEIC as sources: what their containers say is done to the pixels.
+//! AVIF and HEIC as sources, with the operations that their containers ask for.
 
 use crate::container::{self, Heif, Item, boxed, full, streams};
 use crate::fixtures::{self, photo};
@@ -43,7 +43,7 @@ fn pictures_of_every_size_come_back_as_they_were() {
 }
 
 #[test]
-fn what_the_file_says_is_told() {
+fn facts_in_the_container_are_told() {
     let found = told(&with(&[]));
     assert_eq!(found.format, "avif");
     assert_eq!((found.dimensions.width, found.dimensions.height), (WIDTH, HEIGHT));
@@ -89,7 +89,7 @@ fn alpha_is_taken_from_its_own_picture_and_divided_out_where_it_was_multiplied_i
         for (seen, was) in seen.rgba.chunks_exact(4).zip(pixels.chunks_exact(4)) {
             assert!(seen[3].abs_diff(was[3]) <= 2, "{seen:?} {was:?}");
             for (seen, want) in seen.iter().zip([200u8, 120, 40]) {
-                // What coding loses grows when alpha is divided out.
+                // The loss of coding grows when alpha is divided out.
                 let lost = if premultiplied {
                     1000 / u16::from(was[3])
                 } else {
@@ -148,7 +148,7 @@ fn turning_mirroring_and_cropping_are_done_in_this_order() {
     let plain = shown(&with(&[]));
     let turn = |quarters: u8| boxed(b"irot", &[quarters]);
     let mirror = |sideways: u8| boxed(b"imir", &[sideways]);
-    // Where the upright pixel (x, y) was, in a picture of 96x64.
+    // The place of the upright pixel (x, y), in a picture of 96x64.
     type Source = fn(u32, u32) -> (u32, u32);
     let cases: [(&[Vec<u8>], u8, Source); 7] = [
         (&[turn(1)], 8, |x, y| (95 - y, x)),
@@ -262,7 +262,7 @@ fn a_gain_map_is_told_and_the_base_is_shown() {
 }
 
 #[test]
-fn of_a_sequence_the_first_frame_is_shown_and_the_rest_is_counted() {
+fn the_first_frame_of_a_sequence_is_shown_and_all_are_counted() {
     let red = streams(WIDTH, HEIGHT, &[200u8, 30, 30].repeat((WIDTH * HEIGHT) as usize)).remove(0);
     let blue = streams(WIDTH, HEIGHT, &[30u8, 30, 200].repeat((WIDTH * HEIGHT) as usize)).remove(0);
     let source = container::sequence((96, 64), &[red, blue.clone(), blue], 40);
@@ -344,7 +344,7 @@ fn alpha_need_not_tell_its_size() {
 }
 
 #[test]
-fn what_is_derived_shows_its_base_cropped_and_turned_and_then_does_so_itself() {
+fn a_derived_item_is_its_base_cropped_and_turned_and_then_cropped_and_turned_itself() {
     let turn = |quarters: u8| boxed(b"irot", &[quarters]);
     let mirror = |sideways: u8| boxed(b"imir", &[sideways]);
     // So many pixels around the middle, moved by so many.

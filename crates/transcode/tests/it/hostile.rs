@@ -1,4 +1,4 @@
-//! Files that are meant to hurt: every one ends in renditions or a rejection.
+//! Hostile files: each ends in renditions or a rejection.
 
 use tintype_model::{Format, Limits, Recipe};
 use tintype_transcode::{Error, probe, render};
@@ -256,7 +256,7 @@ fn scans_without_end_are_refused() {
 }
 
 #[test]
-fn what_is_not_read_is_named() {
+fn formats_that_are_not_read_are_named() {
     for (source, found) in [
         (&b"\0\0\0\x14ftypqt  \0\0\0\0qt  "[..], "QuickTime"),
         (b"FUJIFILMCCD-RAW 0201", "Fujifilm"),

@@ -1,4 +1,4 @@
-//! AVIF and HEIC files that are meant to hurt, or that ask for what is not there.
+//! Hostile AVIF and HEIC files, and files that refer to items that are missing.
 
 use tintype_model::{Limits, Recipe};
 use tintype_transcode::{Error, probe, render};
@@ -16,7 +16,7 @@ fn picture(width: u32, height: u32) -> Item {
     Item::picture((width, height), &stream(width, height), &[])
 }
 
-/// More than any header here takes, and less than one row of the pictures that they announce.
+/// More bytes than any header here takes, and fewer than one row of the pictures that they announce.
 const HEADER_BYTES: usize = 64 << 10;
 
 /// Probing and rendering come to the same rejection, from the header: no memory is asked for that could hold pixels.
@@ -42,7 +42,7 @@ fn sizes_are_refused_before_anything_is_decoded() {
     }
     let empty = Item::picture((0, 16), &stream(16, 16), &[]);
     refused(&Heif::avif(vec![empty]).file(), "corrupt_image", "0x16");
-    // A file that lies about the stream in it, which the decoder would believe.
+    // A file with wrong facts about its stream; the decoder would allocate what the stream says.
     let small = Item::picture((16, 16), &stream(640, 480), &[]);
     refused(&Heif::avif(vec![small]).file(), "corrupt_image", "640x480");
 }
@@ -126,11 +126,15 @@ fn boxes_that_end_nowhere_are_refused() {
     refused(&wide, "corrupt_image", "meta is missing");
     let mut inner = whole;
     inner[meta + 12..meta + 16].fill(0xFF);
-    refused(&inner, "corrupt_image", "behind what holds it");
+    refused(
+        &inner,
+        "corrupt_image",
+        "behind the end of the box or file that holds it",
+    );
 }
 
 #[test]
-fn what_a_reader_must_know_and_does_not_is_named() {
+fn an_essential_property_that_is_not_known_is_named() {
     let picture = |more: &[Vec<u8>]| Heif::avif(vec![Item::picture((64, 64), &stream(64, 64), more)]).file();
     refused(&picture(&[boxed(b"wxyz", &[0; 4])]), "unsupported_format", "wxyz");
     refused(
@@ -173,7 +177,7 @@ fn a_file_without_its_parts_is_refused() {
     let ftyp = boxed(b"ftyp", b"avif\0\0\0\0avifmif1");
     refused(&ftyp, "corrupt_image", "meta is missing");
     let empty = [ftyp.clone(), full(b"meta", &[])].concat();
-    refused(&empty, "corrupt_image", "no item is named");
+    refused(&empty, "corrupt_image", "names no primary item");
     let nowhere = Heif::avif(vec![Item::new(
         b"av01",
         &[container::ispe(64, 64), container::av1c()],

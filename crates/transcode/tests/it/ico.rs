@@ -61,7 +61,7 @@ fn the_largest_picture_is_shown() {
     let image = shown(&file);
     assert_eq!((image.width, image.height), (48, 48));
     assert_eq!(image.rgba, large);
-    // A picture without alpha, larger than an entry can say, behind one that lies about its size.
+    // A picture without alpha, larger than an entry can say, behind one whose entry has a wrong size.
     let pixels = photo(300, 260);
     let png = rgb_png(300, 260, &pixels);
     let source = icon(&[(16, 16, &rgb_png(16, 16, &photo(16, 16))), (0, 0, &png)]);
@@ -128,7 +128,7 @@ fn masks_do_not_touch_what_has_alpha() {
 }
 
 #[test]
-fn of_pictures_of_the_same_size_the_one_with_most_bits_is_shown_whatever_the_directory_leaves_out() {
+fn the_picture_with_most_bits_is_shown_among_those_of_the_same_size() {
     let deep = bitmap(32, &[200, 100, 50, 255].repeat(4), &[0; 8]);
     let few = bitmap(24, &[0; 16], &[0; 8]);
     for (one, other) in [

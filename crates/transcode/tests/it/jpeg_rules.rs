@@ -38,7 +38,7 @@ fn encoded(factors: &[(i32, i32)], is_progressive: bool) -> Vec<u8> {
     jpeg.finish().unwrap()
 }
 
-/// By libjpeg.
+/// The pixels as libjpeg decodes them.
 fn reference(jpeg: &[u8]) -> Vec<u8> {
     let mut started = Decompress::new_mem(jpeg).unwrap().rgb().unwrap();
     let pixels = started.read_scanlines::<u8>().unwrap();

@@ -1,4 +1,4 @@
-//! Renditions decoded back, and how far they are from what they should show.
+//! Decoders of renditions, and measures of their distance from the expected pictures.
 
 use std::io::Cursor;
 

@@ -1,4 +1,4 @@
-//! Files that break a rule of their format and that browsers show all the same, and files whose rule says so.
+//! Files that break a rule of their format and that browsers show all the same, and files whose format has a rule for that.
 
 use moxcms::ColorProfile;
 use tintype_model::{Format, Limits};
@@ -69,7 +69,7 @@ fn alpha_of_a_lossless_webp_counts_without_a_flag() {
 }
 
 #[test]
-fn what_lies_behind_a_webp_does_not_belong_to_it() {
+fn bytes_behind_a_webp_do_not_belong_to_it() {
     let size = (40, 30);
     for bitstream in bitstreams(size.0, size.1) {
         let simple = fixtures::riff(b"RIFF", &[b"WEBP", &bitstream[..]].concat());

@@ -1,4 +1,4 @@
-//! The engine through its public door: generated sources in, renditions out, judged by other decoders.
+//! Tests of the engine through its public interface: generated sources in, renditions out, judged by other decoders.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 mod alpha;

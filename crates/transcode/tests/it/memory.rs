@@ -1,5 +1,5 @@
-//! Bytes that a thread asks the allocator for. "Refused before anything is decoded" is a statement about work, and
-//! memory is the part of the work that a busy machine does not change.
+//! The bytes that a thread asks the allocator for. Tests use them to show that a source is refused before anything is
+//! decoded: unlike time, memory does not depend on how busy the machine is.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -57,7 +57,7 @@ pub(crate) fn asked_for<T>(work: impl FnOnce() -> T) -> (T, usize) {
 }
 
 #[test]
-fn what_a_thread_asks_for_is_counted_and_no_other_threads_bytes() {
+fn allocations_of_this_thread_alone_are_counted() {
     let (_, bytes) = asked_for(|| vec![1_u8; 100_000]);
     assert!((100_000..101_000).contains(&bytes), "{bytes}");
     let (_, bytes) = asked_for(|| std::thread::spawn(|| vec![1_u8; 1 << 20].len()).join());

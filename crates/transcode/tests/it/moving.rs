@@ -24,7 +24,7 @@ pub(crate) struct Part {
     pub(crate) height: u32,
     pub(crate) rgba: Vec<u8>,
     pub(crate) after: After,
-    /// Whether transparent pixels make those of the canvas transparent.
+    /// True if transparent pixels make those of the canvas transparent.
     pub(crate) replaces: bool,
     pub(crate) milliseconds: u32,
 }

@@ -135,7 +135,7 @@ fn fine_sources_are_made_coarser_as_before() {
 }
 
 #[test]
-fn what_has_to_be_turned_or_converted_is_not_copied() {
+fn sources_that_have_to_be_turned_or_converted_are_not_copied() {
     let kind = kinds(50)[0];
     let turned = [b"Exif\0\0", &exif(3, b"")[..]].concat();
     let wide = [

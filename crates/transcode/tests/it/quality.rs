@@ -279,7 +279,7 @@ fn a_newer_format_that_is_larger_says_why() {
     }
 }
 
-/// AVIF with palettes, and WebP in whichever way is the smaller.
+/// AVIF with palettes, and the smaller one of lossy and lossless WebP.
 #[test]
 fn drawings_are_encoded_as_drawings_from_the_start() {
     let mut table = String::new();
@@ -330,7 +330,7 @@ fn a_screenshot_with_a_photo_in_it_is_lossy_where_that_is_smaller() {
 }
 
 #[test]
-fn what_was_chosen_does_not_depend_on_threads() {
+fn choices_do_not_depend_on_threads() {
     let source = rgb_png(400, 300, &photo(400, 300));
     let [one, four] = [1, 4].map(|threads| {
         let recipe = at(&LOSSY, Some(300), auto(70));

@@ -1,6 +1,6 @@
-//! The renditions: which files, of what size, how good, and nothing but pixels in them.
+//! The renditions: their number, formats, sizes and quality, and that they contain nothing but pixels.
 
-use tintype_model::{Fit, Format, Limits, Quality, Recipe, Rgb};
+use tintype_model::{Fit, Format, Limits, Quality, Recipe, Rgb, Tiles};
 use tintype_transcode::render;
 
 use crate::fixtures::{self, Jpeg, full_size, one, photo, rgb_png, rgba_png};
@@ -344,5 +344,39 @@ fn nothing_but_pixels_is_carried_over() {
                 );
             }
         }
+    }
+}
+
+/// Plain on the left, noise on the right.
+fn halves(width: u32, height: u32) -> Vec<u8> {
+    let mut random = 1u32;
+    let pixels = (0..width * height).flat_map(|at| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let is_plain = at % width < width / 2;
+        [if is_plain { 200 } else { random.to_be_bytes()[0] }; 3]
+    });
+    pixels.collect()
+}
+
+#[test]
+fn an_avif_whose_tiles_do_not_fit_together_is_whole_and_says_so() {
+    let width = 1504;
+    let mut recipe = full_size(&[Format::Avif]);
+    recipe.variants[0]
+        .quality
+        .insert(Format::Avif, Quality::Fixed(65));
+    // The first ends in the middle of a superblock both ways.
+    for (height, expected) in [(1312, Some(Tiles::Refused)), (1300, None)] {
+        let pixels = halves(width, height);
+        let source = rgb_png(width, height, &pixels);
+        let [one, two] = [1, 2].map(|threads| {
+            let rendered = render(&source, &recipe, &Limits::default(), threads).unwrap();
+            assert_eq!(rendered.tiles_refused(), u64::from(expected.is_some()));
+            rendered.files.into_iter().next().unwrap()
+        });
+        assert_eq!(one.encoding.tiles, expected, "{height} rows");
+        assert!(one.bytes == two.bytes, "{height} rows");
+        let psnr = psnr(&pixels, &decoded(&one).rgb());
+        assert!(psnr > 20.0, "{height} rows: {psnr} dB");
     }
 }

@@ -1,4 +1,4 @@
-//! The sources: every kind of every format that is read, and what is said about it.
+//! The sources: every kind of every format that is read, and the facts that are told about it.
 
 use png::{BitDepth, ColorType};
 use tintype_model::{Format, ImageInfo, Limits};
@@ -9,7 +9,7 @@ use crate::judge::{Decoded, decoded, psnr, rendered};
 
 fn shown(source: &[u8]) -> Decoded {
     let rendered = rendered(source, &full_size(&[Format::Png]));
-    // What is seen only in pixels, a header does not tell.
+    // A header does not contain the facts that follow from pixels.
     let header = ImageInfo {
         appearance: None,
         ..rendered.image
@@ -48,7 +48,7 @@ fn jpeg_in_its_common_forms_is_read() {
 }
 
 #[test]
-fn what_follows_a_jpeg_does_not_matter() {
+fn bytes_behind_a_jpeg_do_not_matter() {
     let pixels = photo(64, 48);
     let jpeg = Jpeg::default().encode(&pixels, 64, 48);
     let preview = Jpeg::default().encode(&photo(16, 16), 16, 16);

@@ -1,4 +1,4 @@
-//! Drawings: shown as pixels, cut off from everything outside, and not drawn when that would take for ever.
+//! Drawings: shown as pixels, cut off from everything outside, and refused when drawing them would take too long.
 
 use std::io::Write as _;
 

@@ -274,7 +274,7 @@ fn orientation_and_profile_are_applied() {
 }
 
 #[test]
-fn of_several_pages_the_first_is_shown() {
+fn the_first_of_several_pages_is_shown() {
     let mut file = Cursor::new(Vec::new());
     let mut encoder = TiffEncoder::new(&mut file).unwrap();
     for page in 0..3u8 {
@@ -317,7 +317,7 @@ fn camera_raws_are_named_and_not_shown_as_their_preview() {
 }
 
 #[test]
-fn what_tiles_and_strips_ask_for_has_to_fit_the_picture() {
+fn sizes_in_tiles_and_strips_have_to_fit_the_picture() {
     let plain = || ByHand::new(4, 4, 1, &[8], &[7; 16]);
     let code = |source: ByHand| rejection(&source.file());
     let (name, detail) = code(plain().with(256, LONG, &[60_000]).with(257, LONG, &[60_000]));

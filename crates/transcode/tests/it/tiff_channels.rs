@@ -401,7 +401,7 @@ fn planes_that_do_not_belong_together_are_refused() {
 }
 
 #[test]
-fn what_is_not_read_by_choice_is_called_unsupported() {
+fn files_that_are_not_read_by_choice_are_called_unsupported() {
     let pixels = vec![9; WIDTH * HEIGHT * 3];
     for (photometric, word) in [(8, "photometric"), (9, "photometric"), (6, "YCbCr")] {
         let (code, detail) = rejection(&Kind { photometric, ..RGB }.file(&pixels));

@@ -165,6 +165,11 @@ impl Page {
             );
             push(rows, note);
         }
+        if encoding.tiles == Some(tintype_model::Tiles::Refused) {
+            let note = "<tr><td></td><td class=\"note\" colspan=\"7\">its tiles did not fit together: encoded at once, in \
+                        more memory</td></tr>\n";
+            rows.push_str(note);
+        }
     }
 
     fn count(&mut self, rendition: &Written) {

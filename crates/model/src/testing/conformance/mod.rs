@@ -7,7 +7,8 @@ mod queue;
 
 use crate::{
     Appearance, Capture, Dimensions, Encoding, Failure, Format, ImageInfo, Location, ObjectKey, Order,
-    Record, Rejection, RejectionCode, Rendition, Rgb, Sequencer, SourceInfo, Status, UnixMillis, Version,
+    Record, Rejection, RejectionCode, Rendition, Rgb, Sequencer, SourceInfo, Status, Tiles, UnixMillis,
+    Version,
 };
 
 pub use dead::dead_letters;
@@ -180,6 +181,7 @@ pub fn ready(version: &str, object_key: &str) -> Status {
                 is_lossless: true,
                 frames: Some(3),
                 larger_because: Some("it scores 70.4 against 64.0".to_owned()),
+                tiles: Some(Tiles::Refused),
             },
             stand_ins: vec![Format::Png],
         }],

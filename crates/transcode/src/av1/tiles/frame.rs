@@ -45,7 +45,7 @@ pub(super) fn skip_to_tiles(bits: &mut Bits<'_>, sequence: &SequenceHeader) -> O
     if sequence.tools.has_restoration {
         none(bits, if is_monochrome { 2 } else { 6 })?;
     }
-    // Whether blocks tell the size of their transforms; whether there are fewer kinds of these.
+    // Two flags: blocks state the size of their transforms; fewer kinds of transforms are used.
     bits.skip(2)
 }
 

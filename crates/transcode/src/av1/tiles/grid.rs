@@ -12,7 +12,7 @@ const MAX_TILE_COLUMNS: u32 = 4096 / SUPERBLOCK;
 const MAX_TILE_AREA: u32 = 4096 * 2304 / (SUPERBLOCK * SUPERBLOCK);
 /// The most tiles in a column or a row (section 3).
 const MAX_TILES: u32 = 64;
-/// Bytes that tell the length of a tile.
+/// The number of bytes of a tile's length.
 const LENGTH_BYTES: u32 = 4;
 
 /// The tiles of a picture: widths of the columns and heights of the rows, in superblocks.
@@ -22,20 +22,20 @@ pub(crate) struct Grid {
     pub(crate) rows: Vec<u32>,
 }
 
-/// The least size of the frames that become tiles.
+/// The least size of a tile.
 #[derive(Clone, Copy)]
-pub(crate) struct Least {
+pub(crate) struct LeastTile {
     /// Pixels of either side, but where the picture has less.
     pub(crate) side: u32,
-    /// Pixels in all. Tiles may lack an eighth, which their margins make up for.
+    /// Pixels in all. Tiles may have an eighth less, which their padding adds.
     pub(crate) area: u32,
 }
 
 impl Grid {
-    /// As many tiles as there can be, and of all ways to that the one with the squarest tiles; `None` where they would be
-    /// larger than tiles may be.
-    pub(super) fn new(width: u32, height: u32, least: Least) -> Option<Self> {
-        let limits = Limits::of(width, height);
+    /// The division into the most tiles, and among several such the one with the squarest tiles; `None` where tiles would
+    /// be larger than the standard allows.
+    pub(super) fn new(width: u32, height: u32, least: LeastTile) -> Option<Self> {
+        let limits = GridLimits::of(width, height);
         let usual = |parts: &[u32], side: u32| (parts[parts.len() - 1] * SUPERBLOCK).min(side);
         let (all_columns, all_rows) = (divisions(width, least.side), divisions(height, least.side));
         let mut best = None;
@@ -60,9 +60,9 @@ impl Grid {
         })
     }
 
-    /// `tile_info` (section 5.9.15) of the whole.
+    /// Writes `tile_info` (section 5.9.15) of the whole picture.
     pub(super) fn write(&self, width: u32, height: u32, bits: &mut Writer) {
-        let limits = Limits::of(width, height);
+        let limits = GridLimits::of(width, height);
         // Not in equal parts with a rest.
         bits.put(0, 1);
         for (parts, whole, largest) in [
@@ -80,9 +80,9 @@ impl Grid {
         bits.put(LENGTH_BYTES - 1, 2);
     }
 
-    /// The other direction, for tiles that are told part by part; and how many bytes tell the length of a tile.
+    /// Reads `tile_info` with tiles of explicit sizes, and the number of bytes of a tile's length.
     pub(super) fn read(width: u32, height: u32, bits: &mut Bits<'_>) -> Option<(Self, usize)> {
-        let limits = Limits::of(width, height);
+        let limits = GridLimits::of(width, height);
         let are_equal = bits.flag()?;
         if are_equal {
             return None;
@@ -133,13 +133,13 @@ fn take_parts(whole: u32, largest: u32, bits: &mut Bits<'_>) -> Option<Vec<u32>>
     Some(parts)
 }
 
-/// The number of bits that tell which of the parts is meant.
+/// The number of bits of a tile's number.
 fn log2_of_count(parts: &[u32]) -> u32 {
     log2_of_parts(u32::try_from(parts.len()).unwrap_or(u32::MAX), 1)
 }
 
 /// The limits that the standard sets for the tiles of a picture (section 5.9.15).
-struct Limits {
+struct GridLimits {
     /// Superblocks in a row and in a column.
     across: u32,
     down: u32,
@@ -147,7 +147,7 @@ struct Limits {
     tiles_log2: u32,
 }
 
-impl Limits {
+impl GridLimits {
     fn of(width: u32, height: u32) -> Self {
         let (across, down) = (width.div_ceil(SUPERBLOCK), height.div_ceil(SUPERBLOCK));
         let columns_log2 = log2_of_parts(across, MAX_TILE_COLUMNS);
@@ -171,7 +171,7 @@ impl Limits {
     }
 }
 
-/// A number below `limit` (`ns`, section 4.10.7).
+/// Writes a number below `limit` (`ns`, section 4.10.7).
 fn put_below(value: u32, limit: u32, bits: &mut Writer) {
     let count = limit.ilog2() + 1;
     let short = (1 << count) - limit;
@@ -203,13 +203,13 @@ mod tests {
         (12_000, 9_000),
     ];
 
-    const LEAST: [Least; 3] = [
-        Least { side: 1, area: 1 },
-        Least {
+    const LEAST_TILE: [LeastTile; 3] = [
+        LeastTile { side: 1, area: 1 },
+        LeastTile {
             side: 180,
             area: 50_000,
         },
-        Least {
+        LeastTile {
             side: 720,
             area: 1280 * 720,
         },
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn no_tile_is_larger_than_the_standard_allows_and_they_cover_the_picture_once() {
         for (width, height) in SIZES {
-            for least in LEAST {
+            for least in LEAST_TILE {
                 let Some(Grid { columns, rows }) = Grid::new(width, height, least) else {
                     panic!("{width}×{height} from {} pixels", least.side);
                 };
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn tiles_are_hardly_larger_than_they_have_to_be() {
-        let [.., least] = LEAST;
+        let [.., least] = LEAST_TILE;
         for (size, columns, rows) in [
             ((1439, 1439), vec![23], vec![23]),
             ((1600, 1200), vec![13, 12], vec![19]),
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn tiles_are_told_as_libaom_tells_them() {
         for (width, height) in SIZES {
-            for least in LEAST {
+            for least in LEAST_TILE {
                 let grid = Grid::new(width, height, least).unwrap();
                 if grid.count() == 1 {
                     continue;

@@ -1,4 +1,4 @@
-//! libaom with prediction between frames, one encoder for the colours and one for alpha.
+//! Animations by libaom with prediction between frames: one encoder for the colours and one for alpha.
 
 use std::ffi::{c_int, c_uint};
 
@@ -44,7 +44,7 @@ const QUICK: Effort = Effort {
     frames_ahead: 0,
 };
 
-/// An animation in the making.
+/// The encoder of one animation.
 pub(crate) struct Animation {
     size: Dimensions,
     quality: u8,
@@ -144,7 +144,7 @@ impl Animation {
     }
 }
 
-/// One encoder and what came out of it.
+/// An encoder and the samples that it has given.
 struct Stream {
     encoder: Encoder,
     /// Number of frames that were given to the encoder.

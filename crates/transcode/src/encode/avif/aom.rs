@@ -150,8 +150,8 @@ impl Encoder {
         Ok(())
     }
 
-    /// Sets tools for what is drawn: palettes, but no copies of blocks. To find these takes five times the time, for up to a
-    /// fifth of the bytes, and no loop filter runs beside them.
+    /// Sets tools for what is drawn: palettes, but no copies of blocks. To find these takes five times the time, for up
+    /// to a fifth of the bytes, and no loop filter runs beside them.
     pub(super) fn set_drawn(&mut self) -> Result<(), EncodeError> {
         self.set(aom::AV1E_SET_TUNE_CONTENT, AOM_CONTENT_SCREEN)?;
         self.set(aom::AV1E_SET_ENABLE_PALETTE, 1)?;

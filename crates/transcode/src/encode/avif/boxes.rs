@@ -1,4 +1,4 @@
-//! Boxes of ISO/IEC 14496-12 (ISOBMFF), written one into the other.
+//! Boxes of ISO/IEC 14496-12 (ISOBMFF), written into each other.
 
 use crate::av1::sequence::SequenceHeader;
 use crate::error::EncodeError;

@@ -1,9 +1,9 @@
-//! Stills by libaom at its fast all-intra speeds, and the AVIF container around what it gives.
+//! Stills by libaom at its fast all-intra speeds, in the AVIF container.
 
 pub(super) mod animation;
 mod aom;
 mod boxes;
-mod layer;
+mod item;
 mod sequence;
 #[cfg(test)]
 mod tests;
@@ -12,15 +12,15 @@ use std::ffi::{c_int, c_uint};
 use std::sync::Arc;
 
 use avif_serialize::constants::ColorPrimaries;
-use tintype_model::Dimensions;
+use tintype_model::{Dimensions, Tiles};
 
-pub(super) use layer::Piece;
-pub(super) use layer::profile;
-use layer::{Layer, Settings, pieces};
+pub(super) use item::EncodedFrame;
+pub(super) use item::profile;
+use item::{Item, ItemSettings, frame_count};
 
 use super::planes::{Planes, Range};
-use super::settings::{Chroma, Encoded};
-use crate::av1::tiles::{Least, Mosaic};
+use super::settings::{Chroma, Encoded, EncodedFile};
+use crate::av1::tiles::{LeastTile, TiledFrame};
 use crate::error::EncodeError;
 use crate::picture::{Picture, Space};
 
@@ -28,79 +28,82 @@ use crate::picture::{Picture, Space};
 /// and four times the time; quantization matrices give more than that for nothing.
 const SPEED: c_int = 9;
 
-/// The speed for what is drawn: the slowest at which libaom chooses blocks by their variance, and the fastest at which it
-/// compares palettes with the other modes by what they cost. At speed 9, the usual one, a page of text has twice the bytes
-/// and pixel art seven times as many; speed 8 needs two thirds of the time for up to four times the bytes. Speed 7 is also the
-/// fastest at which transforms can be as large as their blocks, which parts of a large drawing need to fit together.
+/// The speed for drawings: the slowest at which libaom chooses blocks by their variance, and the fastest at which it
+/// compares palettes with the other modes by what they cost. At speed 9, the usual one, a page of text has twice the
+/// bytes and pixel art seven times as many; speed 8 needs two thirds of the time for up to four times the bytes. Speed
+/// 7 is also the fastest at which transforms can be as large as their blocks, which the tiles of a large drawing need
+/// to fit together.
 const DRAWN_SPEED: c_int = 7;
 
-/// libaom makes other choices for smaller frames, which cost up to 19 % more bytes.
-const LEAST: Least = Least {
+/// The least tile. libaom makes other choices for smaller frames, which cost up to 19 % more bytes.
+const LEAST_TILE: LeastTile = LeastTile {
     side: 720,
     area: 1280 * 720,
 };
 
-/// At the quality of the colours, a fully transparent background came back with an alpha of 1; lossless alpha made a
-/// drawing on a transparent background larger than its WebP.
+/// The least quality of alpha. At the quality of the colours, a fully transparent background came back with an alpha of
+/// 1; lossless alpha made a drawing on a transparent background larger than its WebP.
 const ALPHA_QUALITY: u8 = 82;
 
 pub(super) fn encode(
     picture: Arc<Picture>,
-    settings: &super::settings::Settings,
+    settings: &super::settings::StillSettings,
     show: bool,
 ) -> Result<Encoded, EncodeError> {
-    let still = Still::new(picture, settings, show)?;
-    let pieces: Result<_, _> = (0..still.count()).map(|number| still.encode(number)).collect();
-    still.finish(pieces?)
+    let encoder = StillEncoder::new(picture, settings, show)?;
+    let frames: Result<_, _> = (0..encoder.frame_count())
+        .map(|number| encoder.encode(number))
+        .collect();
+    encoder.finish(frames?)
 }
 
-/// The number of pieces that a picture is encoded in: a large one is divided, and alpha is encoded by itself.
-pub(super) fn count(picture: &Picture) -> usize {
-    let layers = if picture.has_alpha { 2 } else { 1 };
-    layers * pieces(Mosaic::new(picture.size, LEAST).as_ref())
+/// The number of AV1 frames that a picture is encoded in: one for each tile of a large one, and as many for its alpha.
+pub(super) fn frames_of(picture: &Picture) -> usize {
+    let items = if picture.has_alpha { 2 } else { 1 };
+    items * frame_count(TiledFrame::new(picture.size, LEAST_TILE).as_ref())
 }
 
-/// A picture on its way into a file.
-pub(super) struct Still {
+/// The encoder of one still.
+pub(super) struct StillEncoder {
     size: Dimensions,
     space: Space,
     chroma: Chroma,
-    color: Layer,
-    alpha: Option<Layer>,
+    color: Item,
+    alpha: Option<Item>,
 }
 
-impl Still {
-    /// Takes what it needs of the picture and lets go of it.
+impl StillEncoder {
+    /// Converts the picture to planes and drops it.
     pub(super) fn new(
         picture: Arc<Picture>,
-        settings: &super::settings::Settings,
+        settings: &super::settings::StillSettings,
         show: bool,
     ) -> Result<Self, EncodeError> {
         let (size, space, chroma) = (picture.size, picture.space, settings.chroma);
         let mut planes = Planes::new(picture, Range::Full, chroma)?;
         let alpha = planes.alpha.take();
-        let of_color = Settings {
+        let of_color = ItemSettings {
             speed: if settings.is_drawn { DRAWN_SPEED } else { SPEED },
             is_drawn: settings.is_drawn,
             quantizer: quantizer(settings.quality),
             space: Some(space),
             show,
         };
-        let of_alpha = Settings {
+        let of_alpha = ItemSettings {
             quantizer: alpha_quantizer(settings.quality),
             space: None,
             ..of_color
         };
-        let mosaic = Mosaic::new(size, LEAST);
-        let alpha = alpha.map(|alpha| Layer {
+        let tiled = TiledFrame::new(size, LEAST_TILE);
+        let alpha = alpha.map(|alpha| Item {
             planes: Planes::of_luma(alpha, size.width, size.height, Chroma::Halved),
             settings: of_alpha,
-            mosaic: mosaic.clone(),
+            tiled: tiled.clone(),
         });
-        let color = Layer {
+        let color = Item {
             planes,
             settings: of_color,
-            mosaic,
+            tiled,
         };
         Ok(Self {
             size,
@@ -111,23 +114,24 @@ impl Still {
         })
     }
 
-    fn count(&self) -> usize {
-        self.color.count() + self.alpha.as_ref().map_or(0, Layer::count)
+    fn frame_count(&self) -> usize {
+        self.color.frame_count() + self.alpha.as_ref().map_or(0, Item::frame_count)
     }
 
-    /// Encodes one of the pieces: those of the colours come first.
-    pub(super) fn encode(&self, number: usize) -> Result<Piece, EncodeError> {
-        match (number.checked_sub(self.color.count()), &self.alpha) {
+    /// Encodes one of the frames: those of the colours come first.
+    pub(super) fn encode(&self, number: usize) -> Result<EncodedFrame, EncodeError> {
+        match (number.checked_sub(self.color.frame_count()), &self.alpha) {
             (Some(number), Some(alpha)) => alpha.encode(number),
             _ => self.color.encode(number),
         }
     }
 
-    /// The file, of all pieces.
-    pub(super) fn finish(self, mut pieces: Vec<Piece>) -> Result<Encoded, EncodeError> {
-        let of_alpha = pieces.split_off(self.color.count().min(pieces.len()));
-        let color = self.color.finish(pieces)?;
+    /// Writes the file from all frames.
+    pub(super) fn finish(self, mut frames: Vec<EncodedFrame>) -> Result<Encoded, EncodeError> {
+        let of_alpha = frames.split_off(self.color.frame_count().min(frames.len()));
+        let color = self.color.finish(frames)?;
         let alpha = self.alpha.map(|alpha| alpha.finish(of_alpha)).transpose()?;
+        let is_refused = color.is_refused || alpha.as_ref().is_some_and(|alpha| alpha.is_refused);
         let (alpha, shown_alpha) = alpha.map_or((None, None), |alpha| (Some(alpha.units), alpha.shown));
         let bytes = container(self.size, self.chroma, self.space, &color.units, alpha.as_deref())?;
         let shown = color.shown.map(|planes| Planes {
@@ -135,7 +139,10 @@ impl Still {
             ..planes
         });
         Ok(Encoded {
-            bytes,
+            file: EncodedFile {
+                bytes,
+                tiles: is_refused.then_some(Tiles::Refused),
+            },
             shown: shown.map(|planes| planes.to_picture()).transpose()?,
         })
     }

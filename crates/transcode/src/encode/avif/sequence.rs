@@ -24,7 +24,7 @@ const ADVANCED_LEVEL: u8 = 16;
 /// One frame of one track: a temporal unit.
 pub(super) struct Sample {
     pub(super) data: Vec<u8>,
-    /// Whether decoding can begin here.
+    /// True if decoding can begin here.
     pub(super) is_sync: bool,
 }
 
@@ -377,7 +377,7 @@ impl Sequence<'_> {
     }
 }
 
-/// Where the samples of each track begin in the file.
+/// The place of the samples of each track in the file.
 #[derive(Clone, Copy, Default)]
 struct Offsets {
     color: u32,

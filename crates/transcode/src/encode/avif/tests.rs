@@ -24,9 +24,9 @@ fn picture_of(width: u32, height: u32, channels: usize, data: Vec<u8>) -> Pictur
     }
 }
 
-/// Those of the colours, showing what comes out.
-fn of_color(quality: u8) -> Settings {
-    Settings {
+/// The settings of the colours, with the decoded result kept.
+fn of_color(quality: u8) -> ItemSettings {
+    ItemSettings {
         speed: SPEED,
         is_drawn: false,
         quantizer: quantizer(quality),
@@ -45,7 +45,7 @@ fn decoded(file: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_shown_is_what_another_decoder_sees() {
+fn the_shown_picture_is_the_one_of_another_decoder() {
     for (channels, chroma) in [
         (3, Chroma::Halved),
         (3, Chroma::Full),
@@ -54,11 +54,11 @@ fn what_is_shown_is_what_another_decoder_sees() {
     ] {
         // Odd sides, so that the last colours stand for less than four pixels.
         let picture = Arc::new(picture(161, 121, channels));
-        let usual = super::super::Settings::usual(40, picture.size.pixels());
-        let settings = super::super::Settings { chroma, ..usual };
+        let usual = super::super::StillSettings::usual(40, picture.size.pixels());
+        let settings = super::super::StillSettings { chroma, ..usual };
         let made = encode(Arc::clone(&picture), &settings, true).unwrap();
         let shown = made.shown.unwrap();
-        let seen = decoded(&made.bytes);
+        let seen = decoded(&made.file.bytes);
         assert_eq!(seen.len(), shown.data.len());
         let squares: f64 = seen
             .iter()
@@ -71,32 +71,32 @@ fn what_is_shown_is_what_another_decoder_sees() {
     }
 }
 
-/// Tiles of at least so many pixels a side.
-fn sides(side: u32) -> Least {
-    Least { side, area: 1 }
+/// The least tile of `side` pixels a side.
+fn sides(side: u32) -> LeastTile {
+    LeastTile { side, area: 1 }
 }
 
-fn in_tiles(planes: Planes, settings: Settings, least: Least) -> Piece {
+fn in_tiles(planes: Planes, settings: ItemSettings, least: LeastTile) -> EncodedFrame {
     let size = planes.size();
-    let layer = Layer {
+    let item = Item {
         planes,
         settings,
-        mosaic: Some(Mosaic::new(size, least).expect("more than one tile")),
+        tiled: Some(TiledFrame::new(size, least).expect("more than one tile")),
     };
-    let pieces = (0..layer.count()).map(|number| layer.encode(number).unwrap());
-    let pieces: Vec<_> = pieces.collect();
-    let written: Vec<&[u8]> = pieces.iter().map(|piece| piece.units.as_slice()).collect();
-    let joined = layer.mosaic.as_ref().unwrap().join(&written);
+    let frames = (0..item.frame_count()).map(|number| item.encode(number).unwrap());
+    let frames: Vec<_> = frames.collect();
+    let written: Vec<&[u8]> = frames.iter().map(|frame| frame.units.as_slice()).collect();
+    let joined = item.tiled.as_ref().unwrap().join(&written);
     assert!(
         joined.is_some(),
         "{size:?}, quantizer {}: tiles do not fit",
-        layer.settings.quantizer
+        item.settings.quantizer
     );
-    layer.finish(pieces).unwrap()
+    item.finish(frames).unwrap()
 }
 
-/// The file with those colours, and what of it is shown.
-fn colored(picture: &Picture, quality: u8, chroma: Chroma, least: Least) -> (Vec<u8>, Picture) {
+/// The file with those colours, and the picture that decoders see.
+fn colored(picture: &Picture, quality: u8, chroma: Chroma, least: LeastTile) -> (Vec<u8>, Picture) {
     let planes = Planes::of_shared(picture, Range::Full, chroma).unwrap();
     let made = in_tiles(planes, of_color(quality), least);
     let file = container(picture.size, chroma, Space::Srgb, &made.units, None).unwrap();
@@ -197,7 +197,7 @@ fn tiles_fit_together_whatever_is_in_them() {
 #[test]
 fn tiles_with_wide_margins_fit_together_too() {
     // Tiles of two and more superblocks a side, of which the last ones lack a good deal of the area.
-    let least = Least {
+    let least = LeastTile {
         side: 100,
         area: 18_700,
     };
@@ -233,7 +233,7 @@ fn drawn(width: u32, height: u32) -> Picture {
 
 #[test]
 fn tiles_of_drawings_fit_together_too() {
-    let least = Least {
+    let least = LeastTile {
         side: 100,
         area: 18_700,
     };
@@ -241,7 +241,7 @@ fn tiles_of_drawings_fit_together_too() {
         let picture = drawn(320 + across, 320 + down);
         for quality in [30, 65, 90] {
             let planes = Planes::of_shared(&picture, Range::Full, Chroma::Full).unwrap();
-            let settings = Settings {
+            let settings = ItemSettings {
                 speed: DRAWN_SPEED,
                 is_drawn: true,
                 ..of_color(quality)
@@ -265,7 +265,7 @@ fn tiles_of_drawings_fit_together_too() {
 #[test]
 fn alpha_is_put_together_from_tiles_too() {
     let picture = picture(161, 200, 4);
-    let of_alpha = Settings {
+    let of_alpha = ItemSettings {
         quantizer: alpha_quantizer(60),
         space: None,
         ..of_color(60)
@@ -302,5 +302,50 @@ fn qualities_with_the_same_quantizer_are_one() {
         let lowest = canonical(quality);
         assert_eq!(quantizer(lowest), quantizer(quality));
         assert!(lowest <= quality && (lowest == 1 || quantizer(lowest - 1) != quantizer(quality)));
+    }
+}
+
+/// Plain on the left, noise on the right.
+fn halves(width: u32, height: u32) -> Picture {
+    let mut random = 1u32;
+    let pixels = (0..width * height).flat_map(|at| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let is_plain = at % width < width / 2;
+        [if is_plain { 200 } else { random.to_be_bytes()[0] }; 3]
+    });
+    picture_of(width, height, 3, pixels.collect())
+}
+
+#[test]
+fn a_picture_whose_tiles_do_not_fit_together_is_encoded_at_once_and_says_so() {
+    // The first ends in the middle of a superblock both ways, so that no padding makes its tiles alike.
+    for (height, expected) in [(1312, Some(Tiles::Refused)), (1300, None)] {
+        let picture = Arc::new(halves(1504, height));
+        assert_eq!(frames_of(&picture), 2);
+        let settings = super::super::StillSettings::usual(65, picture.size.pixels());
+        let made = encode(Arc::clone(&picture), &settings, false).unwrap().file;
+        assert_eq!(made.tiles, expected, "{height} rows");
+        assert_eq!(decoded(&made.bytes).len(), picture.data.len());
+    }
+}
+
+#[test]
+fn a_picture_is_refused_when_its_alpha_alone_is() {
+    for is_damaged in [false, true] {
+        let colors = halves(1504, 1300);
+        let pixels = colors.data.chunks(3).flat_map(|pixel| [100, 150, 200, pixel[0]]);
+        let picture = Arc::new(picture_of(1504, 1300, 4, pixels.collect()));
+        let settings = super::super::StillSettings::usual(65, picture.size.pixels());
+        let encoder = StillEncoder::new(Arc::clone(&picture), &settings, false).unwrap();
+        let mut frames: Vec<EncodedFrame> = (0..encoder.frame_count())
+            .map(|number| encoder.encode(number).unwrap())
+            .collect();
+        assert_eq!(frames.len(), 4);
+        if is_damaged {
+            frames[3].units.clear();
+        }
+        let made = encoder.finish(frames).unwrap().file;
+        assert_eq!(made.tiles, is_damaged.then_some(Tiles::Refused));
+        assert_eq!(decoded(&made.bytes).len(), picture.data.len());
     }
 }

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_whole_is_refused() {
+    fn a_file_that_is_not_whole_is_refused() {
         let whole = jpeg(40, 40, (2, 2), 80.0, false, |x, y| {
             [(x * 6).to_le_bytes()[0], (y * 6).to_le_bytes()[0], 7]
         });

@@ -6,20 +6,20 @@ use mozjpeg::qtable::NRobidoux;
 use mozjpeg::{ColorSpace, Compress, Marker};
 use tintype_model::Rgb;
 
-use super::settings::{Chroma, Settings};
+use super::settings::{Chroma, StillSettings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
 /// Up to this many pixels a file is progressive, with mozjpeg's quantization table: 11 % fewer bytes than libjpeg-turbo's
 /// for twice its time. Larger pictures are encoded as libjpeg-turbo does.
 ///
-/// mozjpeg's trellis quantization is left out: 8 % fewer bytes and a point of SSIMULACRA2 less, for three times the time, in
-/// the format that hardly any browser still asks for.
+/// mozjpeg's trellis quantization is left out: 8 % fewer bytes and a point of SSIMULACRA2 less, for three times the
+/// time, in the format that hardly any browser still asks for.
 const LARGE_PIXELS: u64 = 1_000_000;
 
 pub(super) fn encode(
     picture: &Picture,
-    settings: &Settings,
+    settings: &StillSettings,
     background: Rgb,
 ) -> Result<Vec<u8>, EncodeError> {
     let pixels = flatten(picture, background);

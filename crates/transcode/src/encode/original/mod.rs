@@ -1,4 +1,4 @@
-//! Sources whose own coding becomes a rendition, or tells how coarse one may be.
+//! Sources whose own coding becomes a rendition, or whose quality limits that of renditions.
 
 mod av1;
 mod jpeg;

@@ -1,8 +1,8 @@
 //! A PNG source as a PNG again: the same rows and filters, in chunks that are written here (PNG third edition, sections 5,
 //! 9 and 11).
 //!
-//! The bytes are a stranger's. The compressed rows are taken over when they are as many bytes as the header says, each row
-//! with a filter that exists, and nothing is behind them. Metadata, chunks that are not known here and what is behind the end
+//! The bytes are untrusted. The compressed rows are taken over when they are as many bytes as the header says, each row
+//! with a filter that exists, and nothing is behind them. Metadata, chunks that are not known here and bytes behind the end
 //! are left out.
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
@@ -59,7 +59,7 @@ fn push(file: &mut Vec<u8>, name: &[u8; 4], body: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Whether the compressed bytes are the rows that the header announces, and nothing else.
+/// Tells whether the compressed bytes are the rows that the header announces, and nothing else.
 fn check_rows(compressed: &[u8], header: &[u8], has_palette: bool) -> Option<()> {
     let &[w3, w2, w1, w0, h3, h2, h1, h0, depth, color, 0, 0, 0] = header else {
         return None;

@@ -1,6 +1,6 @@
 //! A source as a rendition without its pixels being encoded again: a JPEG as JPEG XL or JPEG, a PNG as PNG.
 //!
-//! The bytes are a stranger's. They have been decoded before they come here, so they are a whole picture within the
+//! The bytes are untrusted. They have been decoded before they come here, so they are a whole picture within the
 //! limits, but the encoder reads them again.
 #![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
@@ -22,9 +22,9 @@ pub(crate) struct Original<'a> {
     /// JPEG, PNG, WebP or AVIF.
     pub(crate) format: Format,
     pub(crate) orientation: Orientation,
-    /// Whether the embedded profile counts. One that is ignored when pixels are converted is ignored here.
+    /// True if the embedded profile is used. One that the conversion of pixels ignores is ignored here too.
     pub(crate) has_profile: bool,
-    /// Whether it shows the pixels that renditions are made from as they are: upright and in sRGB.
+    /// True if its pixels are those that renditions are made from: upright and in sRGB.
     pub(crate) is_plain: bool,
     /// The quality of its format at which our encoder takes quantizers no finer than those of the source.
     pub(crate) quality: Option<u8>,
@@ -50,8 +50,8 @@ impl<'a> Original<'a> {
         })
     }
 
-    /// The same coefficients or rows in a file of the same format, and nothing else. `None` where pixels have to be changed,
-    /// or for a kind that is not written here: of a WebP or an AVIF nobody here reads the coefficients.
+    /// The same coefficients or rows in a file of the same format, and nothing else. `None` where pixels have to be
+    /// changed, or for a kind that is not written here: those of a WebP or an AVIF are not read here.
     pub(crate) fn rewrite(&self) -> Option<Vec<u8>> {
         let rewritten = || match self.format {
             Format::Jpeg => jpeg::rewritten(self.bytes),

@@ -173,7 +173,7 @@ mod tests {
             for wanted in [10u8, 30, 50, 75, 90] {
                 let file = crate::encode::encode(Arc::clone(&picture), Format::Webp, wanted, Rgb::default())
                     .unwrap();
-                let told = quality(&file).unwrap();
+                let told = quality(&file.bytes).unwrap();
                 // The mean of the segments lies below what was asked for.
                 assert!(
                     told <= wanted + 2 && told + 16 >= wanted,
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_lossy_has_none() {
+    fn a_file_that_is_not_lossy_has_no_quality() {
         for file in [
             &b"RIFF\0\0\0\0WEBPVP8L\x04\0\0\0abcd"[..],
             b"RIFF\0\0\0\0WEBPVP8 \x02\0\0\0ab",

@@ -8,13 +8,13 @@ use crate::encode::settings::AnimationSettings;
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
-/// Lossless video has no bound that a page could bear: an animation beyond this many bytes becomes a still.
+/// The most bytes of an animation; one that would be larger becomes a still, because lossless frames have no other bound.
 const MAX_BYTES: usize = 16 << 20;
 
 /// Above this many pixels a frame the fast compressor is used, as for stills.
 const LARGE_PIXELS: u64 = 500_000;
 
-/// An animated PNG in the making (PNG, third edition, section 4.9): each frame holds the rectangle that changed.
+/// The encoder of an animated PNG (PNG, third edition, section 4.9): each frame holds the rectangle that changed.
 pub(crate) struct Animation {
     /// `None` once the file is too large.
     writer: Option<png::Writer<Output>>,
@@ -234,7 +234,7 @@ mod tests {
         );
         assert!(change.lies_over);
         assert_eq!(change.pixels, [B, HOLE, HOLE, HOLE, HOLE, B]);
-        // What becomes transparent cannot be laid over.
+        // Pixels that become transparent cannot be laid over the canvas.
         now[6] = HOLE;
         let change = Change::between(&before, &now, 5);
         assert!(!change.lies_over);

@@ -21,6 +21,7 @@ use super::{LOSSLESS_QUALITY, argb, picture_of_argb, signed};
 use crate::encode::settings::AnimationSettings;
 use crate::error::EncodeError;
 use crate::picture::Picture;
+use crate::syntax::riff::{self, ALPHA};
 
 /// Frames between two that are coded whole. Every frame that could be one is encoded twice, so there is one candidate.
 const KEY_FRAME_DISTANCE: c_int = 60;
@@ -28,17 +29,17 @@ const KEY_FRAME_DISTANCE: c_int = 60;
 /// Above this many pixels mode detail is given up, so that it fits the 512 KiB that the format has for it.
 const BUSY_PIXELS: u64 = 4_000_000;
 
-/// An animation in the making.
+/// The encoder of one animation.
 ///
-/// `encoder` is valid from `new` until `drop`, and nobody else has it. libwebp keeps copies of the frames that it
-/// compares, not pointers to ours.
+/// `encoder` is valid from `new` until `drop`, and nobody else has it. libwebp copies the frames that it
+/// compares.
 pub(crate) struct Animation {
     encoder: NonNull<WebPAnimEncoder>,
     config: WebPConfig,
     size: Dimensions,
-    /// Whether a frame had transparency.
+    /// True if a frame had transparency.
     has_alpha: bool,
-    /// When the next frame begins, in milliseconds; it stops at the largest time that libwebp can count.
+    /// The time at which the next frame begins, in milliseconds; it stops at the largest time that libwebp can count.
     clock: c_int,
 }
 
@@ -162,10 +163,9 @@ fn plays(plays: Option<NonZeroU32>) -> c_int {
 
 /// Sets the alpha flag of the extended header (RFC 9649 section 2.7.1).
 ///
-/// libwebp leaves it out when what is transparent lies around opaque frames, which decoders then take for an opaque
-/// canvas.
+/// libwebp leaves it out when the transparent part lies around opaque frames, and decoders then take the canvas
+/// for an opaque one.
 fn announce_alpha(file: &mut [u8]) {
-    const ALPHA: u8 = 0b1_0000;
     if file.get(12..16) == Some(b"VP8X")
         && let Some(flags) = file.get_mut(20)
     {
@@ -173,17 +173,14 @@ fn announce_alpha(file: &mut [u8]) {
     }
 }
 
-/// The ANMF chunks of a file that libwebp made; a single frame becomes a still picture without any.
+/// The number of frames in a file that libwebp made; a single frame becomes a still picture without ANMF chunks.
 fn count_frames(file: &[u8]) -> u32 {
-    let mut rest = file.get(12..).unwrap_or_default();
+    let Ok(mut chunks) = riff::chunks(file) else {
+        return 1;
+    };
     let mut frames = 0;
-    while let Some((header, after)) = rest.split_first_chunk::<8>() {
-        let [name @ .., a, b, c, d] = header;
-        if name == b"ANMF" {
-            frames += 1;
-        }
-        let length = u32::from_le_bytes([*a, *b, *c, *d]).next_multiple_of(2) as usize;
-        rest = after.get(length..).unwrap_or_default();
+    while let Ok(Some((name, _))) = riff::chunk(&mut chunks) {
+        frames += u32::from(&name == b"ANMF");
     }
     frames.max(1)
 }

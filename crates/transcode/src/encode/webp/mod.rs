@@ -1,4 +1,4 @@
-//! libwebp's advanced API, from planes to bytes.
+//! WebP stills by libwebp's advanced API, from planes to bytes.
 #![expect(
     unsafe_code,
     reason = "libwebp is a C library; it only ever sees pixels that we made"
@@ -20,17 +20,17 @@ use libwebp_sys::{
 use tintype_model::Dimensions;
 
 use super::planes::{Planes, Range};
-use super::settings::{Chroma, Loss, Settings};
+use super::settings::{Chroma, Loss, StillSettings};
 use crate::error::EncodeError;
 use crate::picture::Picture;
 
 /// Above this many pixels method 2 is used: four tenths of the time of method 4.
 const LARGE_PIXELS: u64 = 1_000_000;
 
-/// At method 2, more bits for calm parts than by default (50): 3 % fewer bytes at equal SSIMULACRA2.
+/// At method 2, more bits for plain parts than by default (50): 3 % fewer bytes at equal SSIMULACRA2.
 const LARGE_NOISE_SHAPING: i32 = 80;
 
-/// Method 2 so shaped scores no worse at one step less than method 4 at the number asked for, as a mean over
+/// Method 2 with this setting scores no worse at one step less than method 4 at the number asked for, as a mean over
 /// photographs, and a number should not mean more bytes in a large picture than in a small one.
 const LARGE_QUALITY_STEP: f32 = 1.0;
 
@@ -38,7 +38,7 @@ const LARGE_QUALITY_STEP: f32 = 1.0;
 /// tried in turn, because only very large and busy pictures need more than none.
 const PARTITION_LIMITS: [i32; 3] = [0, 60, 100];
 
-pub(super) fn encode(picture: Arc<Picture>, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
+pub(super) fn encode(picture: Arc<Picture>, settings: &StillSettings) -> Result<Vec<u8>, EncodeError> {
     if settings.loss != Loss::Usual {
         return encode_lossless(&picture, settings);
     }
@@ -71,10 +71,10 @@ pub(super) fn config(quality: u8) -> Result<WebPConfig, EncodeError> {
 pub(super) const LOSSLESS_QUALITY: f32 = 50.0;
 
 /// Every visible pixel as it is.
-fn encode_lossless(picture: &Picture, settings: &Settings) -> Result<Vec<u8>, EncodeError> {
+fn encode_lossless(picture: &Picture, settings: &StillSettings) -> Result<Vec<u8>, EncodeError> {
     let mut config = config(100)?;
     config.lossless = 1;
-    // What is fully transparent takes the colour that is cheapest.
+    // Fully transparent pixels take the colour that needs the fewest bytes.
     config.exact = i32::from(settings.loss == Loss::Nothing);
     config.quality = LOSSLESS_QUALITY;
     config.method = if settings.sized_for > LARGE_PIXELS { 3 } else { 4 };
@@ -210,7 +210,7 @@ mod tests {
         height: 150,
     };
 
-    /// Calm on the left, busy on the right, and see-through at the top where it has alpha.
+    /// Plain on the left, textured on the right, and transparent at the top where it has alpha.
     fn picture(has_alpha: bool) -> Arc<Picture> {
         let mut data = Vec::new();
         let mut noise = 1u32;
@@ -235,7 +235,7 @@ mod tests {
 
     /// Encoded as a picture of so many pixels would be.
     fn sized_for(picture: &Arc<Picture>, pixels: u64) -> Vec<u8> {
-        let settings = Settings::usual(80, pixels);
+        let settings = StillSettings::usual(80, pixels);
         encode(Arc::clone(picture), &settings).unwrap()
     }
 

@@ -1,5 +1,5 @@
-//! BMP: the sizes and the colours in the DIB header; what the pixels are is told by the decoder, which reads no pixel for
-//! it.
+//! BMP: the sizes and the colours in the DIB header. The kind of pixels comes from the decoder, which reads no pixel for
+//! that.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use std::borrow::Cow;
@@ -11,11 +11,11 @@ use tintype_model::Limits;
 
 use crate::Error;
 use crate::color::gamma::{Chromaticities, Gamma, SRGB};
-use crate::header::{Found, MAX_PROFILE_BYTES, check_size};
+use crate::header::{MAX_PROFILE_BYTES, ParsedHeader, check_size};
 use crate::picture::Model;
 use crate::syntax::reader::Reader;
 
-/// Where the DIB header begins.
+/// The place of the DIB header in the file.
 const DIB: usize = 14;
 const INFO_HEADER_BYTES: usize = 40;
 
@@ -29,7 +29,7 @@ pub(super) fn is_bitmap(source: &[u8]) -> bool {
         && size.is_some_and(|size| matches!(size, 12 | 40 | 52 | 56 | 108 | 124) || is_os2(size))
 }
 
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Error> {
     let cut = || Error::corrupt("the BMP is cut off in its header");
     let mut reader = Reader::at(source, DIB);
     let header_bytes = reader.le32().ok_or_else(cut)?;
@@ -50,7 +50,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         return Err(Error::corrupt("the BMP's header cannot be read"));
     }
     let colors = Colors::read(source, header_bytes).unwrap_or_default();
-    Ok(Found {
+    Ok(ParsedHeader {
         size,
         has_alpha: matches!(decoder.color_type(), ColorType::Rgba8),
         frames: 1,
@@ -62,11 +62,11 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         },
         icc: colors.icc,
         gamma: colors.gamma,
-        ..Found::default()
+        ..ParsedHeader::default()
     })
 }
 
-/// Whether a DIB header of that size is one of OS/2 2.x: 64 bytes, or fewer where the rest is zero.
+/// Tells whether a DIB header of that size is one of OS/2 2.x: 64 bytes, or fewer where the rest is zero.
 pub(crate) const fn is_os2(header_bytes: u32) -> bool {
     let is_windows = matches!(header_bytes, 40 | 52 | 56);
     let is_whole = header_bytes.is_multiple_of(4) || matches!(header_bytes, 42 | 46);

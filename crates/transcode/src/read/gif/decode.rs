@@ -40,7 +40,7 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
     })
 }
 
-/// Where the first frame lies on its canvas.
+/// The place of the first frame on its canvas.
 pub(crate) const fn first_place(frame: &gif::Frame<'_>, screen: (u16, u16)) -> (u16, u16) {
     if is_outgrown(screen, (frame.width, frame.height)) {
         (0, 0)
@@ -57,7 +57,7 @@ pub(crate) fn refused(error: &gif::DecodingError) -> Error {
 pub(crate) fn open(source: &[u8]) -> Result<gif::Decoder<Cursor<&[u8]>>, Error> {
     let mut options = gif::DecodeOptions::new();
     options.set_color_output(gif::ColorOutput::Indexed);
-    // Extensions that nobody knows are passed over, as the header's walk does.
+    // Unknown extensions are skipped, as the parser of the header does.
     options.allow_unknown_blocks(true);
     options.set_memory_limit(gif::MemoryLimit::Bytes(NonZeroU64::MAX));
     options

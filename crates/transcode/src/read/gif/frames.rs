@@ -31,7 +31,7 @@ impl frames::Frames for Frames<'_> {
             .decoder
             .read_next_frame()
             .map_err(|error| refused(&error))?
-            .ok_or_else(|| Error::corrupt("the GIF has fewer frames than it seemed"))?;
+            .ok_or_else(|| Error::corrupt("the GIF has fewer frames than its blocks announce"))?;
         let colors = colors(frame, shared.as_deref())?;
         let (left, top) = if std::mem::take(&mut self.is_first) {
             first_place(frame, screen)

@@ -5,10 +5,10 @@ use tintype_model::{Dimensions, Limits};
 
 use crate::Error;
 use crate::header::motion::Motion;
-use crate::header::{Found, MAX_PROFILE_BYTES, check_frames, check_size};
+use crate::header::{MAX_PROFILE_BYTES, ParsedHeader, check_frames, check_size};
 use crate::syntax::reader::Reader;
 
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Error> {
     let cut = || Error::corrupt("the GIF is cut off before its first frame");
     let mut reader = Reader::at(source, 6);
     let (Some(width), Some(height), Some(flags)) = (reader.le16(), reader.le16(), reader.u8()) else {
@@ -22,48 +22,48 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     reader.skip(2).ok_or_else(cut)?;
     skip_palette(&mut reader, flags).ok_or_else(cut)?;
 
-    let mut found = Found {
+    let mut parsed = ParsedHeader {
         bit_depth: 8,
-        ..Found::default()
+        ..ParsedHeader::default()
     };
     let mut control = Control::default();
     // A file that breaks off after its first frame still has one: the decoder says whether that frame is whole.
     while let Some(block) = reader.u8() {
         match block {
             0x21 => {
-                if extension(&mut reader, &mut control, &mut found).is_none() {
-                    found.motion.is_cut = true;
+                if extension(&mut reader, &mut control, &mut parsed).is_none() {
+                    parsed.motion.is_cut = true;
                     break;
                 }
             }
             0x2C => {
-                found.frames = found.frames.saturating_add(1);
-                check_frames(found.frames, limits)?;
+                parsed.frames = parsed.frames.saturating_add(1);
+                check_frames(parsed.frames, limits)?;
                 let Some(frame) = image(&mut reader) else {
-                    found.motion.is_cut = true;
+                    parsed.motion.is_cut = true;
                     break;
                 };
                 let size = check_size(frame.width.into(), frame.height.into(), limits)?;
-                if found.frames == 1 {
+                if parsed.frames == 1 {
                     let covers = screen.fit(&frame, limits)?;
-                    found.size = screen.canvas;
-                    found.has_alpha = control.is_transparent || !covers;
+                    parsed.size = screen.canvas;
+                    parsed.has_alpha = control.is_transparent || !covers;
                 }
-                found.motion.add(u64::from(control.delay).saturating_mul(10));
-                found.motion.add_excess(size.pixels(), screen.canvas.pixels());
+                parsed.motion.add(u64::from(control.delay).saturating_mul(10));
+                parsed.motion.add_excess(size.pixels(), screen.canvas.pixels());
                 control = Control::default();
                 if skip_sub_blocks(&mut reader).is_none() {
-                    found.motion.is_cut = true;
+                    parsed.motion.is_cut = true;
                     break;
                 }
             }
             _ => break,
         }
     }
-    if found.frames == 0 {
+    if parsed.frames == 0 {
         return Err(Error::corrupt("the GIF has no frame"));
     }
-    Ok(found)
+    Ok(parsed)
 }
 
 /// The screen that a file asks for, and the one that its frames are laid on.
@@ -86,8 +86,8 @@ impl Screen {
     }
 }
 
-/// Whether the screen is too small for the first frame in a direction, or has no size. The frame then is the canvas,
-/// and lies at its corner, as in browsers.
+/// Tells whether the screen is too small for the first frame in one direction, or has no size. The frame then is the
+/// canvas, and lies at its corner, as in browsers.
 pub(crate) const fn is_outgrown(screen: (u16, u16), first: (u16, u16)) -> bool {
     screen.0 < first.0 || screen.1 < first.1
 }
@@ -120,7 +120,7 @@ fn image(reader: &mut Reader<'_>) -> Option<Frame> {
     Some(frame)
 }
 
-fn extension(reader: &mut Reader<'_>, control: &mut Control, found: &mut Found) -> Option<()> {
+fn extension(reader: &mut Reader<'_>, control: &mut Control, parsed: &mut ParsedHeader) -> Option<()> {
     match reader.u8()? {
         0xF9 => {
             let mut block = *reader;
@@ -133,8 +133,8 @@ fn extension(reader: &mut Reader<'_>, control: &mut Control, found: &mut Found) 
             let mut block = *reader;
             let name = if block.u8()? == 11 { block.take(11)? } else { b"" };
             match name {
-                b"ICCRGBG1012" if found.icc.is_none() => found.icc = sub_blocks(&mut block),
-                b"NETSCAPE2.0" | b"ANIMEXTS1.0" => repeat(&mut block, &mut found.motion),
+                b"ICCRGBG1012" if parsed.icc.is_none() => parsed.icc = sub_blocks(&mut block),
+                b"NETSCAPE2.0" | b"ANIMEXTS1.0" => repeat(&mut block, &mut parsed.motion),
                 _ => {}
             }
         }

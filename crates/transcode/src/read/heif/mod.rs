@@ -51,8 +51,8 @@ const HEIC_BRANDS: [&[u8; 4]; 8] = [
 /// Brands behind this are not looked at.
 const MAX_FTYP_BYTES: usize = 512;
 
-/// Whether the `ftyp` box of a file names one of the brands (ISO/IEC 23008-12 section 10, AVIF 1.1 section 6). Films have
-/// none of ours.
+/// Tells whether the `ftyp` box of a file names one of the brands (ISO/IEC 23008-12 section 10, AVIF 1.1 section 6).
+/// Films name none of ours.
 fn has_brand(source: &[u8], wanted: &[&[u8; 4]]) -> bool {
     brands(source).is_some_and(|mut brands| brands.any(|brand| wanted.contains(&brand)))
 }

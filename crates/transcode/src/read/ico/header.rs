@@ -7,7 +7,7 @@ use image::codecs::ico::IcoDecoder;
 use tintype_model::{Dimensions, Limits};
 
 use crate::Error;
-use crate::header::{Found, check_size};
+use crate::header::{ParsedHeader, check_size};
 use crate::read::png;
 use crate::syntax::reader::Reader;
 
@@ -19,7 +19,7 @@ pub(crate) enum Entry<'a> {
         icon: Vec<u8>,
         /// The bytes behind its colours: a bit for each pixel, as far as they are there.
         mask: &'a [u8],
-        /// Whether its pixels have room for alpha.
+        /// True if its pixels have room for alpha.
         has_alpha: bool,
     },
 }
@@ -33,10 +33,10 @@ pub(super) fn is_icon(source: &[u8]) -> bool {
 pub(crate) fn is_directory(source: &[u8], kind: u16) -> bool {
     let mut reader = Reader::new(source);
     let directory = (reader.le16(), reader.le16(), reader.le16());
-    let (Some(0), Some(found), Some(count @ 1..)) = directory else {
+    let (Some(0), Some(parsed), Some(count @ 1..)) = directory else {
         return false;
     };
-    if found != kind {
+    if parsed != kind {
         return false;
     }
     let first = Reader::at(source, 18)
@@ -46,21 +46,21 @@ pub(crate) fn is_directory(source: &[u8], kind: u16) -> bool {
     first.is_some_and(|first| first >= behind)
 }
 
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Error> {
     match Entry::largest(source, limits)? {
         Entry::Png(png) => {
-            let found = png::parse(png, limits)?;
-            Ok(Found { frames: 1, ..found })
+            let parsed = png::parse(png, limits)?;
+            Ok(ParsedHeader { frames: 1, ..parsed })
         }
         Entry::Bmp { icon, .. } => {
             let decoder = IcoDecoder::new(Cursor::new(&icon[..])).map_err(|error| refused(&error))?;
             let (width, height) = image::ImageDecoder::dimensions(&decoder);
-            Ok(Found {
+            Ok(ParsedHeader {
                 size: check_size(width, height, limits)?,
                 has_alpha: true,
                 frames: 1,
                 bit_depth: 8,
-                ..Found::default()
+                ..ParsedHeader::default()
             })
         }
     }
@@ -155,7 +155,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Whether the pixels have 32 bits, and not three masks that leave out eight of them.
+/// Tells whether the pixels have 32 bits, and not three masks that leave out eight of them.
 fn has_alpha(picture: &[u8]) -> bool {
     let mut fields = Reader::at(picture, 14);
     let (bits, compression) = (fields.le16(), fields.le32());
@@ -163,7 +163,7 @@ fn has_alpha(picture: &[u8]) -> bool {
     bits == Some(32) && !(compression == Some(3) && has_short_header)
 }
 
-/// Where the colours of an uncompressed picture end, which has `size` without its mask.
+/// The end of the colours of an uncompressed picture, which has `size` without its mask.
 fn colors_end(picture: &[u8], size: Dimensions) -> Option<usize> {
     let header_bytes = Reader::new(picture).le32()?;
     let mut fields = Reader::at(picture, 14);

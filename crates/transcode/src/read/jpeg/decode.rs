@@ -68,7 +68,7 @@ fn decode_fast(jpeg: &[u8], color: Color, header: &Header) -> Result<Vec<u8>, Er
 fn decode_slowly(jpeg: &[u8], color: Color, header: &Header) -> Result<Vec<u8>, Error> {
     let refused = |error: jpeg_decoder::Error| match error {
         jpeg_decoder::Error::Unsupported(feature) => {
-            Error::unsupported(format!("the JPEG has what is not read: {feature:?}"))
+            Error::unsupported(format!("the JPEG uses a feature that is not read: {feature:?}"))
         }
         error => Error::corrupt(format!("the JPEG cannot be decoded: {error}")),
     };
@@ -83,7 +83,7 @@ fn decode_slowly(jpeg: &[u8], color: Color, header: &Header) -> Result<Vec<u8>, 
     });
     let mut data = decoder.decode().map_err(refused)?;
     if is_ink {
-        // The transform counts the ink that the file counts the light of.
+        // The transform gives amounts of ink, and the file has amounts of light.
         data.iter_mut().for_each(|ink| *ink = !*ink);
     }
     Ok(data)

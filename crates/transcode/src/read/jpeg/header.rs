@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use tintype_model::{Dimensions, Limits};
 
 use crate::Error;
-use crate::header::{Found, MAX_PROFILE_BYTES, check_size};
+use crate::header::{MAX_PROFILE_BYTES, ParsedHeader, check_size};
+use crate::jpeg::headers::{FrameHeader, ScanHeader};
 use crate::jpeg::plain::is_rewritten;
-use crate::jpeg::{EOI, RST0, RST7, SOI, SOS, TEM, cut, next_marker, segment};
+use crate::jpeg::{EOI, RST0, RST7, SOF2, SOI, SOS, TEM, cut, next_marker, segment};
 use crate::metadata::{exif, gain_map};
 use crate::picture::Model;
 use crate::syntax::reader::Reader;
@@ -18,11 +19,11 @@ struct Frame {
     components: u8,
     is_baseline: bool,
     is_subsampled: bool,
-    /// Chroma has factors of its own, or luma has unusual ones.
+    /// True if chroma has factors of its own, or luma has unusual ones.
     is_oddly_sampled: bool,
 }
 
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Error> {
     let mut reader = Reader::at(source, 2);
     let mut frame = None;
     let mut orientation = None;
@@ -50,14 +51,14 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
                 orientation = exif::orientation(segment);
                 block = block.or_else(|| exif::keep(segment));
             }
-            0xE1 | 0xE2 if gain_map::is_told(source, at, segment) => has_gain_map = true,
+            0xE1 | 0xE2 if gain_map::is_announced(source, at, segment) => has_gain_map = true,
             0xE2 => profile.add(segment),
-            SOS => break segment.first().copied().unwrap_or(0),
+            SOS => break ScanHeader::read(segment).count,
             _ => {}
         }
     };
     let frame = frame.ok_or_else(|| Error::corrupt("the JPEG has a scan but no frame header"))?;
-    Ok(Found {
+    Ok(ParsedHeader {
         size: frame.size,
         orientation,
         has_alpha: false,
@@ -70,46 +71,44 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         },
         is_odd_jpeg: frame.is_oddly_sampled
             || is_rewritten(source)
-            || (frame.is_baseline && frame.is_subsampled && first_scan_components < frame.components),
+            || (frame.is_baseline
+                && frame.is_subsampled
+                && first_scan_components < usize::from(frame.components)),
         exif: block.into(),
         icc: profile.assemble(),
         has_gain_map,
-        ..Found::default()
+        ..ParsedHeader::default()
     })
 }
 
 fn start_of_frame(marker: u8, segment: &[u8], limits: &Limits) -> Result<Frame, Error> {
-    let mut reader = Reader::new(segment);
-    let header = (reader.u8(), reader.be16(), reader.be16(), reader.u8());
-    let (Some(precision), Some(height), Some(width), Some(components)) = header else {
-        return Err(Error::corrupt("the JPEG frame header is too short"));
-    };
-    if precision != 8 {
+    let header =
+        FrameHeader::read(segment).ok_or_else(|| Error::corrupt("the JPEG frame header is too short"))?;
+    if header.precision != 8 {
         return Err(Error::unsupported(format!(
-            "the JPEG has {precision} bits per sample; 8 are read"
+            "the JPEG has {} bits per sample; 8 are read",
+            header.precision
         )));
     }
-    if !matches!(components, 1 | 3 | 4) {
+    if !matches!(header.count, 1 | 3 | 4) {
         return Err(Error::unsupported(format!(
-            "the JPEG has {components} components; 1, 3 and 4 are read"
+            "the JPEG has {} components; 1, 3 and 4 are read",
+            header.count
         )));
     }
-    let factors = || {
-        let components = reader.rest().chunks_exact(3);
-        components.filter_map(|component| component.get(1)).copied()
-    };
+    let factors = || header.components.iter().map(|component| component.factors());
     let luma = factors().next().unwrap_or_default();
-    // As almost all files have it, and the fast decoder has been seen to read it right.
-    let is_usual = |(place, factor): (usize, u8)| match place {
-        0 => matches!(factor, 0x11 | 0x12 | 0x21 | 0x22 | 0x41),
-        3 => factor == 0x11 || factor == luma,
-        _ => factor == 0x11,
+    // The sampling of almost all files, which the fast decoder was tested to read right.
+    let is_usual = |(place, factors): (usize, (u8, u8))| match place {
+        0 => matches!(factors, (1, 1) | (1, 2) | (2, 1) | (2, 2) | (4, 1)),
+        3 => factors == (1, 1) || factors == luma,
+        _ => factors == (1, 1),
     };
     Ok(Frame {
-        size: check_size(width.into(), height.into(), limits)?,
-        components,
-        is_baseline: marker != 0xC2,
-        is_subsampled: factors().any(|factor| factor != 0x11),
+        size: check_size(header.width.into(), header.height.into(), limits)?,
+        components: header.count,
+        is_baseline: marker != SOF2,
+        is_subsampled: factors().any(|factors| factors != (1, 1)),
         is_oddly_sampled: !factors().enumerate().all(is_usual),
     })
 }

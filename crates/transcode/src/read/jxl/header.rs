@@ -13,7 +13,7 @@ use tintype_model::{Limits, RejectionCode};
 use crate::Error;
 use crate::color::cicp::Cicp;
 use crate::color::gamma::Gamma;
-use crate::header::{Found, MAX_PROFILE_BYTES, check_frames, check_size};
+use crate::header::{MAX_PROFILE_BYTES, ParsedHeader, check_frames, check_size};
 use crate::metadata::exif;
 use crate::picture::{Layout, Model};
 use crate::syntax::bmff;
@@ -21,7 +21,7 @@ use crate::syntax::bmff;
 /// Channels that a picture of the largest size may have: colour, alpha and one more.
 const MAX_CHANNELS: u64 = 5;
 
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Error> {
     let mut options = options(limits);
     options.scan_frames_only = true;
     let mut decoder = JxlDecoder::new(options);
@@ -44,7 +44,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         u32::try_from(height).map_err(too_large)?,
         limits,
     )?;
-    let mut found = Found {
+    let mut parsed = ParsedHeader {
         size,
         orientation: Some(info.orientation as u8),
         has_alpha: target.layout.has_alpha(),
@@ -62,11 +62,11 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
             .filter(|(kind, _)| kind == b"Exif")
             .find_map(|(_, data)| exif::keep(exif::unboxed(data)?))
             .into(),
-        ..Found::default()
+        ..ParsedHeader::default()
     };
-    tell_colors(&mut found, decoder.output_color_profile().ok_or_else(no_header)?)?;
-    count_frames(&mut decoder, input, limits, &mut found)?;
-    Ok(found)
+    tell_colors(&mut parsed, decoder.output_color_profile().ok_or_else(no_header)?)?;
+    count_frames(&mut decoder, input, limits, &mut parsed)?;
+    Ok(parsed)
 }
 
 fn no_header() -> Error {
@@ -190,14 +190,16 @@ fn channels(info: &JxlBasicInfo, profile: &JxlColorProfile) -> (JxlColorType, La
 
 /// Records the colour space of the pixels that the decoder gives, which is not always the embedded one: colours that
 /// were stored in the format's own space (XYB) come out in sRGB when the embedded profile is an ICC profile.
-fn tell_colors(found: &mut Found, profile: &JxlColorProfile) -> Result<(), Error> {
+fn tell_colors(parsed: &mut ParsedHeader, profile: &JxlColorProfile) -> Result<(), Error> {
     let (white, primaries, transfer) = match profile {
         JxlColorProfile::Icc(icc) => {
-            found.icc = (icc.len() <= MAX_PROFILE_BYTES).then(|| icc.clone());
+            parsed.icc = (icc.len() <= MAX_PROFILE_BYTES).then(|| icc.clone());
             return Ok(());
         }
         JxlColorProfile::Simple(JxlColorEncoding::XYB { .. }) => {
-            return Err(Error::unsupported("the JPEG XL's pixels are to be shown as XYB"));
+            return Err(Error::unsupported(
+                "the JPEG XL is in the colour space XYB, which is not read",
+            ));
         }
         JxlColorProfile::Simple(JxlColorEncoding::RgbColorSpace {
             white_point,
@@ -227,14 +229,14 @@ fn tell_colors(found: &mut Found, profile: &JxlColorProfile) -> Result<(), Error
         JxlTransferFunction::BT709 | JxlTransferFunction::DCI | JxlTransferFunction::Gamma(_) => None,
     };
     if let (Some(primaries), Some(transfer)) = (number, curve) {
-        found.cicp = Some(Cicp {
+        parsed.cicp = Some(Cicp {
             primaries,
             transfer,
             ..Cicp::UNSPECIFIED
         });
         return Ok(());
     }
-    found.gamma = Some(Gamma {
+    parsed.gamma = Some(Gamma {
         primaries: primaries.map(|primaries| {
             let [red, green, blue] = primaries.to_xy_coords();
             [white.to_xy_coords(), red, green, blue]
@@ -260,7 +262,7 @@ fn count_frames(
     decoder: &mut JxlDecoder,
     mut input: Input<'_>,
     limits: &Limits,
-    found: &mut Found,
+    parsed: &mut ParsedHeader,
 ) -> Result<(), Error> {
     loop {
         let event = decoder
@@ -268,14 +270,14 @@ fn count_frames(
             .map_err(|error| refused(&error, limits))?;
         let frames = u32::try_from(decoder.scanned_frames().len()).unwrap_or(u32::MAX);
         check_frames(frames, limits)?;
-        found.frames = frames;
+        parsed.frames = frames;
         match event {
             Event::BasicInfo | Event::FrameHeader | Event::FrameComplete { .. } => {}
             Event::Complete => break,
             Event::NeedMoreInput { .. } => return Err(Error::corrupt("the JPEG XL is cut off")),
         }
     }
-    if found.frames == 0 {
+    if parsed.frames == 0 {
         return Err(Error::corrupt("the JPEG XL has no frame that is shown"));
     }
     let duration: f64 = decoder
@@ -283,14 +285,14 @@ fn count_frames(
         .iter()
         .map(|frame| frame.duration_ms)
         .sum();
-    if found.frames > 1 {
+    if parsed.frames > 1 {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a cast from floating point saturates"
         )]
         let duration = duration.round() as u64;
-        found.duration_ms = Some(duration);
+        parsed.duration_ms = Some(duration);
     }
     Ok(())
 }

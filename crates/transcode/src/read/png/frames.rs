@@ -10,7 +10,7 @@ use crate::header::motion::delay_ms;
 /// The frames of an APNG (PNG, third edition, section 4.9). The decoder bounds each of them by the canvas.
 pub(super) struct Frames<'a> {
     reader: decode::Reader<'a>,
-    /// Whether the next frame of the decoder is the default image of an animation that does not show it.
+    /// True if the next frame of the decoder is the default image of an animation that does not show it.
     skips_default: bool,
     buffer: Vec<u8>,
 }

@@ -9,7 +9,7 @@ use crate::Error;
 use crate::color::cicp::Cicp;
 use crate::color::gamma::{Chromaticities, Gamma};
 use crate::header::motion::{Motion, delay_ms};
-use crate::header::{Found, MAX_PROFILE_BYTES, check_frames, check_size};
+use crate::header::{MAX_PROFILE_BYTES, ParsedHeader, check_frames, check_size};
 use crate::metadata::exif;
 use crate::picture::Model;
 use crate::syntax::png::chunk;
@@ -20,7 +20,7 @@ pub(crate) const METADATA_LIMITS: png::Limits = png::Limits {
     bytes: 2 * MAX_PROFILE_BYTES,
 };
 
-pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Error> {
     let mut reader = Reader::at(source, 8);
     if source.get(12..16) == Some(b"CgBI") {
         return Err(Error::unsupported(
@@ -45,7 +45,7 @@ pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
     // One description of the colours counts (PNG third edition, section 13.13).
     let has_profile = chunks.has_profile && chunks.cicp.is_none();
     let has_gamma = !has_profile && chunks.cicp.is_none() && !chunks.is_srgb;
-    Ok(Found {
+    Ok(ParsedHeader {
         size,
         orientation: chunks.orientation,
         has_alpha: chunks.has_transparency || matches!(color, 4 | 6),
@@ -63,7 +63,7 @@ pub(crate) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         peak: chunks.peak,
         gamma: has_gamma.then_some(chunks.gamma),
         exif: chunks.exif.into(),
-        ..Found::default()
+        ..ParsedHeader::default()
     })
 }
 
@@ -73,7 +73,7 @@ struct Chunks {
     announced_frames: u32,
     /// The number that the next control chunk or frame data has to have.
     sequence: u32,
-    /// Whether a control chunk still waits for its data.
+    /// True if a control chunk still waits for its data.
     lacks_data: bool,
     has_broken_frame: bool,
     motion: Motion,
@@ -96,7 +96,7 @@ impl Chunks {
     }
 }
 
-/// Whether a control chunk says what it may (PNG, third edition, section 11.3.6.2). The frame of the default image covers
+/// Tells whether a control chunk is valid (PNG, third edition, section 11.3.6.2). The frame of the default image covers
 /// the canvas.
 fn is_control_sound(data: &[u8], canvas: Dimensions, is_default: bool) -> bool {
     let mut fields = Reader::at(data, 4);
@@ -234,7 +234,7 @@ pub(crate) fn without_animation(source: &[u8]) -> Option<Vec<u8>> {
     let mut has_some = false;
     loop {
         let rest = reader.rest();
-        // What cannot be read is left to the decoder.
+        // The decoder reports chunks that cannot be read.
         let Some((name, _)) = chunk(&mut reader) else {
             still.extend_from_slice(rest);
             return has_some.then_some(still);

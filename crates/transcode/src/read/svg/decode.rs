@@ -98,7 +98,7 @@ impl Effort {
             self.node(node, layers, depth)?;
             let outer = self.scale;
             if let Node::Image(image) = node {
-                // What is inside has units of its own.
+                // A picture inside has units of its own.
                 let (x, y) = image.abs_transform().get_scale();
                 self.scale = (outer.0 * f64::from(x), outer.1 * f64::from(y));
             }

@@ -11,10 +11,10 @@ use tintype_model::{Dimensions, Limits, RejectionCode};
 
 use crate::Error;
 use crate::header::format::SourceFormat;
-use crate::header::{self, Found, Header, check_size};
-use crate::panics::contain;
+use crate::header::{self, Header, ParsedHeader, check_size};
+use crate::panics::{contain, panicked};
 use crate::read::{gif, jpeg, png, webp};
-use crate::syntax::markup::{self, Piece, Pieces, decode, local};
+use crate::syntax::markup::{self, Markup, MarkupItem, decode, local};
 
 /// Largest text, unpacked. Maps and technical drawings reach some megabytes.
 const MAX_TEXT_BYTES: usize = 8 << 20;
@@ -36,14 +36,14 @@ const MOST_SIDE: f64 = 65_535.0;
 /// Stack of the thread that parses and draws, both of which call themselves for each level of nesting.
 const STACK_BYTES: usize = 64 << 20;
 
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Error> {
     let size = on_large_stack(|| Ok(Drawing::load(source, limits)?.size))?;
-    Ok(Found {
+    Ok(ParsedHeader {
         size,
         has_alpha: true,
         frames: 1,
         bit_depth: 8,
-        ..Found::default()
+        ..ParsedHeader::default()
     })
 }
 
@@ -82,9 +82,7 @@ pub(crate) fn on_large_stack<T: Send>(work: impl Fn() -> Result<T, Error> + Sync
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
         match thread.spawn_scoped(scope, || contain(&work)) {
-            Ok(thread) => thread
-                .join()
-                .unwrap_or_else(|_| Err(Error::corrupt("the decoder panicked"))),
+            Ok(thread) => thread.join().unwrap_or_else(|_| Err(panicked())),
             Err(_) => work(),
         }
     })
@@ -109,7 +107,7 @@ fn raster_size(size: usvg::Size, limits: &Limits) -> Result<Dimensions, Error> {
     if longest > ABSURD_SIDE {
         return Err(Error::rejected(
             RejectionCode::TooManyPixels,
-            format!("the SVG says to be {width}x{height} pixels; sides of up to {ABSURD_SIDE} are drawn"),
+            format!("the SVG's size is {width}x{height} pixels; sides of up to {ABSURD_SIDE} are drawn"),
         ));
     }
     let scale = (LEAST_SIDE / longest).max(1.0).min(MOST_SIDE / longest);
@@ -157,14 +155,14 @@ fn unpack(source: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
 fn checked(source: &[u8]) -> Result<Cow<'_, str>, Error> {
     let text = decode(source).ok_or_else(|| Error::corrupt("the SVG is neither UTF-8 nor UTF-16"))?;
     let (mut elements, mut depth) = (0u32, 0u32);
-    for piece in Pieces::new(&text) {
-        match piece {
-            Piece::Doctype(declaration) if declaration.contains('[') => {
+    for item in Markup::new(&text) {
+        match item {
+            MarkupItem::Doctype(declaration) if declaration.contains('[') => {
                 return Err(Error::unsupported(
                     "the SVG declares entities or other markup of its own, which is not read",
                 ));
             }
-            Piece::Start(name, is_empty) => {
+            MarkupItem::Start(name, is_empty) => {
                 elements = elements.saturating_add(1);
                 if elements == 1 && local(name) != "svg" {
                     return Err(Error::corrupt("the SVG does not begin with svg"));
@@ -173,8 +171,8 @@ fn checked(source: &[u8]) -> Result<Cow<'_, str>, Error> {
                     depth = depth.saturating_add(1);
                 }
             }
-            Piece::End => depth = depth.saturating_sub(1),
-            Piece::Doctype(_) | Piece::Other => {}
+            MarkupItem::End => depth = depth.saturating_sub(1),
+            MarkupItem::Doctype(_) | MarkupItem::Other => {}
         }
         if elements > MAX_ELEMENTS {
             return Err(Error::unsupported(format!(

@@ -48,7 +48,7 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
                 pixel[..sample].iter_mut().for_each(|byte| *byte = !*byte);
             }
         }
-        // TIFF counts ink, the pipeline counts the light that it lets through.
+        // TIFF has amounts of ink; the samples here are amounts of light.
         CMYK => data.iter_mut().for_each(|ink| *ink = !*ink),
         YCBCR if is_deep => return Err(Error::unsupported("the TIFF has YCbCr of more than 8 bits")),
         YCBCR => {
@@ -72,7 +72,7 @@ pub(super) fn decode(source: &[u8], header: &Header) -> Result<Samples, Error> {
 /// thousands could share one large JPEG.
 const MAX_SHARING: u64 = 16;
 
-/// The decoder allocates what a tile or the JPEG in a strip says it needs, and does not mind when bytes are missing
+/// The decoder allocates what a tile or the JPEG in a strip says it needs, and accepts missing bytes
 /// there: what they say has to fit the picture, and they have to lie in the file.
 fn check_chunks(source: &[u8], header: &Header, directory: &Directory<'_>) -> Result<(), Error> {
     let too_large = || Error::corrupt("the TIFF has strips or tiles that are far larger than the picture");

@@ -1,11 +1,11 @@
 //! TIFF 6.0 and BigTIFF: the entries of the first directory. No offset is followed but those of its own values, and
-//! no other directory is read, so loops do no harm.
+//! no other directory is read, so loops have no effect.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 use tintype_model::Limits;
 
 use crate::Error;
-use crate::header::{Found, MAX_PROFILE_BYTES, check_size};
+use crate::header::{MAX_PROFILE_BYTES, ParsedHeader, check_size};
 use crate::metadata::exif::Block;
 use crate::picture::Model;
 use crate::syntax::tiff::{Field, Tiff};
@@ -34,7 +34,7 @@ const YCBCR_SUBSAMPLING: u16 = 530;
 const ICC_PROFILE: u16 = 34_675;
 const DNG_VERSION: u16 = 50_706;
 
-/// Values of `PhotometricInterpretation` that mean something here.
+/// The values of `PhotometricInterpretation` that are read.
 pub(super) const PALETTE: u64 = 3;
 pub(super) const CMYK: u64 = 5;
 pub(super) const YCBCR: u64 = 6;
@@ -61,21 +61,21 @@ pub(super) struct Directory<'a> {
     entries: Vec<(u16, Option<Field<'a>>)>,
 }
 
-/// Whether a file begins as TIFF or BigTIFF does, in either byte order.
+/// Tells whether a file begins as TIFF or BigTIFF does, in either byte order.
 pub(super) fn is_tiff(source: &[u8]) -> bool {
     [&b"II*\0"[..], b"MM\0*", b"II+\0", b"MM\0+"]
         .into_iter()
         .any(|magic| source.starts_with(magic))
 }
 
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Error> {
     let directory =
         Directory::read(source).ok_or_else(|| Error::corrupt("the TIFF's directory cannot be read"))?;
     directory.refuse_raw()?;
     let side = |tag| {
         directory
             .number(tag)
-            .ok_or_else(|| Error::corrupt("the TIFF does not say how large it is"))
+            .ok_or_else(|| Error::corrupt("the TIFF has no width or no height"))
     };
     // A side that needs more than 32 bits is beyond any limit.
     let clamp = |side: u64| u32::try_from(side).unwrap_or(u32::MAX);
@@ -97,14 +97,14 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
             )));
         }
     };
-    Ok(Found {
+    Ok(ParsedHeader {
         size,
         orientation: directory
             .number(ORIENTATION)
             .and_then(|orientation| u8::try_from(orientation).ok()),
         has_alpha: directory.alpha().is_some(),
         frames: 1,
-        // Palettes hold 16 bits, of which nobody uses more than 8.
+        // Palettes hold 16 bits, and no writer uses more than 8 of them.
         bit_depth: if photometric == PALETTE {
             8
         } else {
@@ -113,11 +113,11 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
         model,
         icc: directory.profile().map(<[u8]>::to_vec),
         exif: Block::File,
-        ..Found::default()
+        ..ParsedHeader::default()
     })
 }
 
-/// Whether and how the last of the channels hides the others.
+/// The kind of transparency in the last of the channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Alpha {
     /// Colours were multiplied with it.
@@ -172,12 +172,12 @@ impl<'a> Directory<'a> {
         self.number(SAMPLE_FORMAT) == Some(2)
     }
 
-    /// Whether each channel has strips or tiles of its own.
+    /// Tells whether each channel has strips or tiles of its own.
     pub(super) fn is_planar(&self) -> bool {
         self.number(PLANAR_CONFIGURATION) == Some(2)
     }
 
-    /// Whether channels are not all of the same kind.
+    /// Tells whether channels are not all of the same kind.
     pub(super) fn is_mixed(&self) -> bool {
         [BITS_PER_SAMPLE, SAMPLE_FORMAT].into_iter().any(|tag| {
             let first = self.number(tag);
@@ -185,7 +185,7 @@ impl<'a> Directory<'a> {
         })
     }
 
-    /// Whether chroma of YCbCr is coarser than luma, as it is where nothing is said.
+    /// Tells whether chroma of YCbCr is coarser than luma, which is the default.
     pub(super) fn is_subsampled(&self) -> bool {
         let mut factors = self.numbers(YCBCR_SUBSAMPLING);
         (factors.next().unwrap_or(2), factors.next().unwrap_or(2)) != (1, 1)
@@ -243,7 +243,7 @@ impl<'a> Directory<'a> {
         Some((self.number(TILE_WIDTH)?, self.number(TILE_LENGTH)?))
     }
 
-    /// Where strips or tiles lie, as offset and length.
+    /// The strips or tiles, as offset and length.
     pub(super) fn chunks(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let (offsets, lengths) = if self.has(TILE_OFFSETS) {
             (TILE_OFFSETS, TILE_BYTE_COUNTS)
@@ -253,8 +253,8 @@ impl<'a> Directory<'a> {
         self.numbers(offsets).zip(self.numbers(lengths))
     }
 
-    /// Cameras wrap what their sensor saw in TIFF, with a small preview in front. Developing it is a craft of its own,
-    /// and the preview is not the picture.
+    /// Camera raw files are TIFFs with the data of the sensor and a small preview in front. The data would have to be
+    /// developed, and the preview is not the picture.
     fn refuse_raw(&self) -> Result<(), Error> {
         let is_preview = self.number(NEW_SUBFILE_TYPE).is_some_and(|kind| kind & 1 == 1);
         let is_dng = self.has(DNG_VERSION);

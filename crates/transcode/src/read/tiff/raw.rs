@@ -1,4 +1,4 @@
-//! Samples of any width, as the decoder gives them, and what is made of them.
+//! Samples of any width, as the decoder gives them, and their conversion to 8 or 16 bits.
 
 use tiff::TiffError;
 use tiff::decoder::{Decoder, Limits};
@@ -55,7 +55,7 @@ impl Raw {
         })
     }
 
-    /// Whether these channels are all there is, one after the other.
+    /// Tells whether the pixel consists of these channels alone, one after the other.
     fn is_packed(&self, channels: usize) -> bool {
         matches!(&self.planes[..], [plane] if plane.samples == channels
             && plane.row_stride * 8 == self.width * channels * self.bits)

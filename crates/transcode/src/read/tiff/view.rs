@@ -79,7 +79,7 @@ pub(super) fn view<'a>(
 
 /// A directory behind the end of a file.
 struct Tail<'a> {
-    /// Where it begins.
+    /// Its place in the file.
     start: usize,
     is_big: bool,
     fields: Vec<(u16, Field<'a>)>,

@@ -27,7 +27,7 @@ impl frames::Frames for Frames<'_> {
     fn next(&mut self) -> Result<StoredFrame, Error> {
         loop {
             let (name, data) = chunk(&mut self.chunks)?
-                .ok_or_else(|| Error::corrupt("the WebP has fewer frames than it seemed"))?;
+                .ok_or_else(|| Error::corrupt("the WebP has fewer frames than its chunks announce"))?;
             if &name == b"ANMF" {
                 return part(&frame(data, self.canvas)?);
             }
@@ -56,7 +56,7 @@ fn part(frame: &Frame<'_>) -> Result<StoredFrame, Error> {
     })
 }
 
-/// The frame as a file of the extended format. A lossless bitstream's own word on its alpha is only a hint.
+/// The frame as a file of the extended format. The alpha flag of a lossless bitstream is only a hint.
 fn still(frame: &Frame<'_>) -> Vec<u8> {
     let has_alpha = frame.alpha.is_some() || &frame.pixels.0 == b"VP8L";
     decode::still(frame.size, has_alpha, frame.alpha, frame.pixels)

@@ -4,30 +4,30 @@
 use tintype_model::{Dimensions, Limits};
 
 use crate::Error;
-use crate::header::{Found, MAX_PROFILE_BYTES, check_frames, check_size};
+use crate::header::{MAX_PROFILE_BYTES, ParsedHeader, check_frames, check_size};
 use crate::metadata::exif;
 use crate::syntax::reader::Reader;
 use crate::syntax::riff::{ALPHA, ANIMATED, Chunk, chunk, chunks, cut};
 
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Error> {
     let mut reader = chunks(source)?;
     let (name, data) = chunk(&mut reader)?.ok_or_else(cut)?;
-    let mut found = Found {
+    let mut parsed = ParsedHeader {
         frames: 1,
         bit_depth: 8,
-        ..Found::default()
+        ..ParsedHeader::default()
     };
     match &name {
-        b"VP8 " => found.size = bounded(lossy_size(data)?, limits)?,
+        b"VP8 " => parsed.size = bounded(lossy_size(data)?, limits)?,
         b"VP8L" => {
             let (size, has_alpha) = lossless_size(data)?;
-            found.size = bounded(size, limits)?;
-            found.has_alpha = has_alpha;
+            parsed.size = bounded(size, limits)?;
+            parsed.has_alpha = has_alpha;
         }
-        b"VP8X" => extended(data, reader, limits, &mut found)?,
+        b"VP8X" => extended(data, reader, limits, &mut parsed)?,
         _ => return Err(Error::corrupt("the WebP begins with an unknown chunk")),
     }
-    Ok(found)
+    Ok(parsed)
 }
 
 fn bounded(size: Dimensions, limits: &Limits) -> Result<Dimensions, Error> {
@@ -44,12 +44,17 @@ fn canvas(header: &[u8]) -> Result<(u8, u32, u32), Error> {
     Ok((flags, width.saturating_add(1), height.saturating_add(1)))
 }
 
-fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut Found) -> Result<(), Error> {
+fn extended(
+    header: &[u8],
+    mut reader: Reader<'_>,
+    limits: &Limits,
+    parsed: &mut ParsedHeader,
+) -> Result<(), Error> {
     let (flags, width, height) = canvas(header)?;
     let size = check_size(width, height, limits)?;
     let is_animated = flags & ANIMATED != 0;
-    found.size = size;
-    found.frames = 0;
+    parsed.size = size;
+    parsed.frames = 0;
     let mut pixels = None;
     let mut has_alpha_chunk = false;
     while let Some((name, data)) = next_chunk(&mut reader, pixels.is_some() && !is_animated)? {
@@ -59,8 +64,8 @@ fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut 
                     return Err(Error::corrupt("the WebP has two bitstreams and is no animation"));
                 }
                 pixels = Some(bitstream_size(name, data)?);
-                found.frames = 1;
-                found.has_alpha = has_alpha(flags, (name, data), has_alpha_chunk)?;
+                parsed.frames = 1;
+                parsed.has_alpha = has_alpha(flags, (name, data), has_alpha_chunk)?;
             }
             b"ALPH" => has_alpha_chunk = true,
             b"ANMF" if is_animated => {
@@ -68,23 +73,23 @@ fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut 
                     pixels = Some(frame(data, size)?.size);
                 }
                 let duration = Reader::at(data, 12).le24().unwrap_or(0);
-                found.motion.add(duration.into());
-                found.frames = found.frames.saturating_add(1);
-                found.has_alpha = flags & ALPHA != 0;
-                check_frames(found.frames, limits)?;
+                parsed.motion.add(duration.into());
+                parsed.frames = parsed.frames.saturating_add(1);
+                parsed.has_alpha = flags & ALPHA != 0;
+                check_frames(parsed.frames, limits)?;
             }
             b"ANIM" if is_animated => {
-                found
+                parsed
                     .motion
                     .set_plays(Reader::at(data, 4).le16().unwrap_or(0).into());
             }
-            b"ICCP" if found.icc.is_none() && data.len() <= MAX_PROFILE_BYTES => {
-                found.icc = Some(data.to_vec());
+            b"ICCP" if parsed.icc.is_none() && data.len() <= MAX_PROFILE_BYTES => {
+                parsed.icc = Some(data.to_vec());
             }
-            b"EXIF" if found.orientation.is_none() => {
-                found.orientation = exif::orientation(data);
-                if matches!(found.exif, exif::Block::None) {
-                    found.exif = exif::keep(data).into();
+            b"EXIF" if parsed.orientation.is_none() => {
+                parsed.orientation = exif::orientation(data);
+                if matches!(parsed.exif, exif::Block::None) {
+                    parsed.exif = exif::keep(data).into();
                 }
             }
             _ => {}
@@ -100,7 +105,7 @@ fn extended(header: &[u8], mut reader: Reader<'_>, limits: &Limits, found: &mut 
 /// The parts of a WebP that show its first picture. The rest may be missing or broken.
 pub(crate) enum First<'a> {
     Still {
-        /// Whether the file is of the extended format, and if so whether its picture has alpha.
+        /// The alpha flag of a file of the extended format; `None` for the simple format.
         extended: Option<bool>,
         size: Dimensions,
         alpha: Option<&'a [u8]>,
@@ -155,8 +160,8 @@ pub(crate) fn first(source: &[u8]) -> Result<First<'_>, Error> {
     Err(Error::corrupt("the WebP has no pixel data"))
 }
 
-/// Whether a still of the extended format has alpha. The flag is a promise that a lossy picture without an `ALPH` chunk
-/// does not keep; a lossless one has its own word, which counts as well.
+/// Tells whether a still of the extended format has alpha. The flag is wrong for a lossy picture without an `ALPH` chunk;
+/// a lossless picture has a flag of its own, which counts as well.
 fn has_alpha(flags: u8, (name, data): Chunk<'_>, has_chunk: bool) -> Result<bool, Error> {
     let is_promised = flags & ALPHA != 0;
     if &name == b"VP8L" {
@@ -177,7 +182,7 @@ fn mismatch(pixels: Dimensions, announced: Dimensions) -> Error {
 fn next_chunk<'a>(reader: &mut Reader<'a>, is_shown: bool) -> Result<Option<Chunk<'a>>, Error> {
     match chunk(reader) {
         Err(_) if is_shown => Ok(None),
-        found => found,
+        parsed => parsed,
     }
 }
 
@@ -188,9 +193,9 @@ pub(crate) struct Frame<'a> {
     pub(crate) size: Dimensions,
     /// The time for which it asks to be shown, in milliseconds.
     pub(crate) milliseconds: u32,
-    /// Whether its pixels replace those of the canvas instead of being laid over them.
+    /// True if its pixels replace those of the canvas instead of being laid over them.
     pub(crate) replaces: bool,
-    /// Whether its part of the canvas is cleared when its time is over.
+    /// True if its part of the canvas is cleared when its time is over.
     pub(crate) is_cleared: bool,
     pub(crate) alpha: Option<&'a [u8]>,
     /// The name of its bitstream's chunk, and the bitstream.
@@ -229,9 +234,9 @@ pub(crate) fn frame(data: &[u8], canvas: Dimensions) -> Result<Frame<'_>, Error>
     if !matches!(&name, b"VP8 " | b"VP8L") {
         return Err(no_pixels());
     }
-    let found = bitstream_size(name, pixels)?;
-    if found != size {
-        return Err(mismatch(found, size));
+    let parsed = bitstream_size(name, pixels)?;
+    if parsed != size {
+        return Err(mismatch(parsed, size));
     }
     Ok(Frame {
         left,

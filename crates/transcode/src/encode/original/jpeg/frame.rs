@@ -1,4 +1,7 @@
-//! Frame and scan headers (ITU-T T.81 B.2.2 and B.2.3), and which coefficients are known.
+//! The frame and its scans (ITU-T T.81 B.2.2 and B.2.3), and the coefficients that are known.
+
+use crate::jpeg::SOF2;
+use crate::jpeg::headers::{Coding, FrameComponent, FrameHeader, ScanComponent, ScanHeader};
 
 /// At most so many blocks are in a unit of several components (T.81 B.2.3).
 const MAX_BLOCKS: usize = 10;
@@ -25,24 +28,10 @@ pub(super) struct Component {
     pub(super) rows: usize,
     /// Blocks from one row to the next: whole units.
     pub(super) stride: usize,
-    /// Which coefficients of each block are not zero, as far as they are known; in progressive frames only.
+    /// A bit for each known coefficient of a block that is not zero; in progressive frames only.
     pub(super) nonzero: Vec<u64>,
-    /// Down to which bit each coefficient is known.
+    /// The lowest known bit of each coefficient.
     known: [u8; 64],
-}
-
-/// The way in which the blocks of a scan are coded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
-    Sequential,
-    /// The upper bits of the mean.
-    FirstDc,
-    /// One more bit of it.
-    NextDc,
-    /// The upper bits of a band of the others.
-    FirstAc,
-    /// One more bit of them.
-    NextAc,
 }
 
 /// A component in a scan, and its tables: DC 0 to 3, AC 4 to 7.
@@ -65,39 +54,35 @@ pub(super) struct Scan {
 
 impl Frame {
     pub(super) fn read(marker: u8, body: &[u8]) -> Option<Self> {
-        let &[8, h1, h0, w1, w0, count, ref rest @ ..] = body else {
-            return None;
-        };
-        let (told, behind) = rest.as_chunks::<3>();
-        if !matches!(count, 1 | 3) || told.len() != usize::from(count) || !behind.is_empty() {
+        let header = FrameHeader::read(body)?;
+        let (told, count) = (&header.components, header.count);
+        let is_exact = told.len() == usize::from(count) && !header.has_rest;
+        if header.precision != 8 || !matches!(count, 1 | 3) || !is_exact {
             return None;
         }
-        let width = usize::from(u16::from_be_bytes([w1, w0]));
-        let height = usize::from(u16::from_be_bytes([h1, h0]));
-        let factors = |&[_, factors, _]: &[u8; 3]| (usize::from(factors >> 4), usize::from(factors & 15));
+        let (width, height) = (usize::from(header.width), usize::from(header.height));
         let are_usual = told
             .iter()
-            .map(factors)
-            .all(|(across, down)| matches!(across, 1 | 2 | 4) && matches!(down, 1 | 2 | 4));
-        let most_across = told.iter().map(|component| factors(component).0).max()?;
-        let most_down = told.iter().map(|component| factors(component).1).max()?;
-        let have_quantizers = told.iter().all(|component| component[2] < 4);
+            .all(|component| matches!(component.factors(), (1 | 2 | 4, 1 | 2 | 4)));
+        let most_across = usize::from(told.iter().map(|component| component.across).max()?);
+        let most_down = usize::from(told.iter().map(|component| component.down).max()?);
+        let have_quantizers = told.iter().all(|component| component.quantizer < 4);
         if !are_usual || !have_quantizers || width == 0 || height == 0 {
             return None;
         }
-        let component = |told: &[u8; 3]| {
-            let (across, down) = factors(told);
+        let component = |told: &FrameComponent| {
+            let (across, down) = (usize::from(told.across), usize::from(told.down));
             let stride = width.div_ceil(8 * most_across) * across;
             let blocks = height.div_ceil(8 * most_down) * down * stride;
             Component {
-                id: told[0],
+                id: told.id,
                 across,
                 down,
-                quantizer: told[2].into(),
+                quantizer: told.quantizer.into(),
                 columns: (width * across).div_ceil(most_across).div_ceil(8),
                 rows: (height * down).div_ceil(most_down).div_ceil(8),
                 stride,
-                nonzero: vec![0; if marker == 0xC2 { blocks } else { 0 }],
+                nonzero: vec![0; if marker == SOF2 { blocks } else { 0 }],
                 known: [UNKNOWN; 64],
             }
         };
@@ -138,8 +123,7 @@ impl Frame {
     /// A copy of [`Component::nonzero`] for the component of a scan of a band, before the scan changes it; `None` for
     /// other scans.
     pub(super) fn known(&self, scan: &Scan) -> Option<Vec<u64>> {
-        let is_band = matches!(scan.coding, Coding::FirstAc | Coding::NextAc);
-        let scanned = scan.components.first().filter(|_| is_band)?;
+        let scanned = scan.components.first().filter(|_| scan.coding.is_band())?;
         Some(self.components.get(scanned.component)?.nonzero.clone())
     }
 
@@ -156,7 +140,7 @@ impl Frame {
         }
     }
 
-    /// Whether there is something to see of every component.
+    /// Tells whether the scans contain a part of every component.
     pub(super) fn is_shown(&self) -> bool {
         self.components
             .iter()
@@ -166,35 +150,37 @@ impl Frame {
 
 impl Scan {
     pub(super) fn read(header: &[u8], frame: &Frame) -> Option<Self> {
-        let (&count, rest) = header.split_first()?;
-        let (told, rest) = rest.split_at_checked(2 * usize::from(count))?;
-        let &[first, last, bits] = rest else {
+        let header = ScanHeader::read(header);
+        let &[first, last, bits] = header.parameters else {
             return None;
         };
-        let (first, last, high, low) = (usize::from(first), usize::from(last), bits >> 4, bits & 15);
-        let (told, _) = told.as_chunks::<2>();
-        let scanned = |&[id, tables]: &[u8; 2]| {
-            let component = frame.components.iter().position(|component| component.id == id)?;
-            let (dc, ac) = (usize::from(tables >> 4), usize::from(tables & 15));
+        let (high, low) = (bits >> 4, bits & 15);
+        let coding = match frame.marker {
+            SOF2 => Coding::of_progressive(first, last, high)?,
+            _ if (first, last, bits) == (0, 63, 0) => Coding::Sequential,
+            _ => return None,
+        };
+        let (first, last) = (usize::from(first), usize::from(last));
+        let scanned = |told: &ScanComponent| {
+            let component = frame
+                .components
+                .iter()
+                .position(|component| component.id == told.id)?;
+            let (dc, ac) = (usize::from(told.dc), usize::from(told.ac));
             (dc < 4 && ac < 4).then_some(Scanned {
                 component,
                 dc,
                 ac: 4 + ac,
             })
         };
-        let components = told.iter().map(scanned).collect::<Option<Vec<_>>>()?;
+        let components = header
+            .components
+            .iter()
+            .map(scanned)
+            .collect::<Option<Vec<_>>>()?;
         let are_in_order = components
             .windows(2)
             .all(|pair| pair[0].component < pair[1].component);
-        let coding = match (frame.marker, first, last, high) {
-            (0xC0 | 0xC1, 0, 63, 0) if low == 0 => Coding::Sequential,
-            (0xC2, 0, 0, 0) => Coding::FirstDc,
-            (0xC2, 0, 0, _) => Coding::NextDc,
-            (0xC2, 1.., ..=63, 0) if first <= last => Coding::FirstAc,
-            (0xC2, 1.., ..=63, _) if first <= last => Coding::NextAc,
-            _ => return None,
-        };
-        let is_band = matches!(coding, Coding::FirstAc | Coding::NextAc);
         let scan = Self {
             coding,
             components,
@@ -208,12 +194,12 @@ impl Scan {
             && match scan.components.len() {
                 0 => false,
                 1 => true,
-                _ => !is_band && scan.blocks(frame) <= MAX_BLOCKS,
+                _ => !coding.is_band() && scan.blocks(frame) <= MAX_BLOCKS,
             };
         fits.then_some(scan)
     }
 
-    /// Whether every scan brings bits that were not known, in their order (T.81 G.1.1.1).
+    /// Tells whether every scan brings bits that were not known, in their order (T.81 G.1.1.1).
     fn fits_what_is_known(&self, frame: &Frame) -> bool {
         let before = if self.high == 0 { UNKNOWN } else { self.high };
         let is_next = self.high == 0 || self.low + 1 == self.high;

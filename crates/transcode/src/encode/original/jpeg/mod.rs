@@ -1,9 +1,9 @@
 //! A JPEG source as a JPEG again: the same coefficients, in segments that are written here.
 //!
-//! The bytes are a stranger's. What is taken over are numbers that were understood: sizes, quantizers, and the symbols
-//! of the scans, which get the tables that fit them best (ITU-T T.81, Annexes B, F, G and K.2). Metadata, what is between
-//! the segments and what is behind the end is left out. Every scan has to be whole: where one symbol is too many, missing
-//! or out of place there is no file, and neither is there one of a kind that browsers do not show alike.
+//! The bytes are untrusted. Only numbers that were understood are taken over: sizes, quantizers, and the symbols of the
+//! scans, which get the tables that fit them best (ITU-T T.81, Annexes B, F, G and K.2). Metadata and bytes between the
+//! segments or behind the end are left out. Every scan has to be whole: there is no file where a symbol is missing, out of
+//! place or one too many, or where browsers show the source in different ways.
 
 mod frame;
 mod quantizer;
@@ -171,8 +171,8 @@ impl Rewrite {
         Some(())
     }
 
-    /// Whether the components are grey or YCbCr for everybody: by JFIF's marker, by Adobe's, or without both by their
-    /// numbers, and without two that disagree.
+    /// Tells whether all decoders take the components for grey or YCbCr: by JFIF's marker, by Adobe's, or without both
+    /// by their numbers, and without two that disagree.
     fn means_what_is_written(&self, frame: &Frame) -> bool {
         let is_numbered = frame.components.iter().map(|component| component.id).eq(1..=3);
         match (frame.components.len(), self.adobe) {

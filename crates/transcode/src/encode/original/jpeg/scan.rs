@@ -1,7 +1,8 @@
 //! The symbols of a scan (ITU-T T.81, Annexes F.2 and G.2).
 
-use super::frame::{Coding, Frame, Scan};
+use super::frame::{Frame, Scan};
 use crate::jpeg::bits::Bits;
+use crate::jpeg::headers::Coding;
 use crate::jpeg::table::{Decoder, tables_in};
 use crate::jpeg::{RST0, next_marker};
 use crate::syntax::reader::Reader;
@@ -252,7 +253,7 @@ impl<F: FnMut(Token)> Blocks<'_, F> {
         Some(())
     }
 
-    /// Where the coefficient behind so many zeros is; those that are not zero get their bit on the way.
+    /// The place of the coefficient behind so many zeros; coefficients before it that are not zero get their next bit.
     fn pass_zeros(&mut self, from: usize, last: usize, zeros: u8, nonzero: u64) -> usize {
         let (mut at, mut left) = (from, zeros);
         while at <= last {

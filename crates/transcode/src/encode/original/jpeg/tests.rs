@@ -12,7 +12,7 @@ struct Kind {
     quality: f32,
 }
 
-/// A picture with edges, texture and noise, with a comment in the file and a stranger's bytes behind it.
+/// A picture with edges, texture and noise, with a comment in the file and other bytes behind it.
 fn jpeg(width: usize, height: usize, kind: Kind) -> Vec<u8> {
     let noise = |at: usize| (at.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0] & 31;
     let pixels = (0..width * height).flat_map(|at| {
@@ -100,7 +100,7 @@ fn pixels_stay_and_everything_else_goes() {
 }
 
 #[test]
-fn what_is_not_whole_is_refused() {
+fn a_file_that_is_not_whole_is_refused() {
     for kind in kinds().into_iter().step_by(7) {
         let source = jpeg(40, 40, kind);
         let end = source.windows(2).rposition(|pair| pair == [0xFF, EOI]).unwrap();

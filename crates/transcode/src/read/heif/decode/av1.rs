@@ -3,7 +3,7 @@
 use re_rav1d::dav1d::{Decoder, Error as Refusal, Picture, PixelLayout, PlanarImageComponent, Settings};
 use tintype_model::Dimensions;
 
-use super::planes::{Row, Tile};
+use super::planes::{DecodedTile, Plane, Row};
 use crate::Error;
 use crate::av1::units::units;
 use crate::picture::Subsampling;
@@ -19,16 +19,18 @@ const MAX_FRAMES: usize = 64;
 /// A still picture is one frame; a stream that goes on asking for more after this many calls is broken.
 const MAX_CALLS: usize = 64;
 
-pub(super) struct Frame {
-    planes: [Option<re_rav1d::dav1d::Plane>; 3],
-    strides: [usize; 3],
-    size: Dimensions,
-    depth: u8,
-    chroma: Subsampling,
+/// A plane of a decoded picture.
+pub(super) struct Av1Plane {
+    /// `None` for colours that the picture does not have.
+    bytes: Option<re_rav1d::dav1d::Plane>,
+    /// Bytes from one row to the next.
+    stride: usize,
+    /// True if a sample has two bytes.
+    is_deep: bool,
 }
 
 /// Decodes the first frame that a stream shows.
-pub(super) fn decode(tile: &heif::Tile<'_>, size: Dimensions) -> Result<Frame, Error> {
+pub(super) fn decode(tile: &heif::Tile<'_>, size: Dimensions) -> Result<DecodedTile<Av1Plane>, Error> {
     let refused = |error: Refusal| Error::corrupt(format!("the AV1 picture cannot be decoded: {error}"));
     let mut settings = Settings::new();
     settings.set_n_threads(1);
@@ -60,7 +62,7 @@ pub(super) fn decode(tile: &heif::Tile<'_>, size: Dimensions) -> Result<Frame, E
     let mut sent = decoder.send_data(stream, None, None, None);
     for _ in 0..MAX_CALLS {
         match decoder.get_picture() {
-            Ok(picture) => return frame(&picture),
+            Ok(picture) => return decoded(&picture),
             Err(Refusal::Again) => {}
             Err(error) => return Err(refused(error)),
         }
@@ -74,7 +76,7 @@ pub(super) fn decode(tile: &heif::Tile<'_>, size: Dimensions) -> Result<Frame, E
     Err(Error::corrupt("the AV1 stream shows no frame"))
 }
 
-fn frame(picture: &Picture) -> Result<Frame, Error> {
+fn decoded(picture: &Picture) -> Result<DecodedTile<Av1Plane>, Error> {
     let chroma = match picture.pixel_layout() {
         PixelLayout::I400 => Subsampling::None,
         PixelLayout::I420 => Subsampling::Quarter,
@@ -87,30 +89,28 @@ fn frame(picture: &Picture) -> Result<Frame, Error> {
         PlanarImageComponent::V,
     ];
     let is_there = |component| component == PlanarImageComponent::Y || chroma != Subsampling::None;
-    Ok(Frame {
-        planes: components.map(|component| is_there(component).then(|| picture.plane(component))),
-        strides: components.map(|component| picture.stride(component) as usize),
+    let depth = u8::try_from(picture.bit_depth())
+        .map_err(|_| Error::corrupt("the AV1 picture has too many bits per sample"))?;
+    Ok(DecodedTile {
         size: Dimensions {
             width: picture.width(),
             height: picture.height(),
         },
-        depth: u8::try_from(picture.bit_depth())
-            .map_err(|_| Error::corrupt("the AV1 picture is too deep"))?,
+        depth,
         chroma,
+        planes: components.map(|component| Av1Plane {
+            bytes: is_there(component).then(|| picture.plane(component)),
+            stride: picture.stride(component) as usize,
+            is_deep: depth > 8,
+        }),
     })
 }
 
-impl Tile for Frame {
-    fn shape(&self) -> (Dimensions, u8, Subsampling) {
-        (self.size, self.depth, self.chroma)
-    }
-
-    fn row(&self, plane: usize, number: usize) -> Option<Row<'_>> {
-        let stride = *self.strides.get(plane)?;
-        let bytes = self.planes.get(plane)?.as_ref()?.as_ref();
-        let start = number.checked_mul(stride)?;
-        let row = bytes.get(start..)?.get(..stride)?;
-        Some(if self.depth > 8 {
+impl Plane for Av1Plane {
+    fn row(&self, number: usize) -> Option<Row<'_>> {
+        let start = number.checked_mul(self.stride)?;
+        let row = self.bytes.as_ref()?.as_ref().get(start..)?.get(..self.stride)?;
+        Some(if self.is_deep {
             Row::WordBytes(row)
         } else {
             Row::Bytes(row)

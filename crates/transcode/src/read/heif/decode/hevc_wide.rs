@@ -3,8 +3,8 @@
 use hpvcd::{ChromaFormat, DecodeError, FrameYuv, SampleBuf, VideoDecoder};
 use tintype_model::Dimensions;
 
-use super::hevc::PARAMETER_SETS;
-use super::planes::{Row, Tile};
+use super::hevc::{HevcPlane, HevcSamples, PARAMETER_SETS};
+use super::planes::DecodedTile;
 use crate::Error;
 use crate::picture::Subsampling;
 use crate::read::heif::header as heif;
@@ -14,7 +14,7 @@ use crate::read::heif::header::HevcConfig;
 const FIRST_NON_SLICE: u8 = 32;
 
 /// Decodes one coded picture.
-pub(super) fn decode(tile: &heif::Tile<'_>) -> Result<FrameYuv, Error> {
+pub(super) fn decode(tile: &heif::Tile<'_>) -> Result<DecodedTile<HevcPlane>, Error> {
     let config = HevcConfig::read(tile.config)?;
     // One thread: the unsafe code that the decoder has beside its SIMD lends planes to several.
     let mut decoder = VideoDecoder::with_threads(1);
@@ -33,7 +33,7 @@ pub(super) fn decode(tile: &heif::Tile<'_>) -> Result<FrameYuv, Error> {
         if kind >= FIRST_NON_SLICE {
             continue;
         }
-        // The first slice of a picture says so.
+        // The first slice of a picture has this flag.
         pictures += u32::from(third >> 7);
         if pictures > 1 {
             break;
@@ -43,7 +43,7 @@ pub(super) fn decode(tile: &heif::Tile<'_>) -> Result<FrameYuv, Error> {
     decoder.flush().map_err(refused)?;
     let frame = decoder.take_frames(true).into_iter().next();
     let frame = frame.ok_or_else(|| Error::corrupt("the HEVC picture has no frame"))?;
-    Ok(frame.to_yuv())
+    Ok(decoded(frame.to_yuv()))
 }
 
 fn refused(error: DecodeError) -> Error {
@@ -51,38 +51,38 @@ fn refused(error: DecodeError) -> Error {
         DecodeError::Unsupported(_)
         | DecodeError::UnsupportedChroma(_)
         | DecodeError::UnsupportedBitDepth(_) => {
-            Error::unsupported(format!("the HEVC picture needs what is not read: {error}"))
+            Error::unsupported(format!("the HEVC picture uses a tool that is not read: {error}"))
         }
         error => Error::corrupt(format!("the HEVC picture cannot be decoded: {error}")),
     }
 }
 
-impl Tile for FrameYuv {
-    fn shape(&self) -> (Dimensions, u8, Subsampling) {
-        let side = |side| u32::try_from(side).unwrap_or(u32::MAX);
-        let size = Dimensions {
-            width: side(self.width),
-            height: side(self.height),
-        };
-        let chroma = match self.chroma {
-            ChromaFormat::Monochrome => Subsampling::None,
-            ChromaFormat::Yuv420 => Subsampling::Quarter,
-            ChromaFormat::Yuv422 => Subsampling::Half,
-            ChromaFormat::Yuv444 => Subsampling::Full,
-        };
-        (size, self.bit_depth, chroma)
-    }
-
-    fn row(&self, plane: usize, number: usize) -> Option<Row<'_>> {
-        let (samples, stride) = match plane {
-            0 => (&self.y, self.width),
-            1 => (&self.cb, self.chroma_width),
-            _ => (&self.cr, self.chroma_width),
-        };
-        let start = number.checked_mul(stride)?;
-        Some(match samples {
-            SampleBuf::U8(samples) => Row::Bytes(samples.get(start..)?),
-            SampleBuf::U16(samples) => Row::Words(samples.get(start..)?),
-        })
+fn decoded(frame: FrameYuv) -> DecodedTile<HevcPlane> {
+    let side = |side| u32::try_from(side).unwrap_or(u32::MAX);
+    let chroma = match frame.chroma {
+        ChromaFormat::Monochrome => Subsampling::None,
+        ChromaFormat::Yuv420 => Subsampling::Quarter,
+        ChromaFormat::Yuv422 => Subsampling::Half,
+        ChromaFormat::Yuv444 => Subsampling::Full,
+    };
+    let plane = |samples, stride| HevcPlane {
+        samples: match samples {
+            SampleBuf::U8(samples) => HevcSamples::Bytes(samples),
+            SampleBuf::U16(samples) => HevcSamples::Words(samples),
+        },
+        stride,
+    };
+    DecodedTile {
+        size: Dimensions {
+            width: side(frame.width),
+            height: side(frame.height),
+        },
+        depth: frame.bit_depth,
+        chroma,
+        planes: [
+            plane(frame.y, frame.width),
+            plane(frame.cb, frame.chroma_width),
+            plane(frame.cr, frame.chroma_width),
+        ],
     }
 }

@@ -9,7 +9,7 @@ mod planes;
 mod rgb;
 
 use self::planes::Planes;
-use self::rgb::Reading;
+use self::rgb::SampleFormat;
 use super::header::{self as heif, Codec, Layer, Tile};
 use crate::Error;
 use crate::header::CHECKED;
@@ -19,17 +19,17 @@ use crate::picture::Subsampling;
 
 /// The primary picture, or the first frame of a sequence.
 pub(super) fn decode(source: &[u8]) -> Result<Samples, Error> {
-    let plan = heif::plan(source, &CHECKED)?;
-    let color = layer(&plan.color)?;
-    let alpha = plan.alpha.as_ref().map(layer).transpose()?;
-    let reading = Reading {
-        cicp: plan.cicp,
-        is_full_range: plan.color.is_full_range,
-        is_alpha_full_range: plan.alpha.as_ref().is_none_or(|alpha| alpha.is_full_range),
-        is_premultiplied: plan.is_premultiplied,
-        crop: plan.crop,
+    let image = heif::coded_image(source, &CHECKED)?;
+    let color = layer(&image.color)?;
+    let alpha = image.alpha.as_ref().map(layer).transpose()?;
+    let format = SampleFormat {
+        cicp: image.cicp,
+        is_full_range: image.color.is_full_range,
+        is_alpha_full_range: image.alpha.as_ref().is_none_or(|alpha| alpha.is_full_range),
+        is_premultiplied: image.is_premultiplied,
+        crop: image.crop,
     };
-    rgb::convert(&color, alpha.as_ref(), &reading)
+    rgb::convert(&color, alpha.as_ref(), &format)
 }
 
 /// Decodes tile by tile, so that only one of them is there beside the picture.

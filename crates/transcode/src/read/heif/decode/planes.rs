@@ -20,21 +20,30 @@ pub(super) enum Samples {
     Words([Vec<u16>; 3]),
 }
 
-/// A row as a decoder has it.
+/// A tile as a decoder gives it.
+pub(super) struct DecodedTile<P> {
+    /// Size of the luma plane.
+    pub(super) size: Dimensions,
+    /// Bits per sample.
+    pub(super) depth: u8,
+    pub(super) chroma: Subsampling,
+    /// Luma and both planes of colour.
+    pub(super) planes: [P; 3],
+}
+
+/// A plane of a decoded tile.
+pub(super) trait Plane {
+    /// Row `number`, at least as long as the plane is wide; `None` where the plane has no such row.
+    fn row(&self, number: usize) -> Option<Row<'_>>;
+}
+
+/// A row of samples.
 pub(super) enum Row<'a> {
     Bytes(&'a [u8]),
-    /// 16 bits per sample in the order of the machine.
+    /// 16 bits per sample in the byte order of the machine.
     WordBytes(&'a [u8]),
     #[cfg_attr(not(feature = "heic"), expect(dead_code, reason = "only HEVC needs it"))]
     Words(&'a [u16]),
-}
-
-/// One decoded tile: its rows, by plane and number.
-pub(super) trait Tile {
-    /// Luma's size, bits per sample and colour.
-    fn shape(&self) -> (Dimensions, u8, Subsampling);
-    /// Row `number` of plane 0, 1 or 2; at least as long as the plane is wide.
-    fn row(&self, plane: usize, number: usize) -> Option<Row<'_>>;
 }
 
 impl Planes {
@@ -58,12 +67,14 @@ impl Planes {
         &mut self,
         layer: &Layer<'_>,
         (column, row): (usize, usize),
-        tile: &impl Tile,
+        tile: &DecodedTile<impl Plane>,
     ) -> Result<(), Error> {
-        if tile.shape() != (layer.tile, self.depth, self.chroma) {
-            return Err(Error::corrupt("the coded picture is not what its headers say"));
+        if (tile.size, tile.depth, tile.chroma) != (layer.tile, self.depth, self.chroma) {
+            return Err(Error::corrupt(
+                "the coded picture differs from its headers in size, depth or colours",
+            ));
         }
-        for plane in 0..3 {
+        for (plane, decoded) in tile.planes.iter().enumerate() {
             let (whole, part) = if plane == 0 {
                 (self.size, layer.tile)
             } else {
@@ -74,7 +85,7 @@ impl Planes {
             let columns = width.saturating_sub(left).min(part.width as usize);
             let rows = height.saturating_sub(top).min(part.height as usize);
             for number in 0..rows {
-                let from = tile.row(plane, number).ok_or_else(short)?;
+                let from = decoded.row(number).ok_or_else(short)?;
                 let start = (top + number) * width + left;
                 match (&mut self.samples, from) {
                     (Samples::Bytes(planes), Row::Bytes(from)) => {
@@ -103,7 +114,7 @@ fn samples_of(size: Dimensions) -> usize {
 }
 
 fn short() -> Error {
-    Error::corrupt("the decoder gave less than the picture")
+    Error::corrupt("the decoder gave fewer rows or columns than the picture has")
 }
 
 fn copy<T: Copy>(to: Option<&mut [T]>, from: &[T], count: usize) -> Option<()> {

@@ -38,7 +38,9 @@ pub(super) fn children(data: &[u8]) -> Result<Vec<Box<'_>>, Error> {
     if rest.is_empty() {
         Ok(boxes)
     } else {
-        Err(Error::corrupt("a box ends behind what holds it"))
+        Err(Error::corrupt(
+            "a box ends behind the end of the box or file that holds it",
+        ))
     }
 }
 

@@ -58,7 +58,10 @@ impl<'a> Config<'a> {
     }
 
     /// The NAL units of a stream, each behind its length.
-    #[cfg_attr(not(feature = "heic"), expect(dead_code, reason = "only HEVC needs it"))]
+    #[cfg_attr(
+        not(any(feature = "heic", test)),
+        expect(dead_code, reason = "only the decoder of HEVC needs it")
+    )]
     pub(crate) fn units<'b>(&self, stream: &'b [u8]) -> Result<Vec<&'b [u8]>, Error> {
         let cut = || Error::corrupt("the HEVC picture is cut off");
         let mut reader = Reader::new(stream);
@@ -320,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_refused() {
+    fn a_configuration_that_is_cut_off_is_refused() {
         let whole = config(3, 9);
         for length in 0..whole.len() {
             assert!(Config::read(&whole[..length]).is_err(), "{length}");

@@ -1,5 +1,5 @@
-//! The `meta` box of a HEIF file (ISO/IEC 23008-12, ISO/IEC 14496-12 section 8.11): items, where their bytes are, what
-//! they are derived from and the properties that they have.
+//! The `meta` box of a HEIF file (ISO/IEC 23008-12, ISO/IEC 14496-12 section 8.11): items, the places of their bytes, the
+//! items that they are derived from, and their properties.
 
 use super::boxes::{self, Box};
 use crate::Error;
@@ -137,7 +137,7 @@ impl<'a> Meta<'a> {
             .locations
             .iter()
             .find(|location| location.item == item)
-            .ok_or_else(|| Error::corrupt(format!("nothing tells where item {item} is")))?;
+            .ok_or_else(|| Error::corrupt(format!("item {item} has no place in the file (iloc)")))?;
         location.parts(self.source, self.idat)
     }
 }
@@ -146,7 +146,7 @@ impl<'a> Meta<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Property<'a> {
     pub(super) found: Box<'a>,
-    /// Whether a reader that does not know it must not show the item.
+    /// True if a reader that does not know the property must not show the item.
     pub(super) is_essential: bool,
 }
 
@@ -200,7 +200,7 @@ impl Reference<'_> {
 }
 
 impl Association<'_> {
-    /// Whether the property is essential, and its number from 1.
+    /// Tells whether the property is essential, and gives its number, from 1.
     fn indices(&self) -> impl Iterator<Item = (bool, usize)> {
         let is_wide = self.is_wide;
         ids_of(self.indices, if is_wide { 2 } else { 1 }).map(move |word| {
@@ -306,7 +306,7 @@ fn locations(iloc: Box<'_>) -> Result<Vec<Location<'_>>, Error> {
         reader
             .skip(extent_bytes.saturating_mul(usize::from(extent_count)))
             .ok_or_else(cut)?;
-        // Bytes in another file are as good as none.
+        // Bytes in another file are never read.
         if data_reference == 0 {
             locations.push(Location {
                 item,

@@ -1,7 +1,7 @@
 //! AVIF and HEIC: pictures coded like video in a HEIF file (ISO/IEC 23008-12, MIAF, AVIF 1.1). One parser serves both;
-//! what differs is the stream of each coded picture.
+//! they differ in the stream of each coded picture.
 //!
-//! The plan that is made here is all that decoding needs. Its lists borrow from the file and are bounded by it.
+//! [`CodedImage`] is all that decoding needs. Its lists borrow from the file and are bounded by it.
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod boxes;
@@ -22,16 +22,16 @@ pub(crate) use self::properties::Crop;
 use crate::Error;
 use crate::av1::sequence::SequenceHeader;
 use crate::color::cicp::Cicp;
-use crate::header::Found;
+use crate::header::ParsedHeader;
 use crate::metadata::exif;
 use crate::picture::{Model, Subsampling};
 
 /// The layers that have to be decoded, and the properties of the picture that is made of them.
-pub(crate) struct Plan<'a> {
+pub(crate) struct CodedImage<'a> {
     pub(crate) color: Layer<'a>,
     /// A picture of the same size whose luma is alpha.
     pub(crate) alpha: Option<Layer<'a>>,
-    /// Whether the colours were multiplied with alpha.
+    /// True if the colours were multiplied with alpha.
     pub(crate) is_premultiplied: bool,
     /// The part to show, before it is turned.
     pub(crate) crop: Option<Crop>,
@@ -57,7 +57,7 @@ pub(crate) struct Layer<'a> {
     pub(crate) tiles: Vec<Tile<'a>>,
     pub(crate) depth: u8,
     pub(crate) chroma: Subsampling,
-    /// Whether the luma uses all values; the stream's word, or the file's.
+    /// True if the luma uses all values, by the file or else by the stream.
     pub(crate) is_full_range: bool,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Tile<'a> {
     pub(crate) parts: Vec<&'a [u8]>,
     /// The decoder configuration: the body of `av1C` or `hvcC`.
     pub(crate) config: &'a [u8],
-    /// Which operating point of a layered AV1 stream to decode.
+    /// The operating point of a layered AV1 stream to decode.
     pub(crate) operating_point: u8,
 }
 
@@ -95,7 +95,7 @@ pub(super) struct Coded {
     pub(super) size: Dimensions,
     pub(super) depth: u8,
     pub(super) chroma: Subsampling,
-    /// Whether each plane is coded like a picture without colour.
+    /// True if each plane is coded as a picture without colour.
     pub(super) has_separate_planes: bool,
     pub(super) cicp: Cicp,
 }
@@ -113,29 +113,29 @@ impl From<SequenceHeader> for Coded {
 }
 
 /// Tells what the file is, within `limits`.
-pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
-    let plan = plan(source, limits)?;
-    let is_grey = plan.color.chroma == Subsampling::None;
-    Ok(Found {
-        size: plan.crop.map_or(plan.color.size, |crop| crop.size),
+pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Error> {
+    let image = coded_image(source, limits)?;
+    let is_grey = image.color.chroma == Subsampling::None;
+    Ok(ParsedHeader {
+        size: image.crop.map_or(image.color.size, |crop| crop.size),
         // Neither rotation nor mirroring means upright: MIAF has the EXIF orientation ignored.
-        orientation: Some(plan.orientation),
-        has_alpha: plan.alpha.is_some(),
-        frames: plan.frames,
-        bit_depth: plan.color.depth,
+        orientation: Some(image.orientation),
+        has_alpha: image.alpha.is_some(),
+        frames: image.frames,
+        bit_depth: image.color.depth,
         model: if is_grey { Model::Grey } else { Model::Rgb },
-        icc: plan.icc.map(<[u8]>::to_vec),
-        cicp: Some(plan.cicp),
-        peak: plan.peak,
-        duration_ms: plan.duration_ms,
-        has_gain_map: plan.has_gain_map,
-        exif: plan.exif.and_then(|block| exif::keep(&block)).into(),
-        ..Found::default()
+        icc: image.icc.map(<[u8]>::to_vec),
+        cicp: Some(image.cicp),
+        peak: image.peak,
+        duration_ms: image.duration_ms,
+        has_gain_map: image.has_gain_map,
+        exif: image.exif.and_then(|block| exif::keep(&block)).into(),
+        ..ParsedHeader::default()
     })
 }
 
-/// Reads everything but the coded pictures. The same file gives the same plan.
-pub(crate) fn plan<'a>(source: &'a [u8], limits: &Limits) -> Result<Plan<'a>, Error> {
+/// Reads everything but the coded pictures. The same file gives the same result.
+pub(crate) fn coded_image<'a>(source: &'a [u8], limits: &Limits) -> Result<CodedImage<'a>, Error> {
     let top = boxes::of_file(source)?;
     let meta = boxes::find(&top, b"meta")
         .map(|meta| meta::Meta::read(source, meta))
@@ -143,17 +143,17 @@ pub(crate) fn plan<'a>(source: &'a [u8], limits: &Limits) -> Result<Plan<'a>, Er
     let moov = boxes::find(&top, b"moov");
     let is_sequence = source.get(8..12) == Some(b"avis");
     if is_sequence && let Some(moov) = moov {
-        let mut plan = track::plan(source, moov, limits)?;
+        let mut image = track::coded_image(source, moov, limits)?;
         if let Some(meta) = &meta {
-            plan.exif = still::exif(meta).or(plan.exif);
+            image.exif = still::exif(meta).or(image.exif);
         }
-        return Ok(plan);
+        return Ok(image);
     }
     match meta.filter(|meta| moov.is_none() || meta.primary().is_some()) {
         None if moov.is_some() => Err(Error::unsupported(
             "the file is a sequence of HEVC pictures without a still one, which is not read",
         )),
-        Some(meta) => still::plan(&meta, limits),
+        Some(meta) => still::coded_image(&meta, limits),
         None => Err(Error::corrupt("the file has no picture: the box meta is missing")),
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Properties<'a> {
     pub(super) role: &'a [u8],
     /// Brightest pixel in cd/m², when `clli` tells it.
     pub(super) peak: Option<u16>,
-    /// Which of the operating points of a layered AV1 picture is meant.
+    /// The operating point of a layered AV1 picture.
     pub(super) operating_point: u8,
 }
 
@@ -237,7 +237,7 @@ mod tests {
     use crate::geometry::orient::Orientation;
     use crate::picture::Picture;
 
-    /// Where the corners of a 2x2 picture end up.
+    /// The places of the corners of a 2x2 picture after turning.
     fn shown(orientation: u8) -> Vec<u8> {
         let picture = Picture {
             size: Dimensions { width: 2, height: 2 },

@@ -1,4 +1,4 @@
-//! From the items of a file to the plan for its primary picture.
+//! From the items of a file to the coded image of its primary picture.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use tintype_model::{Dimensions, Limits};
 use super::meta::{Item, Meta};
 use super::properties::Properties;
 use super::view::View;
-use super::{Codec, Coded, Layer, Plan, Tile, hevc};
+use super::{Codec, Coded, CodedImage, Layer, Tile, hevc};
 use crate::Error;
 use crate::av1::sequence::SequenceHeader;
 use crate::av1::units;
@@ -23,10 +23,10 @@ const TILE_MARGIN: u64 = 4;
 /// Derivations of derivations are followed no deeper.
 const MAX_DEPTH: usize = 4;
 
-pub(super) fn plan<'a>(meta: &Meta<'a>, limits: &Limits) -> Result<Plan<'a>, Error> {
+pub(super) fn coded_image<'a>(meta: &Meta<'a>, limits: &Limits) -> Result<CodedImage<'a>, Error> {
     let primary = meta
         .primary()
-        .ok_or_else(|| Error::corrupt("no item is named as the picture"))?;
+        .ok_or_else(|| Error::corrupt("the file names no primary item (pitm)"))?;
     let items = derivations(meta, primary)?;
     let base = items.last().copied().unwrap_or(primary);
     let (mut color, inner) = layer(meta, base, limits, Purpose::Color)?;
@@ -58,7 +58,7 @@ pub(super) fn plan<'a>(meta: &Meta<'a>, limits: &Limits) -> Result<Plan<'a>, Err
     let is_premultiplied = alpha
         .as_ref()
         .is_some_and(|(_, is_premultiplied)| *is_premultiplied);
-    Ok(Plan {
+    Ok(CodedImage {
         crop: Some(view.crop).filter(|crop| crop.size != color.size),
         color,
         alpha: alpha.map(|(alpha, _)| alpha),
@@ -269,7 +269,7 @@ fn tile<'a>(
     let properties = Properties::read(meta.properties(item.id))?;
     let config = properties
         .config
-        .ok_or_else(|| Error::corrupt("nothing tells how the picture is coded"))?;
+        .ok_or_else(|| Error::corrupt("the picture has no decoder configuration (av1C or hvcC)"))?;
     let tile = Tile {
         codec,
         parts: meta.data(item.id)?,
@@ -279,7 +279,7 @@ fn tile<'a>(
     let size = match (properties.size, purpose) {
         (Some(size), _) => size,
         (None, Purpose::Alpha) => headers(&tile)?.size,
-        (None, Purpose::Color) => return Err(Error::corrupt("nothing tells how large the picture is")),
+        (None, Purpose::Color) => return Err(Error::corrupt("the picture has no size (ispe)")),
     };
     Ok((tile, check_size(size.width, size.height, limits)?, properties))
 }
@@ -353,7 +353,8 @@ struct Grid {
 }
 
 fn grid_of(meta: &Meta<'_>, item: Item) -> Result<Grid, Error> {
-    let data = joined(&meta.data(item.id)?, 64).ok_or_else(|| Error::corrupt("the grid is no grid"))?;
+    let data = joined(&meta.data(item.id)?, 64)
+        .ok_or_else(|| Error::corrupt("the grid item has more than 64 bytes"))?;
     grid_layout(&data).ok_or_else(|| Error::corrupt("the grid is cut off"))
 }
 

@@ -1,12 +1,12 @@
-//! The tracks of an AVIF image sequence (AVIF 1.1 section 3): which samples there are, how long each is shown, and
-//! where its bytes are (ISO/IEC 14496-12 section 8).
+//! The tracks of an AVIF image sequence (AVIF 1.1 section 3): their samples, with durations and the places of their bytes
+//! (ISO/IEC 14496-12 section 8).
 
 use tintype_model::{Dimensions, Limits};
 
 use super::boxes::{self, Box};
 use super::meta::Property;
 use super::properties::Properties;
-use super::{Codec, Layer, Plan, Tile, still};
+use super::{Codec, CodedImage, Layer, Tile, still};
 use crate::Error;
 use crate::color::cicp::Cicp;
 use crate::header::{check_frames, check_size};
@@ -40,7 +40,11 @@ struct Table<'a> {
     has_wide_offsets: bool,
 }
 
-pub(super) fn plan<'a>(source: &'a [u8], moov: Box<'a>, limits: &Limits) -> Result<Plan<'a>, Error> {
+pub(super) fn coded_image<'a>(
+    source: &'a [u8],
+    moov: Box<'a>,
+    limits: &Limits,
+) -> Result<CodedImage<'a>, Error> {
     let mut tracks = Vec::new();
     for part in boxes::children(moov.body)? {
         if &part.kind == b"trak"
@@ -66,7 +70,7 @@ pub(super) fn plan<'a>(source: &'a [u8], moov: Box<'a>, limits: &Limits) -> Resu
     }
     let properties = &main.table.properties;
     let crop = properties.crop(color.size)?;
-    Ok(Plan {
+    Ok(CodedImage {
         color,
         alpha: alpha.map(|(alpha, _)| alpha),
         is_premultiplied: aux.is_some_and(|aux| main.premultiplied_by.contains(&aux.id)),
@@ -94,7 +98,7 @@ fn first_layer<'a>(source: &'a [u8], track: &Track<'a>, limits: &Limits) -> Resu
         operating_point: table.properties.operating_point,
     };
     let coded = still::checked(&tile, size)?;
-    // The file's word counts before the stream's.
+    // The numbers of the file count before those of the stream.
     let cicp = table.properties.cicp.unwrap_or(coded.cicp);
     Ok((still::single(tile, size, coded, cicp), cicp))
 }

@@ -1,8 +1,8 @@
 //! The headers of the frame and of its scans (ITU-T T.81 B.2.2 and B.2.3).
 
 use crate::Error;
+use crate::jpeg::headers::{Coding, FrameHeader, ScanHeader};
 use crate::jpeg::{SOF2, SOS};
-use crate::syntax::reader::Reader;
 
 pub(super) struct Frame {
     pub(super) is_progressive: bool,
@@ -19,18 +19,8 @@ pub(super) struct Component {
     pub(super) blocks: usize,
 }
 
-/// The way in which the blocks of a scan are coded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
-    Sequential,
-    FirstDc,
-    RefinedDc,
-    FirstAc,
-    RefinedAc,
-}
-
 pub(super) struct Scan {
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<ScanComponent>,
     pub(super) coding: Coding,
     /// First and last coefficient.
     pub(super) band: (u32, u32),
@@ -40,7 +30,7 @@ pub(super) struct Scan {
 }
 
 /// One component in a scan.
-pub(super) struct Part {
+pub(super) struct ScanComponent {
     pub(super) component: usize,
     pub(super) blocks_in_unit: usize,
     /// Numbers of its tables.
@@ -50,19 +40,16 @@ pub(super) struct Part {
 
 impl Frame {
     pub(super) fn read(marker: u8, body: &[u8]) -> Option<Self> {
-        let mut reader = Reader::at(body, 1);
-        let (height, width) = (usize::from(reader.be16()?), usize::from(reader.be16()?));
-        let count = reader.u8()?;
-        let (entries, _) = reader.rest().as_chunks::<3>();
-        let entries = entries.get(..count.into())?;
-        let factors = |entry: &[u8; 3]| (usize::from(entry[1] >> 4), usize::from(entry[1] & 15));
-        let across = entries.iter().map(|entry| factors(entry).0).max()?;
-        let down = entries.iter().map(|entry| factors(entry).1).max()?;
+        let header = FrameHeader::read(body)?;
+        let (height, width) = (usize::from(header.height), usize::from(header.width));
+        let entries = header.components.get(..header.count.into())?;
+        let across = usize::from(entries.iter().map(|entry| entry.across).max()?);
+        let down = usize::from(entries.iter().map(|entry| entry.down).max()?);
         let is_legal = |factor: usize| (1..=4).contains(&factor);
         let components = entries.iter().map(|entry| {
-            let (h, v) = factors(entry);
+            let (h, v) = (usize::from(entry.across), usize::from(entry.down));
             (is_legal(h) && is_legal(v)).then(|| Component {
-                id: entry[0],
+                id: entry.id,
                 blocks_in_unit: h * v,
                 blocks: (width * h).div_ceil(across * 8) * (height * v).div_ceil(down * 8),
             })
@@ -82,20 +69,20 @@ impl Scan {
     }
 
     fn parse(body: &[u8], frame: &Frame) -> Option<Self> {
-        let (&count, rest) = body.split_first()?;
-        let (entries, rest) = rest.split_at_checked(usize::from(count) * 2)?;
-        let mut parts: Vec<Part> = Vec::new();
-        for entry in entries.as_chunks::<2>().0 {
+        let header = ScanHeader::read(body);
+        let count = header.count;
+        let mut parts: Vec<ScanComponent> = Vec::new();
+        for entry in header.components {
             let fresh = |&(number, component): &(usize, &Component)| {
-                component.id == entry[0] && !parts.iter().any(|part| part.component == number)
+                component.id == entry.id && !parts.iter().any(|part| part.component == number)
             };
             let (component, found) = frame.components.iter().enumerate().find(fresh)?;
-            parts.push(Part {
+            parts.push(ScanComponent {
                 component,
                 // A scan of one component has no units of several blocks (T.81 A.2.2).
                 blocks_in_unit: if count == 1 { 1 } else { found.blocks_in_unit },
-                dc: usize::from(entry[1] >> 4 & 3),
-                ac: usize::from(entry[1] & 3),
+                dc: usize::from(entry.dc & 3),
+                ac: usize::from(entry.ac & 3),
             });
         }
         let first = frame.components.get(parts.first()?.component)?;
@@ -111,20 +98,17 @@ impl Scan {
             precision: (0, 0),
             units,
         };
-        // What a sequential scan says of bands means nothing.
+        // The band in a sequential scan has no meaning.
         if frame.is_progressive {
-            let &[start, end, precision, ..] = rest else {
+            let &[start, end, precision, ..] = header.parameters else {
                 return None;
             };
             scan.precision = (precision >> 4, precision & 15);
             scan.band = (start.into(), end.into());
-            scan.coding = match (start, end, scan.precision.0) {
-                (0, 0, 0) => Coding::FirstDc,
-                (0, 0, _) => Coding::RefinedDc,
-                (1..=63, 1..=63, 0) if start <= end && count == 1 => Coding::FirstAc,
-                (1..=63, 1..=63, _) if start <= end && count == 1 => Coding::RefinedAc,
-                _ => return None,
-            };
+            scan.coding = Coding::of_progressive(start, end, scan.precision.0)?;
+            if scan.coding.is_band() && count > 1 {
+                return None;
+            }
         }
         Some(scan)
     }
@@ -137,7 +121,7 @@ impl Scan {
     /// The scan that [`Self::header_of`] announces.
     pub(super) fn of(frame: &Frame, component: usize) -> Self {
         Self {
-            parts: vec![Part {
+            parts: vec![ScanComponent {
                 component,
                 blocks_in_unit: 1,
                 dc: 0,

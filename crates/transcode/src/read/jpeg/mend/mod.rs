@@ -1,13 +1,13 @@
-//! Whether all units of a JPEG are there, and the same JPEG with those that are missing filled in.
+//! Damaged JPEGs: the search for missing units, and the same JPEG with those units filled in.
 //!
-//! The decoders of JPEG here read on behind damage as if nothing had happened, and what follows is then shown in the
-//! wrong place. So each scan is read before them, without its coefficients being kept:
+//! The decoders of JPEG here go on behind damage, and show the units that follow in the wrong place. So each scan is read
+//! before it is decoded, and no coefficient is kept:
 //!
-//! - where the file ends within a scan, what is before is right: the rest is filled in, grey in a first scan;
+//! - where the file ends within a scan, the units before are right, and the rest is filled in, grey in a first scan;
 //! - where a scan has restart markers, an interval that cannot be read is filled in, and the others are right;
-//! - all other damage is refused, because nothing tells where the units behind it belong.
+//! - all other damage is refused, because the places of the units behind it are not known.
 //!
-//! Filled in as libjpeg does, with coefficients of zero. The decoder then gets a file without damage.
+//! Units are filled in as libjpeg does, with coefficients of zero. The decoder then gets a file without damage.
 
 mod frame;
 mod scan;
@@ -15,11 +15,12 @@ mod sink;
 
 use std::borrow::Cow;
 
-use self::frame::{Coding, Frame, Scan};
-use self::scan::{Done, Reading, Tables, trailing_zeros};
+use self::frame::{Frame, Scan};
+use self::scan::{ReadScan, ScanReader, Tables, trailing_zeros};
 use self::sink::{Nowhere, Rewritten};
 use crate::Error;
 use crate::jpeg::bits::{Stop, scan_end};
+use crate::jpeg::headers::Coding;
 use crate::jpeg::table::{Decoder, tables_in};
 use crate::jpeg::{
     self, DHT, DRI, EOI, MAX_SCANS, RST0, RST7, SOF0, SOF2, SOI, SOS, TEM, next_marker, segment,
@@ -29,7 +30,7 @@ use crate::syntax::reader::Reader;
 /// A JPEG without damage.
 pub(super) struct Mended<'a> {
     pub(super) jpeg: Cow<'a, [u8]>,
-    /// Whether a part of the picture was missing.
+    /// True if a part of the picture was missing.
     pub(super) is_truncated: bool,
 }
 
@@ -38,8 +39,8 @@ pub(super) struct Mended<'a> {
 /// # Errors
 /// A rejection when the JPEG is damaged in another way, or nothing of its picture is there.
 pub(super) fn mend(jpeg: &[u8]) -> Result<Mended<'_>, Error> {
-    match Walk::new(jpeg).look() {
-        Ok(Some(Seen { end, is_complete, .. })) => Ok(Mended {
+    match JpegWalk::new(jpeg).look() {
+        Ok(Some(WholeScans { end, is_complete, .. })) => Ok(Mended {
             jpeg: match end {
                 Some(end) => Cow::Owned([&jpeg[..end], &[0xFF, EOI]].concat()),
                 None => Cow::Borrowed(jpeg),
@@ -47,7 +48,7 @@ pub(super) fn mend(jpeg: &[u8]) -> Result<Mended<'_>, Error> {
             is_truncated: !is_complete,
         }),
         Ok(None) | Err(_) => {
-            let (file, is_complete) = Walk::new(jpeg).rewrite()?;
+            let (file, is_complete) = JpegWalk::new(jpeg).rewrite()?;
             Ok(Mended {
                 jpeg: Cow::Owned(file),
                 is_truncated: !is_complete,
@@ -57,39 +58,39 @@ pub(super) fn mend(jpeg: &[u8]) -> Result<Mended<'_>, Error> {
 }
 
 /// A file of which each scan is whole.
-struct Seen {
-    /// Where its last scan ends, if no end marker follows.
+struct WholeScans {
+    /// The end of its last scan, if no end marker follows.
     end: Option<usize>,
-    /// Whether the scans tell all of the picture.
+    /// True if the scans contain the whole picture.
     is_complete: bool,
 }
 
 /// The state between two scans.
-struct Walk<'a> {
+struct JpegWalk<'a> {
     jpeg: &'a [u8],
     reader: Reader<'a>,
     frame: Option<Frame>,
     tables: Tables,
     interval: usize,
-    /// For each component and block, which coefficients are not zero; of progressive files.
+    /// A bit for each coefficient that is not zero, by component and block; of progressive files.
     masks: Vec<Vec<u64>>,
-    /// For each component and coefficient, how many bits are still open.
+    /// The number of bits that are still open, by component and coefficient.
     open: Vec<[u8; 64]>,
     scans: usize,
 }
 
-/// Nothing is known of a coefficient yet.
+/// The number of open bits of a coefficient of which nothing is known yet.
 const UNKNOWN: u8 = 255;
 
 /// A scan that comes next.
-struct Next {
+struct NextScan {
     scan: Scan,
-    /// Where its marker is, and its data.
+    /// The places of its marker and of its data.
     header: usize,
     data: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> JpegWalk<'a> {
     fn new(jpeg: &'a [u8]) -> Self {
         Self {
             jpeg,
@@ -108,7 +109,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The next scan, behind the segments before it; `None` at the end of the picture, with or without a marker.
-    fn next(&mut self) -> Result<Option<Next>, Error> {
+    fn next(&mut self) -> Result<Option<NextScan>, Error> {
         while let Some(marker) = next_marker(&mut self.reader) {
             let header = self.position() - 2;
             if matches!(marker, SOI | TEM | RST0..=RST7) {
@@ -131,7 +132,7 @@ impl<'a> Walk<'a> {
                     let frame = self.frame.as_ref();
                     let frame =
                         frame.ok_or_else(|| Error::corrupt("the JPEG has a scan but no frame header"))?;
-                    let next = Next {
+                    let next = NextScan {
                         scan: Scan::read(body, frame)?,
                         header,
                         data: self.position(),
@@ -177,7 +178,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Notes what a scan tells, and refuses one that builds on a scan that is missing.
+    /// Notes the bits that a scan contains, and refuses a scan that continues one that is missing.
     fn note(&mut self, scan: &Scan) -> Result<(), Error> {
         self.scans += 1;
         if self.scans > MAX_SCANS {
@@ -202,18 +203,18 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Whether the scans tell all of the picture.
+    /// Tells whether the scans contain the whole picture.
     fn is_complete(&self) -> bool {
         self.open.iter().flatten().all(|&open| open == 0)
     }
 
-    /// Whether nothing more is read of a sequential file.
+    /// Tells whether all scans of a sequential file were read.
     fn is_full(&self) -> bool {
         self.is_complete() && self.frame.as_ref().is_some_and(|frame| !frame.is_progressive)
     }
 
     /// Reads all scans; `None` when something is missing.
-    fn look(mut self) -> Result<Option<Seen>, Error> {
+    fn look(mut self) -> Result<Option<WholeScans>, Error> {
         let mut end = None;
         while let Some(next) = self.next()? {
             let done = self.read(&next.scan, (self.jpeg, next.data), Nowhere)?;
@@ -237,13 +238,13 @@ impl<'a> Walk<'a> {
         if lacks_component {
             return Ok(None);
         }
-        Ok(Some(Seen {
+        Ok(Some(WholeScans {
             end: end.filter(|_| !self.is_at_end_marker()),
             is_complete,
         }))
     }
 
-    /// Whether the marker that was read last is the end of the picture.
+    /// Tells whether the marker that was read last is the end of the picture.
     fn is_at_end_marker(&self) -> bool {
         let at = self.position();
         at >= 2 && self.jpeg.get(at - 2..at) == Some(&[0xFF, EOI])
@@ -262,16 +263,16 @@ impl<'a> Walk<'a> {
         scan: &Scan,
         data: (&'a [u8], usize),
         sink: S,
-    ) -> Result<Done<S>, Error> {
+    ) -> Result<ReadScan<S>, Error> {
         let mut none = [];
         let masks = match (scan.coding, scan.parts.first()) {
-            (Coding::FirstAc | Coding::RefinedAc, Some(part)) => &mut self.masks[part.component],
+            (Coding::FirstAc | Coding::NextAc, Some(part)) => &mut self.masks[part.component],
             _ => &mut none[..],
         };
-        Reading::new(scan, &self.tables, data, masks, sink).run(self.interval)
+        ScanReader::new(scan, &self.tables, data, masks, sink).run(self.interval)
     }
 
-    /// Writes the file again with what is missing filled in; tells whether nothing was.
+    /// Writes the file again with the missing units filled in, and tells whether none was missing.
     fn rewrite(mut self) -> Result<(Vec<u8>, bool), Error> {
         let mut file = Vec::with_capacity(self.jpeg.len() * 2);
         let (mut copied, mut is_complete) = (0, true);
@@ -302,7 +303,7 @@ impl<'a> Walk<'a> {
 
     /// The file up to the end of the data of a scan, and how it ends. Storage that was never written ends it as the
     /// end of the file does, unless the scan is whole with it.
-    fn data_of(&mut self, next: &Next) -> (&'a [u8], Stop) {
+    fn data_of(&mut self, next: &NextScan) -> (&'a [u8], Stop) {
         let stop = scan_end(self.jpeg, next.data);
         let end = match stop {
             Stop::Marker(_, at) => at,
@@ -332,7 +333,7 @@ impl<'a> Walk<'a> {
         for component in lacking {
             let scan = Scan::of(frame, component);
             let sink = Rewritten::new(file, &scan, &Scan::header_of(&frame.components[component]));
-            file = Reading::new(&scan, &self.tables, (&[], 0), &mut [], sink)
+            file = ScanReader::new(&scan, &self.tables, (&[], 0), &mut [], sink)
                 .filled()
                 .finish();
         }

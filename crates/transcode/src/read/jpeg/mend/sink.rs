@@ -1,10 +1,11 @@
 //! The symbols of a scan, written again.
 
-use super::frame::{Coding, Scan};
+use super::frame::Scan;
 use crate::jpeg::bits::{BitWriter, Place};
+use crate::jpeg::headers::Coding;
 use crate::jpeg::{DHT, RST0, push_segment};
 
-/// Takes what is read of a scan.
+/// Receives the symbols of a scan.
 pub(super) trait Sink {
     /// A place to come back to.
     type Mark: Copy;
@@ -16,7 +17,7 @@ pub(super) trait Sink {
     fn restart(&mut self, number: usize);
 }
 
-/// For a file that is only looked at.
+/// Keeps nothing, for a file that is only examined.
 pub(super) struct Nowhere;
 
 impl Sink for Nowhere {
@@ -40,8 +41,8 @@ const DC_BITS: u8 = 5;
 impl Rewritten {
     /// Goes on behind `file` with the tables of `scan` and its `header`.
     pub(super) fn new(mut file: Vec<u8>, scan: &Scan, header: &[u8]) -> Self {
-        let has_dc = !matches!(scan.coding, Coding::FirstAc | Coding::RefinedAc);
-        let has_ac = !matches!(scan.coding, Coding::FirstDc | Coding::RefinedDc);
+        let has_dc = !matches!(scan.coding, Coding::FirstAc | Coding::NextAc);
+        let has_ac = !matches!(scan.coding, Coding::FirstDc | Coding::NextDc);
         for part in &scan.parts {
             if has_dc {
                 define(&mut file, part.dc, DC_BITS, 16);

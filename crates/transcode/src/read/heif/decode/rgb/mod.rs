@@ -9,23 +9,27 @@ use crate::color::cicp::Cicp;
 use crate::picture::{Layout, Samples, Subsampling};
 use crate::read::heif::header::Crop;
 
-/// Rows converted at a time.
+/// The number of rows that are converted at a time.
 const BAND: usize = 64;
 
 /// The properties of the samples on which their conversion depends.
-pub(super) struct Reading {
+pub(super) struct SampleFormat {
     pub(super) cicp: Cicp,
-    /// Whether the luma of the picture, and of alpha, uses all values.
+    /// True if the luma of the picture, and of alpha, uses all values.
     pub(super) is_full_range: bool,
     pub(super) is_alpha_full_range: bool,
     pub(super) is_premultiplied: bool,
     pub(super) crop: Option<Crop>,
 }
 
-pub(super) fn convert(color: &Planes, alpha: Option<&Planes>, reading: &Reading) -> Result<Samples, Error> {
+pub(super) fn convert(
+    color: &Planes,
+    alpha: Option<&Planes>,
+    format: &SampleFormat,
+) -> Result<Samples, Error> {
     match &color.samples {
-        planes::Samples::Bytes(planes) => Job::<u8>::new(color, planes, alpha, reading)?.run(),
-        planes::Samples::Words(planes) => Job::<u16>::new(color, planes, alpha, reading)?.run(),
+        planes::Samples::Bytes(planes) => Conversion::<u8>::new(color, planes, alpha, format)?.run(),
+        planes::Samples::Words(planes) => Conversion::<u16>::new(color, planes, alpha, format)?.run(),
     }
 }
 
@@ -39,11 +43,12 @@ trait Sample: Copy + Default + Into<u32> + std::fmt::Debug {
     /// A value that fits.
     fn narrow(value: u32) -> Self;
     fn write(value: u32, to: &mut [u8]);
-    fn rgb(image: &YuvPlanarImage<'_, Self>, out: &mut [Self], how: How) -> Result<(), YuvError>;
+    fn rgb(image: &YuvPlanarImage<'_, Self>, out: &mut [Self], coding: ColorCoding) -> Result<(), YuvError>;
 }
 
+/// The coding of colours in the planes.
 #[derive(Clone, Copy)]
-struct How {
+struct ColorCoding {
     depth: u8,
     chroma: Subsampling,
     range: YuvRange,
@@ -77,9 +82,9 @@ impl Sample for u8 {
         to[0] = Self::narrow(value);
     }
 
-    fn rgb(image: &YuvPlanarImage<'_, Self>, out: &mut [Self], how: How) -> Result<(), YuvError> {
-        let (stride, range) = (image.width * 3, how.range);
-        match how.matrix {
+    fn rgb(image: &YuvPlanarImage<'_, Self>, out: &mut [Self], coding: ColorCoding) -> Result<(), YuvError> {
+        let (stride, range) = (image.width * 3, coding.range);
+        match coding.matrix {
             Matrix::Identity => yuv::gbr_to_rgb(image, out, stride, range),
             Matrix::YCgCo => yuv::ycgco444_to_rgb(image, out, stride, range),
             Matrix::Standard(matrix) => yuv::yuv444_to_rgb(image, out, stride, range, matrix),
@@ -111,10 +116,10 @@ impl Sample for u16 {
         to.copy_from_slice(&value.to_be_bytes());
     }
 
-    fn rgb(image: &YuvPlanarImage<'_, Self>, out: &mut [Self], how: How) -> Result<(), YuvError> {
-        let (stride, range) = (image.width * 3, how.range);
-        let is_ten = how.depth == 10;
-        match how.matrix {
+    fn rgb(image: &YuvPlanarImage<'_, Self>, out: &mut [Self], coding: ColorCoding) -> Result<(), YuvError> {
+        let (stride, range) = (image.width * 3, coding.range);
+        let is_ten = coding.depth == 10;
+        match coding.matrix {
             Matrix::Identity if is_ten => yuv::gb10_to_rgb10(image, out, stride, range),
             Matrix::Identity => yuv::gb12_to_rgb12(image, out, stride, range),
             Matrix::YCgCo if is_ten => yuv::icgc410_to_rgb10(image, out, stride, range),
@@ -134,10 +139,11 @@ struct Scratch<T> {
     rgb: Vec<T>,
 }
 
-struct Job<'a, T> {
+/// The conversion of one picture.
+struct Conversion<'a, T> {
     size: Dimensions,
     planes: &'a [Vec<T>; 3],
-    how: How,
+    coding: ColorCoding,
     /// Grey of each sample of luma, where there is no colour.
     greys: Option<Vec<u32>>,
     /// Alpha as a plane, and as what each of its samples means.
@@ -146,22 +152,22 @@ struct Job<'a, T> {
     crop: Crop,
 }
 
-impl<'a, T: Sample> Job<'a, T> {
+impl<'a, T: Sample> Conversion<'a, T> {
     fn new(
         color: &Planes,
         planes: &'a [Vec<T>; 3],
         alpha: Option<&'a Planes>,
-        reading: &Reading,
+        format: &SampleFormat,
     ) -> Result<Self, Error> {
-        let how = How {
+        let coding = ColorCoding {
             depth: color.depth,
             chroma: color.chroma,
-            range: if reading.is_full_range {
+            range: if format.is_full_range {
                 YuvRange::Full
             } else {
                 YuvRange::Limited
             },
-            matrix: matrix(reading.cicp, color.chroma)?,
+            matrix: matrix(format.cicp, color.chroma)?,
         };
         let white = if T::BYTES == 1 { 255 } else { 65_535 };
         let whole = Crop {
@@ -173,11 +179,11 @@ impl<'a, T: Sample> Job<'a, T> {
         Ok(Self {
             size: color.size,
             planes,
-            how,
-            greys: is_grey.then(|| levels(color.depth, reading.is_full_range, white)),
-            alpha: alpha.map(|alpha| (alpha, levels(alpha.depth, reading.is_alpha_full_range, white))),
-            is_premultiplied: reading.is_premultiplied,
-            crop: reading.crop.unwrap_or(whole),
+            coding,
+            greys: is_grey.then(|| levels(color.depth, format.is_full_range, white)),
+            alpha: alpha.map(|alpha| (alpha, levels(alpha.depth, format.is_alpha_full_range, white))),
+            is_premultiplied: format.is_premultiplied,
+            crop: format.crop.unwrap_or(whole),
         })
     }
 
@@ -217,7 +223,7 @@ impl<'a, T: Sample> Job<'a, T> {
         let width = self.size.width as usize;
         let rows = first * width..(first + count) * width;
         let mut colors = [&self.planes[1], &self.planes[2]].map(|plane| plane.as_slice());
-        if self.how.chroma == Subsampling::Full {
+        if self.coding.chroma == Subsampling::Full {
             colors = colors.map(|plane| &plane[rows.clone()]);
         } else {
             for (plane, wide) in colors.iter_mut().zip(&mut scratch.wide) {
@@ -239,16 +245,16 @@ impl<'a, T: Sample> Job<'a, T> {
             height: u32::try_from(count).unwrap_or_default(),
         };
         scratch.rgb.resize(count * width * 3, T::default());
-        T::rgb(&image, &mut scratch.rgb, self.how)
+        T::rgb(&image, &mut scratch.rgb, self.coding)
             .map_err(|error| Error::corrupt(format!("the colours cannot be converted: {error}")))
     }
 
     /// Row `row` of a plane of colour, interpolated to the width of luma: three parts of the nearest sample and one of
     /// the next, in both directions, as libjpeg and libyuv do.
     fn widen(&self, plane: &[T], row: usize, sums: &mut Vec<u32>, out: &mut [T]) {
-        let color = self.how.chroma.size(self.size);
+        let color = self.coding.chroma.size(self.size);
         let (width, height) = (color.width as usize, color.height as usize);
-        let (near, far) = match self.how.chroma {
+        let (near, far) = match self.coding.chroma {
             Subsampling::Quarter if row.is_multiple_of(2) => (row / 2, (row / 2).saturating_sub(1)),
             Subsampling::Quarter => (row / 2, (row / 2 + 1).min(height - 1)),
             _ => (row, row),
@@ -273,7 +279,7 @@ impl<'a, T: Sample> Job<'a, T> {
     /// Writes row `row` of the picture, whose colours are `colors`.
     fn row(&self, row: usize, colors: &[T], out: &mut [u8], pixel_bytes: usize) {
         let (width, left) = (self.size.width as usize, self.crop.left as usize);
-        let depth = self.how.depth;
+        let depth = self.coding.depth;
         if self.greys.is_none() && self.alpha.is_none() {
             T::write_row(&colors[left * 3..][..out.len() / T::BYTES], depth, out);
             return;

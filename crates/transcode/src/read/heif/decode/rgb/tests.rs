@@ -27,8 +27,8 @@ fn planes(size: (u32, u32), depth: u8, chroma: Subsampling, color: [u16; 3]) -> 
     }
 }
 
-fn reading(matrix: u8, is_full_range: bool) -> Reading {
-    Reading {
+fn sample_format(matrix: u8, is_full_range: bool) -> SampleFormat {
+    SampleFormat {
         cicp: Cicp {
             matrix,
             ..Cicp::UNSPECIFIED
@@ -86,7 +86,7 @@ fn every_depth_range_and_subsampling_means_the_same_colour() {
                     sample(128.0 * unit + red * color_span),
                 ];
                 let planes = planes((5, 70), depth, chroma, color);
-                let seen = convert(&planes, None, &reading(1, is_full)).unwrap();
+                let seen = convert(&planes, None, &sample_format(1, is_full)).unwrap();
                 assert_eq!(seen.data.len(), 5 * 70 * 3 * if depth > 8 { 2 } else { 1 });
                 for (seen, want) in first(&seen).iter().zip([0.8, 0.4, 0.2]) {
                     let off = (seen - want).abs();
@@ -112,7 +112,7 @@ fn white_is_white_and_black_is_black_at_every_depth() {
         for (luma, want) in [(0, 0.0), (white, 1.0)] {
             for chroma in [Subsampling::None, Subsampling::Quarter, Subsampling::Full] {
                 let planes = planes((3, 3), depth, chroma, [luma, half, half]);
-                let seen = convert(&planes, None, &reading(6, true)).unwrap();
+                let seen = convert(&planes, None, &sample_format(6, true)).unwrap();
                 assert!(
                     first(&seen).iter().all(|&share| share == want),
                     "{depth} {chroma:?} {luma}"
@@ -122,7 +122,7 @@ fn white_is_white_and_black_is_black_at_every_depth() {
     }
     let limited = planes((3, 3), 10, Subsampling::None, [940, 0, 0]);
     assert_eq!(
-        first(&convert(&limited, None, &reading(6, false)).unwrap()),
+        first(&convert(&limited, None, &sample_format(6, false)).unwrap()),
         [1.0]
     );
 }
@@ -130,7 +130,7 @@ fn white_is_white_and_black_is_black_at_every_depth() {
 #[test]
 fn green_blue_and_red_are_taken_as_they_are() {
     let planes = planes((2, 2), 8, Subsampling::Full, [200, 100, 50]);
-    let seen = convert(&planes, None, &reading(0, true)).unwrap();
+    let seen = convert(&planes, None, &sample_format(0, true)).unwrap();
     assert_eq!(seen.data[..3], [50, 200, 100]);
 }
 
@@ -151,7 +151,7 @@ fn bands_of_rows_leave_no_seam() {
         chroma: Subsampling::Quarter,
         samples: planes::Samples::Bytes([vec![128; 800], vec![128; 200], color]),
     };
-    let seen = convert(&planes, None, &reading(1, true)).unwrap();
+    let seen = convert(&planes, None, &sample_format(1, true)).unwrap();
     let reds: Vec<u8> = seen.data.chunks_exact(12).map(|row| row[0]).collect();
     assert!(reds.is_sorted(), "{reds:?}");
     let steps = reds.windows(2).map(|pair| pair[1] - pair[0]);
@@ -162,15 +162,15 @@ fn bands_of_rows_leave_no_seam() {
 fn alpha_of_another_depth_is_scaled_and_divided_out() {
     let color = planes((2, 2), 10, Subsampling::None, [400, 0, 0]);
     let alpha = planes((2, 2), 8, Subsampling::None, [128, 0, 0]);
-    let mut reading = reading(6, true);
-    let seen = convert(&color, Some(&alpha), &reading).unwrap();
+    let mut format = sample_format(6, true);
+    let seen = convert(&color, Some(&alpha), &format).unwrap();
     assert_eq!(seen.layout, Layout::GreyAlpha);
     assert!((first(&seen)[1] - 128.0 / 255.0).abs() < 1e-4);
-    reading.is_premultiplied = true;
-    let seen = convert(&color, Some(&alpha), &reading).unwrap();
+    format.is_premultiplied = true;
+    let seen = convert(&color, Some(&alpha), &format).unwrap();
     assert!((first(&seen)[0] - 400.0 / 1023.0 * 255.0 / 128.0).abs() < 1e-4);
     let unseen = planes((2, 2), 8, Subsampling::None, [0, 0, 0]);
-    let seen = convert(&color, Some(&unseen), &reading).unwrap();
+    let seen = convert(&color, Some(&unseen), &format).unwrap();
     assert_eq!(first(&seen), [0.0, 0.0]);
 }
 
@@ -180,12 +180,12 @@ fn a_crop_starts_where_it_says() {
     if let planes::Samples::Bytes(samples) = &mut planes.samples {
         samples[0] = (0..48).collect();
     }
-    let mut reading = reading(6, true);
-    reading.crop = Some(Crop {
+    let mut format = sample_format(6, true);
+    format.crop = Some(Crop {
         left: 3,
         top: 2,
         size: Dimensions { width: 2, height: 3 },
     });
-    let seen = convert(&planes, None, &reading).unwrap();
+    let seen = convert(&planes, None, &format).unwrap();
     assert_eq!(seen.data, [19, 20, 27, 28, 35, 36]);
 }

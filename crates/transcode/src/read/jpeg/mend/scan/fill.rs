@@ -1,9 +1,10 @@
-//! Units that are missing, written so that they say nothing.
+//! Missing units, written with coefficients that add nothing to the picture.
 
-use super::{Coding, Reading, Sink};
+use super::{ScanReader, Sink};
+use crate::jpeg::headers::Coding;
 
-impl<S: Sink> Reading<'_, S> {
-    /// The whole scan with nothing in it.
+impl<S: Sink> ScanReader<'_, S> {
+    /// The whole scan with missing units only.
     pub(crate) fn filled(mut self) -> S {
         self.fill(0..self.scan.units);
         self.sink
@@ -28,10 +29,10 @@ impl<S: Sink> Reading<'_, S> {
                 self.sink.ac(0);
             }
             Coding::FirstDc => self.fill_dc(place),
-            Coding::RefinedDc => self.sink.bits(0, 1),
+            Coding::NextDc => self.sink.bits(0, 1),
             Coding::FirstAc if self.state.run > 0 => self.state.run -= 1,
             Coding::FirstAc => self.sink.ac(0),
-            Coding::RefinedAc => {
+            Coding::NextAc => {
                 if self.state.run == 0 {
                     self.sink.ac(0);
                     self.state.run = 1;

@@ -1,11 +1,12 @@
-//! The units of a scan (ITU-T T.81, annexes E, F and G), read to see whether they are all there.
+//! The units of a scan (ITU-T T.81, annexes E, F and G), read to find missing ones.
 
 mod fill;
 
-use super::frame::{Coding, Part, Scan};
+use super::frame::{Scan, ScanComponent};
 use super::sink::Sink;
 use crate::Error;
 use crate::jpeg::bits::{Bits, Stop};
+use crate::jpeg::headers::Coding;
 use crate::jpeg::table::Decoder;
 use crate::jpeg::{RST0, RST7};
 
@@ -23,12 +24,12 @@ pub(super) struct Tables {
     pub(super) ac: [Option<Decoder>; 4],
 }
 
-pub(super) struct Reading<'a, S> {
+pub(super) struct ScanReader<'a, S> {
     scan: &'a Scan,
     tables: &'a Tables,
     data: &'a [u8],
     bits: Bits<'a>,
-    /// For each block of the component of a scan of AC, which coefficients are not zero.
+    /// A bit for each coefficient that is not zero, for the blocks of a scan of AC.
     masks: &'a mut [u64],
     sink: S,
     is_sound: bool,
@@ -45,25 +46,25 @@ struct State {
     run: u32,
 }
 
-pub(super) struct Done<S> {
+pub(super) struct ReadScan<S> {
     pub(super) sink: S,
-    /// Whether nothing is missing.
+    /// True if no unit is missing.
     pub(super) is_whole: bool,
-    /// Whether nothing is there twice.
+    /// True if no interval is there twice.
     pub(super) is_sound: bool,
     pub(super) stop: Stop,
 }
 
-/// Why a unit cannot be read.
+/// The reasons why a unit cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trouble {
     /// The data ends in it.
     Short,
-    /// The bits mean nothing.
+    /// The bits are no code.
     Broken,
 }
 
-impl<'a, S: Sink> Reading<'a, S> {
+impl<'a, S: Sink> ScanReader<'a, S> {
     pub(super) fn new(
         scan: &'a Scan,
         tables: &'a Tables,
@@ -88,7 +89,7 @@ impl<'a, S: Sink> Reading<'a, S> {
     ///
     /// # Errors
     /// When damage may have moved what follows it: without restarts nothing tells where a unit belongs.
-    pub(super) fn run(mut self, interval: usize) -> Result<Done<S>, Error> {
+    pub(super) fn run(mut self, interval: usize) -> Result<ReadScan<S>, Error> {
         let units = self.scan.units;
         let interval = if interval == 0 { units } else { interval.min(units) };
         let count = units.div_ceil(interval);
@@ -120,13 +121,13 @@ impl<'a, S: Sink> Reading<'a, S> {
             }
         }
         if good == 0 && matches!(self.scan.coding, Coding::Sequential | Coding::FirstDc) {
-            return Err(Error::corrupt("nothing of the JPEG's picture can be read"));
+            return Err(Error::corrupt("no part of the JPEG's picture can be read"));
         }
         let stop = match end {
             Some(stop) => stop,
             None => self.trailing()?,
         };
-        Ok(Done {
+        Ok(ReadScan {
             sink: self.sink,
             is_whole,
             is_sound: self.is_sound,
@@ -134,7 +135,7 @@ impl<'a, S: Sink> Reading<'a, S> {
         })
     }
 
-    /// Reads one interval: how many of its units are right, the others being filled in, and where its data ends.
+    /// Reads one interval and fills in the units that cannot be read; the number of right units, and the end of the data.
     fn interval(
         &mut self,
         number: usize,
@@ -201,10 +202,11 @@ impl<'a, S: Sink> Reading<'a, S> {
         }
     }
 
-    /// Whether storage that was never written lies in the data of an interval. With most tables zeros are coefficients,
-    /// never as many in a row; where they end blocks, they may be a plain picture, unless the interval `is_short`.
+    /// Tells whether the data of an interval contain storage that was never written. With most tables zeros are
+    /// coefficients, never as many in a row; where they end blocks, they may be a plain picture, unless the interval
+    /// `is_short`.
     fn has_hole(&self, data: &[u8], is_short: bool) -> bool {
-        let are_ends = |part: &Part| {
+        let are_ends = |part: &ScanComponent| {
             let table = self.tables.ac.get(part.ac).and_then(Option::as_ref);
             table.and_then(Decoder::of_zeros) == Some(0)
         };
@@ -223,7 +225,7 @@ impl<'a, S: Sink> Reading<'a, S> {
         })
     }
 
-    /// Where the scan ends when a restart marker follows its last interval, as some encoders write it.
+    /// The end of the scan when a restart marker follows its last interval, as some encoders write it.
     fn trailing(&self) -> Result<Stop, Error> {
         match self.bits.stop() {
             (stop @ (Stop::End | Stop::Marker(0..=0xCF | 0xD8..=0xFF, _)), true) => Ok(stop),
@@ -234,7 +236,7 @@ impl<'a, S: Sink> Reading<'a, S> {
         }
     }
 
-    /// Undoes what was read of an interval.
+    /// Undoes the reading of an interval.
     fn forget(&mut self, mark: S::Mark) {
         self.sink.back_to(mark);
         self.state = State::default();
@@ -279,11 +281,11 @@ impl<'a, S: Sink> Reading<'a, S> {
                         self.sequential_ac(part.ac)?;
                     }
                     Coding::FirstDc => self.dc(place, part.dc)?,
-                    Coding::RefinedDc => {
+                    Coding::NextDc => {
                         self.bit()?;
                     }
                     Coding::FirstAc => self.first_ac(part.ac, unit)?,
-                    Coding::RefinedAc => self.refined_ac(part.ac, unit)?,
+                    Coding::NextAc => self.refined_ac(part.ac, unit)?,
                 }
             }
         }

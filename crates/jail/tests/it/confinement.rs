@@ -3,7 +3,7 @@ use std::{fs, time::Duration};
 use tintype_jail::{Config, Error, Jail, Level, Priority, Step};
 use tintype_model::{RenderError, Renderer};
 
-use crate::{config, in_time, killed, png, small_recipe, telling};
+use crate::{commanding, config, in_time, killed, png, small_recipe};
 
 fn setup_error(result: Result<(), RenderError>) -> String {
     match result {
@@ -16,7 +16,7 @@ fn setup_error(result: Result<(), RenderError>) -> String {
 async fn a_worker_has_no_environment_and_can_open_nothing() {
     assert!(std::env::vars_os().count() > 0, "there is something to inherit");
     let jail = Jail::new(config());
-    let detail = killed(in_time(jail.probe(telling(b"", "report"))).await);
+    let detail = killed(in_time(jail.probe(commanding(b"", "report"))).await);
     assert_eq!(
         detail,
         "the worker panicked: variables=0 open=Permission denied (os error 13)"
@@ -63,7 +63,7 @@ async fn the_cpu_limit_moves_on_with_each_source() {
     config.deadline = Duration::from_secs(299);
     let jail = Jail::new(config);
     for source in [
-        telling(&png(10, 10, [0; 3]), "burn=1"),
+        commanding(&png(10, 10, [0; 3]), "burn=1"),
         png(10, 10, [0; 3]).into(),
     ] {
         in_time(jail.render(source, &small_recipe())).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_worker_with_an_open_file_refuses_to_work() {
 }
 
 #[tokio::test]
-async fn another_program_is_no_worker() {
+async fn a_program_that_is_no_worker_is_an_error() {
     let jail = Jail::new(Config::new("/bin/false", Vec::new()));
     let error = setup_error(in_time(jail.warm()).await);
     assert!(error.contains("exit code 1"), "{error}");
@@ -140,7 +140,7 @@ async fn another_program_is_no_worker() {
 }
 
 #[tokio::test]
-async fn answers_that_are_not_the_task_are_refused() {
+async fn answers_that_do_not_fit_the_request_are_refused() {
     let jail = Jail::new(config());
     let image = r#"{"format":"png","dimensions":{"width":9,"height":9},"orientation":1,"has_alpha":false,"frames":1,"bit_depth":8,"color_space":"srgb"}"#;
     for (command, expected) in [
@@ -153,7 +153,7 @@ async fn answers_that_are_not_the_task_are_refused() {
         ),
         (
             format!(r#"frame={{"id":1,"body":{{"probed":{image}}}}}"#),
-            "another question",
+            "another request",
         ),
         (
             format!(r#"frame={{"id":1,"body":{{"rendered":{{"image":{image},"engine":"e","files":[]}}}}}}"#),
@@ -164,7 +164,7 @@ async fn answers_that_are_not_the_task_are_refused() {
             "cannot reject with unservable_key",
         ),
     ] {
-        let source = telling(&png(10, 10, [0; 3]), &command);
+        let source = commanding(&png(10, 10, [0; 3]), &command);
         let detail = killed(in_time(jail.render(source, &small_recipe())).await);
         assert!(detail.contains(expected), "{command}: {detail}");
     }

@@ -1,4 +1,4 @@
-//! One stream of a still picture: its colours or its alpha.
+//! One image item of an AVIF: the AV1 stream of its colours or of its alpha.
 
 use std::ffi::{c_int, c_uint};
 use std::ops::RangeInclusive;
@@ -6,124 +6,142 @@ use std::ops::RangeInclusive;
 use libaom_sys::{AOM_USAGE_ALL_INTRA, aom_codec_enc_cfg_t};
 
 use super::aom::{Encoder, Frame};
-use crate::av1::tiles::{Grid, Mosaic};
+use crate::av1::tiles::{Grid, TiledFrame};
 use crate::encode::planes::{Planes, Range};
 use crate::encode::settings::Chroma;
 use crate::error::EncodeError;
 use crate::picture::Space;
 
-/// The range of quantization matrices, which coarsen what the eye sees least: 10 % fewer bytes at equal SSIMULACRA2
-/// than without, 7 % with libaom's own range, 5 to 9. Alpha has nothing to hide and goes without, and so do drawings:
-/// what matrices take is the edges of their strokes.
+/// The range of quantization matrices, which coarsen the details that the eye sees least: 10 % fewer bytes at equal
+/// SSIMULACRA2 than without, 7 % with libaom's own range, 5 to 9. Alpha and drawings are encoded without matrices, which
+/// would blur the edges of their strokes.
 const MATRICES: RangeInclusive<c_uint> = 2..=10;
 
 /// The planes that become one stream, and the settings that they are encoded with.
-pub(super) struct Layer {
+pub(super) struct Item {
     pub(super) planes: Planes,
-    pub(super) settings: Settings,
-    /// The tiles of a large picture.
-    pub(super) mosaic: Option<Mosaic>,
+    pub(super) settings: ItemSettings,
+    /// The tiles of a large picture; `None` for one that is encoded as a whole.
+    pub(super) tiled: Option<TiledFrame>,
 }
 
-/// A picture or a part of it as AV1 units, and what decoders see where that was asked for.
-pub(crate) struct Piece {
+/// A frame as AV1 units: a whole picture, or a padded tile of one.
+pub(crate) struct EncodedFrame {
     pub(super) units: Vec<u8>,
+    /// The picture that decoders see, where that was asked for.
     pub(super) shown: Option<Planes>,
+    /// True if it is the whole of a picture whose tiles did not fit together.
+    pub(super) is_refused: bool,
 }
 
-/// The number of pieces of a layer: one for each part of its mosaic, or one where it has none.
-pub(super) fn pieces(mosaic: Option<&Mosaic>) -> usize {
-    mosaic.map_or(1, |mosaic| mosaic.parts().len())
+/// The number of frames of an item: one for each tile, or one for a picture that is encoded as a whole.
+pub(super) fn frame_count(tiled: Option<&TiledFrame>) -> usize {
+    tiled.map_or(1, |tiled| tiled.tiles().len())
 }
 
-impl Layer {
-    pub(super) fn count(&self) -> usize {
-        pieces(self.mosaic.as_ref())
+impl Item {
+    pub(super) fn frame_count(&self) -> usize {
+        frame_count(self.tiled.as_ref())
     }
 
-    pub(super) fn encode(&self, number: usize) -> Result<Piece, EncodeError> {
-        let parts = self.mosaic.as_ref().map_or(&[][..], Mosaic::parts);
-        let Some(part) = parts.get(number) else {
+    pub(super) fn encode(&self, number: usize) -> Result<EncodedFrame, EncodeError> {
+        let tiles = self.tiled.as_ref().map_or(&[][..], TiledFrame::tiles);
+        let Some(tile) = tiles.get(number) else {
             return self.encode_whole();
         };
-        let mut planes = self.planes.framed(part.area, part.frame(), part.place());
-        for (area, luma) in part.marks() {
+        let mut planes = self.planes.framed(tile.area, tile.frame_size(), tile.place());
+        for (area, luma) in tile.marks() {
             planes.fill(area, luma);
         }
         let frame = self.settings.frame(&planes);
-        let Grid { columns, rows } = part.tiles();
+        let Grid { columns, rows } = tile.frame_tiles();
         let mut encoder = encoder(&frame, &self.settings, |config| {
             (config.tile_width_count, config.tile_widths) = sizes(&columns);
             (config.tile_height_count, config.tile_heights) = sizes(&rows);
         })?;
         encoder.set_small_superblocks()?;
         if self.settings.is_drawn {
-            // In drawings some parts would have smaller transforms and some not, and such parts do not fit together.
+            // In drawings some tiles would have smaller transforms and some not, and such tiles do not fit together.
             encoder.set_largest_transforms()?;
         }
         let (units, shown) = encoder.encode_still(&frame, self.settings.show)?;
-        Ok(Piece { units, shown })
+        Ok(EncodedFrame {
+            units,
+            shown,
+            is_refused: false,
+        })
     }
 
-    fn encode_whole(&self) -> Result<Piece, EncodeError> {
+    fn encode_whole(&self) -> Result<EncodedFrame, EncodeError> {
         let frame = self.settings.frame(&self.planes);
         let mut encoder = encoder(&frame, &self.settings, |_| ())?;
         let (units, shown) = encoder.encode_still(&frame, self.settings.show)?;
-        Ok(Piece { units, shown })
+        Ok(EncodedFrame {
+            units,
+            shown,
+            is_refused: self.tiled.is_some(),
+        })
     }
 
-    /// Encodes the layer again when its tiles do not fit together. Drawings are tried in tiles once more, as
-    /// photographs are: a whole takes more memory than there may be.
-    fn encode_otherwise(self) -> Result<Piece, EncodeError> {
+    /// Encodes the item again when its tiles do not fit together. Drawings are encoded in tiles once more, with the
+    /// settings of photographs: a whole may take more memory than there is.
+    fn encode_otherwise(self) -> Result<EncodedFrame, EncodeError> {
         if !self.settings.is_drawn {
             return self.encode_whole();
         }
         let usual = Self {
-            settings: Settings {
+            settings: ItemSettings {
                 speed: super::SPEED,
                 is_drawn: false,
                 ..self.settings
             },
             ..self
         };
-        let pieces: Result<_, _> = (0..usual.count()).map(|number| usual.encode(number)).collect();
-        usual.finish(pieces?)
+        let frames: Result<_, _> = (0..usual.frame_count())
+            .map(|number| usual.encode(number))
+            .collect();
+        usual.finish(frames?)
     }
 
-    /// The whole. What is shown of one in tiles is what decoders see but for the few pixels on both sides of where two of
-    /// them meet, which the loop filters change once more.
-    pub(super) fn finish(self, mut pieces: Vec<Piece>) -> Result<Piece, EncodeError> {
-        let Some(mosaic) = &self.mosaic else {
-            return pieces.pop().map_or_else(|| self.encode_whole(), Ok);
+    /// The whole picture, from all frames. For one in tiles the shown picture is the one that decoders see but for a few
+    /// pixels on both sides of the edges between tiles, which the loop filters change once more.
+    pub(super) fn finish(self, mut frames: Vec<EncodedFrame>) -> Result<EncodedFrame, EncodeError> {
+        let Some(tiled) = &self.tiled else {
+            return frames.pop().map_or_else(|| self.encode_whole(), Ok);
         };
-        let written: Vec<&[u8]> = pieces.iter().map(|piece| piece.units.as_slice()).collect();
-        let Some(units) = mosaic.join(&written) else {
+        let written: Vec<&[u8]> = frames.iter().map(|frame| frame.units.as_slice()).collect();
+        let Some(units) = tiled.join(&written) else {
             return self.encode_otherwise();
         };
         let shown = self.settings.show.then(|| {
             let mut shown = Planes::grey(self.planes.width, self.planes.height, self.planes.chroma);
-            let parts = mosaic.parts().iter().zip(&pieces);
-            for (part, planes) in parts.filter_map(|(part, piece)| Some((part, piece.shown.as_ref()?))) {
-                shown.copy(part.area, planes, part.place());
+            let tiles = tiled.tiles().iter().zip(&frames);
+            for (tile, planes) in tiles.filter_map(|(tile, frame)| Some((tile, frame.shown.as_ref()?))) {
+                shown.copy(tile.area, planes, tile.place());
             }
             shown
         });
-        Ok(Piece { units, shown })
+        Ok(EncodedFrame {
+            units,
+            shown,
+            is_refused: false,
+        })
     }
 }
 
-pub(super) struct Settings {
+/// The settings of libaom for one item.
+pub(super) struct ItemSettings {
     pub(super) speed: c_int,
-    /// Whether palettes are tried.
+    /// True if palettes are tried.
     pub(super) is_drawn: bool,
     pub(super) quantizer: c_uint,
     /// The space of the colours; `None` for alpha, which is luma alone.
     pub(super) space: Option<Space>,
-    /// Whether to keep the picture that a decoder will see.
+    /// True if the picture that a decoder will see is kept.
     pub(super) show: bool,
 }
 
-impl Settings {
+impl ItemSettings {
     fn frame<'a>(&self, planes: &'a Planes) -> Frame<'a> {
         match self.space {
             Some(_) => Frame::of_color(planes),
@@ -140,7 +158,7 @@ pub(crate) const fn profile(chroma: Chroma) -> u8 {
     }
 }
 
-/// A list as libaom takes it.
+/// The sizes of tiles in the form that libaom reads.
 fn sizes(parts: &[u32]) -> (c_int, [c_int; 64]) {
     let mut sizes = [0; 64];
     for (size, &part) in sizes.iter_mut().zip(parts) {
@@ -152,7 +170,7 @@ fn sizes(parts: &[u32]) -> (c_int, [c_int; 64]) {
 
 fn encoder(
     frame: &Frame<'_>,
-    settings: &Settings,
+    settings: &ItemSettings,
     configure: impl FnOnce(&mut aom_codec_enc_cfg_t),
 ) -> Result<Encoder, EncodeError> {
     let mut encoder = Encoder::open(AOM_USAGE_ALL_INTRA, |config| {
