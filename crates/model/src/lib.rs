@@ -23,7 +23,7 @@ mod url;
 
 pub use attempt::{Attempt, AttemptResult, Succession};
 pub use color::Color;
-pub use error::error_chain;
+pub use error::{error_chain, panic_text};
 pub use event::{Job, Work};
 pub use format::Format;
 pub use gravity::{Focus, FocusError, Gravity};
@@ -40,4 +40,4 @@ pub use record::{
     RejectionCode, Rendition, Skip, SourceInfo, Status, UnixMillis, Version,
 };
 pub use render::{Limits, MetadataPolicy, RenderError, Rendered, RenderedFile, Renderer};
-pub use url::{CachePolicy, DeliveryPath, PathError, decode_component, encode_path};
+pub use url::{CachePolicy, DeliveryPath, PathError, decode_component, encode_component, encode_path};

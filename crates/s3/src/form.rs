@@ -8,10 +8,9 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request};
 use jiff::Timestamp;
-use percent_encoding::utf8_percent_encode;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use tintype_http::{Peer, Refused};
-use tintype_model::{ObjectKey, Precondition};
+use tintype_model::{ObjectKey, Precondition, encode_component};
 use tintype_store::{SourceOptions, Store};
 
 use super::body::Inbound;
@@ -24,7 +23,6 @@ use super::offered;
 use super::ops::attributes;
 use super::policy::{self, Fields};
 use super::receive::{Expected, Receiver};
-use super::sigv4::ENCODED;
 use super::verify::{content_md5, invalid_claim};
 
 /// The most fields that a form may have before the file.
@@ -250,7 +248,7 @@ fn answer(
         let mut target = format!(
             "{base}{}bucket={BUCKET}&key={}&etag=%22{etag}%22",
             if base.contains('?') { '&' } else { '?' },
-            utf8_percent_encode(key.as_str(), ENCODED),
+            encode_component(key.as_str()),
         );
         if let Some(fragment) = fragment {
             target.push('#');

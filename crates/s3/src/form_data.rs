@@ -1,4 +1,8 @@
 //! Reads `multipart/form-data` (RFC 7578) part by part, without keeping the file in memory.
+//!
+//! S3 limits the fields in front of the file, and a form is refused by its policy before any of its file is read. The crate
+//! `multer` (3.1) can do neither: it has no limit for the head of a part, and before it gives out a field it buffers all
+//! that the connection has ready, the file included.
 
 use axum::body::Body;
 use bytes::{Buf as _, Bytes, BytesMut};

@@ -8,9 +8,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
 use jiff::{Timestamp, civil};
 use percent_encoding::percent_decode_str;
 use s3s::{S3Error, S3ErrorCode};
+use tintype_http::{ALGORITHM, Credential, amz_date};
 
 use super::error::fail;
-use super::sigv4::{ALGORITHM, Credential, MAX_EXPIRES, amz_date};
+use super::sigv4::MAX_EXPIRES;
 
 /// Whether a request is a form, whose policy is signed instead of the request.
 ///

@@ -7,6 +7,7 @@ mod rules;
 
 use serde::Serialize;
 use tintype_edge::{MAX_ACCEPT_BYTES, MAX_ACCEPT_LINES};
+use tintype_http::ascii_json;
 use tintype_model::{CachePolicy, Format, ObjectKey, Recipe};
 
 pub use rules::{Offer, Rewrite, UNKNOWN_VERSION, rewrite, version_token};
@@ -157,7 +158,8 @@ impl Template {
         table: &impl Serialize,
         recipe: &Recipe,
     ) -> Result<Function, FunctionError> {
-        let table = serde_json::to_string(table).expect("a table has only strings, numbers and lists");
+        // In ASCII, so that nothing on the way can read it in another encoding.
+        let table = ascii_json(table).expect("a table has only strings, numbers and lists");
         let statements: String = self
             .text
             .lines()
@@ -169,7 +171,7 @@ impl Template {
             env!("CARGO_PKG_VERSION"),
             self.name,
             recipe.hash(),
-            statements.replacen(self.mark, &ascii(&table), 1)
+            statements.replacen(self.mark, &table, 1)
         );
         if code.len() > MAX_BYTES {
             return Err(FunctionError::TooLarge {
@@ -179,21 +181,6 @@ impl Template {
         }
         Ok(Function { file_name, code })
     }
-}
-
-/// JSON or JavaScript with every character outside ASCII escaped: nothing on the way can read it in another encoding.
-fn ascii(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_ascii() {
-            escaped.push(character);
-        } else {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use tintype_http::ascii_json;
 use tintype_model::ObjectKey;
 
 /// The version of the messages that are written and read here.
@@ -47,7 +48,7 @@ impl Withdrawal {
     /// # Errors
     /// Never; the form has no value that JSON cannot hold.
     pub fn to_body(&self) -> serde_json::Result<String> {
-        crate::store::to_ascii_json(&Message {
+        ascii_json(&Message {
             tintype: VERSION,
             withdrawal: self,
         })

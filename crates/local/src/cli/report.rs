@@ -1,40 +1,83 @@
 //! A page to look at: each input beside its renditions, with what they cost and how close they come.
 
 use std::{
-    fmt::Write as _,
     fs,
     os::unix::ffi::OsStrExt,
     path::{Component, Path, PathBuf},
 };
 
 use anyhow::Context;
+use askama::Template;
 use indicatif::HumanBytes;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
-use tintype_edge::Escaped;
-use tintype_model::{Format, ImageInfo};
+use tintype_model::{Format, ImageInfo, encode_component};
 
 use super::outcome::{Outcome, Report, Written};
 
-const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const STYLE: &str = include_str!("../../templates/report.css");
+const SCRIPT: &str = include_str!("../../templates/report.js");
 
-/// The characters that are escaped in a path segment of a URL: all but the unreserved ones (RFC 3986 section 2.3).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// Collects what came of every input, and writes one HTML file that shows it. The file refers to the pictures by paths
+/// Collects the outcome of every input, and writes one HTML file that shows it. The file refers to the pictures by paths
 /// relative to itself, loads nothing from elsewhere, and needs no server.
 #[derive(Debug)]
 pub(crate) struct Page {
     path: PathBuf,
     folder: PathBuf,
-    body: String,
+    sections: Vec<Section>,
     images: u64,
     source_bytes: u64,
     by_format: Vec<(Format, u64)>,
+}
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Document<'a> {
+    images: u64,
+    size: HumanBytes,
+    totals: &'a str,
+    sections: &'a [Section],
+}
+
+/// The part of the page about one input.
+#[derive(Debug)]
+enum Section {
+    Problem { input: String, problem: String },
+    Picture(Picture),
+}
+
+/// A picture beside the rendition that was chosen in the table of its renditions.
+#[derive(Debug)]
+struct Picture {
+    input: String,
+    facts: String,
+    size: HumanBytes,
+    width: u32,
+    height: u32,
+    /// The URL of the source.
+    source: String,
+    format: String,
+    /// The URL of the rendition that is shown first.
+    shown: String,
+    name: String,
+    rows: Vec<Row>,
+}
+
+/// A rendition in the table. What it does not have is empty.
+#[derive(Debug)]
+struct Row {
+    /// The URL of the rendition.
+    src: String,
+    name: String,
+    /// Whether the row above is of another variant.
+    is_new: bool,
+    variant: String,
+    format: &'static str,
+    pixels: String,
+    size: HumanBytes,
+    share: String,
+    quality: String,
+    score: String,
+    time: String,
+    larger_because: Option<String>,
 }
 
 impl Page {
@@ -52,129 +95,96 @@ impl Page {
         Ok(Self {
             path: path.to_path_buf(),
             folder,
-            body: String::new(),
+            sections: Vec::new(),
             images: 0,
             source_bytes: 0,
             by_format: Vec::new(),
         })
     }
 
-    /// Adds what came of one input.
+    /// Adds the outcome of one input.
     pub(crate) fn add(&mut self, report: &Report) {
-        match (&report.outcome, report.bytes) {
+        let section = match (&report.outcome, report.bytes) {
             (Outcome::Processed { image, renditions }, Some(bytes)) => {
-                self.images += 1;
-                self.source_bytes += bytes;
-                self.image(&report.input, bytes, image, renditions);
+                self.count(bytes, renditions);
+                Section::Picture(self.picture(&report.input, bytes, image, renditions))
             }
-            _ => {
-                let problem = report.outcome.problem().unwrap_or_default();
-                let section = format_args!(
-                    "<section>\n<h2>{}</h2>\n<p class=\"problem\">{}</p>\n</section>\n",
-                    Escaped(&report.input),
-                    Escaped(&problem)
-                );
-                push(&mut self.body, section);
-            }
-        }
+            _ => Section::Problem {
+                input: report.input.clone(),
+                problem: report.outcome.problem().unwrap_or_default(),
+            },
+        };
+        self.sections.push(section);
     }
 
-    fn image(&mut self, input: &str, bytes: u64, image: &ImageInfo, renditions: &[Written]) {
-        let source = self.link(Path::new(input));
-        let mut rows = String::new();
+    fn picture(&self, input: &str, bytes: u64, image: &ImageInfo, renditions: &[Written]) -> Picture {
+        let first = renditions.first();
+        let shown = first.map(|rendition| self.link(&rendition.path));
+        let mut rows = Vec::new();
         let mut previous = "";
-        let largest = largest(renditions);
         for rendition in renditions {
-            if rendition.variant == largest {
-                self.count(rendition);
-            }
             let is_new = !previous.is_empty() && previous != rendition.variant;
             previous = &rendition.variant;
-            self.row(&mut rows, rendition, bytes, is_new);
+            rows.push(self.row(rendition, bytes, is_new));
         }
-        let first = renditions.first();
-        let shown = first
-            .map(|rendition| self.link(&rendition.path))
-            .unwrap_or_default();
-        let name = first.map(name_of).unwrap_or_default();
-        let (width, height) = (image.dimensions.width, image.dimensions.height);
-        let section = format_args!(
-            "<section data-image>\n<h2>{input}</h2>\n<p>{facts}, {size}</p>\n<div class=\"columns\">\n<div>\n\
-             <div class=\"viewer\" style=\"aspect-ratio: {width} / {height}\">\n\
-             <div><img src=\"{source}\" alt=\"the source, if this browser shows {format}\" loading=\"lazy\"></div>\n\
-             <div class=\"over\"><img src=\"{shown}\" alt=\"the chosen rendition\" loading=\"lazy\"></div>\n\
-             <div class=\"edge\"></div><span class=\"left\">source</span><span class=\"right\">{name}</span>\n</div>\n\
-             <div class=\"controls\"><label class=\"slide\"><input type=\"range\" min=\"0\" max=\"100\" step=\"0.1\" \
-             value=\"50\" aria-label=\"where the source ends and the rendition begins\"></label>\n\
-             <label><input type=\"checkbox\" class=\"mode\"> side by side</label></div>\n</div>\n\
-             <table>\n<thead><tr><th>variant</th><th>format</th><th>pixels</th><th>bytes</th><th>of source</th>\
-             <th title=\"on the format's own scale, when it was chosen for this picture\">quality</th>\
-             <th title=\"SSIMULACRA2 against the pixels that were encoded\">score</th>\
-             <th title=\"CPU time of the encoder\">time</th></tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n</div>\n\
-             </section>\n",
-            input = Escaped(input),
-            facts = Escaped(&facts(image)),
-            size = HumanBytes(bytes),
-            source = Escaped(&source),
-            format = Escaped(&image.format),
-            shown = Escaped(&shown),
-            name = Escaped(&name),
-        );
-        push(&mut self.body, section);
+        Picture {
+            input: input.to_owned(),
+            facts: facts(image),
+            size: HumanBytes(bytes),
+            width: image.dimensions.width,
+            height: image.dimensions.height,
+            source: self.link(Path::new(input)),
+            format: image.format.clone(),
+            shown: shown.unwrap_or_default(),
+            name: first.map(name_of).unwrap_or_default(),
+            rows,
+        }
     }
 
-    fn row(&self, rows: &mut String, rendition: &Written, source_bytes: u64, is_new: bool) {
+    fn row(&self, rendition: &Written, source_bytes: u64, is_new: bool) -> Row {
         let encoding = &rendition.encoding;
         let quality = match (encoding.is_lossless, encoding.quality) {
             (true, _) => "lossless".to_owned(),
             (false, Some(quality)) => quality.to_string(),
             (false, None) => String::new(),
         };
-        let score = encoding
-            .score
-            .map(|score| format!("{score:.1}"))
-            .unwrap_or_default();
-        let time = rendition
-            .cpu_ms
-            .map(|ms| format!("{ms:.0} ms"))
-            .unwrap_or_default();
+        let score = encoding.score.map(|score| format!("{score:.1}"));
+        let time = rendition.cpu_ms.map(|ms| format!("{ms:.0} ms"));
         let frames = match encoding.frames {
             Some(frames) => format!(", {frames} frames"),
             None => String::new(),
         };
         let share = super::table::share(rendition.bytes, source_bytes);
-        let row = format_args!(
-            "<tr data-src=\"{src}\" data-name=\"{name}\"{class}><td>{variant}</td><td><button type=\"button\">{format}\
-             </button></td><td>{width}×{height}{frames}</td><td><a href=\"{src}\">{bytes}</a></td><td>{share}</td>\
-             <td>{quality}</td><td>{score}</td><td>{time}</td></tr>\n",
-            src = Escaped(&self.link(&rendition.path)),
-            name = Escaped(&name_of(rendition)),
-            class = if is_new { " class=\"newvariant\"" } else { "" },
-            variant = Escaped(&rendition.variant),
-            format = rendition.format.name(),
-            width = rendition.width,
-            height = rendition.height,
-            bytes = HumanBytes(rendition.bytes),
-            share = share.trim_matches(['(', ')']),
-        );
-        push(rows, row);
-        if let Some(reason) = &encoding.larger_because {
-            let note = format_args!(
-                "<tr><td></td><td class=\"note\" colspan=\"7\">larger than an older format: {}</td></tr>\n",
-                Escaped(reason)
-            );
-            push(rows, note);
+        Row {
+            src: self.link(&rendition.path),
+            name: name_of(rendition),
+            is_new,
+            variant: rendition.variant.clone(),
+            format: rendition.format.name(),
+            pixels: format!("{}×{}{frames}", rendition.width, rendition.height),
+            size: HumanBytes(rendition.bytes),
+            share: share.trim_matches(['(', ')']).to_owned(),
+            quality,
+            score: score.unwrap_or_default(),
+            time: time.unwrap_or_default(),
+            larger_because: encoding.larger_because.as_ref().map(ToString::to_string),
         }
     }
 
-    fn count(&mut self, rendition: &Written) {
-        let known = self
-            .by_format
-            .iter_mut()
-            .find(|(format, _)| *format == rendition.format);
-        match known {
-            Some((_, bytes)) => *bytes += rendition.bytes,
-            None => self.by_format.push((rendition.format, rendition.bytes)),
+    /// Counts a source of so many bytes and the renditions of its largest variant.
+    fn count(&mut self, source_bytes: u64, renditions: &[Written]) {
+        self.images += 1;
+        self.source_bytes += source_bytes;
+        let largest = largest(renditions);
+        for rendition in renditions.iter().filter(|rendition| rendition.variant == largest) {
+            let known = self
+                .by_format
+                .iter_mut()
+                .find(|(format, _)| *format == rendition.format);
+            match known {
+                Some((_, bytes)) => *bytes += rendition.bytes,
+                None => self.by_format.push((rendition.format, rendition.bytes)),
+            }
         }
     }
 
@@ -185,7 +195,7 @@ impl Page {
         let common = from.iter().zip(&to).take_while(|(from, to)| from == to).count();
         let up = from[common..].iter().map(|_| "..".to_owned());
         let down = to[common..].iter().filter_map(|component| match component {
-            Component::Normal(name) => Some(percent_encode(name.as_bytes(), SEGMENT).to_string()),
+            Component::Normal(name) => Some(encode_component(name.as_bytes())),
             Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => None,
         });
         // A leading "./" keeps a name with a colon from being read as a scheme.
@@ -197,26 +207,22 @@ impl Page {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn write(self) -> anyhow::Result<()> {
-        let mut totals = String::new();
-        for (format, bytes) in &self.by_format {
+        let total = |(format, bytes): &(Format, u64)| {
             let share = super::table::share(*bytes, self.source_bytes);
-            push(
-                &mut totals,
-                format_args!("; {}: {} {share}", format.name(), HumanBytes(*bytes)),
-            );
-        }
-        let page = format!(
-            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width\">\n<title>Tintype report</title>\n\
-             <style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Tintype report</h1>\n\
-             <p>{} pictures, {}; their largest variant in{}</p>\n\
-             <p>Choose a rendition in a table; move over its picture, or the slider, to compare it with the source.</p>\n\
-             </header>\n<main>\n{}</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n",
-            self.images,
-            HumanBytes(self.source_bytes),
-            totals.strip_prefix(';').unwrap_or(" no format"),
-            self.body
-        );
+            format!(" {}: {} {share}", format.name(), HumanBytes(*bytes))
+        };
+        let totals: Vec<String> = self.by_format.iter().map(total).collect();
+        let document = Document {
+            images: self.images,
+            size: HumanBytes(self.source_bytes),
+            totals: if totals.is_empty() {
+                " no format"
+            } else {
+                &totals.join(";")
+            },
+            sections: &self.sections,
+        };
+        let page = document.render().expect("writing to a string cannot fail");
         super::output::write_file(&self.folder, &self.path, page.as_bytes())
             .with_context(|| format!("cannot write {}", self.path.display()))
     }
@@ -243,13 +249,10 @@ fn facts(image: &ImageInfo) -> String {
         image.extras()
     );
     if let Some(profile) = &image.icc_description {
-        push(&mut facts, format_args!(", {profile}"));
+        facts.push_str(", ");
+        facts.push_str(profile);
     }
     facts
-}
-
-fn push(to: &mut String, text: std::fmt::Arguments<'_>) {
-    to.write_fmt(text).expect("a String takes everything");
 }
 
 #[cfg(test)]
@@ -342,7 +345,7 @@ mod tests {
         });
         page.write().unwrap();
         let html = fs::read_to_string(&path).unwrap();
-        assert!(html.contains("the &lt;disk&gt; is full"), "{html}");
+        assert!(html.contains("the &#60;disk&#62; is full"), "{html}");
     }
 
     #[test]
