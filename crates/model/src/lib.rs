@@ -6,6 +6,7 @@
 
 mod attempt;
 mod color;
+mod config;
 mod error;
 mod event;
 mod format;
@@ -23,6 +24,7 @@ mod url;
 
 pub use attempt::{Attempt, AttemptResult, Succession};
 pub use color::Color;
+pub use config::{ConfigError, PictureConfig};
 pub use error::{error_chain, panic_text};
 pub use event::{Job, Work};
 pub use format::Format;

@@ -15,12 +15,13 @@ use tintype_store::{SourceOptions, Store};
 
 use super::body::Inbound;
 use super::bridge::refuse_unsupported;
-use super::checksum::{self, Algorithm, Kind};
+use super::checksum::{self, Algorithm};
 use super::config::{BUCKET, MAX_PUT_BYTES, S3Config, location};
 use super::error::{self, fail, from_store, not_implemented};
 use super::form_data::{Form, boundary};
 use super::offered;
 use super::ops::attributes;
+use super::ops::object_checksum::ObjectChecksum;
 use super::policy::{self, Fields};
 use super::receive::{Expected, Receiver};
 use super::verify::{content_md5, invalid_claim};
@@ -116,7 +117,7 @@ pub(crate) async fn upload(
     check_rest(&mut form).await?;
     let received = receiver.finish(None).await?;
     let value = received.checksum().to_owned();
-    attributes::set_checksum(&mut attributes, algorithm, Kind::FullObject, value);
+    ObjectChecksum::of_whole(algorithm, &value).keep_in(&mut attributes);
     let options = SourceOptions {
         precondition: Precondition::None,
         attributes,

@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 
 use super::attributes;
 use super::multipart::OpenPart;
+use super::object_checksum::ObjectChecksum;
 use super::write::put;
 use super::{BUCKET, Operations, check_version, etag, fail, object_key, set_checksum, timestamp};
 use crate::bridge::Origin;
@@ -63,7 +64,7 @@ pub(crate) async fn copy_object(
             "Checksum algorithm provided is unsupported.",
         ));
     }
-    let known = attributes::checksum(&source.attributes).map(|(algorithm, ..)| algorithm);
+    let known = ObjectChecksum::of(&source.attributes).map(|known| known.algorithm);
     let algorithm = named.flatten().or(known).unwrap_or(Algorithm::DEFAULT);
     let mut attributes = if replace {
         attributes::from_headers(&origin.headers, input.metadata)?
@@ -82,7 +83,7 @@ pub(crate) async fn copy_object(
     examined.map_err(from_store)?;
     let received = copy(&ops.store, file, 0..source.size_bytes, algorithm).await?;
     let value = received.checksum().to_owned();
-    attributes::set_checksum(&mut attributes, algorithm, Kind::FullObject, value.clone());
+    ObjectChecksum::of_whole(algorithm, &value).keep_in(&mut attributes);
     let options = SourceOptions {
         precondition,
         attributes,

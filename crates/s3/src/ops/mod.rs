@@ -6,6 +6,7 @@ mod copy;
 mod delete;
 mod list;
 mod multipart;
+pub(crate) mod object_checksum;
 mod read;
 mod versions;
 mod write;

@@ -14,7 +14,8 @@ use tintype_store::{Attributes, SourceMeta};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 use tokio_util::io::ReaderStream;
 
-use super::attributes::{checksum, checksum_headers, part_checksum, validators};
+use super::attributes::validators;
+use super::object_checksum::ObjectChecksum;
 use super::{
     Operations, check_version, custom, etag, fail, object_key, page_limit, set_checksum, signed, timestamp,
 };
@@ -239,15 +240,15 @@ fn part(meta: &SourceMeta, number: i32) -> S3Result<Slice> {
 /// The headers that the documents of `s3s` cannot carry: the checksum of the whole object or of the part that is read,
 /// and `Expires`, which is kept as it was sent.
 fn common_headers(meta: &SourceMeta, slice: &Slice, with_checksum: bool) -> HeaderMap {
-    let known = checksum(&meta.attributes).filter(|_| with_checksum);
-    let told = known.and_then(|(algorithm, kind, whole)| {
+    let known = ObjectChecksum::of(&meta.attributes).filter(|_| with_checksum);
+    let told = known.and_then(|checksum| {
         let value = match slice.part {
-            Some(index) if !meta.attributes.part_sizes.is_empty() => part_checksum(&meta.attributes, index)?,
-            Some(_) => whole,
-            None if slice.content_range.is_none() => whole,
+            Some(index) if !meta.attributes.part_sizes.is_empty() => checksum.part(index)?,
+            Some(_) => checksum.value,
+            None if slice.content_range.is_none() => checksum.value,
             None => return None,
         };
-        Some(checksum_headers(algorithm, kind, value))
+        Some(checksum.headers(value))
     });
     let mut headers = told.unwrap_or_default();
     if let Some(Ok(value)) = meta.attributes.expires.as_deref().map(HeaderValue::from_str) {
@@ -278,13 +279,13 @@ pub(crate) async fn get_object_attributes(
         return Err(fail(S3ErrorCode::InvalidArgument, message));
     }
     let wanted = |name: &str| names.contains(&name);
-    let known = checksum(&meta.attributes).filter(|_| wanted(ObjectAttributes::CHECKSUM));
-    let checksum = known.map(|(algorithm, kind, value)| {
+    let known = ObjectChecksum::of(&meta.attributes);
+    let told = known.filter(|_| wanted(ObjectAttributes::CHECKSUM)).map(|known| {
         let mut checksum = Checksum {
-            checksum_type: Some(ChecksumType::from_static(kind.name())),
+            checksum_type: Some(ChecksumType::from_static(known.kind.name())),
             ..Checksum::default()
         };
-        set_checksum!(checksum, algorithm, value);
+        set_checksum!(checksum, known.algorithm, known.value);
         checksum
     });
     let sizes = &meta.attributes.part_sizes;
@@ -295,7 +296,7 @@ pub(crate) async fn get_object_attributes(
             .zip(sizes)
             .skip(after)
             .take(limit)
-            .map(|(number, size)| object_part(&meta.attributes, number, *size))
+            .map(|(number, size)| object_part(known, number, *size))
             .collect();
         let last = page.last().and_then(|part| part.part_number);
         Some(GetObjectAttributesParts {
@@ -310,7 +311,7 @@ pub(crate) async fn get_object_attributes(
         None
     };
     let output = GetObjectAttributesOutput {
-        checksum,
+        checksum: told,
         e_tag: wanted(ObjectAttributes::ETAG).then(|| etag(&meta.etag)),
         last_modified: Some(timestamp(meta.modified_at)),
         object_parts,
@@ -322,14 +323,14 @@ pub(crate) async fn get_object_attributes(
     Ok(S3Response::new(output))
 }
 
-fn object_part(attributes: &Attributes, number: i32, size: u64) -> ObjectPart {
+fn object_part(checksum: Option<ObjectChecksum<'_>>, number: i32, size: u64) -> ObjectPart {
     let mut part = ObjectPart {
         part_number: Some(number),
         size: Some(signed(size)),
         ..ObjectPart::default()
     };
     let index = usize::try_from(number - 1).unwrap_or_default();
-    if let (Some((algorithm, ..)), Some(value)) = (checksum(attributes), part_checksum(attributes, index)) {
+    if let Some((algorithm, value)) = checksum.and_then(|known| Some((known.algorithm, known.part(index)?))) {
         set_checksum!(part, algorithm, value);
     }
     part

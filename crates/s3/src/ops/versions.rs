@@ -10,7 +10,7 @@ use s3s::{S3Request, S3Response, S3Result};
 use tintype_store::{ListFrom, Upload, UploadMarker};
 
 use super::list::{Encoding, after, common_prefixes, page, split};
-use super::multipart::checksum_of;
+use super::object_checksum::UploadChecksum;
 use super::{BUCKET, OWNER, Operations, check_bucket, etag, owner, page_limit, signed, timestamp};
 use crate::error::from_store;
 
@@ -183,7 +183,7 @@ fn mark(upload: &Upload) -> UploadMarker {
 }
 
 fn describe(upload: &Upload, encoding: Encoding) -> MultipartUpload {
-    let (algorithm, kind, _) = checksum_of(&upload.attributes);
+    let UploadChecksum { algorithm, kind, .. } = UploadChecksum::of(&upload.attributes);
     MultipartUpload {
         checksum_algorithm: Some(ChecksumAlgorithm::from_static(algorithm.name())),
         checksum_type: Some(ChecksumType::from_static(kind.name())),
