@@ -11,9 +11,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tintype_model::{encode_component, encode_path};
 use tintype_s3::{S3Config, S3Endpoint};
 use tintype_store::{Clock, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,12 +24,6 @@ pub(crate) const SECRET_KEY: &str = "test/secret+key";
 pub(crate) const ORIGIN: &str = "https://app.example";
 /// The region that the server says it is in and that requests are signed for.
 pub(crate) const REGION: &str = "local";
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-const ENCODED_PATH: &AsciiSet = &ENCODED.remove(b'/');
 
 /// The endpoint on a port of its own, over an empty store.
 pub(crate) struct Server {
@@ -107,10 +101,7 @@ impl Server {
 
     /// A request for an object.
     pub(crate) fn object(&self, method: &'static str, key: &str) -> Call {
-        self.call(
-            method,
-            &format!("/raw/{}", utf8_percent_encode(key, ENCODED_PATH)),
-        )
+        self.call(method, &format!("/raw/{}", encode_path(key)))
     }
 
     /// A request for this raw path.
@@ -223,10 +214,7 @@ impl Call {
         let mut pairs: Vec<(String, String)> = self
             .query
             .iter()
-            .map(|(name, value)| {
-                let encode = |text| utf8_percent_encode(text, ENCODED).to_string();
-                (encode(name), encode(value))
-            })
+            .map(|(name, value)| (encode_component(name), encode_component(value)))
             .collect();
         pairs.sort();
         pairs
