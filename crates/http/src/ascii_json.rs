@@ -1,4 +1,4 @@
-//! JSON that every reader decodes alike, whatever encoding it assumes.
+//! JSON in ASCII, which every reader decodes alike, whatever encoding it assumes.
 
 use std::io;
 

@@ -65,7 +65,7 @@ impl fmt::Display for Credential<'_> {
     }
 }
 
-/// Whether a text can name a region: SDKs make a label of a host name of it (RFC 1123 section 2.1).
+/// Tells whether a text can name a region: SDKs make a label of a host name of it (RFC 1123 section 2.1).
 fn is_region(text: &str) -> bool {
     (1..=63).contains(&text.len())
         && text

@@ -14,7 +14,7 @@ use tintype_store::Pace;
 /// Name of the configuration file in the data folder.
 pub const FILE_NAME: &str = "tintype.toml";
 
-/// The folder that a server keeps everything in.
+/// The data folder of a server.
 pub(crate) fn default_data() -> PathBuf {
     PathBuf::from("tintype-data")
 }
@@ -70,7 +70,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JailConfig {
-    /// The level without which nothing starts: `available`, whatever this machine grants, or `full`.
+    /// The level without which nothing starts: `available`, the highest that this machine allows, or `full`.
     ///
     /// Default: `available`
     pub level: RequiredLevel,
@@ -114,7 +114,7 @@ impl Default for ScrubConfig {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConfig {
-    /// Connections that are held open at once.
+    /// The most connections that are open at once.
     ///
     /// Default: 2048
     pub connections: usize,
@@ -137,7 +137,7 @@ pub struct HttpConfig {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RenderConfig {
-    /// How many sources are rendered at once, each in a process of its own.
+    /// The number of sources that are rendered at once, each in a process of its own.
     ///
     /// Default: the number of processors
     pub workers: usize,

@@ -30,7 +30,7 @@ fn refused(error: PolicyError) -> S3Error {
 /// Checks signature, validity and conditions of a form, and tells the sizes that its file may have.
 ///
 /// # Errors
-/// When the form is not signed, not any more, or not for these fields.
+/// When the form is not signed, has expired, or is not signed for these fields.
 pub(crate) fn check(config: &S3Config, fields: &Fields, now: Timestamp) -> S3Result<SizeRange> {
     let signed_at = check_signature(config, fields)?;
     let document = PolicyDocument::parse(field(fields, "policy")?).map_err(refused)?;
@@ -53,7 +53,7 @@ fn field<'a>(fields: &'a Fields, name: &str) -> S3Result<&'a str> {
     })
 }
 
-/// The signature covers the policy as it was sent. Answers when it was made.
+/// Checks the signature, which covers the policy as it was sent, and returns the time at which it was made.
 fn check_signature(config: &S3Config, fields: &Fields) -> S3Result<Timestamp> {
     if fields.contains_key("awsaccesskeyid") || fields.contains_key("signature") {
         return Err(fail(

@@ -1,8 +1,8 @@
 //! Signatures by Signature Version 4 that this side makes: presigned URLs and POST policies. The signatures of requests
 //! are checked by `s3s`.
 //!
-//! Presigning is written here because no library does it without an SDK: `s3s` only checks, and `aws-sigv4` belongs to the
-//! AWS shape and encodes paths by settings that its SDK makes. The tests hold the URLs to those of botocore.
+//! Presigning is written here because no library does it without an SDK: `s3s` only checks, and `aws-sigv4` belongs to
+//! the AWS shape and encodes paths by settings that its SDK makes. The tests hold the URLs to those of botocore.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>
 
@@ -19,7 +19,7 @@ use super::config::{BUCKET, S3Config};
 /// Longest validity of a presigned URL: 7 days.
 pub(crate) const MAX_EXPIRES: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Why a URL cannot be presigned.
+/// The reason why a URL cannot be presigned.
 #[derive(Debug, thiserror::Error)]
 pub enum PresignError {
     /// Object keys have 1 to 1,024 bytes.

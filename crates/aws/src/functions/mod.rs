@@ -1,6 +1,6 @@
 //! The CloudFront Functions: `deploy/functions/*.js` with the recipe filled in.
 //!
-//! The JavaScript is a second writing of rules that the edge states in Rust. [`rewrite`] composes those rules, so that
+//! The JavaScript repeats rules that the edge has in Rust. [`rewrite`] composes those rules, so that
 //! the tests can hold every answer of the JavaScript to it.
 
 mod rules;
@@ -18,13 +18,13 @@ pub const MAX_BYTES: usize = 10_240;
 /// One function, ready to be deployed for runtime `cloudfront-js-2.0`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// File name that the template knows it by.
+    /// The file name that the template has for it.
     pub file_name: &'static str,
     /// The code, ASCII, at most [`MAX_BYTES`].
     pub code: String,
 }
 
-/// Why a recipe cannot be put into the functions.
+/// The reason why a recipe cannot be put into the functions.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FunctionError {
     /// Too many variants, or names too long.
@@ -38,7 +38,7 @@ pub enum FunctionError {
         /// Bytes that it would have.
         size: usize,
     },
-    /// Holding back leaves some browser without a picture.
+    /// The formats that are held back leave no format that every browser takes.
     #[error("variant {variant:?}: neither JPEG nor PNG is left to negotiate when {held_back} is held back")]
     NothingUniversal {
         /// The variant.

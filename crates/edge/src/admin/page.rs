@@ -118,7 +118,7 @@ pub(super) fn list(
     answer(StatusCode::OK, &list)
 }
 
-/// One picture of the list. What it does not have is empty.
+/// One picture of the list. Facts that it does not have are empty.
 struct Row<'a> {
     key: &'a ObjectKey,
     link: String,

@@ -6,18 +6,18 @@ use serde_json::Value;
 
 use super::{POLICY_FIELD, SIGNATURE_FIELD, SIZE_CONDITION, SizeRange};
 
-/// Why a policy does not allow a form.
+/// The reason why a policy does not allow a form.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// It is no policy.
+    /// The text is no policy.
     #[error("Invalid Policy: {0}")]
     Invalid(&'static str),
-    /// It forbids the form.
+    /// The policy forbids the form.
     #[error("Invalid according to Policy: {0}")]
     Denied(String),
 }
 
-/// A policy as a form brings it. Whether it is signed is checked elsewhere, and first.
+/// A policy from a form. Its signature must be checked before, by whoever has the secret.
 #[derive(Clone, Debug)]
 pub struct PolicyDocument {
     document: Value,
@@ -56,9 +56,9 @@ impl PolicyDocument {
         }
     }
 
-    /// Checks the text fields of a form, by their names in lower case, that was sent to `bucket`, and tells the sizes that
-    /// its file may have. Every condition must hold, and every field must have one, apart from those that make up the
-    /// signature and `x-ignore-*`.
+    /// Checks the text fields of a form, by their names in lower case, that was sent to `bucket`, and tells the sizes
+    /// that its file may have. Every condition must hold, and every field must have one, apart from those that make up
+    /// the signature and `x-ignore-*`.
     ///
     /// # Errors
     /// When the form is not allowed, or the policy has no conditions or any that is not one.
@@ -105,7 +105,7 @@ enum Match {
     Prefix,
 }
 
-/// Whatever conditions are about.
+/// The form that conditions are checked on.
 struct Form<'a> {
     fields: &'a BTreeMap<String, String>,
     bucket: &'a str,
@@ -182,7 +182,7 @@ impl Form<'_> {
     }
 }
 
-/// Signers write numbers as such or as text.
+/// Reads a number, which signers write as such or as text.
 fn number(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }

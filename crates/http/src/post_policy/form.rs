@@ -9,7 +9,7 @@ use super::{POLICY_FIELD, SIGNATURE_FIELD, SIZE_CONDITION, SizeRange};
 use crate::ascii_json::ascii_json;
 use crate::credential::{ALGORITHM, Credential, amz_date};
 
-/// Who signs a policy, and for which bucket.
+/// The signer of a policy, and its bucket.
 #[derive(Clone, Copy)]
 pub struct PolicySigner<'a> {
     /// The bucket's name.

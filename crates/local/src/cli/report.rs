@@ -1,4 +1,4 @@
-//! A page to look at: each input beside its renditions, with what they cost and how close they come.
+//! The report of `tintype transcode`: a page with each input beside its renditions, their bytes, scores and times.
 
 use std::{
     fs,
@@ -16,8 +16,8 @@ use super::outcome::{Outcome, Report, Written};
 const STYLE: &str = include_str!("../../templates/report.css");
 const SCRIPT: &str = include_str!("../../templates/report.js");
 
-/// Collects the outcome of every input, and writes one HTML file that shows it. The file refers to the pictures by paths
-/// relative to itself, loads nothing from elsewhere, and needs no server.
+/// Collects the outcome of every input, and writes one HTML file that shows it. The file refers to the pictures by
+/// paths relative to itself, loads nothing from elsewhere, and needs no server.
 #[derive(Debug)]
 pub(crate) struct Page {
     path: PathBuf,
@@ -61,13 +61,13 @@ struct Picture {
     rows: Vec<Row>,
 }
 
-/// A rendition in the table. What it does not have is empty.
+/// A rendition in the table. Facts that it does not have are empty.
 #[derive(Debug)]
 struct Row {
     /// The URL of the rendition.
     src: String,
     name: String,
-    /// Whether the row above is of another variant.
+    /// `true` when the row above is of another variant.
     is_new: bool,
     variant: String,
     format: &'static str,
@@ -188,7 +188,7 @@ impl Page {
         }
     }
 
-    /// The URL of a file, relative to the page. Both are resolved first, so that it leads there over symbolic links too.
+    /// The URL of a file, relative to the page. Both are resolved first, so that it holds across symbolic links too.
     fn link(&self, file: &Path) -> String {
         let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
         let (from, to): (Vec<_>, Vec<_>) = (self.folder.components().collect(), file.components().collect());

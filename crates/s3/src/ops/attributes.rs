@@ -15,7 +15,7 @@ pub(crate) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 /// Names and values of user metadata together, in bytes.
 const MAX_METADATA_BYTES: usize = 2048;
 
-/// The attributes in the headers of an upload. `metadata` is what `s3s` decoded of the `x-amz-meta-*` ones.
+/// The attributes in the headers of an upload. `metadata` has the `x-amz-meta-*` ones as `s3s` decoded them.
 pub(crate) fn from_headers(
     headers: &HeaderMap,
     metadata: Option<impl IntoIterator<Item = (String, String)>>,
@@ -57,8 +57,8 @@ pub(crate) fn checked_header(name: &str, value: &str) -> S3Result<String> {
     }
 }
 
-/// Names must be able to be headers again; values may be any text and are encoded (RFC 2047) where they are not
-/// ASCII, as S3 does.
+/// Checks that names can be headers again. Values may be any text; those that are not ASCII are encoded (RFC 2047), as
+/// S3 does.
 pub(crate) fn check_metadata(metadata: &BTreeMap<String, String>) -> S3Result<()> {
     let total: usize = metadata
         .iter()
@@ -84,7 +84,7 @@ pub(crate) fn check_metadata(metadata: &BTreeMap<String, String>) -> S3Result<()
     }
 }
 
-/// `ETag` and `Last-Modified`, which answers without a body carry as well.
+/// The headers `ETag`, `Last-Modified` and `Cache-Control`, which answers without a body have as well.
 pub(crate) fn validators(meta: &SourceMeta) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Ok(value) = HeaderValue::from_str(&format!("\"{}\"", meta.etag)) {

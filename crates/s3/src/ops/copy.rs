@@ -70,7 +70,7 @@ pub(crate) async fn copy_object(
         attributes::from_headers(&origin.headers, input.metadata)?
     } else {
         let known = source.attributes.clone();
-        // The copy has one part, whatever the source was made of.
+        // The copy has one part, however many the source has.
         Attributes {
             checksums: Default::default(),
             extra: Default::default(),
@@ -78,7 +78,7 @@ pub(crate) async fn copy_object(
             ..known
         }
     };
-    // The copy would give damaged bytes a digest of their own.
+    // Otherwise the copy would give damaged bytes a valid digest.
     let examined = ops.store.examine_source(source.key.as_str()).await;
     examined.map_err(from_store)?;
     let received = copy(&ops.store, file, 0..source.size_bytes, algorithm).await?;
@@ -155,14 +155,14 @@ async fn open(ops: &Operations, source: &CopySource, origin: &Origin) -> S3Resul
     check_version(version_id.as_deref().map(str::to_owned).as_ref())?;
     let key = object_key(bucket, key)?;
     let (meta, file) = ops.store.open_source(key.as_str()).await.map_err(from_store)?;
-    // Copies have no 304.
+    // A copy has no answer 304.
     match conditions::of_copy_source(&origin.headers, &meta) {
         Verdict::Send { .. } => Ok((meta, file)),
         Verdict::NotModified | Verdict::Failed => Err(precondition_failed()),
     }
 }
 
-/// `bytes=FIRST-LAST`, within the object.
+/// Reads `bytes=FIRST-LAST`, which must lie within the object.
 fn copy_range(text: &str, size: u64) -> S3Result<Range<u64>> {
     let bounds = text.strip_prefix("bytes=").and_then(|text| text.split_once('-'));
     let bounds =

@@ -27,7 +27,7 @@ use crate::error::from_store;
 use crate::receive::{Received, receive};
 use crate::verify::{bad_digest, invalid_claim};
 
-/// A part that is to be stored: its number is a possible one, and its upload is there.
+/// A part that is to be stored, whose number is possible and whose upload exists.
 pub(super) struct OpenPart<'a> {
     store: &'a Store,
     key: ObjectKey,
@@ -38,7 +38,7 @@ pub(super) struct OpenPart<'a> {
 }
 
 impl<'a> OpenPart<'a> {
-    /// Looks for the upload that a request for one of its parts names.
+    /// Finds the upload that a request for one of its parts names.
     pub(super) async fn open(
         ops: &'a Operations,
         bucket: &str,
@@ -241,7 +241,7 @@ pub(crate) async fn complete_multipart_upload(
     let input = request.input;
     let key = object_key(&input.bucket, &input.key)?;
     let precondition = conditions::of_write(&origin.headers)?;
-    // On this request the checksum headers speak of the object, not of the document.
+    // On this request the checksum headers are those of the object, not of the document.
     let claim = checksum::claim(&origin.headers).map_err(invalid_claim)?;
     let mut parts = Vec::new();
     for part in input
@@ -330,7 +330,7 @@ pub(crate) async fn complete_multipart_upload(
                 values(&assembled, claim.algorithm),
             )
         };
-        // Composite values are told with and without the number of parts.
+        // Clients send composite values with and without the number of parts.
         let digest = |value: &str| {
             value
                 .split_once('-')

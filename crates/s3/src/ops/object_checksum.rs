@@ -65,7 +65,7 @@ impl<'a> ObjectChecksum<'a> {
         }
     }
 
-    /// The headers that tell it, with `value` in place of the checksum of the whole.
+    /// Its headers, with `value` in place of the checksum of the whole.
     pub(crate) fn headers(&self, value: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -81,7 +81,7 @@ impl<'a> ObjectChecksum<'a> {
 pub(crate) struct UploadChecksum {
     pub(crate) algorithm: Algorithm,
     pub(crate) kind: Kind,
-    /// Whether the client chose the algorithm.
+    /// `true` when the client chose the algorithm.
     pub(crate) is_chosen: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Reading objects and what is known of them.
+//! Reading objects and their attributes.
 
 use std::ops::Range;
 
@@ -48,7 +48,7 @@ pub(crate) async fn get_object(
     let range = asked_range(&origin.headers, &meta)?;
     let slice = select(&meta, range, input.part_number)?;
     let mut headers = common_headers(&meta, &slice, input.checksum_mode.is_some());
-    // Objects are whatever was uploaded; opened in a browser they must not act as pages of this origin.
+    // An uploaded page must not act as one of this origin when a browser opens it.
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("sandbox"),
@@ -104,7 +104,7 @@ pub(crate) async fn head_object(
     let range = asked_range(&origin.headers, &meta)?;
     let slice = select(&meta, range, input.part_number)?;
     let mut headers = common_headers(&meta, &slice, input.checksum_mode.is_some());
-    // s3s sets them for downloads only.
+    // s3s sets them for GET only.
     headers.extend(response_headers(&request.uri)?);
     let modified_at = last_modified(&meta);
     let attributes = meta.attributes;
@@ -143,8 +143,8 @@ fn response_headers(uri: &Uri) -> S3Result<HeaderMap> {
     Ok(headers)
 }
 
-/// Checks the conditions of a read, and reads the range that it asks for. Where nothing changed, the answer still says
-/// what it is that did not.
+/// Checks the conditions of a read, and reads the range that it asks for. A 304 still carries
+/// the validators.
 fn asked_range(headers: &HeaderMap, meta: &SourceMeta) -> S3Result<ByteRange> {
     match conditions::of_read(headers, meta) {
         Verdict::Send { allow_range: true } => Ok(requested_range(headers, meta.size_bytes)),
@@ -162,7 +162,7 @@ fn asked_range(headers: &HeaderMap, meta: &SourceMeta) -> S3Result<ByteRange> {
 #[derive(Debug)]
 struct Slice {
     range: Range<u64>,
-    /// The place of the part that it is, counted from 0.
+    /// The place of the part, counted from 0; `None` when no part was asked for.
     part: Option<usize>,
     content_range: Option<String>,
     parts_count: Option<i32>,
@@ -207,7 +207,7 @@ fn unsatisfiable(size: u64) -> S3Error {
     error
 }
 
-/// One part of a multipart object; any other object has one.
+/// The bytes of one part of a multipart object; any other object has one part.
 fn part(meta: &SourceMeta, number: i32) -> S3Result<Slice> {
     let sizes = &meta.attributes.part_sizes;
     let whole = [meta.size_bytes];

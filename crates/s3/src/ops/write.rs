@@ -57,7 +57,7 @@ pub(crate) async fn put(
     }
 }
 
-/// Tells an object that is not there from one with another `ETag`.
+/// The error of a failed precondition: that of a missing object, if it is missing.
 pub(crate) async fn missing_or(store: &Store, key: &ObjectKey, error: tintype_store::Error) -> S3Error {
     match store.head_source(key.as_str()).await {
         Err(tintype_store::Error::NoSuchKey) => no_such_key(),

@@ -130,7 +130,7 @@ impl Server {
         self.object("GET", key).send(b"").await
     }
 
-    /// Whether there is an object of this key.
+    /// Tells whether there is an object of this key.
     pub(crate) async fn has(&self, key: &str) -> bool {
         let status = self.object("HEAD", key).send(b"").await.status;
         assert!(matches!(status, 200 | 404), "HEAD answered {status}");
