@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
-use tintype_model::{Rejection, StoreError, error_chain, panic_text};
+use tintype_model::{Rejection, StoreError, error_chain};
 use utoipa::ToSchema;
 
 use crate::auth::Missing;
@@ -277,9 +277,14 @@ impl IntoResponse for Error {
 }
 
 /// The answer to a panic, for `tower_http`'s catcher.
-#[expect(clippy::needless_pass_by_value, reason = "the catcher gives the panic away")]
 pub(crate) fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
-    Error::Panicked(panic_text(panic.as_ref()).to_owned()).into_response()
+    let message = panic.downcast::<String>().map(|message| *message);
+    let message = message.or_else(|panic| {
+        panic
+            .downcast::<&'static str>()
+            .map(|message| (*message).to_owned())
+    });
+    Error::Panicked(message.unwrap_or_else(|_| "no message".to_owned())).into_response()
 }
 
 #[cfg(test)]

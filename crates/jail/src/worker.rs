@@ -1,4 +1,5 @@
 use std::{
+    any::Any,
     io::{self, Read, Write},
     os::fd::AsFd,
     panic::{self, AssertUnwindSafe},
@@ -7,7 +8,7 @@ use std::{
 };
 
 use rustix::time::ClockId;
-use tintype_model::{ImageInfo, error_chain, panic_text};
+use tintype_model::{ImageInfo, error_chain};
 use tintype_transcode::{self as transcode, EncodeError};
 
 use crate::{
@@ -107,7 +108,7 @@ fn answer(
         run(setup, &request.task, &source)
     }));
     let (body, files) = outcome.unwrap_or_else(|panic| {
-        let detail = panic_text(panic.as_ref()).to_owned();
+        let detail = panic_message(panic.as_ref()).to_owned();
         (Body::Panicked { detail }, Vec::new())
     });
     wire::write_head(to, &Reply { id: request.id, body })?;
@@ -183,5 +184,15 @@ fn head(file: &tintype_model::RenderedFile) -> FileHead {
         size_bytes: u64::try_from(file.bytes.len()).unwrap_or(u64::MAX),
         encoding: file.encoding.clone(),
         cpu: file.cpu,
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    if let Some(message) = panic.downcast_ref::<&str>() {
+        message
+    } else if let Some(message) = panic.downcast_ref::<String>() {
+        message
+    } else {
+        "no message"
     }
 }

@@ -25,7 +25,7 @@ mod url;
 pub use attempt::{Attempt, AttemptResult, Succession};
 pub use color::Color;
 pub use config::{ConfigError, PictureConfig};
-pub use error::{error_chain, panic_text};
+pub use error::error_chain;
 pub use event::{Job, Work};
 pub use format::Format;
 pub use gravity::{Focus, FocusError, Gravity};

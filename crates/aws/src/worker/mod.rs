@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use futures::FutureExt;
 use futures::future::join_all;
 use lambda_runtime::{Context, LambdaEvent};
-use tintype_model::{Job, MetadataStore, ObjectStore, Outcome, RejectionCode, Skip, error_chain, panic_text};
+use tintype_model::{Job, MetadataStore, ObjectStore, Outcome, RejectionCode, Skip, error_chain};
 use tintype_pipeline::{Ports, Settings};
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
@@ -248,7 +248,7 @@ impl Worker {
         let work = AssertUnwindSafe(self.item(pipeline, item, attempt, account)).catch_unwind();
         match timeout_at(budget.stop_at, work).await {
             Ok(Ok(done)) => done,
-            Ok(Err(panic)) => Err(Error::Panicked(panic_text(panic.as_ref()).to_owned())),
+            Ok(Err(panic)) => Err(Error::Panicked(panic_message(panic.as_ref()).to_owned())),
             Err(_) => Err(Error::OutOfTime),
         }
     }
@@ -447,6 +447,12 @@ fn log_outcome(job: &Job, outcome: &Outcome, took: Duration) {
             );
         }
     }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message")
 }
 
 #[cfg(test)]
