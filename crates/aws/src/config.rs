@@ -18,7 +18,7 @@ const ALLOWED: &str = "on AWS the configuration has [[variant]], background, sco
                        max_frames, max_animation_pixels), [metadata] (gps) and [render] (deadline_seconds); \
                        everything else is a parameter of the template";
 
-/// Everything that can be configured. Every key has a default.
+/// The configuration. Every key has a default.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(
@@ -105,7 +105,7 @@ impl Config {
         self.pictures.recipe()
     }
 
-    /// What one source may cost.
+    /// The limits of one source.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.pictures.limits()

@@ -19,7 +19,7 @@ pub(crate) fn default_data() -> PathBuf {
     PathBuf::from("tintype-data")
 }
 
-/// Everything that can be configured. Every key has a default.
+/// The configuration. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(
@@ -339,7 +339,7 @@ impl Config {
         self.pictures.recipe()
     }
 
-    /// What one source may cost.
+    /// The limits of one source.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.pictures.limits()

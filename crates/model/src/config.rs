@@ -1,4 +1,4 @@
-//! The part of a configuration file that both shapes have: what is made of pictures, and what a source may cost.
+//! The part of a configuration file that both shapes have: the recipe, the limits of a source, and the choice of metadata.
 
 use serde::Deserialize;
 
@@ -11,7 +11,7 @@ use crate::{Limits, MetadataPolicy, Recipe, RecipeError, Rgb, Variant};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PictureConfig {
-    /// What transparent pixels are flattened onto in formats without alpha.
+    /// The colour that transparent pixels are flattened onto in formats without alpha.
     ///
     /// Default: `#ffffff`
     background: Rgb,
@@ -22,13 +22,13 @@ pub struct PictureConfig {
     /// The recipe; naming any variant replaces the default recipe.
     #[serde(rename = "variant")]
     variants: Option<Vec<Variant>>,
-    /// What one source may cost.
+    /// The limits of one source.
     limits: Limits,
     /// The choice of what records tell about sources.
     metadata: MetadataPolicy,
 }
 
-/// Why a configuration cannot be used.
+/// The reason why a configuration cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// The recipe cannot be made.
@@ -82,7 +82,7 @@ impl PictureConfig {
         }
     }
 
-    /// What one source may cost.
+    /// The limits of one source.
     #[must_use]
     pub const fn limits(&self) -> Limits {
         self.limits

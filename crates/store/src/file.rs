@@ -305,7 +305,7 @@ impl FileGuard {
         }
     }
 
-    /// Leaves the file as it is, for the next start to collect: it is not known whether a row names it.
+    /// Keeps the file until the next start, which collects it unless a row names it: the result of the commit is not known.
     pub(crate) fn abandon(mut self) {
         self.stem = None;
     }

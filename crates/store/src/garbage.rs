@@ -63,7 +63,7 @@ pub(crate) struct Collector {
     pub(crate) clock: Clock,
     /// One collection at a time: the rows that one has read would be out of date for the other.
     pub(crate) turn: Arc<Mutex<()>>,
-    /// Nobody else may use the folder while this runs.
+    /// The lock of the folder, which is kept while this runs.
     pub(crate) _lock: Arc<Lock>,
 }
 

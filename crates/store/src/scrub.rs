@@ -91,7 +91,7 @@ pub(crate) struct Scrubber {
     pub(crate) readers: Arc<Readers>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) clock: Clock,
-    /// Nobody else may use the folder while this runs.
+    /// The lock of the folder, which is kept while this runs.
     pub(crate) _lock: Arc<Lock>,
 }
 

@@ -100,7 +100,7 @@ pub enum BodyError {
     #[error("the message is a Tintype job of version {0}; this release reads version {JOB_VERSION}")]
     JobVersion(u32),
     /// The body has `Records` that are not a list.
-    #[error("the message's records are no list")]
+    #[error("the message's records are not a list")]
     Records(#[source] serde_json::Error),
     /// S3 sends at least one.
     #[error("the message has no records")]
@@ -121,7 +121,7 @@ pub enum RecordError {
     #[error("the S3 event's key {0:?} is not form-encoded UTF-8")]
     Encoding(String),
     /// The key cannot be one of S3.
-    #[error("the S3 event's key cannot be one")]
+    #[error("the S3 event's key is not a valid object key")]
     Key(#[source] KeyError),
     /// The order of the event cannot be told.
     #[error("the S3 event cannot be ordered")]

@@ -15,9 +15,9 @@ use super::metadata::{ORDER, PK};
 /// The item of a digest to remove, by its order compared with that of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stale {
-    /// An older one, of the record that was replaced.
+    /// An older item, of the record that was replaced.
     Older,
-    /// The one of the record itself, which was refused.
+    /// The item of the record itself, which was refused.
     Own,
 }
 

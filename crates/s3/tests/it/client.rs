@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use axum::body::Body;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use crc_fast::CrcAlgorithm;
 use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
@@ -177,6 +179,17 @@ pub(crate) fn amz_date(at: Timestamp) -> String {
 pub(crate) fn signing_key(secret_key: &str, date: &str, region: &str) -> Vec<u8> {
     let key = hmac(format!("AWS4{secret_key}").as_bytes(), date);
     hmac(&hmac(&hmac(&key, region), "s3"), "aws4_request")
+}
+
+/// A CRC in Base64, as checksum headers have it.
+pub(crate) fn crc(algorithm: CrcAlgorithm, bytes: &[u8]) -> String {
+    let digest = crc_fast::checksum(algorithm, bytes).to_be_bytes();
+    let length = if matches!(algorithm, CrcAlgorithm::Crc64Nvme) {
+        8
+    } else {
+        4
+    };
+    STANDARD.encode(&digest[8 - length..])
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
