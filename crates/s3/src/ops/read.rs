@@ -10,7 +10,7 @@ use s3s::dto::{
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use tintype_http::{ByteRange, Verdict, content_range, requested_range, unsatisfied_range};
-use tintype_store::{Attributes, SourceMeta};
+use tintype_store::SourceMeta;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 use tokio_util::io::ReaderStream;
 
