@@ -21,10 +21,6 @@ const ALLOWED: &str = "on AWS the configuration has [[variant]], background, sco
 /// The configuration. Every key has a default.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(
-    dead_code,
-    reason = "keys that are read by `PictureConfig` are only known here"
-)]
 pub struct Config {
     /// The recipe, the limits and the choice of metadata, from the same text.
     #[serde(skip)]

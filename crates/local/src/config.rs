@@ -22,10 +22,6 @@ pub(crate) fn default_data() -> PathBuf {
 /// The configuration. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(
-    dead_code,
-    reason = "keys that are read by `PictureConfig` are only known here"
-)]
 pub struct Config {
     /// Address and port to serve on; port 0 picks a free one.
     ///

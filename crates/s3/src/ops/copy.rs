@@ -111,7 +111,7 @@ pub(crate) async fn upload_part_copy(
     let input = request.input;
     let (upload_id, number) = (&input.upload_id, input.part_number);
     let part = OpenPart::open(ops, &input.bucket, &input.key, upload_id, number).await?;
-    let algorithm = part.algorithm;
+    let algorithm = part.checksum.algorithm;
     let (source, file) = open(ops, &input.copy_source, &origin).await?;
     let range = match &input.copy_source_range {
         None => 0..source.size_bytes,
