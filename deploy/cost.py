@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What Tintype costs on AWS: reads measured.json, prints the tables of cost.md.
+"""The cost of Tintype on AWS: reads measured.json, prints the tables of cost.md.
 
     deploy/cost.py             prints the tables
     deploy/cost.py --write     puts them into cost.md, between its markers
@@ -54,7 +54,7 @@ PRICES = {
 }
 READ_ON = "2026-11-23"
 
-# What the worker writes in the embedded metric format: one custom metric each, and each environment its own.
+# The metrics that the worker writes in the embedded metric format: a custom metric each, and each environment its own.
 METRICS = 9
 
 # The most of the index that one count of `GET /stats` reads (crates/aws/src/store/count.rs): answers of 1 MB.
@@ -77,7 +77,7 @@ PATHS_OF_ONE, MOST_PATHS = 3, 12
 # Alarms of an environment.
 ALARMS = 8
 
-# How long SQS keeps an event at most, and the template's queues do.
+# The longest time that SQS keeps an event, which is that of the template's queues.
 KEPT_DAYS = 14
 DAY = 86_400
 
@@ -89,7 +89,7 @@ def charge(name, amount):
 
 
 def per_upload(measured):
-    """What one upload uses, by the names of the price list: from a signed request to a published record."""
+    """The usage of one upload, by the names of the price list: from a signed request to a published record."""
     worker = measured["worker_memory_mb"] / 1024 * measured["worker_milliseconds"] / 1000
     api = measured["api_memory_mb"] / 1024 * measured["api_milliseconds"] / 1000
     return {
@@ -118,7 +118,7 @@ def month(measured, uploads):
 
 
 def always_free(measured):
-    """How many uploads a month the always-free part of each service covers; services without one are not here."""
+    """The uploads a month that the always-free part of each service covers; services without one are left out."""
     used = per_upload(measured)
     covered = {}
     for name, amount in used.items():
@@ -222,7 +222,7 @@ def imports(measured):
 
 
 def invalidations():
-    """What telling CloudFront of images that are no longer public costs."""
+    """The cost of invalidating images that are no longer public."""
     def paid(paths):
         return usd(charge("CloudFront, invalidation paths", paths))
 
@@ -254,7 +254,7 @@ def delivery():
 
 
 def memory(measured):
-    """How much of the worker's memory an upload takes, in a sentence; nothing when it was not measured."""
+    """The share of the worker's memory that an upload takes, in a sentence; empty when it was not measured."""
     if "peak_mib" not in measured:
         return ""
     fifty = measured["fifty_megapixels"]

@@ -1,4 +1,4 @@
-"""What a rate of uploads takes of AWS, and how the queue behaves under it: worked out and simulated from measured.json.
+"""The AWS resources that a rate of uploads takes, and the queue under it: computed and simulated from measured.json.
 
 `cost.py` prints this as a part of cost.md. Durations are those of measured.json; limits are AWS's defaults, each with the
 page that it is from. Nothing here has run on AWS.

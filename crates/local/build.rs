@@ -1,5 +1,5 @@
-//! Tells the program which commit it is built from, for `tintype --version`: `TINTYPE_COMMIT` where that is set, else the
-//! commit that is checked out. Sources without either are normal and build as an unknown commit.
+//! Tells the program which commit it is built from, for `tintype --version`: `TINTYPE_COMMIT` where that is set, else
+//! the commit that is checked out. Sources without either are normal and build as an unknown commit.
 
 use std::env;
 use std::path::Path;
@@ -11,7 +11,7 @@ fn main() {
     let given = env::var_os("TINTYPE_COMMIT").and_then(|commit| commit.into_string().ok());
     let commit = given.filter(|commit| !commit.is_empty()).or_else(checked_out);
     if let Some(commit) = commit.filter(|commit| is_commit(commit)) {
-        // Another name than the variable that is read: what is no commit must not get past the check.
+        // A name of its own, so that a value that is no commit cannot bypass the check.
         println!("cargo:rustc-env=TINTYPE_BUILT_FROM={commit}");
     }
 }
@@ -23,7 +23,7 @@ fn checked_out() -> Option<String> {
         .nth(2)?
         .canonicalize()
         .ok()?;
-    // Sources that were unpacked somewhere inside another project's checkout are not at that project's commit.
+    // Sources inside of another project's checkout are not at that project's commit.
     let top = git(&root, &["rev-parse", "--show-toplevel"])?;
     if Path::new(&top).canonicalize().ok()? != root {
         return None;
@@ -58,7 +58,7 @@ fn git(root: &Path, arguments: &[&str]) -> Option<String> {
     (output.status.success() && !line.is_empty()).then(|| line.to_owned())
 }
 
-/// Whether `text` can be the name of a commit, so that nothing else gets into the program.
+/// Tells whether `text` can be the name of a commit; no other text is built into the program.
 fn is_commit(text: &str) -> bool {
     (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

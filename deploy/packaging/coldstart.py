@@ -16,7 +16,7 @@ import time
 RUNS = 5
 PATIENCE_SECONDS = 300
 
-# What the template gives the functions.
+# The variables that the template gives the functions.
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
@@ -56,8 +56,8 @@ class NeverAsked(Exception):
     """The bootstrap ended, or went on without asking for work."""
 
 
-# What a function may ask DynamoDB before its first event: the installation's secret. It is given one at once, so the
-# time measured has no network in it.
+# The answer to the request that a function may send to DynamoDB before its first event, for the installation's secret. It
+# is sent at once, so that the measured time has no network in it.
 SECRET_ITEM = json.dumps({
     "Item": {"pk": {"S": "installation"}, "secret": {"B": base64.b64encode(bytes(32)).decode()}},
 }).encode()

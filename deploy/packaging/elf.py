@@ -1,4 +1,4 @@
-"""Whether a binary runs on a Linux system: what it asks of the dynamic linker."""
+"""Checks that a binary runs on a Linux system, by its requirements of the dynamic linker."""
 
 import re
 import subprocess

@@ -10,7 +10,7 @@ import subprocess
 
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 NAME = re.compile(r"(licen[cs]e|copying|copyright|notice|patents|unlicense|authors|ofl|readme\.ijg)([-_.].*)?", re.IGNORECASE)
-# What is a source file or belongs to tests is no text to pass on.
+# Source files and files of tests are no texts to pass on.
 SKIPPED_SUFFIXES = {".rs", ".c", ".h", ".py", ".sh", ".js", ".cmake", ".toml", ".png", ".json", ".html"}
 SKIPPED_FOLDERS = {"tests", "test", "testdata", "benches", "examples", "fuzz", "target", ".git"}
 RULE = "=" * 78

@@ -1,4 +1,4 @@
-"""What an HTTP request asks of AWS: service, operation, resource, caller, and the IAM permissions that it takes."""
+"""The meaning of an HTTP request to AWS: service, operation, resource, caller and required IAM permissions."""
 
 import dataclasses
 import enum
@@ -131,7 +131,7 @@ def _s3(method, path, query, headers, body, access_key):
 
 
 def _is_presigned(operation, query):
-    """Whether a client sends what the API signed."""
+    """Tells whether a client sends a request that the API signed."""
     return operation == "PostObject" or "X-Amz-Signature" in query
 
 

@@ -105,7 +105,7 @@ def _check(name, spec, value):
 
 
 def evaluate(template, **given):
-    """What the template describes with these parameters: resources and outputs whose conditions hold."""
+    """The resources and outputs of the template whose conditions hold with these parameters."""
     resolver = _Resolver(template, parameters(template, **given))
     return {
         section: {

@@ -5,7 +5,7 @@ from deployment import Deployment
 
 
 def pytest_collection_modifyitems(items):
-    """What looks back at the whole session comes last; what deletes the stack, before it."""
+    """Puts the tests of the whole session last, behind those that delete the stack."""
     order = {"test_lifecycle.py": 1, "test_iam.py": 2}
     items.sort(key=lambda item: order.get(item.path.name, 0))
 

@@ -28,7 +28,7 @@ CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 SAFARI_15 = "image/webp,image/png,image/svg+xml,image/*;q=0.8,video/*;q=0.8,*/*;q=0.5"
 CURL = "*/*"
 
-# What CloudFront answers for a picture that is not there. S3 says 404 to whoever may list, and test_iam.py shows that
+# The answer of CloudFront for a missing picture. S3 answers 404 to roles that may list, and test_iam.py shows that
 # CloudFront may; MiniStack says 403 to CloudFront either way.
 MISSING = (403, 404)
 
@@ -155,7 +155,7 @@ class Deployment:
         )
 
     def event_source(self):
-        """What feeds the worker from the queue."""
+        """The mapping that invokes the worker for messages of the queue."""
         mappings = self.client("lambda").list_event_source_mappings(FunctionName=self.outputs["WorkerFunctionName"])
         return mappings["EventSourceMappings"][0]
 
@@ -213,7 +213,7 @@ class Deployment:
         return request(self.emulator.url, method, path, headers, content or None, self.emulator.ca)
 
     def image(self, key):
-        """What the API tells of a key; None when it knows nothing."""
+        """The facts of a key from the API; None when it has none."""
         answer = self.api("GET", "/api/v1/image?key=" + urllib.parse.quote(key.encode(), safe=""))
         if answer.status == 404:
             return None

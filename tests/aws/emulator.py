@@ -121,7 +121,7 @@ class Emulator:
         )
 
     def environment(self, keys):
-        """What the AWS CLI needs to be this user here."""
+        """The environment of the AWS CLI for this user."""
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),

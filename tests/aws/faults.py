@@ -1,4 +1,4 @@
-"""What a cloud does on a bad day, decided by a seed and not by the order in which threads happen to run."""
+"""Faults of AWS, decided by a seed and not by the order in which threads happen to run."""
 
 import collections
 import dataclasses
@@ -83,7 +83,7 @@ def _share(digest):
 
 
 class Plan:
-    """Which calls fail. Nothing does until `rate` or a rule is set.
+    """The choice of calls that fail: none until `rate` or a rule is set.
 
     The n-th call of an operation on a resource fails or not by a hash of the seed, whoever comes first, so the same
     seed means the same faults as far as the same calls are made.
@@ -118,7 +118,7 @@ class Plan:
         return hashlib.sha256(repr((self.seed, *what)).encode()).digest()
 
     def next(self, call):
-        """How this call is to fail, if at all."""
+        """The fault of this call, if it is to fail."""
         with self._lock:
             for rule in self._rules:
                 fault, when, times = rule

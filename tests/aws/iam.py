@@ -10,7 +10,7 @@ from calls import ACCOUNT
 
 FOLDER = processes.ROOT / "tests/aws"
 
-# What the Lambda service does with a function's role: no function makes these calls, and no proxy sees them.
+# The calls that the Lambda service makes with a function's role: no function makes these calls, and no proxy sees them.
 PLATFORM = {
     ("WorkerRole", "sqs:ReceiveMessage"): "the event source mapping polls the queue with the role",
     ("WorkerRole", "sqs:DeleteMessage"): "the event source mapping deletes what succeeded",
@@ -30,7 +30,7 @@ GOOD = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3", "aws:ResourceAcco
 
 
 class Policies:
-    """What a stack grants: its roles' policies, and those of its buckets and queues by ARN."""
+    """The grants of a stack: its roles' policies, and those of its buckets and queues by ARN."""
 
     def __init__(self, tintype):
         iam, s3, sqs = tintype.client("iam"), tintype.client("s3"), tintype.client("sqs")
@@ -86,7 +86,7 @@ def as_list(value):
 
 
 def covers(pattern, arn):
-    """Whether a resource pattern of a policy means this ARN."""
+    """Tells whether a resource pattern of a policy matches this ARN."""
     wanted = "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
     return re.fullmatch(wanted, arn, re.DOTALL) is not None
 

@@ -67,7 +67,7 @@ class Meter:
         self.worker = stack.function_keys("WorkerRole").access_key
 
     def messages(self, function, since):
-        """What a function logged from that moment on (seconds since 1970)."""
+        """The log of a function from that moment on (seconds since 1970)."""
         name = self.stack.outputs[function]
         pages = self.stack.client("logs").get_paginator("filter_log_events")
         events = pages.paginate(logGroupName=f"/aws/lambda/{name}", startTime=int(since * 1000))
@@ -136,7 +136,7 @@ def single(value):
 
 
 def function_name(pid):
-    """Which Lambda function a process is; empty when it is none."""
+    """The name of the Lambda function that a process runs; empty when it runs none."""
     environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
     return environment.partition(b"AWS_LAMBDA_FUNCTION_NAME=")[2].partition(b"\0")[0]
 

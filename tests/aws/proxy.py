@@ -27,7 +27,7 @@ class Door:
 
     name: str
     port: int
-    # Who comes through it: "functions" are recorded and broken, "people" pass.
+    # The kind of its clients: calls of "functions" are recorded and broken, those of "people" pass.
     recorded: bool = False
     # The Host that MiniStack sees instead of the client's: how a browser reaches a distribution by a plain address.
     host: str | None = None

@@ -32,7 +32,7 @@ def policy(resources, name):
 
 
 def granted(resources, role):
-    """What a role may do: {(action, resource)}."""
+    """The permissions of a role: {(action, resource)}."""
     document, = resources[role]["Properties"]["Policies"]
     found = set()
     for statement in document["PolicyDocument"]["Statement"]:

@@ -1,4 +1,4 @@
-"""What browsers get through CloudFront: the format they take, and never a lie about how long it may be kept."""
+"""Delivery through CloudFront: browsers get a format that they take, with the right time to keep it."""
 
 import pytest
 
@@ -107,7 +107,7 @@ def test_a_smaller_file_that_is_no_worse_goes_to_everybody_who_takes_it(tintype,
         named = tintype.get(f"{path}.avif", CHROME)
         assert (named.status, named.headers["Content-Type"]) == (200, "image/avif")
         assert len(sent.body) < len(named.body)
-        # Who prefers WebP is sent it at once, and who takes AVIF alone gets it.
+        # A client that prefers WebP gets it at once, and one that takes AVIF alone gets AVIF.
         for accept, media_type in ((SAFARI_15, "image/webp"), ("image/avif", "image/avif")):
             answer = tintype.get(path, accept)
             assert (answer.status, answer.headers["Content-Type"]) == (200, media_type)

@@ -21,7 +21,7 @@ FUNCTION = "function handler(event) { return event.request || event.response; }"
 
 
 def package(folder, note="first"):
-    """What `make package` makes, without the build."""
+    """The files of `make package`, without the build."""
     template, _ = strip(load())
     for name in ("ViewerRequestFunction", "ImageResponseFunction", "VersionedResponseFunction"):
         template["Resources"][name]["Properties"]["FunctionCode"] = FUNCTION
@@ -223,7 +223,7 @@ def test_a_bucket_of_many_versions_is_emptied_by_s3_itself(operator):
     assert merged["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
     assert merged["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
     assert [rule["Expiration"] for rule in rules] == [{"Days": 1}, {"ExpiredObjectDeleteMarker": True}]
-    # What is small went at once, and the rest goes when S3 is done.
+    # The small resources were deleted at once, and the rest when S3 is done.
     assert operator.buckets("many") == {"raw"} and "tintype-many-images" not in operator.tables()
     said = operator.run("aws-undeploy", "many", PURGE="yes").stdout
     assert operator.buckets("many") == set() and "nothing of tintype-many is left" in said

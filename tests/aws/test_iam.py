@@ -35,7 +35,7 @@ def test_every_call_to_a_bucket_says_whose_it_must_be(tintype):
     calls = [call for call in tintype.emulator.proxy.record if call.service is Service.S3]
     own = [call for call in calls if not call.parameters["presigned"]]
     assert len(own) > 500
-    # What clients send is bound by the policy of the role that signed it.
+    # Requests of clients are bound by the policy of the role that signed them.
     assert {call.operation for call in own} == {"GetObject", "HeadObject", "PutObject", "DeleteObject", "ListObjectsV2"}
     assert {call.parameters["owner"] for call in own} == {ACCOUNT}
 

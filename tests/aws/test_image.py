@@ -97,7 +97,7 @@ def server(image):
         stderr=log,
         env={"RUST_LOG": "info"},
         text=True,
-        # What runs in this session would leave nothing to rendering processes, which yield.
+        # The processes of this session would leave no time to rendering processes, which yield.
         start_new_session=True,
     )
     try:

@@ -41,7 +41,7 @@ def families(spelling):
 
 
 def messages(tintype, mark, key):
-    """What the worker put into the queue about this key."""
+    """The messages that the worker put into the queue about this key."""
     url = tintype.outputs["InvalidationQueueUrl"]
     sent = [call for call in tintype.emulator.proxy.record[mark:] if call.operation == "SendMessage"]
     bodies = [json.loads(call.parameters["MessageBody"]) for call in sent if call.parameters["QueueUrl"] == url]
@@ -106,7 +106,7 @@ def test_cloudfront_without_time_delays_the_news_and_fails_no_removal(tintype, c
     tintype.wait_deleted(key)
 
     def hidden():
-        """What was hidden since CloudFront refused, other tests' replaced pictures among it."""
+        """The messages that were hidden since CloudFront refused, those of other tests among them."""
         refused = [index for index, call in enumerate(record[mark:]) if call.fault == "cloudfront busy"]
         later = record[mark + refused[0]:] if refused else []
         hides = [call for call in later if call.operation == "ChangeMessageVisibility" and call.status == 200]

@@ -31,7 +31,7 @@ def package(out, **variables):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """What scripts/package printed, with everything measured, and where it put things."""
+    """The output of scripts/package, with everything measured, and its folder."""
     out = tmp_path_factory.mktemp("package")
     result = package(out, MEASURE="yes")
     assert result.returncode == 0, result.stderr

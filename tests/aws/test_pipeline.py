@@ -1,4 +1,4 @@
-"""What happens to a key over its life: twice the same event, new pictures, deletes, versions, and hostile files."""
+"""The life of a key: twice the same event, new pictures, deletes, versions, and hostile files."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""What cannot be done now is tried five times, set aside, and done when the cause is gone."""
+"""A job that cannot be done is tried five times, set aside, and done when the cause is gone."""
 
 import contextlib
 import json

@@ -16,7 +16,7 @@ from test_poison import redrive
 
 KEYS = [f"storm/{number:02}.jpg" for number in range(60)]
 EVENTS = 1000
-# Of the calls to AWS that the functions make.
+# The share of the calls to AWS of the functions that fail.
 FAULT_RATE = 0.05
 
 
@@ -28,7 +28,7 @@ def seed():
 
 
 class Site:
-    """What was done to the raw bucket: which picture each key shows now."""
+    """The changes of the raw bucket, and the picture that each key shows now."""
 
     def __init__(self, tintype, chance):
         self.tintype = tintype

@@ -23,7 +23,7 @@ EXCEPTIONS = yaml.safe_load((CHECKS / "exceptions.yaml").read_text())
 
 
 def expected(tool, name):
-    """What is known to be found: (rule, resource)."""
+    """The known findings: (rule, resource)."""
     found = set()
     for line in EXCEPTIONS[tool]:
         assert line["reason"].strip(), f"{tool} {line['rule']} has no reason"

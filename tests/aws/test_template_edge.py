@@ -129,7 +129,7 @@ def test_answers_carry_vary_and_the_security_headers_but_never_cache_control(res
 
 
 def test_the_security_headers_are_those_of_the_edge():
-    """What crates/edge sets on deliveries, CloudFront sets too."""
+    """CloudFront sets the same headers on deliveries as crates/edge."""
     source = (TEMPLATE_ROOT / "crates" / "edge" / "src" / "router.rs").read_text()
     delivery = source[source.index("Class::Delivery => {\n            set("):]
     delivery = delivery[:delivery.index("}\n")]

@@ -62,7 +62,7 @@ def test_the_invalidator_is_the_workers_program_and_is_told_what_it_works_on():
 
 def test_its_queue_keeps_messages_for_a_day_of_tries(resources):
     queue, dead = (resources[name]["Properties"] for name in ("InvalidationQueue", "InvalidationDeadLetterQueue"))
-    # What is taken must not come back while the run that took it is still at it.
+    # A received message must not come back before the run that received it has ended.
     assert queue["VisibilityTimeout"] > resources["InvalidatorFunction"]["Properties"]["Timeout"]
     tries, minutes = queue["RedrivePolicy"]["maxReceiveCount"], 5
     assert tries * minutes >= 24 * 60

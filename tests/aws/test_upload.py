@@ -15,7 +15,7 @@ from recipe import assert_renditions, rendition_keys, size_in
 
 
 def send_form(upload, content):
-    """What a browser does with the fields of a presigned POST."""
+    """Sends the fields of a presigned POST as a browser does."""
     boundary = secrets.token_hex(16)
     parts = [
         f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()

@@ -23,7 +23,7 @@ CONFIG = f"[limits]\nmax_bytes = {MAX_BYTES}\n"
 
 
 def event(method, path, query="", body=None):
-    """What API Gateway invokes the function with for somebody whom IAM let in."""
+    """The event that API Gateway invokes the function with for a caller whom IAM allowed."""
     made = {
         "version": "2.0",
         "routeKey": "ANY /api/v1/{proxy+}",
@@ -75,7 +75,7 @@ class World:
                 }
             ],
         )
-        # What the template's role may do, and nothing else.
+        # Exactly the permissions of the template's role.
         statements = [
             {
                 "Effect": "Allow",
@@ -220,7 +220,7 @@ def test_keys_of_every_kind_can_be_uploaded_to(world, function, key):
 
 
 def test_an_upload_ends_with_its_time(world, function):
-    # Where nothing is asked for it is 900.
+    # The default is 900.
     upload = sign(function, content_type=TYPE, expires_in=600)
     expiration = json.loads(base64.b64decode(upload["fields"]["policy"]))["expiration"]
     left = datetime.datetime.fromisoformat(expiration) - datetime.datetime.now(datetime.timezone.utc)

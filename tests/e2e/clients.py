@@ -13,7 +13,7 @@ VENV = pathlib.Path(sys.executable).parent
 # Version 1 is what PyPI has, version 2 what Debian has. On Debian 12 that is 2.9.19, which does not read
 # AWS_ENDPOINT_URL.
 AWS_CLIS = {"aws-cli-1": f"{VENV}:{os.environ['PATH']}", "aws-cli-2": "/usr/bin:/bin"}
-# What rclone and s3cmd need to be told besides, in front of a script; s3cmd is then `s3`.
+# The settings of rclone and s3cmd, in front of a script; s3cmd is then `s3`.
 RCLONE = (
     'export RCLONE_S3_PROVIDER=Other RCLONE_S3_ENV_AUTH=true RCLONE_S3_REGION="$AWS_REGION" '
     'RCLONE_S3_ENDPOINT="$AWS_ENDPOINT_URL"'
@@ -37,24 +37,24 @@ def run(server, script, *arguments, aws="aws-cli-1", cwd=None, input=None):
 
 
 def output(*arguments, **options):
-    """What such a script says, when it succeeds."""
+    """The output of such a script, which must succeed."""
     done = run(*arguments, **options)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode()
 
 
 def python(server, text, folder):
-    """What a Python program says that runs in this folder."""
+    """The output of a Python program that runs in this folder."""
     return output(server, 'exec "$1" -c "$2"', sys.executable, text, cwd=folder)
 
 
 def javascript(server, text, folder):
-    """What a JavaScript module says that runs in this folder, with the packages of tests/e2e/js."""
+    """The output of a JavaScript module that runs in this folder, with the packages of tests/e2e/js."""
     modules = folder / "node_modules"
     if not modules.exists():
         modules.symlink_to(NODE_MODULES)
     (folder / "program.mjs").write_text(text)
-    # Where scripts/setup puts Node when the machine's own is missing or too old.
+    # The folder that scripts/setup puts Node into when the machine's own is missing or too old.
     node = VENV / "node" if (VENV / "node").exists() else shutil.which("node")
     assert node, "node is missing: `scripts/setup test` installs it"
     return output(server, 'exec "$1" program.mjs', node, cwd=folder)

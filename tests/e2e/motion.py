@@ -1,4 +1,4 @@
-"""What an animated file shows and when, by Pillow alone: libwebp, libavif and Pillow's own GIF and PNG."""
+"""The frames of an animated file and their times, by Pillow alone: libwebp, libavif and Pillow's own GIF and PNG."""
 
 import warnings
 
@@ -35,13 +35,13 @@ class Motion:
         return self.frames[max(index for index, start in enumerate(self.starts) if start <= time)]
 
     def distinct(self):
-        """How many frames differ from the one before."""
+        """The number of frames that differ from the one before."""
         pairs = zip(self.frames, self.frames[1:])
         return 1 + sum(not numpy.array_equal(numpy.asarray(one), numpy.asarray(next)) for one, next in pairs)
 
 
 def plays(image):
-    """How often browsers show all frames, 0 for without end; `None` where Pillow does not tell (AVIF)."""
+    """The number of times that browsers show all frames, 0 for endless; `None` where Pillow does not know it (AVIF)."""
     loop = image.info.get("loop")
     if image.format == "GIF":
         return 1 if loop is None else loop + 1 if loop else 0

@@ -111,7 +111,7 @@ def cornered(width, height):
 
 
 def phone_jpeg(upright):
-    """What a phone writes: the picture turned left, and EXIF orientation 6."""
+    """A picture as phones write it: turned left, with EXIF orientation 6."""
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x010F] = "Secret Camera Maker"

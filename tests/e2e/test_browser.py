@@ -108,7 +108,7 @@ def test_forms_of_another_origin_are_refused(browser, pages, elsewhere, name, po
     log_out = log_in.replace("/admin/login", "/admin/logout")
     browser.open(elsewhere(log_out))
     browser.click("button")
-    # Of another site, the browser leaves the session's cookie out, and the page asks for a token.
+    # From another site the browser leaves out the session's cookie, and the page asks for a token.
     wait_until(lambda: browser.url == f"{base}/admin/logout", "an answer", log=pages.log)
     assert browser.text("h1") in ("Forbidden", "Tintype")
     cookie = {"Cookie": f"tintype_session={session}"}

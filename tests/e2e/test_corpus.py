@@ -72,7 +72,7 @@ def manifest():
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """What `tintype transcode` said of each file, and the folder that it wrote to."""
+    """The output of `tintype transcode` for each file, and the folder that it wrote to."""
     folder = tmp_path_factory.mktemp("corpus")
     (folder / "recipe.toml").write_text(RECIPE)
     done = subprocess.run(
@@ -90,8 +90,8 @@ def reports(tmp_path_factory):
 
 
 def reference(path, size):
-    """What a browser would show, by Pillow alone: upright, first frame, sRGB, resized. RGBA if any pixel can be seen
-    through, else RGB."""
+    """The pixels that a browser would show, by Pillow alone: upright, first frame, sRGB, resized. RGBA if any pixel is
+    transparent, else RGB."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = Image.open(path)

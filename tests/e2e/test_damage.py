@@ -163,7 +163,7 @@ def test_a_damaged_source_is_told_and_not_given_out(new_server, accident):
         client.copy_object(Bucket="raw", Key="copy.jpg", CopySource={"Bucket": "raw", "Key": KEY})
     assert client.get_object(Bucket="raw", Key="whole.jpg")["Body"].read() == pictures.small_jpeg(4)
 
-    # What was made of it is whole, and stays, also when somebody asks for it to be made again.
+    # Its renditions are whole, and stay, even when reprocessing is asked for.
     key = urllib.parse.quote(KEY.encode(), safe="")
     assert server.api("POST", f"/image/reprocess?key={key}").status == 202
     answer = server.get(PATH)

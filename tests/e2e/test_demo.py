@@ -57,7 +57,7 @@ def test_the_demo_serves_until_it_is_interrupted(tmp_path):
     assert page.status_code == 200 and "text/html" in page.headers["Content-Type"]
     assert "phone-upright.jpg" in page.text
     server = re.search(r"source (\S+)/data/env", output)[1]
-    # What a terminal does on Ctrl-C: everybody in the foreground is told.
+    # As a terminal does on Ctrl-C: every process in the foreground gets the signal.
     os.killpg(process.pid, signal.SIGINT)
     process.stdout.read()
     process.wait(HANG)

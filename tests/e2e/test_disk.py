@@ -161,7 +161,7 @@ def test_a_damaged_database_is_told(new_server):
         server.put(f"{number}.txt", b"not a picture")
     assert ready(server)[0] == 200
     database = server.data / "tintype.db"
-    # What is still in the log comes into the file when the server stops.
+    # The rest of the log is written to the file when the server stops.
     assert server.stop() == 0
     server.start()
     size = database.stat().st_size

@@ -96,7 +96,7 @@ def parameters(kind):
 
 
 def transcode(folder, recipe, files):
-    """What `tintype transcode` says of each file, and the folder that it writes to."""
+    """The output of `tintype transcode` for each file, and the folder that it writes to."""
     (folder / "recipe.toml").write_text(recipe)
     done = subprocess.run(
         [

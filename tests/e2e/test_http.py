@@ -1,4 +1,4 @@
-"""What strangers can send to the port: bytes one by one, drips, requests that name no host; and what is logged."""
+"""Hostile input on the port: slow senders, and requests that name no host; and the log of it."""
 
 import base64
 import hashlib

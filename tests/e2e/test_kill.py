@@ -26,7 +26,7 @@ class Uploader:
         self.keys = [f"{name}/{number} + ü.jpg" for number in range(KEYS_EACH)]
         # None: there is no such object.
         self.acknowledged = dict.fromkeys(self.keys)
-        # What may be there instead: the body of a write that was never answered. At most one per life of a server.
+        # The body that may be stored instead, of a write that was never answered: at most one for each run of a server.
         self.unanswered = {}
         self.refusals = []
         self.writes = 0

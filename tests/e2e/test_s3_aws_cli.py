@@ -112,7 +112,7 @@ def test_aws_cli_with_the_wrong_secret_is_refused(quick_server, tmp_path):
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1", "ap-south-1"])
 def test_signatures_for_any_region_are_taken(aws, tmp_path, prefix, region):
-    """What people have in scripts, and in copies of an env file of before, keeps working."""
+    """Older scripts, and copies of an older env file, keep working."""
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(pictures.small_jpeg(1))
     aws("--region", region, "s3", "cp", photo, f"s3://raw/{prefix}photo.jpg")

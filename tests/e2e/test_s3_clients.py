@@ -22,7 +22,7 @@ from bucket import MIB, keys, noise
 from clients import RCLONE, S3CMD
 from tintype import HANG
 
-# What each client's block of docs/s3.md is run with.
+# The programs that run the blocks of docs/s3.md, by their language.
 LANGUAGES = {
     "sh": lambda server, text, folder, aws: clients.output(server, text, aws=aws, cwd=folder),
     "python": lambda server, text, folder, aws: clients.python(server, text, folder),
@@ -254,7 +254,7 @@ def test_minio_py_uploads_copies_composes_posts_and_removes(quick_server, client
     )
     assert s3.bucket_exists("raw") and [bucket.name for bucket in s3.list_buckets()] == ["raw"]
     large = noise(11 * MIB)
-    # Of a length that is not known, so in parts.
+    # Its length is not known, so it is uploaded in parts.
     s3.put_object("raw", prefix + "large", io.BytesIO(large), -1, part_size=5 * MIB, metadata={"made": "by-hand"})
     s3.put_object("raw", prefix + "a+b c ü", io.BytesIO(b"small"), 5)
     assert s3.stat_object("raw", prefix + "large").metadata["x-amz-meta-made"] == "by-hand"

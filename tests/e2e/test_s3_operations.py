@@ -93,7 +93,7 @@ class Object:
         )  # fmt: skip
 
     def parameters(self, operation):
-        """What the operation needs, for this object."""
+        """The parameters of the operation for this object."""
         shape = operation.input_shape
         if shape is None:
             return {}

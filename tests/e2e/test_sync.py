@@ -107,7 +107,7 @@ def test_file_folder_and_log_are_synced_before_the_answer(new_server, trace, siz
     answer = answers(traced)[0]
     file = stored_file(data, body)
 
-    # Where the bytes were written, the file had other names: the last one is given after the commit.
+    # While its bytes were written the file had other names: the last one is given after the commit.
     names = {str(file)}
     for call in reversed(traced):
         if call.name.startswith(("rename", "link")) and any(f'"{name}"' in call.rest for name in names):

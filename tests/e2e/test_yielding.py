@@ -1,4 +1,4 @@
-"""What keeps the server quick while pictures are rendered. How quick it is, `make bench-serve` measures; a test holds the
+"""Delivery stays quick while pictures are rendered. `make bench-serve` measures the speed; a test holds the
 mechanism, which no other load on the machine can change.
 """
 

@@ -174,7 +174,7 @@ class Server:
         return self.request(method, f"/api/v1{path}", headers, body)
 
     def image(self, key):
-        """What the API tells of a key; None when it knows nothing."""
+        """The facts of a key from the API; None when it has none."""
         answer = self.api("GET", "/image?key=" + urllib.parse.quote(key.encode(), safe=""))
         if answer.status == 404:
             return None

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::Deserialize;
-use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
+use serde::de::IgnoredAny;
+use tintype_model::{Limits, MetadataPolicy, PictureConfig, Recipe};
 
 use crate::store::check_records_fit;
 
@@ -17,25 +18,19 @@ const ALLOWED: &str = "on AWS the configuration has [[variant]], background, sco
                        max_frames, max_animation_pixels), [metadata] (gps) and [render] (deadline_seconds); \
                        everything else is a parameter of the template";
 
-/// Everything that can be configured. Every key has a default.
+/// The configuration. Every key has a default.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// What transparent pixels are flattened onto in formats without alpha.
-    ///
-    /// Default: `#ffffff`
-    background: Rgb,
-    /// Whether the record tells the score of every rendition.
-    ///
-    /// Default: `false`; those whose quality is chosen by their score always tell it
-    scores: bool,
-    /// The recipe; naming any variant replaces the default recipe.
-    #[serde(rename = "variant")]
-    variants: Option<Vec<Variant>>,
-    /// What one source may cost.
-    limits: Limits,
-    /// The choice of what records tell about sources.
-    metadata: MetadataPolicy,
+    /// The recipe, the limits and the choice of metadata, from the same text.
+    #[serde(skip)]
+    pictures: PictureConfig,
+    // The keys of `PictureConfig`.
+    background: IgnoredAny,
+    scores: IgnoredAny,
+    variant: IgnoredAny,
+    limits: IgnoredAny,
+    metadata: IgnoredAny,
     /// The process that renders.
     render: RenderConfig,
 }
@@ -85,49 +80,37 @@ impl Config {
         Self::parse(&text).with_context(|| format!("in the configuration {}", file.display()))
     }
 
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        let config: Self = toml::from_str(text).context(ALLOWED)?;
-        let recipe = config.recipe();
-        recipe.validate()?;
-        check_records_fit(&recipe)?;
-        let positive = [
-            ("limits.max_bytes", config.limits.max_bytes),
-            ("limits.max_pixels", config.limits.max_pixels),
-            ("limits.max_frames", config.limits.max_frames.into()),
-            ("limits.max_animation_pixels", config.limits.max_animation_pixels),
-            ("render.deadline_seconds", config.render.deadline_seconds),
-        ];
-        for (name, value) in positive {
-            if value == 0 {
-                bail!("{name} must be at least 1; no limit can be switched off");
-            }
-        }
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// When it says something that cannot be done; the message names the key.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let config = Self {
+            pictures: toml::from_str(text).context(ALLOWED)?,
+            ..toml::from_str(text).context(ALLOWED)?
+        };
+        config.pictures.validate()?;
+        check_records_fit(&config.recipe())?;
+        PictureConfig::check_limits(&[("render.deadline_seconds", config.render.deadline_seconds)])?;
         Ok(config)
     }
 
     /// The variants to make.
     #[must_use]
     pub fn recipe(&self) -> Recipe {
-        Recipe {
-            variants: self
-                .variants
-                .clone()
-                .unwrap_or_else(|| Recipe::default().variants),
-            background: self.background,
-            scores: self.scores,
-        }
+        self.pictures.recipe()
     }
 
-    /// What one source may cost.
+    /// The limits of one source.
     #[must_use]
     pub const fn limits(&self) -> Limits {
-        self.limits
+        self.pictures.limits()
     }
 
     /// The choice of what records tell about sources.
     #[must_use]
     pub const fn metadata(&self) -> MetadataPolicy {
-        self.metadata
+        self.pictures.metadata()
     }
 
     /// The time after which a rendering process is killed.
@@ -140,6 +123,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tintype_model::Rgb;
 
     fn error(text: &str) -> String {
         format!("{:#}", Config::parse(text).unwrap_err())

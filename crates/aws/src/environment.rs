@@ -10,8 +10,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail, ensure};
 
-/// The least days that a tombstone stays. An event may lie 14 days in the queue and 14 more in the dead-letter queue before
-/// somebody sends it back; two days are for that to be worked off.
+/// The least days that a tombstone stays. An event may lie 14 days in the queue and 14 more in the dead-letter queue
+/// before it is sent back; two more days are for processing it.
 pub const MIN_TOMBSTONE_DAYS: u32 = 14 + 14 + 2;
 
 /// The variables of a process.
@@ -33,7 +33,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Variables {
 }
 
 impl Variables {
-    /// Those of this process.
+    /// The variables of this process.
     #[must_use]
     pub fn of_process() -> Self {
         let named = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
@@ -151,17 +151,17 @@ impl LambdaEnvironment {
     }
 }
 
-/// The functions that the worker's program is.
+/// The functions that run the worker's program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
     /// Turns messages of the job queue into renditions and records.
     Worker,
-    /// Tells CloudFront what is no longer public.
+    /// Invalidates in CloudFront what is no longer public.
     Invalidator,
 }
 
 impl Function {
-    /// Reads `TINTYPE_FUNCTION`: `worker`, which is also meant when it is not set, or `invalidator`.
+    /// Reads `TINTYPE_FUNCTION`: `worker`, which is the default, or `invalidator`.
     ///
     /// # Errors
     /// When it is another word.
@@ -182,24 +182,25 @@ const MOST_REPLACEMENT_MINUTES: u32 = 60;
 pub struct WorkerEnvironment {
     /// The settings that Lambda gives.
     pub lambda: LambdaEnvironment,
-    /// `TINTYPE_RAW_BUCKET`: where sources are.
+    /// `TINTYPE_RAW_BUCKET`: the bucket of sources.
     pub raw_bucket: String,
-    /// `TINTYPE_PROCESSED_BUCKET`: where renditions go. Never the raw bucket.
+    /// `TINTYPE_PROCESSED_BUCKET`: the bucket of renditions, never the raw bucket.
     pub processed_bucket: String,
     /// `TINTYPE_ACCOUNT`: the account that both buckets must belong to.
     pub account: String,
-    /// `TINTYPE_TABLE`: where records are.
+    /// `TINTYPE_TABLE`: the table of records.
     pub table: String,
-    /// `TINTYPE_QUEUE_URL`: where messages come from.
+    /// `TINTYPE_QUEUE_URL`: the queue that messages come from.
     pub queue_url: String,
-    /// `TINTYPE_TOMBSTONE_DAYS`: how long the record of a deleted picture stays.
+    /// `TINTYPE_TOMBSTONE_DAYS`: the time for which the record of a deleted picture stays.
     pub tombstone_days: u32,
-    /// `TINTYPE_MAX_RECEIVES`: how often the queue delivers a message before it is dead, as in its redrive policy.
+    /// `TINTYPE_MAX_RECEIVES`: the number of deliveries after which a message is dead, as in the queue's redrive
+    /// policy.
     pub max_receives: u32,
-    /// `TINTYPE_INVALIDATION_QUEUE_URL`: where it is told what is no longer public.
+    /// `TINTYPE_INVALIDATION_QUEUE_URL`: the queue of withdrawals.
     pub invalidation_queue_url: Option<String>,
-    /// `TINTYPE_REPLACEMENT_MINUTES`: how long replaced pictures are gathered before CloudFront is told; 0, and nothing
-    /// said, means never.
+    /// `TINTYPE_REPLACEMENT_MINUTES`: the time for which replaced pictures are gathered before they are invalidated;
+    /// with 0, the default, they never are.
     pub replacement_minutes: u32,
     /// `TINTYPE_ENVIRONMENT`: the deployment's name, the dimension of its metrics.
     pub environment: String,
@@ -245,9 +246,9 @@ impl WorkerEnvironment {
 /// The settings of the invalidator function, from environment variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidatorEnvironment {
-    /// `TINTYPE_INVALIDATION_QUEUE_URL`: where messages come from.
+    /// `TINTYPE_INVALIDATION_QUEUE_URL`: the queue that messages come from.
     pub queue_url: String,
-    /// `TINTYPE_DISTRIBUTION_ID`: what is told.
+    /// `TINTYPE_DISTRIBUTION_ID`: the distribution whose caches are invalidated.
     pub distribution_id: String,
     /// `TINTYPE_REPLACEMENT_MINUTES`: the length of the windows that replaced pictures are gathered for.
     pub replacement_minutes: u32,
@@ -272,8 +273,7 @@ impl InvalidatorEnvironment {
     }
 }
 
-/// The way in which callers of the API prove who they are. The gateway checks it; the function only has to know what
-/// was checked.
+/// The credentials of callers of the API. The gateway checks them; the function only has to know their kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorizer {
     /// Requests signed with AWS credentials.
@@ -287,23 +287,23 @@ pub enum Authorizer {
 pub struct ApiEnvironment {
     /// The settings that Lambda gives.
     pub lambda: LambdaEnvironment,
-    /// `TINTYPE_RAW_BUCKET`: where uploads go.
+    /// `TINTYPE_RAW_BUCKET`: the bucket of uploads.
     pub raw_bucket: String,
     /// `TINTYPE_ACCOUNT`: the account that the bucket must belong to.
     pub account: String,
-    /// `TINTYPE_TABLE`: where records are.
+    /// `TINTYPE_TABLE`: the table of records.
     pub table: String,
-    /// `TINTYPE_QUEUE_URL`: where jobs go.
+    /// `TINTYPE_QUEUE_URL`: the queue of jobs.
     pub queue_url: String,
-    /// `TINTYPE_DEAD_LETTER_QUEUE_URL`: where messages end that were given up.
+    /// `TINTYPE_DEAD_LETTER_QUEUE_URL`: the queue of messages that were given up.
     pub dead_letter_queue_url: String,
-    /// `TINTYPE_PUBLIC_URL`: what generated URLs start with, without a slash at the end.
+    /// `TINTYPE_PUBLIC_URL`: the beginning of generated URLs, without a slash at the end.
     pub public_url: String,
     /// `TINTYPE_AUTHORIZER`: `iam` or `jwt`.
     pub authorizer: Authorizer,
     /// `TINTYPE_ENVIRONMENT`: the deployment's name, the dimension of its metrics.
     pub environment: String,
-    /// `TINTYPE_MAX_CONCURRENCY`: how many workers may run at once.
+    /// `TINTYPE_MAX_CONCURRENCY`: the number of workers that may run at once.
     pub max_concurrency: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Telling Lambda that a function cannot start.
+//! The report to Lambda that a function cannot start.
 
 use std::io::{self, Write};
 use std::net::TcpStream;
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-/// The longest wait for Lambda to take the report or to answer it: the process ends anyhow, and its log says the same.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest wait for Lambda to accept or answer the report: the process ends in any case, and its log says the same.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Logs why the function cannot start and reports it to the Runtime API (`POST /runtime/init/error`), so that it is the
-/// answer to whatever invoked the function and not just "exited with status 1".
+/// answer to the invocation, in place of "exited with status 1".
 ///
-/// By hand: the request is sent once in the life of a process, and the runtime crate has no call for it.
+/// It is written by hand: the request is sent once in the life of a process, and the runtime crate has no call for it.
 pub fn report(runtime_api: Option<&str>, error: &anyhow::Error) {
     let message = format!("{error:#}");
     tracing::error!(error = message, "the function cannot start");
@@ -26,8 +26,8 @@ pub fn report(runtime_api: Option<&str>, error: &anyhow::Error) {
 fn post(runtime_api: &str, message: &str) -> io::Result<()> {
     let body = json!({ "errorType": "Tintype.Init", "errorMessage": message, "stackTrace": [] }).to_string();
     let mut connection = TcpStream::connect(runtime_api)?;
-    connection.set_write_timeout(Some(PATIENCE))?;
-    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_write_timeout(Some(ANSWER_TIMEOUT))?;
+    connection.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     write!(
         connection,
         "POST /2018-06-01/runtime/init/error HTTP/1.1\r\n\
@@ -39,7 +39,7 @@ fn post(runtime_api: &str, message: &str) -> io::Result<()> {
          {body}",
         body.len()
     )?;
-    // Closing the connection before the answer is there could take the request back.
+    // Closing the connection before the answer has arrived could cancel the request.
     io::copy(&mut connection, &mut io::sink())?;
     Ok(())
 }

@@ -33,16 +33,16 @@ pub fn start_log(variables: &Variables) {
 /// The unit of the values of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Things.
+    /// A number of things.
     Count,
-    /// Time.
+    /// A time.
     Milliseconds,
-    /// Data.
+    /// A size.
     Bytes,
 }
 
 impl Unit {
-    /// As CloudWatch writes it (`MetricDatum`).
+    /// The name in CloudWatch (`MetricDatum`).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -69,8 +69,8 @@ const MOST_VALUES: usize = 100;
 
 /// A document in CloudWatch's embedded metric format, version 1, with the dimension `Environment`.
 ///
-/// Every name and environment together are one series; ten series are free, so names are few and other things that
-/// belong to the document (`properties`) are only logged. Beyond 100 values of a metric the rest is left out.
+/// Every name and environment together are one series; ten series are free, so names are few, and the `properties` of
+/// the document are only logged. Beyond 100 values of a metric the rest is left out.
 #[must_use]
 pub fn metric_document(
     environment: &str,

@@ -1,4 +1,4 @@
-//! The queues that functions receive messages from, as far as they decide when a message comes back.
+//! The visibility of messages in the queues that functions receive from.
 
 use std::time::Duration;
 
@@ -7,13 +7,14 @@ use async_trait::async_trait;
 use crate::RemoteError;
 use crate::store::CallError;
 
-/// A queue, as far as it decides when a message comes back.
+/// A queue whose messages can be hidden for a time.
 #[async_trait]
 pub trait Visibility: Send + Sync + std::fmt::Debug {
     /// Hides the message of that receive for `delay` from now.
     ///
     /// # Errors
-    /// When the queue does not answer or no longer knows the receive: the message comes back by the queue's own time.
+    /// When the queue does not answer or no longer knows the receive: the message comes back after the queue's own
+    /// time.
     async fn hide(&self, receipt_handle: &str, delay: Duration) -> Result<(), RemoteError>;
 }
 

@@ -10,27 +10,24 @@ mod delivery;
 mod error;
 mod extract;
 mod guard;
-mod html;
 mod markup;
 mod metrics;
 mod negotiate;
 mod port;
-mod post_policy;
 mod route;
 mod router;
 mod session;
 mod state;
+mod upload_form;
 
 pub use access::{Access, Authorized};
 pub use body::TooSlow;
 pub use cache::Pictures;
 pub use guard::{host_allowed, names_its_host, write_allowed};
-pub use html::Escaped;
 pub use negotiate::{Accept, MAX_ACCEPT_BYTES, MAX_ACCEPT_LINES};
 pub use port::{
     Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload, QueueDepth, StoredFiles, UploadMethod,
     UploadSigner, UploadTerms,
 };
-pub use post_policy::{PolicySigner, PostPolicy};
 pub use router::router;
 pub use state::Edge;

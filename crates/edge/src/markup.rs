@@ -1,11 +1,9 @@
 //! URLs of renditions, and the HTML that lets a browser choose among them.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+use askama::Template;
 use tintype_model::{DeliveryPath, Fit, Format, ObjectKey, Recipe, Rendition, Version};
-
-use crate::html::Escaped;
 
 /// The widest picture that browsers without `srcset` get, in pixels, if there is one that small.
 const FALLBACK_WIDTH: u32 = 1280;
@@ -117,10 +115,26 @@ fn srcset(urls: Urls<'_>, renditions: &[&Rendition]) -> String {
     candidates.join(", ")
 }
 
-fn picture(
+#[derive(Template)]
+#[template(path = "picture.html")]
+struct Picture<'a> {
+    sources: Vec<Source<'a>>,
+    src: String,
+    srcset: &'a str,
+    width: u32,
+    height: u32,
+}
+
+/// The choice for browsers that take one media type.
+struct Source<'a> {
+    media_type: &'static str,
+    srcset: &'a str,
+}
+
+fn picture<'a>(
     urls: Urls<'_>,
     offered: &BTreeMap<Format, Vec<&Rendition>>,
-    srcset: &BTreeMap<Format, String>,
+    srcset: &'a BTreeMap<Format, String>,
 ) -> String {
     let universal = offered.iter().find(|(format, _)| format.is_universal());
     // A source in another universal format would be taken by every browser, and the image by none.
@@ -134,26 +148,22 @@ fn picture(
     let Some(fallback) = modest.or(renditions.first()) else {
         return String::new();
     };
-    let mut html = String::from("<picture>\n");
-    for (format, srcset) in srcset.iter().filter(|(format, _)| !format.is_universal()) {
-        let (kind, srcset) = (format.media_type(), Escaped(srcset));
-        let line = writeln!(
-            html,
-            "  <source type=\"{kind}\" srcset=\"{srcset}\" sizes=\"100vw\">"
-        );
-        line.expect("writing to a string cannot fail");
-    }
-    let src = urls.of(&fallback.variant, Some(fallback.format));
-    let srcset = srcset.get(universal).map_or("", String::as_str);
-    let (width, height) = (fallback.dimensions.width, fallback.dimensions.height);
-    let line = write!(
-        html,
-        "  <img src=\"{}\" srcset=\"{}\" sizes=\"100vw\" width=\"{width}\" height=\"{height}\" alt=\"\" loading=\"lazy\">\n</picture>",
-        Escaped(&src),
-        Escaped(srcset),
-    );
-    line.expect("writing to a string cannot fail");
-    html
+    let source = |(format, srcset): (&Format, &'a String)| Source {
+        media_type: format.media_type(),
+        srcset,
+    };
+    let picture = Picture {
+        sources: srcset
+            .iter()
+            .filter(|(format, _)| !format.is_universal())
+            .map(source)
+            .collect(),
+        src: urls.of(&fallback.variant, Some(fallback.format)),
+        srcset: srcset.get(universal).map_or("", String::as_str),
+        width: fallback.dimensions.width,
+        height: fallback.dimensions.height,
+    };
+    picture.render().expect("writing to a string cannot fail")
 }
 
 #[cfg(test)]

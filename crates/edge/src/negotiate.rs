@@ -1,6 +1,7 @@
 //! The format that a browser gets: proactive negotiation on `Accept` (RFC 9110 section 12).
 //!
-//! The rules are few enough to be written again as a CloudFront Function; `tests/vectors/accept.tsv` is the table
+//! `Accept` is read here and not by a library, because the choice has to be the same as that of CloudFront's Function to
+//! the letter, odd headers included. The rules are few enough to be written again as that Function; `tests/vectors/accept.tsv` is the table
 //! that both must agree with. They say which format a request prefers. What it gets is the preferred file, or the first of
 //! the file's stand-ins ([`tintype_model::Rendition::stand_ins`]) that the request takes: nobody gets a larger file than
 //! one in an older format that they take as well and that is no worse.

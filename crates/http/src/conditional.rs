@@ -14,16 +14,16 @@ use crate::header::Single;
 pub struct Validators<'a> {
     /// Its strong entity tag, without quotes.
     pub etag: &'a str,
-    /// When it was published, in whole seconds: [`last_modified`](crate::last_modified).
+    /// The time of its publication, in whole seconds: [`last_modified`](crate::last_modified).
     pub modified_at: SystemTime,
 }
 
 /// The result of the preconditions: the kind of response to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Send the representation; whether a `Range` counts.
+    /// Send the representation, whole or in part.
     Send {
-        /// False when `If-Range` names another representation.
+        /// `false` when `If-Range` names another representation, so that `Range` is ignored.
         allow_range: bool,
     },
     /// 304: the client has it.
@@ -55,9 +55,9 @@ pub fn evaluate(headers: &HeaderMap, validators: Validators<'_>, syntax: TagSynt
     }
 }
 
-/// A date never makes a range current: two versions may be published within its one second, so it is a weak
-/// validator (RFC 9110 section 8.8.2.2), and `If-Range` needs a strong one. Nobody has to send one, because every
-/// answer has a strong entity tag.
+/// Tells whether a range is one of the present representation. A date never makes it so: two versions may be published
+/// within its one second, so it is a weak validator (RFC 9110 section 8.8.2.2), and `If-Range` needs a strong one. No
+/// client needs a date, because every answer has a strong entity tag.
 fn range_is_current(headers: &HeaderMap, etag: &[u8], syntax: TagSyntax) -> bool {
     match Single::of(headers, &IF_RANGE) {
         Single::Absent => true,
@@ -66,12 +66,12 @@ fn range_is_current(headers: &HeaderMap, etag: &[u8], syntax: TagSyntax) -> bool
     }
 }
 
-/// A header that is not one valid date is ignored (RFC 9110 sections 13.1.3 and 13.1.4).
+/// The date in a header; `None` when it is not one valid date, and is ignored (RFC 9110 sections 13.1.3 and 13.1.4).
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
     Single::of(headers, name).text().and_then(parse_date)
 }
 
-/// Whether the header is `*`, or a list with a tag that matches.
+/// Tells whether the header is `*`, or a list with a tag that matches.
 fn list_names(
     headers: &HeaderMap,
     name: &HeaderName,

@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderValue;
 
-/// The `Last-Modified` of what was written at this time: whole seconds, and never later than now (section 8.8.2.1).
+/// The `Last-Modified` of a representation that was written at this time: whole seconds, and never later than now
+/// (section 8.8.2.1).
 #[must_use]
 pub fn last_modified(unix_millis: u64) -> SystemTime {
     let written = UNIX_EPOCH + Duration::from_secs(unix_millis / 1000);
@@ -14,7 +15,7 @@ pub fn last_modified(unix_millis: u64) -> SystemTime {
 /// A date as the value of a header.
 ///
 /// # Panics
-/// When the date is before 1970 or after 9999; none that [`last_modified`] answers is.
+/// When the date is before 1970 or after 9999; [`last_modified`] returns no such date.
 #[must_use]
 pub fn date_header(at: SystemTime) -> HeaderValue {
     HeaderValue::from_str(&httpdate::fmt_http_date(at)).expect("a date is ASCII")

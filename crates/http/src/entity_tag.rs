@@ -1,21 +1,21 @@
-//! Entity tags (RFC 9110 section 8.8.3). Read here and not by the crate `headers`, which splits lists at commas inside of
-//! quotes and drops a condition that it cannot read.
+//! Entity tags (RFC 9110 section 8.8.3). They are read here and not by the crate `headers`, which splits lists at
+//! commas inside of quotes and drops a condition that it cannot read.
 
 /// An entity tag, without its quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntityTag<'a> {
-    /// One that changes with every byte.
+    /// A tag that changes with every byte.
     Strong(&'a [u8]),
-    /// One that stays the same where nobody should care.
+    /// A tag that may stay the same for equivalent representations.
     Weak(&'a [u8]),
 }
 
 /// The spellings of an entity tag that a server takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TagSyntax {
-    /// That of the RFC.
+    /// The spelling of the RFC.
     Quoted,
-    /// Also without quotes, as clients of S3 send it.
+    /// Also the one without quotes, as clients of S3 send it.
     QuotedOrBare,
 }
 
@@ -37,7 +37,7 @@ impl<'a> EntityTag<'a> {
         }
     }
 
-    /// Reads an entity tag from the start of `text`; what follows it comes with it.
+    /// Splits an entity tag from the start of `text`, and returns both.
     fn split_first(text: &'a [u8], syntax: TagSyntax) -> Option<(Self, &'a [u8])> {
         let (is_weak, quoted) = match text.strip_prefix(b"W/") {
             Some(rest) => (true, rest),
@@ -71,8 +71,8 @@ impl<'a> EntityTag<'a> {
     }
 }
 
-/// Whether one line of `If-Match` or `If-None-Match` is `*`, or a list with a tag that matches. What follows a part that is
-/// no entity tag is not read.
+/// Tells whether one line of `If-Match` or `If-None-Match` is `*`, or a list with a tag that matches. Anything
+/// behind a part that is no entity tag is not read.
 pub(crate) fn line_matches(line: &[u8], syntax: TagSyntax, matches: impl Fn(EntityTag<'_>) -> bool) -> bool {
     let mut rest = line.trim_ascii();
     if rest == b"*" {

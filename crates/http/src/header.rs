@@ -5,11 +5,11 @@ use http::header::HeaderName;
 
 /// A header that may be there once.
 pub(crate) enum Single<'a> {
-    /// It is not there.
+    /// The header is absent.
     Absent,
     /// Its value, without the space around it.
     One(&'a [u8]),
-    /// It is there more than once, so that no value counts.
+    /// The header is repeated, so that no value counts.
     Several,
 }
 

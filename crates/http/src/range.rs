@@ -10,10 +10,10 @@ use crate::header::Single;
 /// The part of a representation that a `Range` header asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ByteRange {
-    /// Nothing that is honoured here: no range, another unit, several ranges, or a header that breaks the grammar. The
-    /// whole representation is the answer (section 14.2).
+    /// The whole representation: there is no range, or one that is ignored (section 14.2), with another unit, several
+    /// ranges or a fault in its grammar.
     Whole,
-    /// These bytes, at least one.
+    /// These bytes, of which there is at least one.
     Part(Range<u64>),
     /// No byte of the representation: a 416.
     Unsatisfiable,
@@ -53,7 +53,7 @@ fn parse(header: &str, size_bytes: u64) -> ByteRange {
         (true, true) => ByteRange::Whole,
         (true, false) => {
             let length = number(last).min(size_bytes);
-            // The last bytes of nothing are nothing, which a 206 could not say (section 14.1.2).
+            // The last bytes of an empty representation are none, which a 206 cannot express (section 14.1.2).
             if size_bytes == 0 && number(last) > 0 {
                 return ByteRange::Whole;
             }
@@ -82,7 +82,7 @@ fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Any number of digits is legal; what passes `u64` is beyond every representation.
+/// Reads a number. Any count of digits is legal; numbers above `u64` are beyond every representation.
 fn number(digits: &str) -> u64 {
     digits.parse().unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Refused requests in the log: who was refused and why, never a secret, and not so many that they fill a disk.
+//! Refused requests in the log: their sender and reason, never a secret, and not so many that they fill a disk.
 
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -17,14 +17,14 @@ pub struct Refused<'a> {
     pub reason: &'a str,
     /// The public half of what was presented: the id of a key, or an origin.
     pub presented: Option<&'a str>,
-    /// Where it came from.
+    /// The address that it came from.
     pub peer: Option<IpAddr>,
 }
 
-/// Longest text of a stranger that is logged, in characters.
+/// The longest text from a request that is logged, in characters.
 const MAX_TEXT: usize = 128;
 
-/// Most refusals that are logged in a minute.
+/// The most refusals that are logged in a minute.
 const PER_MINUTE: u32 = 60;
 
 impl Refused<'_> {
@@ -42,7 +42,7 @@ impl Refused<'_> {
         tracing::warn!(
             part = self.part,
             reason = self.reason,
-            // Quoted and escaped, so that no stranger writes lines of their own.
+            // Quoted and escaped, so that a request cannot add lines to the log.
             presented = ?presented.unwrap_or_default(),
             peer = peer.unwrap_or_default(),
             "refused a request"
@@ -68,7 +68,7 @@ impl Limit {
         }))
     }
 
-    /// Whether one more may be logged, and then how many were left out since the last one.
+    /// The number of refusals that were left out since the last one; `None` when no more may be logged in this minute.
     fn take(&self, now: Instant) -> Option<u64> {
         let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_over = |began| now.duration_since(began) >= Duration::from_mins(1);

@@ -1,4 +1,4 @@
-//! The suite that every server of ours passes whose answers are conditional (RFC 9110 sections 13 and 14).
+//! The suite for all servers with conditional answers (RFC 9110 sections 13 and 14).
 
 use http::{HeaderMap, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
@@ -46,7 +46,7 @@ pub async fn conditional_requests(get: impl AsyncFn(&[(&str, &str)]) -> Head) {
     }
 }
 
-/// What the plain request was told.
+/// The validators and the size in the answer to the plain request.
 struct Resource {
     etag: String,
     modified: String,
@@ -114,7 +114,7 @@ impl Resource {
             cases.push((vec![("if-unmodified-since", modified)], WHOLE));
             cases.push((vec![("if-unmodified-since", earlier)], FAILED));
         }
-        // Anything else is no date, and ignored (section 13.1.3): an offset, a zone, a single digit, two dates.
+        // Any other form is no date, and is ignored (section 13.1.3): an offset, a zone, a single digit, two dates.
         for form in [
             "%a, %d %b %Y %H:%M:%S +0000",
             "%a, %d %b %Y %H:%M:%S UTC",

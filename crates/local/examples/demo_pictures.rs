@@ -122,7 +122,7 @@ impl Scene {
         self.seed.wrapping_mul(31).wrapping_add(ridge as u32)
     }
 
-    /// Where the ridge lines run at `u`; far ridges are high and bare, near ones low and wooded.
+    /// The heights of the ridge lines at `u`; far ridges are high and bare, near ones low and wooded.
     fn ridges(&self, u: f32) -> [f32; RIDGES] {
         std::array::from_fn(|ridge| {
             let (near, seed) = (nearness(ridge), self.ridge_seed(ridge));

@@ -45,7 +45,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::RenderWorker => tintype_jail::worker_main(),
         Command::JailAttempt { name } => tintype_jail::attempt_main(&name),
-        // The end of each worker is a warning to a server, and here what is wanted.
+        // A server logs the end of each worker as a warning; here it is expected.
         Command::Jail(args) => in_runtime_with_log("error", cli::jail(args)),
         Command::Serve(args) => in_runtime(serve::serve(args)),
         Command::Transcode(args) => in_runtime(cli::transcode(args)),
@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
 }
 
 fn in_runtime(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
-    // s3s logs each refused signature as an error, which would let anybody flood the log.
+    // s3s logs each refused signature as an error, which would let any client flood the log.
     in_runtime_with_log("info,s3s=off", command)
 }
 

@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tintype_jail::RequiredLevel;
-use tintype_model::{Limits, MetadataPolicy, Recipe, Rgb, Variant};
+use tintype_model::{Limits, PictureConfig, Recipe};
 use tintype_store::Pace;
 
 /// Name of the configuration file in the data folder.
 pub const FILE_NAME: &str = "tintype.toml";
 
-/// The folder that a server keeps everything in.
+/// The data folder of a server.
 pub(crate) fn default_data() -> PathBuf {
     PathBuf::from("tintype-data")
 }
 
-/// Everything that can be configured. Every key has a default.
+/// The configuration. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -38,21 +39,15 @@ pub struct Config {
     ///
     /// Default: none
     pub allowed_origins: Vec<String>,
-    /// What transparent pixels are flattened onto in formats without alpha.
-    ///
-    /// Default: `#ffffff`
-    background: Rgb,
-    /// Whether the record tells the score of every rendition.
-    ///
-    /// Default: `false`; those whose quality is chosen by their score always tell it
-    scores: bool,
-    /// The recipe; naming any variant replaces the default recipe.
-    #[serde(rename = "variant")]
-    variants: Option<Vec<Variant>>,
-    /// What one source may cost.
-    limits: Limits,
-    /// The choice of what records tell about sources.
-    metadata: MetadataPolicy,
+    /// The recipe, the limits and the choice of metadata, from the same text.
+    #[serde(skip)]
+    pictures: PictureConfig,
+    // The keys of `PictureConfig`.
+    background: IgnoredAny,
+    scores: IgnoredAny,
+    variant: IgnoredAny,
+    limits: IgnoredAny,
+    metadata: IgnoredAny,
     /// The processes that render.
     pub render: RenderConfig,
     /// Their confinement.
@@ -71,7 +66,7 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JailConfig {
-    /// The level without which nothing starts: `available`, whatever this machine grants, or `full`.
+    /// The level without which nothing starts: `available`, the highest that this machine allows, or `full`.
     ///
     /// Default: `available`
     pub level: RequiredLevel,
@@ -115,7 +110,7 @@ impl Default for ScrubConfig {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConfig {
-    /// Connections that are held open at once.
+    /// The most connections that are open at once.
     ///
     /// Default: 2048
     pub connections: usize,
@@ -138,7 +133,7 @@ pub struct HttpConfig {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RenderConfig {
-    /// How many sources are rendered at once, each in a process of its own.
+    /// The number of sources that are rendered at once, each in a process of its own.
     ///
     /// Default: the number of processors
     pub workers: usize,
@@ -196,11 +191,12 @@ impl Default for Config {
             public_url: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
-            background: Rgb::default(),
-            scores: false,
-            variants: None,
-            limits: Limits::default(),
-            metadata: MetadataPolicy::default(),
+            pictures: PictureConfig::default(),
+            background: IgnoredAny,
+            scores: IgnoredAny,
+            variant: IgnoredAny,
+            limits: IgnoredAny,
+            metadata: IgnoredAny,
             render: RenderConfig::default(),
             delivery: DeliveryConfig::default(),
             queue: QueueConfig::default(),
@@ -285,9 +281,16 @@ impl Config {
         Self::load(file.as_deref())
     }
 
-    fn parse(text: &str) -> anyhow::Result<Self> {
-        let config: Self = toml::from_str(text)?;
-        config.recipe().validate()?;
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// When it says something that cannot be done; the message names the key.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let config = Self {
+            pictures: toml::from_str(text)?,
+            ..toml::from_str(text)?
+        };
+        config.pictures.validate()?;
         if let Some(url) = &config.public_url {
             let uri: http::Uri = url.parse().with_context(|| format!("public_url {url:?}"))?;
             if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.path() != "/" || url.ends_with('/')
@@ -303,11 +306,7 @@ impl Config {
                 bail!("allowed_origins: {origin:?} must look like \"https://example.com\", without a path");
             }
         }
-        let positive = [
-            ("limits.max_bytes", config.limits.max_bytes),
-            ("limits.max_pixels", config.limits.max_pixels),
-            ("limits.max_frames", config.limits.max_frames.into()),
-            ("limits.max_animation_pixels", config.limits.max_animation_pixels),
+        PictureConfig::check_limits(&[
             ("render.workers", config.render.workers as u64),
             ("render.threads", config.render.threads as u64),
             ("render.deadline_seconds", config.render.deadline_seconds),
@@ -319,12 +318,7 @@ impl Config {
             ),
             ("http.patience_seconds", config.http.patience_seconds),
             ("http.least_bytes_per_second", config.http.least_bytes_per_second),
-        ];
-        for (name, value) in positive {
-            if value == 0 {
-                bail!("{name} must be at least 1; no limit can be switched off");
-            }
-        }
+        ])?;
         const MIN_MEMORY: u64 = 128 << 20;
         if config.render.memory_bytes < MIN_MEMORY {
             bail!(
@@ -338,18 +332,13 @@ impl Config {
     /// The variants to make.
     #[must_use]
     pub fn recipe(&self) -> Recipe {
-        let default = Recipe::default();
-        Recipe {
-            variants: self.variants.clone().unwrap_or(default.variants),
-            background: self.background,
-            scores: self.scores,
-        }
+        self.pictures.recipe()
     }
 
-    /// What one source may cost.
+    /// The limits of one source.
     #[must_use]
     pub const fn limits(&self) -> Limits {
-        self.limits
+        self.pictures.limits()
     }
 
     /// The settings of the rendering processes: this very program again, `workers` of them at most, or as many as are
@@ -362,7 +351,7 @@ impl Config {
         jail.memory_bytes = self.render.memory_bytes;
         jail.deadline = Duration::from_secs(self.render.deadline_seconds);
         jail.limits = self.limits();
-        jail.metadata = self.metadata;
+        jail.metadata = self.pictures.metadata();
         jail.level = self.jail.level;
         jail
     }
@@ -371,7 +360,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tintype_model::{Format, Gravity, Quality};
+    use tintype_model::{Format, Gravity, Quality, Rgb};
 
     fn error(text: &str) -> String {
         format!("{:#}", Config::parse(text).unwrap_err())

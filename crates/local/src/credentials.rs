@@ -23,9 +23,9 @@ pub(crate) struct Credentials {
     pub(crate) access_key: String,
     /// Secret key of the S3 endpoint.
     pub(crate) secret_key: String,
-    /// Opens the API and the admin pages.
+    /// The token for the API and the admin pages.
     pub(crate) admin_token: String,
-    /// Makes versions unguessable.
+    /// The secret that makes versions unguessable.
     pub(crate) version_secret: Vec<u8>,
 }
 
@@ -71,8 +71,8 @@ impl Credentials {
     }
 }
 
-/// Writes `DATA/env`, what a shell exports to use the AWS CLI with this server, and the `DATA/config` that it names,
-/// where they say something else.
+/// Writes `DATA/env`, the variables for using the AWS CLI with this server, and the `DATA/config` that it names, unless
+/// they are up to date.
 pub(crate) fn write_env(data: &Path, address: SocketAddr, public_url: Option<&str>) -> anyhow::Result<()> {
     let data = std::fs::canonicalize(data).context("cannot find the data folder")?;
     let data_text = data
@@ -135,7 +135,7 @@ fn read(file: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// Replaces a file that does not say this already.
+/// Replaces a file unless it has this text already.
 fn write_changed(file: &Path, text: &str) -> anyhow::Result<()> {
     let is_same = std::fs::read(file).is_ok_and(|bytes| bytes == text.as_bytes());
     let is_private = || std::fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 == 0);

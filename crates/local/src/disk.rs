@@ -1,4 +1,4 @@
-//! The disk of the data folder: whether there is room on it, and a file that keeps some for deletes.
+//! The disk of the data folder: its free room, and a file that reserves some of it for deletes.
 //!
 //! Deleting writes to the database before it frees anything, so on a full disk nothing could be deleted. The reserve
 //! is given up when a delete, or the start, fails for want of room, and made again when there is enough.
@@ -28,7 +28,7 @@ const PROBE: &str = "probe";
 
 const PROBE_BYTES: usize = 4 << 10;
 
-/// The time between two looks at the disk when nobody asks.
+/// The time between two checks of the disk that run by themselves.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The state of a disk.
@@ -36,16 +36,16 @@ const INTERVAL: Duration = Duration::from_secs(10);
 pub(crate) enum Room {
     /// Files can be written.
     Enough,
-    /// There is no room for more.
+    /// The disk is full.
     Full,
-    /// The file system takes no writes at all.
+    /// The file system is read-only.
     ReadOnly,
     /// Writing fails for another reason.
     Unwritable(io::ErrorKind),
 }
 
 impl Room {
-    /// The problem, for people; nothing when there is none.
+    /// The problem, for people; `None` when there is none.
     pub(crate) fn problem(self) -> Option<String> {
         match self {
             Self::Enough => None,
@@ -56,7 +56,7 @@ impl Room {
     }
 }
 
-/// The disk of a data folder. Clones share what is known of it.
+/// The disk of a data folder. Clones share its state.
 #[derive(Clone, Debug)]
 pub(crate) struct Disk {
     inner: Arc<Inner>,
@@ -87,20 +87,20 @@ impl Disk {
         }
     }
 
-    /// Looks at the disk, logs what has changed, and makes the reserve again when there is room for it.
+    /// Checks the disk, logs changes of its state, and makes the reserve again when there is room for it.
     pub(crate) async fn check(&self) -> Room {
         let inner = self.inner.clone();
         let checked = tokio::task::spawn_blocking(move || inner.check()).await;
         checked.unwrap_or(Room::Enough)
     }
 
-    /// Gives the reserve up, if the disk is full. Answers whether there is more room now. Blocks the thread for as long as
-    /// the file system takes.
+    /// Removes the reserve, if the disk is full. Returns whether there is more room now. Blocks the thread for as long
+    /// as the file system takes.
     pub(crate) fn make_room(&self) -> bool {
         self.inner.release()
     }
 
-    /// Looks at the disk every few seconds until `stop`.
+    /// Checks the disk every few seconds until `stop`.
     pub(crate) async fn watch(self, stop: CancellationToken) {
         loop {
             self.check().await;
@@ -145,7 +145,7 @@ impl Inner {
             (_, Ok(free)) if free < LEAST_BYTES => return Room::Full,
             (_, Ok(_) | Err(_)) => {}
         }
-        // Quotas show only when something is written.
+        // Only a write shows a quota.
         match self.probe() {
             Ok(()) => Room::Enough,
             Err(error) => match error.kind() {
@@ -194,7 +194,7 @@ impl Inner {
         made
     }
 
-    /// Whether the disk is full and the reserve could be given up.
+    /// Removes the reserve of a full disk; returns whether it could.
     fn release(&self) -> bool {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if self.look() != Room::Full {

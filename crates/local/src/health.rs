@@ -40,10 +40,10 @@ impl Health for LocalHealth {
         let depth = self.store.queue().depth().await.ok();
         let mut problems = Vec::new();
         if depth.is_none() {
-            // A server that cannot ask its own database cannot serve.
+            // A server cannot serve without its database.
             problems.push("the database does not answer".to_owned());
         }
-        // What is wrong with it in detail is in the log: this is told to everybody.
+        // The details are in the log: this answer is public.
         if self.integrity.damage().await.is_some() {
             problems.push("the database is damaged".to_owned());
         }

@@ -1,4 +1,4 @@
-//! The one-machine shape of Tintype: SQLite-and-files stores and queue, and what is served on top of them.
+//! The one-machine shape of Tintype: its server, command line and configuration, on stores of SQLite and files.
 
 mod cli;
 mod command;

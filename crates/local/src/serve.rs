@@ -89,7 +89,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         .local_addr()
         .context("cannot tell the address that is listened on")?;
     if let Err(error) = write_env(data, address, config.public_url.as_deref()) {
-        // Conveniences for a shell: a full disk must not keep pictures from being served.
+        // These files are only for shells: a full disk must not prevent the start.
         tracing::warn!(
             error = format!("{error:#}"),
             "the exports for a shell are those of an earlier start"
@@ -183,7 +183,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            // A closing terminal sends this. There is nothing to read again: changes take effect at the next start.
+            // A closing terminal sends this. No configuration is read again: changes take effect at the next start.
             _ = hang_up.recv() => tracing::info!("SIGHUP changes nothing; SIGTERM stops the server"),
         }
     }
@@ -201,8 +201,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 /// Descriptors that are left for everything but connections.
 const OTHER_FILES: u64 = 256;
 
-/// The bounds that the listener is held to: as configured, as far as the files that this process may open reach. A
-/// connection needs two, itself and the file that it sends or stores.
+/// The limits of the listener: as configured, and no more than the files that this process may open allow. A connection
+/// needs two, itself and the file that it sends or stores.
 fn bounds(config: &HttpConfig) -> Bounds {
     let possible = raise_open_files().saturating_sub(OTHER_FILES).max(2) / 2;
     let possible = usize::try_from(possible).unwrap_or(usize::MAX);
@@ -226,7 +226,7 @@ fn bounds(config: &HttpConfig) -> Bounds {
     }
 }
 
-/// Raises the limit of open files as far as this process may, and answers it.
+/// Raises the limit of open files as far as this process may, and returns it.
 fn raise_open_files() -> u64 {
     let now = getrlimit(Resource::Nofile);
     let raised = Rlimit {
@@ -240,7 +240,7 @@ fn raise_open_files() -> u64 {
     current.unwrap_or(u64::MAX)
 }
 
-/// Why a data folder cannot be used, and what to do about it.
+/// The reason why a data folder cannot be used, and the remedy.
 fn explain(error: tintype_store::Error, data: &Path) -> anyhow::Error {
     let is_damaged = matches!(error, tintype_store::Error::Corrupt(_));
     let mut message = format!("cannot use the data folder {}", data.display());
@@ -254,12 +254,12 @@ fn explain(error: tintype_store::Error, data: &Path) -> anyhow::Error {
     anyhow::Error::new(error).context(message)
 }
 
-/// The one line on standard output, for scripts that wait for it.
+/// Prints the line on standard output that scripts wait for.
 fn announce(address: SocketAddr) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     let announced = writeln!(stdout, "listening on http://{address}").and_then(|()| stdout.flush());
     match announced {
-        // Whoever started the server need not keep reading what it says.
+        // The reader of standard output may be gone.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("cannot write to standard output"),
     }

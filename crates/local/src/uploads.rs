@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use tintype_edge::{PolicySigner, PostPolicy, PresignedUpload, UploadMethod, UploadSigner, UploadTerms};
+use tintype_edge::{PresignedUpload, UploadMethod, UploadSigner, UploadTerms};
+use tintype_http::post_policy::PolicySigner;
 use tintype_model::StoreError;
 use tintype_s3::{BUCKET, PresignError, S3Config, presign_put, sign_policy};
 
@@ -49,7 +50,7 @@ impl LocalUploads {
             access_key: &self.config.access_key,
             session_token: None,
         };
-        let policy = PostPolicy::new(terms, signer, now);
+        let policy = terms.form(signer, now);
         let signature = sign_policy(&self.config, policy.day(), policy.string_to_sign());
         PresignedUpload {
             url: format!("{}/{BUCKET}", terms.base_url.trim_end_matches('/')),

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod color;
+mod config;
 mod dead;
 mod error;
 mod event;
@@ -25,6 +26,7 @@ mod url;
 
 pub use attempt::{Attempt, AttemptResult, Succession};
 pub use color::Color;
+pub use config::{ConfigError, PictureConfig};
 pub use dead::{DeadLetter, DeadLetters};
 pub use error::{error_chain, panic_message};
 pub use event::{Job, Work};
@@ -44,4 +46,4 @@ pub use record::{
 };
 pub use render::{Limits, MetadataPolicy, RenderError, Rendered, RenderedFile, Renderer};
 pub use status::{StatusKind, StatusKindError};
-pub use url::{CachePolicy, DeliveryPath, PathError, decode_component, encode_path};
+pub use url::{CachePolicy, DeliveryPath, PathError, decode_component, encode_component, encode_path};

@@ -1,19 +1,27 @@
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
 use crate::{Format, KeyError, ObjectKey};
 
-/// Every byte outside `A-Za-z0-9-._~/` is escaped, so that both shapes and every CDN spell a path the same way.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC
+/// Every byte but the unreserved ones of RFC 3986 section 2.3, `A-Za-z0-9-._~`, is escaped, so that both shapes and every
+/// CDN spell a URL the same way. Signature Version 4 encodes the same bytes.
+const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
+    .remove(b'~');
+
+const PATH: &AsciiSet = &COMPONENT.remove(b'/');
 
 /// Percent-encodes a key for a URL path; `/` stays.
 #[must_use]
 pub fn encode_path(key: &str) -> String {
     utf8_percent_encode(key, PATH).to_string()
+}
+
+/// Percent-encodes a segment of a path, or a name or value of a query, from its bytes; `/` is encoded.
+#[must_use]
+pub fn encode_component(bytes: impl AsRef<[u8]>) -> String {
+    percent_encode(bytes.as_ref(), COMPONENT).to_string()
 }
 
 /// Percent-decodes once. `+` is a plus sign: only query strings and S3 events use it for a space.

@@ -6,23 +6,23 @@ use bytes::{Buf as _, Bytes};
 
 use super::body::BodyError;
 
-/// The largest chunk of a signed aws-chunked body, in bytes: it has to be in memory to be checked. SDKs sign chunks
+/// The largest chunk of a signed aws-chunked body, in bytes: checking it needs all of it in memory. SDKs sign chunks
 /// of 64 KiB to 1 MiB.
 pub(crate) const MAX_SIGNED_CHUNK: u64 = 16 << 20;
 /// The longest line before a chunk: a size in hexadecimal and a signature.
 const MAX_CHUNK_LINE: usize = 128;
-/// All trailers together, in bytes.
+/// The largest size of all trailers together, in bytes.
 const MAX_TRAILERS: usize = 16 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// In the line before a chunk.
+    /// The line before a chunk.
     Line,
-    /// In the bytes of a chunk; so many are left.
+    /// The bytes of a chunk, with the number that is left.
     Data(u64),
-    /// In the line break behind them; so many of its bytes were seen.
+    /// The line break behind them, with the number of its bytes that were read.
     Break(usize),
-    /// Behind the last chunk.
+    /// The trailers behind the last chunk.
     Trailers,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Chunks {
 }
 
 impl Chunks {
-    /// Framing that has to come to so many decoded bytes.
+    /// The framing of a body that must have this number of decoded bytes.
     pub(crate) const fn new(signed: bool, announced: u64) -> Self {
         Self {
             signed,
@@ -51,7 +51,7 @@ impl Chunks {
         }
     }
 
-    /// Reads bytes of the body and appends what `s3s` gets of them.
+    /// Reads bytes of the body and appends those that `s3s` gets.
     pub(crate) fn push(&mut self, mut bytes: Bytes, out: &mut VecDeque<Bytes>) -> Result<(), BodyError> {
         while bytes.has_remaining() {
             match self.state {
@@ -145,7 +145,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// Whether the body may end here.
+    /// Checks that the body may end here.
     pub(crate) fn finish(&self) -> Result<(), BodyError> {
         if self.state == State::Trailers && self.decoded == self.announced {
             Ok(())

@@ -1,10 +1,10 @@
 //! The body of a request before `s3s` sees it.
 //!
-//! `s3s` decodes aws-chunked bodies and checks their signatures, but it trusts what they say of themselves: it takes
+//! `s3s` decodes aws-chunked bodies and checks their signatures, but it trusts the sender: it takes
 //! a body that ends between two chunks for complete, never compares the decoded length, and keeps a whole chunk in
 //! memory however large it is (the Go SDK sends an object of any size as one chunk). This layer checks the framing
 //! and the lengths, cuts unsigned chunks into small ones (their sizes are not signed), limits signed ones, and
-//! remembers what was wrong, because `s3s` only passes on that something was.
+//! keeps the reason of a failure, which `s3s` does not pass on.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ use s3s::{S3Error, S3ErrorCode};
 use super::aws_chunked::{Chunks, MAX_SIGNED_CHUNK};
 use super::error::{custom, fail};
 
-/// The most bytes that are still read of a body that nobody wants, so that its sender can read the answer.
+/// The most bytes that are read of a refused body, so that its sender can read the answer.
 const MAX_DRAINED: u64 = 64 << 20;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -61,7 +61,7 @@ impl From<BodyError> for S3Error {
     }
 }
 
-/// The state of a body: its fault, and whether it was read. Shared with those who only learn that reading it failed.
+/// The state of a body: its fault, and whether it was read. Shared with code that only sees that reading failed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BodyReport(Arc<Report>);
 
@@ -81,13 +81,13 @@ impl BodyReport {
         self.0.error.get().copied()
     }
 
-    /// Whether anybody began to read it.
+    /// Tells whether reading it has begun.
     pub(crate) fn was_read(&self) -> bool {
         self.0.was_read.load(Ordering::Relaxed)
     }
 
-    /// The error to answer with when reading the body failed. When this layer found nothing, `s3s` found that the
-    /// signed digest of the body, or of a chunk of it, is another one.
+    /// The error to answer with when reading the body failed. Without a fault found here, `s3s` found that the
+    /// signed digest of the body, or of a chunk of it, differs.
     pub(crate) fn failure(&self, headers: &HeaderMap) -> S3Error {
         if let Some(error) = self.error() {
             return error.into();
@@ -114,16 +114,16 @@ pub(crate) struct Inbound {
     chunks: Option<Chunks>,
     ready: VecDeque<Bytes>,
     report: BodyReport,
-    /// Bytes still to come, where the request says so.
+    /// The bytes still to come; `None` when the request does not say.
     left: Option<u64>,
-    /// The client sends its body only after it was asked to.
+    /// `true` when the client waits for `100 Continue`.
     waits: bool,
 }
 
 impl Inbound {
     /// Wraps the body of a request with these headers.
     pub(crate) fn new(body: Body, headers: &HeaderMap, report: BodyReport) -> Self {
-        // Without either header there is no body (RFC 9112 section 6.3), which `s3s` has to be told.
+        // Without either header there is no body (RFC 9112 section 6.3), and `s3s` must know.
         let left = match headers.get(header::CONTENT_LENGTH) {
             Some(length) => length.to_str().ok().and_then(|length| length.parse().ok()),
             None => (!headers.contains_key(header::TRANSFER_ENCODING)).then_some(0),
@@ -165,7 +165,7 @@ impl Inbound {
     }
 }
 
-/// `x-amz-decoded-content-length`.
+/// The value of `x-amz-decoded-content-length`.
 fn decoded_length(headers: &HeaderMap) -> Result<u64, S3Error> {
     let value = headers.get("x-amz-decoded-content-length").ok_or_else(|| {
         fail(
@@ -238,8 +238,8 @@ impl http_body::Body for Inbound {
 }
 
 impl Drop for Inbound {
-    /// An answer that comes while the body is still being sent is lost when the connection closes on unread bytes:
-    /// read the rest, if it is short.
+    /// Reads the rest of the body, if it is short: an answer that is sent before is lost when the connection closes on
+    /// unread bytes.
     fn drop(&mut self) {
         let Some(mut inner) = self.inner.take() else {
             return;

@@ -1,7 +1,7 @@
-//! Between signature and operation: the authenticated request, as the second `s3s` shall read it.
+//! The step between signature and operation: rewrites the authenticated request for the second `s3s`.
 //!
-//! Headers are signed, so nothing can be rewritten before the signature is checked; what `s3s` would misread or
-//! refuse is rewritten here.
+//! Headers are signed, so nothing can be rewritten before the signature is checked; whatever `s3s` would misread
+//! or refuse is rewritten here.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use percent_encoding::percent_decode_str;
@@ -23,7 +23,7 @@ pub(crate) struct Origin {
     pub(crate) operation: &'static Operation,
     /// All headers, with `x-amz-*` query parameters of presigned URLs among them.
     pub(crate) headers: HeaderMap,
-    /// Headers behind an aws-chunked body, there once it was read.
+    /// Headers behind an aws-chunked body, which are known once it was read.
     pub(crate) trailers: Option<TrailingHeaders>,
     /// The state of the body: its fault, and whether it was read.
     pub(crate) report: BodyReport,
@@ -39,7 +39,7 @@ impl Origin {
     }
 }
 
-/// Takes every request whose signature is right and hands it to the second `s3s`.
+/// Passes every request with a right signature on to the second `s3s`.
 pub(crate) struct Bridge {
     operations: S3Service,
 }
@@ -102,7 +102,7 @@ impl S3Route for Bridge {
             .await
             .map_err(|_| S3Error::new(S3ErrorCode::InternalError))?;
         let (mut parts, body) = response.into_parts();
-        // s3s answers HEAD with 200 even where the headers speak of a part.
+        // s3s answers HEAD with 200 even when the headers are those of a part.
         if parts.status == StatusCode::OK && parts.headers.contains_key(header::CONTENT_RANGE) {
             parts.status = StatusCode::PARTIAL_CONTENT;
         }
@@ -135,11 +135,11 @@ const SIGNATURE: [&str; 7] = [
     "X-Amz-SignedHeaders",
 ];
 
-/// Takes the signature out of the query, and the headers that SDKs moved into it. The query is signed as a whole, and
-/// a header that is there as well wins, as the client that was given the URL sees it.
+/// Removes the signature from the query, and the headers that SDKs moved into it. The query is signed as a whole; a
+/// header of the same name takes precedence.
 ///
-/// Checksums in the query are left out: SDKs sign URLs before there is a body, and some put the checksum of none into
-/// the query. A checksum that the sender of the body must keep to is a signed header.
+/// Checksums in the query are left out: SDKs sign URLs before there is a body, and some put the checksum of an empty
+/// one into the query. A checksum that binds the sender of the body is a signed header.
 fn take_presigned(uri: &Uri, headers: &mut HeaderMap) -> S3Result<Uri> {
     headers.remove(header::AUTHORIZATION);
     let Some(query) = uri.query() else {
@@ -190,8 +190,7 @@ fn take_presigned(uri: &Uri, headers: &mut HeaderMap) -> S3Result<Uri> {
     target.parse().map_err(|_| S3Error::new(S3ErrorCode::InvalidURI))
 }
 
-/// Refuses values that ask for what is not there. Those that only repeat what is usual, and that many scripts send,
-/// pass.
+/// Refuses values that ask for features that do not exist here. The usual values, which many scripts send, pass.
 pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
     let is_other = |name: &str, usual: &[&str]| {
         headers
@@ -199,7 +198,7 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
             .iter()
             .any(|value| !usual.iter().any(|usual| value == usual))
     };
-    // Encryption with keys of the store's own, of which clients see nothing.
+    // Encryption with the store's own keys is invisible to clients.
     if is_other("x-amz-server-side-encryption", &["AES256"]) {
         return Err(not_implemented(
             "x-amz-server-side-encryption with another value than AES256",
@@ -218,11 +217,11 @@ pub(crate) fn refuse_unsupported(headers: &HeaderMap) -> S3Result<()> {
         ));
     }
     let usual: [(&str, &[&str]); 5] = [
-        // The SDK for C++ names the only version there is.
+        // The SDK for C++ sends the only version.
         ("x-amz-api-version", &["2006-03-01"]),
         ("x-amz-request-payer", &["requester"]),
         ("x-amz-checksum-type", &["FULL_OBJECT", "COMPOSITE"]),
-        // There is nothing that a copy could take along or leave behind.
+        // Objects have no tags, so both values mean the same.
         ("x-amz-tagging-directive", &["COPY", "REPLACE"]),
         ("x-amz-object-annotation-directive", &["COPY", "EXCLUDE"]),
     ];
@@ -266,7 +265,7 @@ fn announced_length(headers: &HeaderMap) -> S3Result<Option<u64>> {
         .transpose()
 }
 
-/// `aws-chunked` is how the body came, not what the object is; what remains is stored.
+/// Removes `aws-chunked`, which is about the transfer and not about the object; the rest is stored.
 fn strip_aws_chunked(headers: &mut HeaderMap) -> S3Result<()> {
     let mut kept = Vec::new();
     for value in headers.get_all(header::CONTENT_ENCODING) {
@@ -287,8 +286,8 @@ fn strip_aws_chunked(headers: &mut HeaderMap) -> S3Result<()> {
     Ok(())
 }
 
-/// Conditions, dates and ranges come to operations as they were sent: `s3s` refuses several entity tags, several
-/// ranges and unusual dates, where S3 and RFC 9110 read or ignore them.
+/// Hides conditions, dates and ranges from `s3s`, which refuses several entity tags, several ranges and unusual dates
+/// where S3 and RFC 9110 read or ignore them. Operations read them as they were sent.
 fn remove_what_operations_read_themselves(headers: &mut HeaderMap) {
     for name in [
         header::IF_MATCH,
@@ -350,7 +349,7 @@ mod tests {
         }
     }
 
-    /// Whether a header is taken, or the code that it is refused with.
+    /// `"ok"` when a header is taken, otherwise the code that it is refused with.
     fn verdict(name: &'static str, values: &[&'static str]) -> String {
         let name = HeaderName::from_static(name);
         let mut headers = HeaderMap::new();

@@ -119,7 +119,7 @@ impl Algorithm {
         }
     }
 
-    /// Whether S3 knows this combination: digests cannot be combined, and CRC64NVME is never composite.
+    /// Tells whether S3 knows this combination: digests cannot be combined, and CRC64NVME is never composite.
     pub(crate) const fn supports(self, kind: Kind) -> bool {
         match (self, kind) {
             (Self::Crc32 | Self::Crc32c, _) => true,
@@ -151,7 +151,7 @@ pub(crate) struct Claim {
     pub(crate) value: String,
 }
 
-/// Why the checksums in headers or trailers are not acceptable.
+/// A fault of the checksums in headers or trailers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ClaimError {
     #[error("expecting a single x-amz-checksum- header; multiple checksum types are not allowed")]
@@ -201,7 +201,7 @@ pub(crate) fn refuse_composite(headers: &HeaderMap) -> S3Result<()> {
     }
 }
 
-/// The algorithm that a client names; without a value it says what to store.
+/// The algorithm that a client names. Without a checksum it chooses the one to store.
 pub(crate) fn named(headers: &HeaderMap) -> Option<Algorithm> {
     ["x-amz-sdk-checksum-algorithm", "x-amz-checksum-algorithm"]
         .iter()
@@ -217,7 +217,7 @@ fn unsupported(header: &str, value: &str) -> S3Error {
     fail(S3ErrorCode::InvalidRequest, message)
 }
 
-/// The one checksum in these headers.
+/// The checksum in these headers, of which there may be one.
 pub(crate) fn claim(headers: &HeaderMap) -> Result<Option<Claim>, ClaimError> {
     let mut found = None;
     for algorithm in Algorithm::ALL {
@@ -226,7 +226,7 @@ pub(crate) fn claim(headers: &HeaderMap) -> Result<Option<Claim>, ClaimError> {
                 return Err(ClaimError::Several);
             }
             let value = value.to_str().map_err(|_| ClaimError::Invalid(algorithm))?.trim();
-            // Complete may name a composite value, which ends in the number of parts.
+            // A completion may name a composite value, which ends in the number of parts.
             let digest = value.split_once('-').map_or(value, |(digest, _)| digest);
             algorithm.decode(digest).ok_or(ClaimError::Invalid(algorithm))?;
             found = Some(Claim {

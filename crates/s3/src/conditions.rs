@@ -1,4 +1,4 @@
-//! Conditional requests, evaluated on the headers as they came: `s3s` reads only one entity tag and refuses dates
+//! Conditional requests, evaluated on the headers as they were sent: `s3s` reads only one entity tag and refuses dates
 //! that RFC 9110 says to ignore.
 
 use std::time::SystemTime;
@@ -47,7 +47,7 @@ pub(crate) fn last_modified(meta: &SourceMeta) -> SystemTime {
 /// The value of a strong entity tag.
 ///
 /// # Errors
-/// The condition failed: it compares strongly, and nothing equals a weak tag or a text that is no tag.
+/// `PreconditionFailed` for a weak tag and for a text that is no tag: no object matches them in a strong comparison.
 fn strong(tag: &str) -> Result<String, S3Error> {
     match EntityTag::parse(tag.as_bytes(), SYNTAX) {
         Some(EntityTag::Strong(opaque)) => Ok(String::from_utf8_lossy(opaque).into_owned()),
@@ -58,11 +58,11 @@ fn strong(tag: &str) -> Result<String, S3Error> {
 /// The condition of a delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DeleteCondition {
-    /// None.
+    /// No condition.
     Always,
     /// The object exists.
     Exists,
-    /// It has this `ETag`.
+    /// The object has this `ETag`.
     Etag(String),
 }
 
@@ -70,7 +70,7 @@ impl DeleteCondition {
     /// The condition in `If-Match`, or in the `ETag` element of a document.
     ///
     /// # Errors
-    /// Lists are refused, and what is no strong tag fails.
+    /// Lists are refused; anything that is no strong tag fails.
     pub(crate) fn parse(tag: &str) -> Result<Self, S3Error> {
         match tag.trim() {
             "*" => Ok(Self::Exists),
@@ -114,8 +114,8 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>,
 /// The condition of a write. S3 knows `If-None-Match: *` and `If-Match` with one entity tag.
 ///
 /// # Errors
-/// Other conditions are refused, as S3 does: ignoring them would overwrite what was to be kept. What is no strong tag
-/// fails.
+/// Other conditions are refused, as S3 does: ignoring them would overwrite an object that was to be kept.
+/// Anything that is no strong tag fails.
 pub(crate) fn of_write(headers: &HeaderMap) -> Result<Precondition, S3Error> {
     match (
         one(headers, &header::IF_MATCH)?,

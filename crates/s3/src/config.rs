@@ -1,4 +1,4 @@
-//! The settings of the endpoint, what is fixed of it, and the addresses of its objects.
+//! The settings of the endpoint, its fixed limits, and the addresses of its objects.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use tintype_model::{ObjectKey, encode_path};
 /// The only bucket.
 pub const BUCKET: &str = "raw";
 
-/// Who owns it and everything in it; S3 wants a name.
+/// The name of the owner of the bucket and its objects, which S3 requires.
 pub(crate) const OWNER: &str = "tintype";
 
 /// The largest object, or part of one, that one request may carry, in bytes: S3's own limit.
@@ -25,7 +25,7 @@ pub struct S3Config {
     /// Its secret.
     pub secret_key: String,
     /// The region that clients are told and that presigned URLs are signed for. Requests signed for any other region
-    /// are taken as well: there is only one place to go.
+    /// are taken as well: there is only one place.
     pub region: String,
     /// Origins (`https://example.com`) whose pages may send cross-origin requests.
     pub allowed_origins: Vec<String>,

@@ -61,7 +61,7 @@ pub(crate) fn preflight(parts: &request::Parts, allowed: &[String]) -> Response<
     answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
     answer.insert(header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     answer.insert(header::VARY, VARY);
-    // Signed headers are as good as any: whoever holds a presigned request may send what was signed.
+    // Any header may be sent: those that matter are signed by whoever presigned the request.
     if let Some(requested) = headers
         .get(header::ACCESS_CONTROL_REQUEST_HEADERS)
         .filter(|names| is_name_list(names))

@@ -1,4 +1,4 @@
-//! Errors as S3 clients know them: code, status and a message that says what was wrong.
+//! Errors as S3 clients know them: code, status and message.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -39,7 +39,7 @@ pub(crate) fn no_such_key() -> S3Error {
     fail(S3ErrorCode::NoSuchKey, "The specified key does not exist.")
 }
 
-/// The store's errors in S3's words. Those of the machine are logged here and nothing of them is sent.
+/// The store's errors in S3's words. Errors of the machine are logged here, and the answer says nothing of them.
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
 pub(crate) fn from_store(error: store::Error) -> S3Error {
     let message = error.to_string();
@@ -92,7 +92,7 @@ pub(crate) fn from_store(error: store::Error) -> S3Error {
             );
             fail(S3ErrorCode::ServiceUnavailable, "Please try again.")
         }
-        // Logged once, when it was found.
+        // It was logged when it was found.
         store::Error::Damaged(ref damage) => fail(
             S3ErrorCode::InternalError,
             format!(
@@ -208,8 +208,9 @@ fn default_message(code: &str) -> &'static str {
     }
 }
 
-/// XML readers turn a raw carriage return into a line feed, and raw control characters are not XML at all. Like S3,
-/// write them as references; only keys (and what echoes them) contain such characters.
+/// Writes carriage returns and control characters as references, like S3: XML readers turn a raw carriage return into a
+/// line feed, and raw control characters are not XML. Only keys, and elements that repeat them, contain such
+/// characters.
 fn escape_controls(xml: Bytes) -> Bytes {
     let raw = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\n' | b'\t');
     if !xml.iter().any(raw) {

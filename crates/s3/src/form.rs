@@ -8,23 +8,22 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request};
 use jiff::Timestamp;
-use percent_encoding::utf8_percent_encode;
 use s3s::{S3Error, S3ErrorCode, S3Result};
 use tintype_http::{Peer, Refused};
-use tintype_model::{ObjectKey, Precondition};
+use tintype_model::{ObjectKey, Precondition, encode_component};
 use tintype_store::{SourceOptions, Store};
 
 use super::body::Inbound;
 use super::bridge::refuse_unsupported;
-use super::checksum::{self, Algorithm, Kind};
+use super::checksum::{self, Algorithm};
 use super::config::{BUCKET, MAX_PUT_BYTES, S3Config, location};
 use super::error::{self, fail, from_store, not_implemented};
 use super::form_data::{Form, boundary};
 use super::offered;
 use super::ops::attributes;
+use super::ops::object_checksum::ObjectChecksum;
 use super::policy::{self, Fields};
 use super::receive::{Expected, Receiver};
-use super::sigv4::ENCODED;
 use super::verify::{content_md5, invalid_claim};
 
 /// The most fields that a form may have before the file.
@@ -64,7 +63,7 @@ pub(crate) async fn upload(
             ));
         }
     };
-    // Conditions speak of the key that comes out.
+    // Conditions are about the resulting key.
     if let Some(key) = fields.get_mut("key") {
         let name = filename.rsplit(['/', '\\']).next().unwrap_or_default();
         *key = key.replace("${filename}", name);
@@ -118,7 +117,7 @@ pub(crate) async fn upload(
     check_rest(&mut form).await?;
     let received = receiver.finish(None).await?;
     let value = received.checksum().to_owned();
-    attributes::set_checksum(&mut attributes, algorithm, Kind::FullObject, value);
+    ObjectChecksum::of_whole(algorithm, &value).keep_in(&mut attributes);
     let options = SourceOptions {
         precondition: Precondition::None,
         attributes,
@@ -143,7 +142,7 @@ fn log_refusal(error: &S3Error, fields: &Fields, peer: Option<Peer>) {
     .log();
 }
 
-/// Fields that are no headers of an upload: they say where it goes, that it may, and what is answered.
+/// Fields that are no headers of an upload: its destination, its permission and its answer.
 const OWN_FIELDS: [&str; 10] = [
     "bucket",
     "key",
@@ -173,10 +172,10 @@ fn header_of(field: &str) -> Option<&str> {
     }
 }
 
-/// Reads what stands behind the file. S3 leaves it out, and buttons of pages come there.
+/// Reads the parts behind the file, where pages send their buttons. S3 ignores them.
 ///
 /// # Errors
-/// When it is another file, or a field that would have meant something in front of the file.
+/// When one is another file, or a field that has a meaning in front of the file.
 async fn check_rest(form: &mut Form) -> S3Result<()> {
     while let Some(part) = form.next_part().await? {
         let name = part.name.as_str();
@@ -199,7 +198,7 @@ async fn check_rest(form: &mut Form) -> S3Result<()> {
 /// The fields that an upload with `PUT` would send as headers.
 ///
 /// # Errors
-/// When a field is none of those, and none of a form's own.
+/// When a field is neither one of those nor one of [`OWN_FIELDS`].
 fn headers_of(fields: &Fields) -> S3Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     if fields.get("bucket").is_some_and(|bucket| bucket != BUCKET) {
@@ -207,7 +206,7 @@ fn headers_of(fields: &Fields) -> S3Result<HeaderMap> {
         return Err(fail(S3ErrorCode::InvalidArgument, message));
     }
     for (name, value) in fields {
-        // Metadata is any text.
+        // Metadata may be any text.
         let is_own = OWN_FIELDS.contains(&name.as_str());
         if is_own || name.starts_with("x-amz-meta-") || name.starts_with("x-ignore-") {
             continue;
@@ -241,7 +240,7 @@ fn answer(
     let redirect = fields
         .get("success_action_redirect")
         .or_else(|| fields.get("redirect"));
-    // S3 ignores what is not a URL.
+    // S3 ignores a value that is not a URL.
     if let Some(url) = redirect.filter(|url| url.parse::<http::Uri>().is_ok_and(|url| url.scheme().is_some()))
     {
         let (base, fragment) = url
@@ -250,7 +249,7 @@ fn answer(
         let mut target = format!(
             "{base}{}bucket={BUCKET}&key={}&etag=%22{etag}%22",
             if base.contains('?') { '&' } else { '?' },
-            utf8_percent_encode(key.as_str(), ENCODED),
+            encode_component(key.as_str()),
         );
         if let Some(fragment) = fragment {
             target.push('#');

@@ -1,4 +1,8 @@
 //! Reads `multipart/form-data` (RFC 7578) part by part, without keeping the file in memory.
+//!
+//! S3 limits the fields in front of the file, and a form is refused by its policy before any of its file is read. The
+//! crate `multer` (3.1) can do neither: it has no limit for the head of a part, and before it gives out a field it
+//! buffers all that the connection has ready, the file included.
 
 use axum::body::Body;
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -65,7 +69,7 @@ fn parameter(header: &str, wanted: &str) -> Option<String> {
 /// The head of a part.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// In lower case.
+    /// The name, in lower case.
     pub(crate) name: String,
     pub(crate) filename: Option<String>,
 }

@@ -8,13 +8,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, header, request};
 use jiff::{Timestamp, civil};
 use percent_encoding::percent_decode_str;
 use s3s::{S3Error, S3ErrorCode};
+use tintype_http::{ALGORITHM, Credential, amz_date};
 
 use super::error::fail;
-use super::sigv4::{ALGORITHM, Credential, MAX_EXPIRES, amz_date};
+use super::sigv4::MAX_EXPIRES;
 
-/// Whether a request is a form, whose policy is signed instead of the request.
+/// Tells whether a request is a form, whose policy is signed instead of the request.
 ///
-/// Everything that `s3s` could take for one must be one here: its own handling of forms is not reached.
+/// Every request that `s3s` could take for a form is one here, so that its own handling of forms is never reached.
 pub(crate) fn is_form(request: &request::Parts) -> bool {
     request.method == Method::POST
         && request.headers.get_all(header::CONTENT_TYPE).iter().any(|value| {
@@ -23,7 +24,7 @@ pub(crate) fn is_form(request: &request::Parts) -> bool {
         })
 }
 
-/// Checks how a request is signed, not yet whether the signature is right.
+/// Checks the form of a signature, not yet the signature itself.
 pub(crate) fn check(request: &request::Parts) -> Result<(), S3Error> {
     let query = request.uri.query().unwrap_or_default();
     let parameter = |wanted: &str| {
@@ -108,8 +109,8 @@ pub(crate) fn check(request: &request::Parts) -> Result<(), S3Error> {
     }
 }
 
-/// Writes headers as `s3s` reads them and as their signature reads them, too: values of metadata that is there more than
-/// once are one value with commas (RFC 9110 section 5.3), and a `Date` stands in for a missing `x-amz-date`.
+/// Rewrites headers for `s3s` in a way that their signature allows: repeated metadata becomes one value with commas
+/// (RFC 9110 section 5.3), and a `Date` replaces a missing `x-amz-date`.
 pub(crate) fn complete(headers: &mut HeaderMap) {
     let repeated: Vec<HeaderName> = headers
         .keys()
@@ -156,7 +157,7 @@ fn version_2() -> S3Error {
     fail(S3ErrorCode::InvalidRequest, message)
 }
 
-/// The form of the credential; the key and the date are for `s3s` to check, and the region may be any.
+/// Checks the form of the credential. `s3s` checks the key and the date; any region is taken.
 fn check_scope(credential: &str, code: S3ErrorCode) -> Result<(), S3Error> {
     let message = "The credential must have the form KEY/DATE/REGION/s3/aws4_request. REGION may be any name of letters, \
                    digits and hyphens.";
@@ -165,8 +166,8 @@ fn check_scope(credential: &str, code: S3ErrorCode) -> Result<(), S3Error> {
         .ok_or_else(|| fail(code, message))
 }
 
-/// The host and every `x-amz-*` header must be signed, or somebody on the way could add some. The digest of the body
-/// is checked by itself, and clients send it unsigned with presigned URLs.
+/// Checks that the host and every `x-amz-*` header are signed, so that nothing can be added on the way. The digest of
+/// the body is checked by itself, and clients send it unsigned with presigned URLs.
 fn check_signed_headers(signed: &str, headers: &HeaderMap) -> Result<(), S3Error> {
     let is_signed = |name: &str| signed.split(';').any(|signed| signed == name);
     if !is_signed("host") {

@@ -36,7 +36,7 @@ use self::config::MAX_XML_BYTES;
 pub use config::{BUCKET, S3Config};
 pub use sigv4::{PresignError, presign_put, sign_policy};
 
-/// Whether a request is for this endpoint: it is signed, or its path is in the bucket.
+/// Tells whether a request is for this endpoint: it is signed, or its path is in the bucket.
 #[must_use]
 pub fn is_s3_request(request: &request::Parts) -> bool {
     let path = request.uri.path();
@@ -84,7 +84,7 @@ impl S3Endpoint {
     pub fn new(store: Store, config: S3Config) -> Self {
         let mut limits = Limits::default();
         limits.xml_max_body_size = MAX_XML_BYTES;
-        // Forms never reach s3s; should one, nothing of it is kept.
+        // Forms do not reach s3s; this keeps nothing of one that would.
         limits.post_object_max_file_size = 0;
         limits.form_max_fields_size = 0;
         let limits = Arc::new(StaticConfigProvider::new(Arc::new(limits)));
@@ -108,7 +108,7 @@ impl S3Endpoint {
         }
     }
 
-    /// Answers one request. Bodies are streamed both ways; whatever is wrong with a request becomes an answer.
+    /// Answers one request. Bodies are streamed both ways; errors become answers.
     pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
         let Shared {
             config,
@@ -134,9 +134,9 @@ impl S3Endpoint {
         };
         let mut response = answer.unwrap_or_else(error::response);
         if waits && !(has_body && report.was_read()) {
-            // A client that asked to be told to go on got this answer instead. It keeps the body to itself (RFC 9110
-            // section 10.1.1), or has none; and botocore (1.43.11) would take the status of the next answer on this
-            // connection for this one's again.
+            // A client that waited for `100 Continue` got this answer instead. It does not send the body (RFC 9110
+            // section 10.1.1), or has none; and botocore (1.43.11) would repeat this status for the next answer on this
+            // connection.
             response
                 .headers_mut()
                 .insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -163,7 +163,7 @@ impl S3Endpoint {
             .call(request)
             .await
             .map_err(|_| S3Error::new(S3ErrorCode::InternalError))?;
-        // Where s3s reads the body itself, it only knows that it could not.
+        // s3s reads some bodies itself, and reports a failure without its reason.
         if report.error().is_some() && response.status().is_server_error() {
             return Err(report.failure(&headers));
         }
@@ -171,7 +171,7 @@ impl S3Endpoint {
     }
 }
 
-/// The headers that say how a body is framed.
+/// The headers about the framing of a body.
 fn body_headers(headers: &HeaderMap) -> HeaderMap {
     let name = header::HeaderName::from_static("x-amz-content-sha256");
     headers
@@ -181,7 +181,7 @@ fn body_headers(headers: &HeaderMap) -> HeaderMap {
         .collect()
 }
 
-/// The one pair of keys.
+/// The pair of keys.
 struct OneKey {
     access_key: String,
     secret_key: SecretKey,
@@ -200,7 +200,7 @@ impl S3Auth for OneKey {
     }
 }
 
-/// The first `s3s` checks signatures and nothing else.
+/// The operations of the first `s3s`, which only checks signatures: none.
 struct NoOperations;
 
 impl s3s::S3 for NoOperations {}

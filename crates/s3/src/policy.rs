@@ -1,18 +1,16 @@
-//! POST policies: what the signer of a form allows its holder to upload.
-//!
-//! <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html>
+//! The check of the POST policy of a form: its signature here, its document by [`tintype_http::post_policy`].
 
 use std::collections::BTreeMap;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jiff::{SignedDuration, Timestamp, civil};
+use jiff::{SignedDuration, Timestamp};
 use s3s::{S3Error, S3ErrorCode, S3Result};
-use serde_json::Value;
 use subtle::ConstantTimeEq as _;
+use tintype_http::post_policy::{PolicyDocument, PolicyError, SizeRange};
+use tintype_http::{ALGORITHM, Credential, parse_amz_date};
 
 use super::config::{BUCKET, S3Config};
 use super::error::fail;
-use super::sigv4::{ALGORITHM, Credential, hmac_sha256, signing_key};
+use super::sigv4::{hmac_sha256, signing_key};
 
 /// The most time that a client's clock may be ahead of ours.
 const MAX_SKEW: SignedDuration = SignedDuration::from_mins(15);
@@ -20,54 +18,30 @@ const MAX_SKEW: SignedDuration = SignedDuration::from_mins(15);
 /// The text fields of a form by their names in lower case.
 pub(crate) type Fields = BTreeMap<String, String>;
 
-/// The sizes that the file may have, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SizeRange {
-    pub(crate) min: u64,
-    pub(crate) max: u64,
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+fn refused(error: PolicyError) -> S3Error {
+    let code = match error {
+        PolicyError::Invalid(_) => S3ErrorCode::InvalidPolicyDocument,
+        PolicyError::Denied(_) => S3ErrorCode::AccessDenied,
+    };
+    fail(code, error.to_string())
 }
 
-fn denied(reason: impl Into<String>) -> S3Error {
-    fail(
-        S3ErrorCode::AccessDenied,
-        format!("Invalid according to Policy: {}", reason.into()),
-    )
-}
-
-fn invalid(reason: &str) -> S3Error {
-    fail(
-        S3ErrorCode::InvalidPolicyDocument,
-        format!("Invalid Policy: {reason}"),
-    )
-}
-
-/// Checks signature, validity and conditions of a form, and tells the size that its file may have.
+/// Checks signature, validity and conditions of a form, and tells the sizes that its file may have.
 ///
 /// # Errors
-/// When the form is not signed, not any more, or not for these fields.
+/// When the form is not signed, has expired, or is not signed for these fields.
 pub(crate) fn check(config: &S3Config, fields: &Fields, now: Timestamp) -> S3Result<SizeRange> {
     let signed_at = check_signature(config, fields)?;
-    let policy = field(fields, "policy")?;
-    let document = STANDARD
-        .decode(policy.trim())
-        .map_err(|_| invalid("it is not Base64."))?;
-    let document: Value = serde_json::from_slice(&document).map_err(|_| invalid("it is not JSON."))?;
-    let expiration = document.get("expiration").and_then(Value::as_str);
-    let expiration: Timestamp = expiration
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| invalid("it has no expiration, or one that is not an ISO 8601 date."))?;
-    if now >= expiration {
-        return Err(denied("Policy expired."));
-    }
+    let document = PolicyDocument::parse(field(fields, "policy")?).map_err(refused)?;
+    document.check_time(now).map_err(refused)?;
     if signed_at.duration_since(now) > MAX_SKEW {
         return Err(fail(
             S3ErrorCode::RequestTimeTooSkewed,
             "The difference between the request time and the current time is too large.",
         ));
     }
-    let conditions = document.get("conditions").and_then(Value::as_array);
-    let conditions = conditions.ok_or_else(|| invalid("it has no conditions."))?;
-    check_conditions(conditions, fields)
+    document.check(fields, BUCKET).map_err(refused)
 }
 
 fn field<'a>(fields: &'a Fields, name: &str) -> S3Result<&'a str> {
@@ -79,7 +53,7 @@ fn field<'a>(fields: &'a Fields, name: &str) -> S3Result<&'a str> {
     })
 }
 
-/// The signature covers the policy as it was sent. Answers when it was made.
+/// Checks the signature, which covers the policy as it was sent, and returns the time at which it was made.
 fn check_signature(config: &S3Config, fields: &Fields) -> S3Result<Timestamp> {
     if fields.contains_key("awsaccesskeyid") || fields.contains_key("signature") {
         return Err(fail(
@@ -96,16 +70,12 @@ fn check_signature(config: &S3Config, fields: &Fields) -> S3Result<Timestamp> {
         ));
     }
     let date = field(fields, "x-amz-date")?;
-    let signed_at = civil::DateTime::strptime("%Y%m%dT%H%M%SZ", date)
-        .ok()
-        .and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC).ok())
-        .ok_or_else(|| {
-            fail(
-                S3ErrorCode::AccessDenied,
-                "Access Denied: x-amz-date is not a date.",
-            )
-        })?
-        .timestamp();
+    let signed_at = parse_amz_date(date).ok_or_else(|| {
+        fail(
+            S3ErrorCode::AccessDenied,
+            "Access Denied: x-amz-date is not a date.",
+        )
+    })?;
     let credential = Credential::parse(field(fields, "x-amz-credential")?)
         .filter(|credential| date.starts_with(credential.day))
         .ok_or_else(|| {
@@ -127,110 +97,11 @@ fn check_signature(config: &S3Config, fields: &Fields) -> S3Result<Timestamp> {
     }
 }
 
-/// Every condition must hold, and every field must have one, apart from those that make up the signature and
-/// `x-ignore-*`.
-fn check_conditions(conditions: &[Value], fields: &Fields) -> S3Result<SizeRange> {
-    let mut covered: Vec<String> = vec!["policy".into(), "x-amz-signature".into()];
-    let mut size = SizeRange {
-        min: 0,
-        max: u64::MAX,
-    };
-    for condition in conditions {
-        match condition {
-            Value::Object(members) => {
-                for (name, value) in members {
-                    let value = value
-                        .as_str()
-                        .ok_or_else(|| invalid("a value is not a string."))?;
-                    covered.push(match_field(fields, Match::Exact, name, value)?);
-                }
-            }
-            Value::Array(items) => match &items[..] {
-                [Value::String(kind), min, max] if kind.eq_ignore_ascii_case("content-length-range") => {
-                    let (Some(min), Some(max)) = (number(min), number(max)) else {
-                        return Err(invalid("a content-length-range has no numbers."));
-                    };
-                    size = SizeRange {
-                        min: size.min.max(min),
-                        max: size.max.min(max),
-                    };
-                }
-                [Value::String(kind), Value::String(name), Value::String(value)] => {
-                    let how = match kind.to_ascii_lowercase().as_str() {
-                        "eq" => Match::Exact,
-                        "starts-with" => Match::Prefix,
-                        _ => {
-                            return Err(invalid(
-                                "a condition is neither eq, starts-with nor content-length-range.",
-                            ));
-                        }
-                    };
-                    let name = name
-                        .strip_prefix('$')
-                        .ok_or_else(|| invalid("a field name has no dollar sign."))?;
-                    covered.push(match_field(fields, how, name, value)?);
-                }
-                _ => return Err(invalid("a condition has another form than [kind, field, value].")),
-            },
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                return Err(invalid("a condition is neither an object nor a list."));
-            }
-        }
-    }
-    let extra = fields
-        .keys()
-        .find(|name| !name.starts_with("x-ignore-") && !covered.contains(name));
-    match extra {
-        Some(name) => Err(denied(format!("Extra input fields: {name}"))),
-        None => Ok(size),
-    }
-}
-
-/// Signers write numbers as such or as text.
-fn number(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.parse().ok())
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Match {
-    Exact,
-    Prefix,
-}
-
-/// Checks one field and answers its name in lower case.
-fn match_field(fields: &Fields, how: Match, name: &str, wanted: &str) -> S3Result<String> {
-    let name = name.to_ascii_lowercase();
-    let value = match fields.get(&name) {
-        Some(value) => value.as_str(),
-        // The bucket is in the path.
-        None if name == "bucket" => BUCKET,
-        None => "",
-    };
-    let holds = match how {
-        Match::Exact => value == wanted,
-        // S3 takes lists of media types here; each must match.
-        Match::Prefix if name == "content-type" => {
-            value.split(',').all(|value| value.trim().starts_with(wanted))
-        }
-        Match::Prefix => value.starts_with(wanted),
-    };
-    if holds {
-        Ok(name)
-    } else {
-        let kind = match how {
-            Match::Exact => "eq",
-            Match::Prefix => "starts-with",
-        };
-        Err(denied(format!(
-            "Policy Condition failed: [\"{kind}\", \"${name}\", \"{wanted}\"]"
-        )))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use serde_json::{Value, json};
 
     fn config() -> S3Config {
         S3Config {

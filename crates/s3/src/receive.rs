@@ -1,5 +1,5 @@
-//! From the body of a request to a staged file: bytes are counted and every digest that the client gave is checked
-//! before the file is made durable.
+//! Receives the body of a request into a staged file: bytes are counted, and every digest that the client gave is
+//! checked before the file is made durable.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use super::checksum::{self, Algorithm, Claim, ClaimError, Hasher};
 use super::error::{fail, from_store};
 use super::verify::{bad_digest, content_md5, invalid_claim, trailing_claim};
 
-/// A durable file that nobody names yet, and its checksums by [`Algorithm::name`].
+/// A durable file that no row names yet, and its checksums by [`Algorithm::name`].
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) staged: Staged,
@@ -24,7 +24,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    /// The checksum to tell the client.
+    /// The checksum for the answer.
     pub(crate) fn checksum(&self) -> &str {
         self.checksums
             .get(self.algorithm.name())
@@ -66,7 +66,7 @@ impl Receiver {
         }
     }
 
-    /// Bytes so far.
+    /// The number of bytes so far.
     pub(crate) fn size_bytes(&self) -> u64 {
         self.file.size_bytes()
     }
@@ -83,7 +83,7 @@ impl Receiver {
         self.file.write(bytes).await.map_err(from_store)
     }
 
-    /// Checks what was expected, and what `late` adds to it, and makes the file durable.
+    /// Checks the conditions, with the checksum in `late` among them, and makes the file durable.
     pub(crate) async fn finish(self, late: Option<Claim>) -> S3Result<Received> {
         if self
             .expected
@@ -118,7 +118,7 @@ impl Receiver {
 }
 
 /// Receives the body of a request. The checksum that the client chose is computed and compared, and those of `also`
-/// are computed as well; with neither, it is S3's default.
+/// are computed as well; with neither, S3's default is computed.
 pub(crate) async fn receive<S, E>(
     store: &Store,
     body: Option<S>,

@@ -1,4 +1,4 @@
-//! Digests that a client sends beside or behind a body, and documents that are compared with theirs.
+//! Checks of the digests that a client sends with a body, in headers or trailers.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, StatusCode};
@@ -11,8 +11,8 @@ use super::config::MAX_XML_BYTES;
 use super::error::{custom, fail};
 use super::offered::Operation;
 
-/// Reads a document and compares it with its digests; `s3s` would not. Where it expects no document, it would not even
-/// read the body.
+/// Reads a document and compares it with its digests, which `s3s` does not. Where it expects no document it does not
+/// read the body at all.
 pub(crate) async fn verified(
     mut body: Body,
     operation: &Operation,
@@ -21,7 +21,7 @@ pub(crate) async fn verified(
     report: &BodyReport,
 ) -> S3Result<Body> {
     let bytes = body.store_all_limited(MAX_XML_BYTES).await.map_err(|error| {
-        // The only error that is about the amount is that of the limit itself.
+        // Only the limit itself is an error about the size.
         if report.error().is_none() && error.downcast_ref::<http_body_util::LengthLimitError>().is_some() {
             S3Error::new(S3ErrorCode::MaxMessageLengthExceeded)
         } else {
@@ -49,8 +49,8 @@ pub(crate) async fn verified(
 /// The checksum behind a body that was read.
 ///
 /// # Errors
-/// When the trailers are other ones than `x-amz-trailer` announces: one that was not announced is not signed for, one
-/// that was and is missing was cut off.
+/// When the trailers are not those that `x-amz-trailer` announces: one that was not announced is not signed, and a
+/// missing one was cut off.
 pub(crate) fn trailing_claim(
     headers: &HeaderMap,
     trailers: Option<&TrailingHeaders>,
@@ -90,7 +90,7 @@ pub(crate) fn content_md5(headers: &HeaderMap) -> S3Result<Option<[u8; 16]>> {
     }
 }
 
-/// The answer to a digest that does not fit.
+/// The error for a digest that differs.
 pub(crate) fn bad_digest(name: &str) -> S3Error {
     fail(
         S3ErrorCode::BadDigest,
@@ -98,7 +98,7 @@ pub(crate) fn bad_digest(name: &str) -> S3Error {
     )
 }
 
-/// The answer to unreadable checksums.
+/// The error for unreadable checksums.
 pub(crate) fn invalid_claim(error: checksum::ClaimError) -> S3Error {
     let message = match error {
         checksum::ClaimError::Several => {
@@ -111,7 +111,7 @@ pub(crate) fn invalid_claim(error: checksum::ClaimError) -> S3Error {
     fail(S3ErrorCode::InvalidRequest, message)
 }
 
-/// A trailer that was announced and did not come, or the other way round.
+/// The error for a trailer that was announced and is missing, or was not announced.
 fn missing_trailer() -> S3Error {
     custom(
         StatusCode::BAD_REQUEST,

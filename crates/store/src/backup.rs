@@ -61,7 +61,7 @@ pub fn backup(data: &Path, target: &Path) -> Result<BackedUp> {
     let file = File::open(&partial).map_err(Error::io("open the copy of the database"))?;
     file.sync_all()
         .map_err(Error::io("sync the copy of the database"))?;
-    // A backup that was broken off has no database, so nobody takes it for a whole one.
+    // A backup that was interrupted has no database, so it cannot be taken for a complete one.
     std::fs::rename(&partial, target.join(DATABASE)).map_err(Error::io("name the copy of the database"))?;
     sync_folder(target)?;
     if let Some(parent) = target.canonicalize().ok().as_deref().and_then(Path::parent) {
@@ -103,7 +103,8 @@ fn copy_files(data: &Path, target: &Path, snapshot: &Connection) -> Result<Backe
     Ok(copied)
 }
 
-/// Whether the file was linked, not copied; `None` when it is not there.
+/// Links a file into the backup, or copies it where it cannot be linked; tells whether it was linked, `None` when it is
+/// not there.
 fn copy_file(from: &Files, to: &Files, name: &FileName) -> Result<Option<bool>> {
     let target = to.path(name);
     // A file gets its final name a moment after its row.

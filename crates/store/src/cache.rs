@@ -6,8 +6,8 @@ use tintype_model::Record;
 /// Records kept in memory, so that a delivery need not wait for a reader thread to be scheduled.
 const CAPACITY: usize = 4096;
 
-/// Records as the database has them. This process is the only one that writes the database, and every write that may
-/// have changed a record is told to [`RecordCache::forget`] before it is answered.
+/// Records as the database has them. Only this process writes the database, and [`RecordCache::forget`] is called for
+/// every write that may have changed a record before the write is answered.
 #[derive(Debug)]
 pub(crate) struct RecordCache {
     state: Mutex<State>,
@@ -16,7 +16,7 @@ pub(crate) struct RecordCache {
 #[derive(Debug)]
 struct State {
     records: Cache<String, Arc<Record>>,
-    /// Counts calls of `forget`: what was read before one may be outdated after it.
+    /// The number of calls of `forget`. A record that was read before a call may be outdated after it.
     generation: u64,
 }
 
@@ -33,13 +33,14 @@ impl Default for RecordCache {
 }
 
 impl RecordCache {
-    /// The record; else the generation to give to [`Self::remember`] with what the database says.
+    /// The record; when it is not known, the generation to pass to [`Self::remember`] with the record from the
+    /// database.
     pub(crate) fn find(&self, key: &str) -> Result<Arc<Record>, u64> {
         let state = self.lock();
         state.records.get(key).cloned().ok_or(state.generation)
     }
 
-    /// Keeps what was read, unless a record was written since.
+    /// Keeps a record that was read, unless any record was written since.
     pub(crate) fn remember(&self, record: Record, generation: u64) {
         let mut state = self.lock();
         if state.generation == generation {
@@ -48,7 +49,7 @@ impl RecordCache {
         }
     }
 
-    /// These records may have changed.
+    /// Removes records that may have changed.
     pub(crate) fn forget(&self, keys: &[String]) {
         if keys.is_empty() {
             return;

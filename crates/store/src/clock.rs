@@ -4,7 +4,7 @@ use std::time::{Instant, SystemTime};
 
 use tintype_model::UnixMillis;
 
-/// Where a store takes the time from.
+/// The clock of a store.
 ///
 /// The time of day dates objects. Leases and delays run on a second clock that starts at the time of day and then
 /// counts seconds, so that setting the computer's clock neither voids a lease nor delays a job.

@@ -22,7 +22,7 @@ pub(crate) struct Damages {
 }
 
 impl Damages {
-    /// Nothing is known to be damaged; what is found is told to the receiver of `reports`.
+    /// No known damage yet; new damage is sent to `reports`.
     pub(crate) fn new(reports: mpsc::Sender<Message>) -> Self {
         Self {
             known: Mutex::default(),
@@ -30,13 +30,12 @@ impl Damages {
         }
     }
 
-    /// [`Self::new`] where nobody mends anything.
+    /// The same without a receiver: damage is not repaired.
     pub(crate) fn unheard() -> Self {
         Self::new(mpsc::channel().0)
     }
 
-    /// The error that the object's bytes are asked for in vain. Damage that was not known is logged, and told to the
-    /// one who has it mended.
+    /// The error of a read of the object's bytes. Damage that was not known is logged, and reported for repair.
     pub(crate) fn report(&self, bucket: Bucket, row: &Row, fault: Fault) -> Error {
         let damage = Damage {
             bucket,
@@ -53,13 +52,13 @@ impl Damages {
                 fault = fault.name(),
                 "a stored file is damaged"
             );
-            // After the thread has gone the store closes; the damage is found again.
+            // Without the thread the store is closing; the damage is found again.
             let _ = self.reports.send(Message::Damage(damage.clone()));
         }
         Error::Damaged(Box::new(damage))
     }
 
-    /// Damage that an earlier run has found.
+    /// Adds damage that an earlier run found.
     pub(crate) fn remember(&self, damage: Damage) {
         self.lock().insert(damage.file.clone(), damage);
     }
@@ -69,13 +68,13 @@ impl Damages {
         self.lock().get(file).cloned()
     }
 
-    /// Whether the file's bytes, at their full length, are known to be wrong.
+    /// Tells whether the file's bytes, at their full length, are known to be wrong.
     pub(crate) fn is_altered(&self, file: &FileName) -> bool {
         let fault = self.lock().get(file).map(|damage| damage.fault);
         fault == Some(Fault::Altered)
     }
 
-    /// The file is sound, or no row names it any more. Tells whether it was known to be damaged.
+    /// Removes a file that is sound, or that no row names any more; tells whether it was known to be damaged.
     pub(crate) fn forget(&self, file: &FileName) -> bool {
         self.lock().remove(file).is_some()
     }
@@ -101,7 +100,7 @@ impl Damages {
     }
 }
 
-/// Damage that was written down, of files that rows still name.
+/// The recorded damage of files that rows still name.
 ///
 /// # Errors
 /// Errors of SQLite, [`Error::Corrupt`].
@@ -130,7 +129,7 @@ pub(crate) fn written_down(connection: &Connection) -> Result<Vec<Damage>> {
     .collect()
 }
 
-/// Writes damage down, and queues the work that makes a rendition again. `false`: no row names the file any more.
+/// Records damage, and queues the work that makes a rendition again; `false` when no row names the file any more.
 ///
 /// # Errors
 /// Errors of SQLite, [`Error::Corrupt`].

@@ -19,7 +19,7 @@ pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 pub enum Fault {
     /// The file is not there.
     Missing,
-    /// The file has not the length that it was stored with.
+    /// The file does not have the length that it was stored with.
     Cut,
     /// The bytes are not those that were stored.
     Altered,
@@ -30,7 +30,7 @@ pub enum Fault {
 impl Fault {
     const ALL: [Self; 4] = [Self::Missing, Self::Cut, Self::Altered, Self::Unreadable];
 
-    /// The word for it in rows, logs and answers.
+    /// The name in rows, logs and answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl Fault {
         Self::ALL.into_iter().find(|fault| fault.name() == name)
     }
 
-    /// The fault that a failed read shows; `None` when it shows something of the machine, not of the file.
+    /// The fault that caused a failed read; `None` when the cause is the machine and not the file.
     pub(crate) fn of_read(error: &std::io::Error) -> Option<Self> {
         match error.kind() {
             ErrorKind::NotFound => Some(Self::Missing),
@@ -74,7 +74,7 @@ fn md5_of(hex: &str) -> Option<[u8; 16]> {
 }
 
 impl Digests {
-    /// Those that a row tells: an object of one piece has its MD5 as its `ETag`, one of parts the MD5 of their MD5s and
+    /// The digests in a row: an object of one piece has its MD5 as its `ETag`, one of parts the MD5 of their MD5s and
     /// their number.
     pub(crate) fn of(row: &Row) -> Self {
         let sizes = &row.attributes.part_sizes;
@@ -92,7 +92,7 @@ impl Digests {
         }
     }
 
-    /// [`Self::of`], or what the file itself tells of its bytes.
+    /// The digests in a row, or those that the file itself carries.
     fn of_file(row: &Row, file: &File) -> Result<Self> {
         let known = Self::of(row);
         if !matches!(known, Self::Unknown) || row.file.kind() != Kind::Source {
@@ -106,7 +106,7 @@ impl Digests {
     }
 }
 
-/// Takes the bytes of an object one after the other.
+/// Compares the bytes of an object with its digests while they are read.
 pub(crate) struct Comparison {
     digests: Digests,
     /// MD5 of the bytes, or of the MD5s of the parts.
@@ -154,7 +154,7 @@ impl Comparison {
         }
     }
 
-    /// Whether the bytes are those that were stored, as far as that is known.
+    /// Tells whether the bytes are those that were stored, as far as that is known.
     pub(crate) fn finish(self) -> bool {
         let digest: [u8; 16] = self.outer.finalize().into();
         match self.digests {
@@ -176,7 +176,7 @@ pub(crate) fn is_sound(row: &Row, body: &[u8]) -> bool {
 /// bytes, and ends the reading with an error.
 ///
 /// # Errors
-/// Those of `rest`, [`Error::Io`].
+/// The errors of `rest`, [`Error::Io`].
 pub(crate) fn examine(
     opened: std::io::Result<File>,
     row: &Row,
@@ -204,7 +204,7 @@ pub(crate) fn examine(
     Ok((!comparison.finish()).then_some(Fault::Altered))
 }
 
-/// [`examine`] without reading.
+/// Compares the length of the file of a row alone.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -212,7 +212,7 @@ pub(crate) fn examine_size(opened: std::io::Result<File>, row: &Row) -> Result<O
     Ok(with_size(opened, row)?.err())
 }
 
-/// Whether a source's file should tell its facts and does not, or tells those of another object.
+/// Tells whether a source's file should tell its facts and does not, or tells those of another object.
 ///
 /// # Errors
 /// [`Error::Io`].

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Numbers are little-endian. Readers of the object stop where its row says that it ends, so they read no byte more
-//! than before. Whether a file has facts is told by its name ([`super::name::Kind`]), never guessed from its last
-//! bytes, which an uploader chooses.
+//! than before. The name of a file says whether it has facts ([`super::name::Kind`]); its last bytes, which an
+//! uploader chooses, do not.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -26,7 +26,8 @@ pub(crate) const FOOTER_BYTES: u64 = 4 + 8 + 8;
 
 type Footer = [u8; 4 + 8 + 8];
 
-/// Larger ones are damaged: key and headers of an upload have a few kilobytes, the sizes of 10,000 parts 100 more.
+/// The largest JSON, in bytes. Larger ones are damaged: key and headers of an upload have a few kilobytes, the sizes of
+/// 10,000 parts 100 more.
 const MAX_JSON_BYTES: u64 = 4 << 20;
 
 /// The facts about a source that its file carries. Stored; fields are only ever added.
@@ -39,7 +40,7 @@ pub(crate) struct Facts {
     /// Size of the object, without these facts.
     pub(crate) size_bytes: u64,
     pub(crate) etag: String,
-    /// MD5 of its bytes; of an object of parts the `ETag` and the sizes of the parts tell it.
+    /// MD5 of its bytes; `None` for an object of parts, whose `ETag` and sizes of parts serve instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) md5: Option<String>,
     pub(crate) modified_at: UnixMillis,
@@ -48,7 +49,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// The facts that a row tells.
+    /// The facts in a row.
     ///
     /// # Errors
     /// [`Error::InvalidKey`].

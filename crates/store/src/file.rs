@@ -11,11 +11,11 @@ use super::hold::Removals;
 use super::name::{FileName, Kind, STAGED, Stem};
 use super::{Error, Result};
 
-/// The folder of files, and which of its files are being written right now.
+/// The folder of files, and a list of those that are being written.
 ///
-/// A file is written as `{stem}.new`. Once it is whole and synced its name tells its [`Kind`]; a source's is
-/// `{name}.new` until the row that names it is committed. So what bears a source's final name was named by a committed
-/// row, and only such a file can be one that a lost or older database does not know of.
+/// A file is written as `{stem}.new`. Once it is whole and synced its name says its [`Kind`]; a source's is
+/// `{name}.new` until the row that names it is committed. So a file with a source's final name was named by a committed
+/// row, and only such a file can be unknown to a lost or older database.
 #[derive(Debug)]
 pub(crate) struct Files {
     folder: PathBuf,
@@ -24,16 +24,16 @@ pub(crate) struct Files {
     orders: AtomicU64,
     removals: Removals,
     damages: Damages,
-    /// Removing a large file takes long: the maintenance thread does it.
+    /// The maintenance thread, which removes files: a large one takes long.
     trash: mpsc::Sender<Trash>,
 }
 
 /// A message to the maintenance thread.
 #[derive(Debug)]
 pub(crate) enum Trash {
-    /// No row names this file any more.
+    /// Remove this file, which no row names any more.
     File(FileName),
-    /// No row ever named this file.
+    /// Remove this file, which no row ever named.
     Staged(PathBuf),
     /// The store closes.
     Stop,
@@ -66,26 +66,26 @@ impl Files {
         })
     }
 
-    /// Where a file is that a committed row names.
+    /// The path of a file that a committed row names.
     pub(crate) fn path(&self, name: &FileName) -> PathBuf {
         self.folder.join(name.folder()).join(name.as_str())
     }
 
-    /// Where a source is that is whole and that no committed row names.
+    /// The path of a source that is whole and that no committed row names.
     pub(crate) fn staged_path(&self, name: &FileName) -> PathBuf {
         let mut file = name.as_str().to_owned();
         file.push_str(STAGED);
         self.folder.join(name.folder()).join(file)
     }
 
-    /// Where a file is while it is being written.
+    /// The path of a file while it is being written.
     pub(crate) fn unfinished_path(&self, stem: &Stem) -> PathBuf {
         self.folder
             .join(stem.folder())
             .join(format!("{}{STAGED}", stem.as_str()))
     }
 
-    /// Where the files are whose names start with this byte.
+    /// The folder of the files whose names start with this byte.
     pub(crate) fn fan_out(&self, first: u8) -> PathBuf {
         self.folder.join(hex::encode([first]))
     }
@@ -93,7 +93,7 @@ impl Files {
     /// Opens a file that a row names.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when it is not there, and what else the system says.
+    /// [`ErrorKind::NotFound`] when it is not there, and any other error of the system.
     pub(crate) fn open_named(&self, name: &FileName) -> std::io::Result<File> {
         let open = || File::open(self.path(name));
         match open() {
@@ -114,7 +114,7 @@ impl Files {
     /// When it cannot be created.
     pub(crate) fn create(self: &Arc<Self>) -> Result<(FileGuard, File)> {
         let stem = Stem::random();
-        // Before the file is there, so that the collection never takes it for garbage.
+        // Noted before the file exists, so that the collection never removes it.
         self.lock().insert(stem.clone());
         let guard = FileGuard {
             path: self.unfinished_path(&stem),
@@ -167,12 +167,12 @@ impl Files {
         self.orders.fetch_add(1, Ordering::SeqCst).saturating_add(1)
     }
 
-    /// Later orders are higher than this one.
+    /// Makes all later orders higher than this one.
     pub(crate) fn note_order(&self, order: u64) {
         self.orders.fetch_max(order, Ordering::SeqCst);
     }
 
-    /// Whether the file is being written, or may be named by a row that is being committed.
+    /// Tells whether the file is being written, or may be named by a row that is being committed.
     pub(crate) fn is_in_flight(&self, stem: &Stem) -> bool {
         self.lock().contains(stem)
     }
@@ -185,7 +185,7 @@ impl Files {
     }
 
     fn discard(&self, trash: Trash) {
-        // Once the maintenance thread has gone there is nobody to wait for either.
+        // Without the maintenance thread the store is closing, and nothing waits for this thread.
         if let Err(mpsc::SendError(trash)) = self.trash.send(trash) {
             match trash {
                 Trash::File(name) => self.remove_now(&name),
@@ -197,7 +197,7 @@ impl Files {
         }
     }
 
-    /// [`Self::remove`] on this thread. While a backup is being taken the file stays, for the collection.
+    /// Removes it on this thread. While a backup is being taken the file stays, for the collection.
     pub(crate) fn remove_now(&self, name: &FileName) {
         let Some(_permit) = self.removals.permit() else {
             return;
@@ -250,7 +250,7 @@ pub(crate) struct FileGuard {
     stem: Option<Stem>,
     /// Given when the file is whole and synced.
     name: Option<FileName>,
-    /// Where the file is now.
+    /// The present path of the file.
     path: PathBuf,
     files: Arc<Files>,
 }
@@ -269,7 +269,7 @@ impl FileGuard {
         &self.files
     }
 
-    /// Ends the file with `trailer`, gives it a name that tells its kind, and makes both durable.
+    /// Ends the file with `trailer`, gives it a name that says its kind, and makes both durable.
     ///
     /// # Errors
     /// When the system cannot; nothing is known of the file then, so it must not be used.
@@ -291,7 +291,7 @@ impl FileGuard {
         Ok(())
     }
 
-    /// A committed row names the file now.
+    /// Gives the file its final name: a committed row names it now.
     pub(crate) fn keep(mut self) {
         if let Some(name) = &self.name
             && name.kind() == Kind::Source
@@ -305,7 +305,7 @@ impl FileGuard {
         }
     }
 
-    /// Nobody knows whether a row names the file: it stays, and is not collected before the next start.
+    /// Keeps the file until the next start, which collects it unless a row names it: the result of the commit is not known.
     pub(crate) fn abandon(mut self) {
         self.stem = None;
     }

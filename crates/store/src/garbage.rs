@@ -20,10 +20,10 @@ pub const UPLOAD_LIFETIME: Duration = Duration::from_hours(7 * 24);
 /// The time between two collections that run by themselves.
 const PERIOD: Duration = Duration::from_hours(1);
 
-/// The collection that runs by itself leaves younger files alone, whatever the books say of them.
+/// The collection that runs by itself leaves younger files alone, whatever the rows say of them.
 const MIN_AGE: Duration = Duration::from_hours(1);
 
-/// Drops renditions that no record names, and tells their files. Only while nothing is being processed: a set is
+/// Drops renditions that no record names, and returns their files. Only while nothing is being processed: a set is
 /// written before its record.
 ///
 /// # Errors
@@ -45,7 +45,7 @@ pub(crate) fn drop_unpublished(connection: &Connection) -> Result<Vec<FileName>>
     Ok(files)
 }
 
-/// Drops expired uploads, and tells the files of their parts.
+/// Drops expired uploads, and returns the files of their parts.
 ///
 /// # Errors
 /// Errors of SQLite.
@@ -61,15 +61,15 @@ pub(crate) struct Collector {
     pub(crate) readers: Arc<Readers>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) clock: Clock,
-    /// One collection at a time: what one has read of the books would be out of date for the other.
+    /// One collection at a time: the rows that one has read would be out of date for the other.
     pub(crate) turn: Arc<Mutex<()>>,
-    /// Nobody else may use the folder while this runs.
+    /// The lock of the folder, which is kept while this runs.
     pub(crate) _lock: Arc<Lock>,
 }
 
 impl Collector {
     /// Drops expired uploads, then removes files that are at least `min_age` old and that cannot be sources, or that
-    /// this database named and names no more. Answers how many files it removed.
+    /// this database named and names no more. Returns the number of files that it removed.
     ///
     /// # Errors
     /// Errors of SQLite or of the file system.
@@ -89,7 +89,7 @@ impl Collector {
             if listed.is_empty() {
                 continue;
             }
-            // The books are read after the folder, so that a file whose row was committed meanwhile is found in them.
+            // The rows are read after the folder, so that a row that was committed meanwhile is among them.
             let found = self
                 .readers
                 .submit(move |connection| survey::compare(connection, listed));

@@ -50,7 +50,8 @@ impl Removals {
         })
     }
 
-    /// `None` while a backup is being taken: what was to be removed stays and is found by a later collection.
+    /// A permit to remove files; `None` while a backup is being taken: the files stay, and a later collection finds
+    /// them.
     pub(crate) fn permit(&self) -> Option<Permit<'_>> {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         match flock(&*file, FlockOperation::NonBlockingLockExclusive) {
@@ -72,7 +73,7 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// Waits until no file is being removed, and keeps it so.
+/// Waits until no file is being removed, and prevents removals until the guard is dropped.
 ///
 /// # Errors
 /// When the lock cannot be taken.

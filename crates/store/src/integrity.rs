@@ -1,4 +1,4 @@
-//! Whether the database is damaged, asked of SQLite from time to time.
+//! Checks of the database for damage, by SQLite, from time to time.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 /// Shortest time between two checks.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// A check reads the whole database: it waits for so many times as long as the last one took.
+/// The wait between two checks, in durations of the last one: a check reads the whole database.
 const PAUSE: u32 = 20;
 
 /// The state of a database, as far as it is known.
@@ -33,7 +33,7 @@ struct State {
 }
 
 impl Integrity {
-    /// Nothing is known yet of the database in this data folder.
+    /// The checks of the database in this data folder, before the first one.
     pub fn new(data: &Path) -> Self {
         Self {
             inner: Arc::new(Inner {

@@ -75,13 +75,13 @@ use scrub::{Message, Scrub};
 use stage::blocking;
 use writer::{Effects, Writer};
 
-/// Everything that one data folder holds. Clones share it; the last one to go closes it.
+/// The content of one data folder. Clones share it; dropping the last one closes it.
 #[derive(Clone, Debug)]
 pub struct Store {
     inner: Arc<Inner>,
 }
 
-/// Dropped in the order of the fields: who uses something goes before it.
+/// Dropped in the order of the fields: a user comes before the thing that it uses.
 #[derive(Debug)]
 struct Inner {
     _maintenance: Maintenance,
@@ -98,7 +98,7 @@ struct Inner {
     _lock: Arc<Lock>,
 }
 
-/// Makes room on a full disk for deletes, and tells whether there is more than before.
+/// Makes room on a full disk for deletes, and returns whether there is more than before.
 struct MakeRoom(Box<dyn Fn() -> bool + Send + Sync>);
 
 impl std::fmt::Debug for MakeRoom {
@@ -108,14 +108,14 @@ impl std::fmt::Debug for MakeRoom {
 }
 
 impl Inner {
-    /// Makes a file durable and then runs `write` in a transaction. Both happen also when nobody waits for the answer
-    /// any more.
+    /// Makes a file durable and then runs `write` in a transaction. Both happen even when the caller has stopped
+    /// waiting.
     async fn seal_and_run<S: Send + 'static, T: Send + 'static>(
         self: &Arc<Self>,
         seal: impl FnOnce() -> Result<S> + Send + 'static,
         write: impl FnOnce(&Connection, &mut Effects, S) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        // The whole store: it must not be closed, and its folder not be free, before this is through.
+        // The whole store is kept: it must stay open, and its folder locked, until this is done.
         let inner = self.clone();
         let answer = blocking(move || {
             let sealed = seal()?;
@@ -150,8 +150,8 @@ impl Inner {
 }
 
 impl Store {
-    /// Opens a data folder, and makes it if there is none. Voids the leases of a process that has ended, and removes
-    /// what it left half-done.
+    /// Opens a data folder, and makes it if there is none. Ends the leases of a process that has ended, and removes
+    /// its unfinished files.
     ///
     /// # Errors
     /// [`Error::Locked`] when another process uses the folder, [`Error::UnknownFiles`] when there are files that may
@@ -164,7 +164,7 @@ impl Store {
     /// [`Self::open`] with another clock.
     ///
     /// # Errors
-    /// Those of [`Self::open`].
+    /// As [`Self::open`].
     pub fn open_with_clock(data: &Path, clock: Clock) -> Result<Self> {
         open::open(data, clock)
     }
@@ -206,7 +206,7 @@ impl Store {
     }
 
     /// Drops expired multipart uploads, and files that are at least `min_age` old and that are no sources or that this
-    /// database named before. Answers how many files were removed. Runs by itself once an hour.
+    /// database named before. Returns the number of files that were removed. Runs by itself once an hour.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Sqlite`].
@@ -215,20 +215,20 @@ impl Store {
         blocking(move || collector.collect(min_age)).await
     }
 
-    /// Has `make_room` called when the disk is too full for a delete; the delete is tried again when it answers that there
-    /// is more room. Only the first one counts.
+    /// Sets the function that is called when the disk is too full for a delete; the delete is tried again when the
+    /// function returns `true`. Only the first call of this counts.
     pub fn make_room_with(&self, make_room: impl Fn() -> bool + Send + Sync + 'static) {
         let _ = self.inner.make_room.set(MakeRoom(Box::new(make_room)));
     }
 
-    /// Has every file read at this pace from now on, and compared with the digest that it was stored with. What is
-    /// damaged is logged once; a rendition is made again from its source, a source is not given out any more.
+    /// Starts reading every file at this pace, and comparing it with the digest that it was stored with. Damage is
+    /// logged once; a rendition is made again from its source, reading a source becomes an error.
     pub fn scrub(&self, pace: Option<Pace>) {
-        // The thread ends only after all stores have gone.
+        // The thread ends only after all stores are dropped.
         let _ = self.inner.scrub.messages.send(Message::Pace(pace));
     }
 
-    /// Has every file read once, at once.
+    /// Reads every file once, at once.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Sqlite`].

@@ -5,20 +5,20 @@ use super::Result;
 use super::row::{Bucket, after_key, after_prefix, listed_key};
 use super::schema::unsigned;
 
-/// Which objects a listing shows.
+/// The choice of objects for a listing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListSources {
     /// Only keys that start with this.
     pub prefix: String,
     /// Keys that have this after the prefix are rolled up into their part up to and including its first occurrence.
     pub delimiter: Option<String>,
-    /// Where the listing begins.
+    /// The place where the listing begins.
     pub from: ListFrom,
     /// Most items, objects and common prefixes together.
     pub limit: usize,
 }
 
-/// Where a listing begins.
+/// The place where a listing begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum ListFrom {
     /// At the first key.
@@ -26,7 +26,7 @@ pub enum ListFrom {
     Start,
     /// After this key, which need not exist.
     After(String),
-    /// After every key that starts with this: how a listing goes on that ended with a common prefix.
+    /// After every key that starts with this, to continue a listing that ended with a common prefix.
     PastPrefix(String),
 }
 
@@ -35,7 +35,7 @@ pub enum ListFrom {
 pub struct Listing {
     /// Objects and common prefixes.
     pub items: Vec<Listed>,
-    /// Whether more follow.
+    /// `true` when more follow.
     pub truncated: bool,
 }
 

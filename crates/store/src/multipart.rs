@@ -22,7 +22,7 @@ pub struct Completion {
     pub precondition: Precondition,
     /// Checksums to add to the object's attributes.
     pub checksums: BTreeMap<String, String>,
-    /// Whatever else to add to the object's attributes.
+    /// Other entries to add to the object's attributes.
     pub extra: BTreeMap<String, String>,
 }
 
@@ -235,7 +235,7 @@ impl Store {
             .await
     }
 
-    /// Gives an upload up.
+    /// Aborts an upload.
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`], [`Error::Full`], [`Error::Sqlite`], [`Error::NotCommitted`].
@@ -257,8 +257,8 @@ impl Store {
     }
 
     /// Checks the parts and puts them together in one file, for a caller that has checks of its own before
-    /// [`Self::commit_assembled`]. Nothing is put together when there is an [existing](Assembled::existing) object, which
-    /// is the answer when this is done again after it succeeded, for as long as the key holds that object.
+    /// [`Self::commit_assembled`]. Nothing is put together when there is an [existing](Assembled::existing) object,
+    /// which is the answer when this is done again after it succeeded, for as long as the key holds that object.
     ///
     /// # Errors
     /// [`Error::NoSuchUpload`], [`Error::InvalidPart`], [`Error::InvalidPartOrder`], [`Error::InvalidPartNumber`],
@@ -312,7 +312,7 @@ impl Store {
         .await
     }
 
-    /// Points the key at what was put together, if the upload is still what it was then.
+    /// Points the key at the assembled file, if the parts of the upload have not changed since.
     ///
     /// # Errors
     /// [`Error::PreconditionFailed`] (the upload stays), [`Error::NoSuchUpload`], [`Error::InvalidPart`] when a part

@@ -3,7 +3,7 @@ use super::{Error, Result};
 /// Ending of files that no committed row names yet.
 pub(crate) const STAGED: &str = ".new";
 
-/// The kind of content of a file, as its name tells. Only a store names files, so no uploader can make one look like
+/// The kind of content of a file, by its name. Only a store names files, so no uploader can make one look like
 /// another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
@@ -109,10 +109,10 @@ impl FileName {
     }
 }
 
-/// The state of an entry in a folder of files, as its name tells.
+/// The state of an entry in a folder of files, by its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum EntryName {
-    /// A file that is being written, or never was whole.
+    /// A file that is being written, or was never finished.
     Unfinished(Stem),
     /// A whole source that no committed row named when it was written.
     Staged(FileName),

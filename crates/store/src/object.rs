@@ -26,10 +26,10 @@ pub struct LocalObjectStore {
 }
 
 impl LocalObjectStore {
-    /// Writes a staged file as an object. It happens also when nobody waits for the answer any more.
+    /// Writes a staged file as an object. It happens even when the caller has stopped waiting.
     ///
     /// # Errors
-    /// [`Error::PreconditionFailed`], [`Error::Full`], [`Error::Io`], what SQLite says.
+    /// [`Error::PreconditionFailed`], [`Error::Full`], [`Error::Io`], errors of SQLite.
     pub(crate) async fn commit(
         &self,
         key: ObjectKey,
@@ -59,7 +59,7 @@ impl LocalObjectStore {
             .await
     }
 
-    /// The bytes are compared with the digest that they were stored with: what is damaged is never given out as right.
+    /// The bytes are compared with the digest that they were stored with: damaged bytes are an error.
     async fn read(&self, key: &str, options: GetOptions) -> Result<Object> {
         let (bucket, files, key) = (self.bucket, self.inner.files.clone(), key.to_owned());
         let (row, file, body) = self
@@ -165,7 +165,7 @@ impl ObjectStore for LocalObjectStore {
 
     async fn head(&self, key: &str) -> tintype_model::Result<ObjectMeta> {
         let row = match self.bucket {
-            // Whoever asks is told what a reader would be told.
+            // The answer is that of a read.
             Bucket::Renditions => self.open(key).await?.0,
             Bucket::Sources => self.find(key).await?,
         };

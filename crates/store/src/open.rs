@@ -28,7 +28,7 @@ pub(crate) const DATABASE: &str = "tintype.db";
 /// Name of the folder of files in the data folder.
 pub(crate) const OBJECTS: &str = "objects";
 
-/// A data folder that nobody else uses, made if there was none.
+/// Makes the data folder if there is none, and locks it.
 ///
 /// # Errors
 /// [`Error::Locked`], [`Error::Io`].
@@ -48,7 +48,7 @@ pub(crate) fn enter(data: &Path) -> Result<Arc<Lock>> {
 /// The connection that writes, and the version that the database was of; 0 when there was none.
 ///
 /// # Errors
-/// [`Error::TooNew`], [`Error::Io`], what SQLite says.
+/// [`Error::TooNew`], [`Error::Io`], errors of SQLite.
 pub(crate) fn open_database(data: &Path) -> Result<(Connection, i64)> {
     let database = data.join(DATABASE);
     // SQLite gives its other files the mode of this one.
@@ -73,7 +73,7 @@ pub(crate) fn open(data: &Path, clock: Clock) -> Result<Store> {
         Damages::new(messages.clone()),
         trash.clone(),
     )?);
-    // Before anything is changed.
+    // This check comes before any change.
     if is_missing(data)? {
         let found = survey::everything(&schema::empty()?, &files)?;
         // Without a database there is nothing to tell which uploads were acknowledged.
@@ -149,7 +149,7 @@ pub(crate) fn open(data: &Path, clock: Clock) -> Result<Store> {
     })
 }
 
-/// Whether there is no database, or one without a single page.
+/// Tells whether there is no database, or one without a single page.
 ///
 /// # Errors
 /// [`Error::Io`].
@@ -161,7 +161,7 @@ pub(crate) fn is_missing(data: &Path) -> Result<bool> {
     }
 }
 
-/// Stops where there are such files.
+/// Refuses to start when there are such files.
 fn refuse<'a>(data: &Path, files: &Files, lost: impl Iterator<Item = &'a FileName>) -> Result<()> {
     let lost: Vec<&FileName> = lost.collect();
     if lost.is_empty() {
@@ -178,7 +178,8 @@ fn refuse<'a>(data: &Path, files: &Files, lost: impl Iterator<Item = &'a FileNam
     })
 }
 
-/// Removes what the last run left half-done, and sets aside what may be somebody's. Tells how many files were removed.
+/// Removes the unfinished files of the last run, and sets aside those that may be uploads; returns the number of files
+/// that were removed.
 fn tidy(connection: &Connection, data: &Path, files: &Files, found: Found, clock: &Clock) -> Result<usize> {
     found.name_committed(files)?;
     let staged = found.staged.iter().map(|name| files.staged_path(name));
@@ -214,7 +215,7 @@ fn tidy(connection: &Connection, data: &Path, files: &Files, found: Found, clock
     Ok(removed + emptied)
 }
 
-/// Drops the rows of renditions that were never published and of uploads that expired. Answers the files that they
+/// Drops the rows of renditions that were never published and of uploads that expired. Returns the files that they
 /// named, and the files in the trash.
 fn drop_unneeded(connection: &Connection, clock: &Clock) -> Result<(Vec<FileName>, Vec<FileName>)> {
     let transaction = connection.unchecked_transaction()?;
@@ -237,8 +238,8 @@ fn forget(connection: &Connection, trash: &[FileName]) -> Result<()> {
     Ok(transaction.commit()?)
 }
 
-/// The result, or `None` when there was no room for it, which must not stop the start; `later` says in the log when it
-/// is made up for.
+/// The result; `None` when the disk is full, which must not stop the start. `later` says in the log when the work is
+/// done instead.
 fn unless_full<T>(result: Result<T>, later: &str) -> Result<Option<T>> {
     match result {
         Ok(done) => Ok(Some(done)),

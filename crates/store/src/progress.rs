@@ -6,7 +6,7 @@ use super::Result;
 use super::row::{self, Bucket, Row};
 use super::schema::{key_text, signed, unsigned};
 
-/// Rows that are read at once.
+/// The number of rows that are read at once.
 const BATCH: i64 = 64;
 
 /// The position of a pass over every file. Files are read in the order of their random names.
@@ -14,9 +14,9 @@ const BATCH: i64 = 64;
 pub(crate) struct Progress {
     /// The last file that was read; empty before the first one.
     pub(crate) after: String,
-    /// When the pass began, on the wall clock; 0 for never.
+    /// The time at which the pass began, by the time of day; 0 for never.
     pub(crate) began_at: u64,
-    /// Whether every file was read.
+    /// `true` when every file was read.
     pub(crate) is_done: bool,
 }
 

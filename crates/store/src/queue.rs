@@ -12,8 +12,8 @@ use super::{Error, Inner, Result};
 
 /// The jobs of a [`super::Store`]: delivered at least once, in the order in which they are due.
 ///
-/// A claim gives a job to one worker until its lease runs out; then the next claim gives it to another one, and what
-/// the first does with it is refused. When the store is opened all leases are void.
+/// A claim gives a job to one worker until its lease runs out; then the next claim gives it to another one, and the
+/// first can no longer change it. Opening the store ends all leases.
 #[derive(Clone, Debug)]
 pub struct SqliteQueue {
     pub(super) inner: Arc<Inner>,
@@ -28,8 +28,8 @@ pub struct Claimed {
     pub job: Job,
     /// The number of deliveries, this one included.
     pub attempt: u32,
-    /// The number of times that the process ended while it had the job: look at this before the work begins, so that a job that
-    /// kills the process comes to an end.
+    /// The number of times that the process ended while it had the job, to be checked before the work begins: a job
+    /// that kills the process has to be given up.
     pub crashes: u32,
     /// The time since the job failed for the first time; zero when it did not fail yet.
     pub failing_for: Duration,
@@ -44,7 +44,7 @@ pub struct Depth {
     pub ready: u64,
     /// Waiting for their time to be tried again.
     pub delayed: u64,
-    /// In work.
+    /// Leased by a worker.
     pub leased: u64,
     /// Given up.
     pub dead: u64,
@@ -61,9 +61,9 @@ pub struct DeadJob {
     pub attempts: u32,
     /// The error of the last try.
     pub error: String,
-    /// When it was queued.
+    /// The time at which it was queued.
     pub enqueued_at: UnixMillis,
-    /// When it was given up.
+    /// The time at which it was given up.
     pub died_at: UnixMillis,
 }
 
@@ -97,7 +97,7 @@ pub(crate) fn insert(
     Ok(())
 }
 
-/// Removes dead letters that are behind a record: of older work, and of the very work whose final result it is.
+/// Removes the dead letters that a record overtakes: those of older work, and of the work whose final result it is.
 ///
 /// # Errors
 /// Errors of SQLite.
@@ -109,7 +109,7 @@ pub(crate) fn forget_dead(connection: &Connection, record: &Record) -> Result<()
     let dead: Vec<(i64, String)> = rows.collect::<rusqlite::Result<_>>()?;
     let newest = record.newest_order();
     for (id, json) in dead {
-        // One that cannot be read is not understood, so it stays.
+        // A job that cannot be read is not understood, so it stays.
         let Ok(job) = from_json::<Job>(&json) else {
             continue;
         };
@@ -143,7 +143,7 @@ pub(crate) fn recover(connection: &Connection, now: UnixMillis) -> Result<usize>
     Ok(recovered)
 }
 
-/// Prefers keys that nobody works on: two workers on one key would race, and one of them would work in vain.
+/// Prefers keys without a leased job: of two workers on one key, one would work for nothing.
 const FIND_OTHER_KEY: &str =
     "SELECT id, job, attempts, crashes, failing_since FROM jobs AS waiting INDEXED BY jobs_due
      WHERE state <> 'dead' AND due_at <= ?1 AND NOT EXISTS (
@@ -180,7 +180,7 @@ fn claim(connection: &Connection, now: UnixMillis, lease: Duration) -> Result<Op
         let job = match from_json(&json) {
             Ok(job) => job,
             Err(error) => {
-                // Nobody could ever do it, and it would keep all others waiting.
+                // It can never be done, and would block all others.
                 connection
                     .prepare_cached("UPDATE jobs SET state = 'dead', due_at = ?2, error = ?3 WHERE id = ?1")?
                     .execute(params![id, now, error.to_string()])?;
@@ -210,7 +210,7 @@ fn millis(duration: Duration) -> i64 {
 }
 
 impl SqliteQueue {
-    /// Gives the next job that is due, if any, to the caller for `lease`. Jobs of keys that nobody works on come
+    /// Gives the next job that is due, if any, to the caller for `lease`. Jobs of keys without a leased job come
     /// first.
     ///
     /// # Errors
@@ -221,7 +221,7 @@ impl SqliteQueue {
             .inner
             .writer
             .submit(move |connection, _| claim(connection, now, lease));
-        // Whoever stops waiting must not take a job with them. When the store closes, all leases are void anyway.
+        // A caller that stops waiting must not keep a job leased. When the store closes, all leases end anyway.
         let store = Arc::downgrade(&self.inner);
         let (hand_over, taken) = tokio::sync::oneshot::channel();
         tokio::spawn(async move {
@@ -239,12 +239,12 @@ impl SqliteQueue {
     /// Waits for a job to be due and claims it. May be dropped at any time.
     ///
     /// # Errors
-    /// Those of [`Self::claim`].
+    /// As [`Self::claim`].
     pub async fn next(&self, lease: Duration) -> Result<Claimed> {
         loop {
             let notified = self.notified();
             tokio::pin!(notified);
-            // Before looking, so that nothing is missed that arrives between the look and the wait.
+            // Enabled before the check, so that a job that arrives between the check and the wait is noticed.
             notified.as_mut().enable();
             if let Some(claimed) = self.claim(lease).await? {
                 return Ok(claimed);
@@ -287,7 +287,7 @@ impl SqliteQueue {
     /// Keeps the job for `lease` from now.
     ///
     /// # Errors
-    /// [`Error::StaleLease`]: the job was given to somebody else, stop working on it. Otherwise as [`Self::claim`].
+    /// [`Error::StaleLease`] when another worker has the job; stop working on it. Otherwise as [`Self::claim`].
     pub async fn extend(&self, claimed: &Claimed, lease: Duration) -> Result<()> {
         let until = signed(self.inner.clock.steady().0).saturating_add(millis(lease));
         self.settle(claimed, move |connection, id, _| {
@@ -299,10 +299,10 @@ impl SqliteQueue {
         .await
     }
 
-    /// The job is done: it will not be delivered again.
+    /// Removes a job that is done.
     ///
     /// # Errors
-    /// [`Error::StaleLease`]: it may be delivered again. Otherwise as [`Self::claim`].
+    /// [`Error::StaleLease`] when it may be delivered again. Otherwise as [`Self::claim`].
     pub async fn ack(&self, claimed: &Claimed) -> Result<()> {
         self.settle(claimed, |connection, id, _| {
             connection
@@ -313,7 +313,7 @@ impl SqliteQueue {
         .await
     }
 
-    /// The job failed: it is due again after `delay`.
+    /// Makes a failed job due again after `delay`.
     ///
     /// # Errors
     /// [`Error::StaleLease`], otherwise as [`Self::claim`].
@@ -332,7 +332,7 @@ impl SqliteQueue {
         .await
     }
 
-    /// The job is given up: it waits as a dead letter for [`Self::redrive`].
+    /// Gives a job up: it stays as a dead letter until [`Self::redrive`].
     ///
     /// # Errors
     /// [`Error::StaleLease`], otherwise as [`Self::claim`].
@@ -347,7 +347,7 @@ impl SqliteQueue {
         .await
     }
 
-    /// The worker stops before the job is done: it is due at once, and this delivery does not count.
+    /// Makes an unfinished job due at once, without counting this delivery: the worker stops.
     ///
     /// # Errors
     /// [`Error::StaleLease`], otherwise as [`Self::claim`].
@@ -365,7 +365,7 @@ impl SqliteQueue {
         .await
     }
 
-    /// Makes a dead letter ready again, as if it had never been tried. `false`: there is no such dead letter.
+    /// Makes a dead letter ready again, as if it had never been tried; `false` when there is no such dead letter.
     ///
     /// # Errors
     /// As [`Self::claim`].
@@ -373,7 +373,7 @@ impl SqliteQueue {
         Ok(self.revive(Some(id)).await? == 1)
     }
 
-    /// [`Self::redrive`] for all dead letters; tells how many there were.
+    /// Does so with all dead letters; returns their number.
     ///
     /// # Errors
     /// As [`Self::claim`].
@@ -465,7 +465,7 @@ impl SqliteQueue {
         self.inner
             .writer
             .run(move |connection, effects| {
-                // A lease that ran out and was given to nobody else yet is as good as before.
+                // A lease that ran out still holds while no other worker has the job.
                 let held = connection
                     .prepare_cached("SELECT 1 FROM jobs WHERE id = ?1 AND state = 'leased' AND lease = ?2")?
                     .exists(params![id, token])?;

@@ -94,7 +94,7 @@ impl Readers {
     ) -> oneshot::Receiver<Result<T>> {
         let (reply, answer) = oneshot::channel();
         let read: Read = Box::new(move |connection| {
-            // Nobody waits any more: do not do the work.
+            // Without a caller that waits, the work is not done.
             if !reply.is_closed() {
                 let _ = reply.send(read(connection));
             }
@@ -104,7 +104,7 @@ impl Readers {
         answer
     }
 
-    /// [`Self::submit`] and wait.
+    /// Runs `read` on one of the threads, and waits for its result.
     ///
     /// # Errors
     /// Errors of `read`.

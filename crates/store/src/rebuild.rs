@@ -21,7 +21,7 @@ use super::survey::{self, Found};
 use super::writer::Effects;
 use super::{Clock, Error, Result, queue, record};
 
-/// Sequencers that a rebuilt database leaves out: those of deletions and failed uploads that it knows nothing of.
+/// The number of sequencers that a rebuilt database leaves out, for deletions and failed uploads that it does not know.
 const GAP: u64 = 1 << 20;
 
 /// Name of the database while it is being made.
@@ -34,16 +34,17 @@ pub struct Verified {
     pub database: DatabaseState,
     /// Sources whose rows and files agree.
     pub known: usize,
-    /// Sources that no row named and whose files tell what they are. A rebuild makes their rows and queues them.
+    /// Sources that no row named and whose files carry their facts. A rebuild makes their rows and queues them.
     pub found: usize,
-    /// Keys whose rows name files that are not there, and of which no other file is. A rebuild deletes them, as if
-    /// they had been deleted by a client.
+    /// Keys whose rows name files that are not there, and for which no other file was found. A rebuild deletes them, as
+    /// a client would.
     pub missing: Vec<String>,
     /// Keys whose files are shorter than their rows say. Their rows stay; reading them is an error.
     pub cut: Vec<String>,
-    /// Keys whose files have other bytes than were stored, or cannot be read. Their rows stay; reading them is an error.
+    /// Keys whose files have other bytes than were stored, or cannot be read. Their rows stay; reading them is an
+    /// error.
     pub altered: Vec<String>,
-    /// Sources whose files do not tell any more what they are, so that they are lost without the database. A server
+    /// Sources whose facts are damaged, so that they are lost without the database. A server
     /// writes them again.
     pub without_facts: usize,
     /// Pictures of which renditions are missing. A rebuild queues them.
@@ -56,7 +57,7 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// Whether a rebuild has nothing to do.
+    /// Tells whether a rebuild has nothing to do.
     #[must_use]
     pub fn is_consistent(&self) -> bool {
         self.database == DatabaseState::Whole
@@ -95,12 +96,12 @@ pub fn verify(data: &Path, comparing: Comparing) -> Result<Verified> {
     Ok(verified)
 }
 
-/// Makes a database whose rows agree with the files. What there was of one is kept in `lost+found`.
+/// Makes a database whose rows agree with the files. The old one is kept in `lost+found`.
 ///
-/// Stopped at any moment it can be run again.
+/// After an interruption it can be run again.
 ///
 /// # Errors
-/// Those of [`verify`].
+/// As [`verify`].
 pub fn rebuild(data: &Path, comparing: Comparing) -> Result<Verified> {
     let _lock = open::enter(data)?;
     let (verified, files, aside) = reconcile(data, comparing)?;
@@ -142,7 +143,7 @@ fn remove_work(data: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes the new database beside the old one, and tells which files are to be set aside.
+/// Makes the new database beside the old one, and returns the files that are to be set aside.
 fn reconcile(data: &Path, comparing: Comparing) -> Result<(Verified, Files, Vec<FileName>)> {
     remove_work(data)?;
     let (trash, _nobody) = mpsc::channel();
@@ -205,7 +206,8 @@ struct Reconciler<'a> {
 }
 
 impl Reconciler<'_> {
-    /// Takes over what can be read of a damaged database. Sources whose files carry facts are better made from those.
+    /// Takes over the rows that can be read of a damaged database. Sources whose files carry facts are made from those
+    /// instead.
     fn fill(&mut self, connection: &Connection, data: &Path) -> Result<()> {
         let salvaged = salvage::salvage(data);
         self.highest = salvaged.sequencer;
@@ -274,7 +276,7 @@ impl Reconciler<'_> {
         Ok(())
     }
 
-    /// Deletes the rows of sources whose files are gone, and tells their keys.
+    /// Deletes the rows of sources whose files are gone, and returns their keys.
     fn check_sources(&mut self, connection: &Connection) -> Result<Vec<ObjectKey>> {
         connection.execute("DELETE FROM damaged", [])?;
         let mut missing = Vec::new();
@@ -300,7 +302,7 @@ impl Reconciler<'_> {
         Ok(missing)
     }
 
-    /// Names a source that is damaged, and has the server know of it.
+    /// Notes a source that is damaged, in the result and in the database.
     fn tell(&mut self, connection: &Connection, row: &Row, fault: Fault) -> Result<()> {
         let named = match fault {
             Fault::Missing | Fault::Cut => &mut self.verified.cut,
@@ -310,7 +312,7 @@ impl Reconciler<'_> {
         damage::write_down(connection, &row.file, fault, Clock::system().wall())
     }
 
-    /// Deletes the rows of renditions whose files are gone or damaged, and tells the keys of the pictures.
+    /// Deletes the rows of renditions whose files are gone or damaged, and returns the keys of the pictures.
     fn check_renditions(&self, connection: &Connection) -> Result<BTreeSet<ObjectKey>> {
         let mut pictures = BTreeSet::new();
         for rendition in keys(connection, Bucket::Renditions)? {
@@ -345,7 +347,7 @@ impl Reconciler<'_> {
     /// Makes rows of the files that no row names.
     fn add_found(&mut self, connection: &Connection) -> Result<()> {
         let Found { staged, unknown, .. } = survey::everything(connection, self.files)?;
-        // A whole database knows that these were never acknowledged, unless it is older than they are.
+        // By a whole database these were never acknowledged, unless it is older than they are.
         let is_whole = self.verified.database == DatabaseState::Whole;
         let mut winners: BTreeMap<ObjectKey, (FileName, Facts)> = BTreeMap::new();
         for name in unknown {
@@ -411,7 +413,7 @@ impl Reconciler<'_> {
         Ok(())
     }
 
-    /// `None` when the file is not there.
+    /// The length of a file; `None` when it is not there.
     fn length(&self, name: &FileName) -> Result<Option<u64>> {
         match self.files.open_named(name).and_then(|file| file.metadata()) {
             Ok(metadata) => Ok(Some(metadata.len())),
@@ -421,10 +423,10 @@ impl Reconciler<'_> {
     }
 }
 
-/// Whether the source was deleted after this upload.
+/// Tells whether the source was deleted after this upload.
 fn is_deleted(connection: &Connection, key: &ObjectKey, order: u64) -> Result<bool> {
     let record = record::find(connection, key.as_str())?;
-    // The tombstone of a folder marker tells of a source that is there.
+    // The tombstone of a folder marker stands for a source that exists.
     Ok(record.is_some_and(|record| {
         record.status == Status::Deleted
             && record.source.is_none()

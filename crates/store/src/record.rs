@@ -51,8 +51,7 @@ pub(crate) fn find(connection: &Connection, key: &str) -> Result<Option<Record>>
     json.as_deref().map(from_json).transpose()
 }
 
-/// Writes a record, or notes it in the one that is there. Dead letters whose work the record is newer than, or the result
-/// of, go.
+/// Writes a record, or notes it in the one that is there. Removes the dead letters that it overtakes.
 ///
 /// # Errors
 /// Errors of SQLite.
@@ -104,7 +103,7 @@ fn insert(connection: &Connection, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// Takes a tombstone away, and the dead letters of its key, which name it too.
+/// Removes a tombstone, and the dead letters of its key, which name it too.
 fn forget(connection: &Connection, key: &ObjectKey, order: &Order) -> Result<bool> {
     let bytes = key.as_str().as_bytes();
     let is_gone = connection
@@ -152,7 +151,7 @@ fn list(
         }
     })?;
     let status = filter.status.unwrap_or(StatusKind::Deleted).name();
-    // One more than asked for tells whether more follow.
+    // One more than asked for shows whether more follow.
     let rows = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut rows = statement.query(params![from, end, status, rows, filter.sha256])?;
     let mut items: Vec<Record> = Vec::new();

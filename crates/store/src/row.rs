@@ -34,7 +34,7 @@ impl Bucket {
         }
     }
 
-    /// The bucket that rows spell so.
+    /// The bucket with this number in rows.
     ///
     /// # Errors
     /// [`Error::Corrupt`].
@@ -46,7 +46,7 @@ impl Bucket {
         }
     }
 
-    /// The word for what it holds.
+    /// The name of its objects, for messages.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Sources => "sources",
@@ -63,7 +63,8 @@ impl Bucket {
     }
 }
 
-/// The attributes of an object: all that is kept of it besides its key, size, `ETag` and date. Stored; fields are only ever added.
+/// The attributes of an object: all that is kept of it besides its key, size, `ETag` and date. Stored; fields are only
+/// ever added.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Attributes {
@@ -134,7 +135,7 @@ pub(crate) struct NewObject {
     pub(crate) staged: Staged,
     pub(crate) etag: String,
     pub(crate) modified_at: UnixMillis,
-    /// When its job is due.
+    /// The time at which its job is due.
     pub(crate) due_at: UnixMillis,
     pub(crate) attributes: Attributes,
     pub(crate) precondition: Precondition,
@@ -230,12 +231,12 @@ pub(crate) fn find(connection: &Connection, bucket: Bucket, key: &str) -> Result
     }))
 }
 
-/// The row of a key and its file, opened: whoever replaces or deletes the object now does not disturb the reader.
+/// The row of a key and its file, opened: replacing or deleting the object does not disturb the reader.
 ///
 /// # Errors
-/// [`Error::NoSuchKey`]; what `accept` answers, before the file is looked at; [`Error::Damaged`], which is reported, when
-/// the file is missing, has another size than its row says or is known to be altered. A source's file goes on behind its
-/// bytes.
+/// [`Error::NoSuchKey`]; the error of `accept`, before the file is opened; [`Error::Damaged`], which is reported, when
+/// the file is missing, has another size than its row says or is known to be altered. A source's file has its facts
+/// behind its bytes.
 pub(crate) fn open(
     connection: &Connection,
     files: &Files,
@@ -259,7 +260,7 @@ pub(crate) fn open(
                 }
                 return Ok((row, file));
             }
-            // Replaced between the two looks: the row names another file now. Still the same one: it is lost.
+            // Replaced meanwhile when the row names another file now; lost when it still names this one.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 if missing.as_ref() == Some(&row.file) {
                     return damaged(Fault::Missing);
@@ -271,7 +272,7 @@ pub(crate) fn open(
     }
 }
 
-/// Whether a file of this length can hold an object of this size.
+/// Tells whether a file of this length can hold an object of this size.
 pub(crate) fn fits(file: &FileName, size_bytes: u64, length: u64) -> bool {
     match file.kind() {
         Kind::Source => length > size_bytes.saturating_add(FOOTER_BYTES),
@@ -284,7 +285,7 @@ pub(crate) fn fits(file: &FileName, size_bytes: u64, length: u64) -> bool {
 /// Points a key at a new file, and makes the job if the bucket's writes make jobs.
 ///
 /// # Errors
-/// [`Error::PreconditionFailed`], what SQLite says.
+/// [`Error::PreconditionFailed`], errors of SQLite.
 pub(crate) fn write(connection: &Connection, effects: &mut Effects, object: SealedObject) -> Result<Row> {
     let SealedObject {
         guard,
@@ -373,11 +374,11 @@ pub(crate) fn insert(
     Ok(row)
 }
 
-/// Removes a key's row, and makes the job if the bucket's deletes make jobs. Answers whether there was one, with the
+/// Removes a key's row, and makes the job if the bucket's deletes make jobs. Returns whether there was one, with the
 /// sequencer of the delete.
 ///
 /// # Errors
-/// [`Error::PreconditionFailed`], what SQLite says.
+/// [`Error::PreconditionFailed`], errors of SQLite.
 pub(crate) fn delete(
     connection: &Connection,
     effects: &mut Effects,

@@ -1,4 +1,4 @@
-//! Reads what can still be read of a database that is damaged.
+//! Reads the rows of a damaged database that can still be read.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,15 +16,15 @@ use super::{Error, Result};
 /// The state that a database was found in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DatabaseState {
-    /// SQLite finds nothing wrong with it. It may be older than the files.
+    /// Whole, by SQLite's own check. It may be older than the files.
     Whole,
-    /// There is none, or an empty one.
+    /// Absent or empty.
     Missing,
-    /// SQLite finds this wrong with it.
+    /// Damaged, with the first finding of SQLite's check.
     Damaged(String),
 }
 
-/// Looks at the database of a data folder that nobody uses, every page of it.
+/// Checks every page of the database of a data folder that is not in use.
 ///
 /// # Errors
 /// [`Error::TooNew`]; [`Error::Io`] when the system does not let it be read.
@@ -87,7 +87,7 @@ pub(crate) fn salvage(data: &Path) -> Salvaged {
         return salvaged;
     };
     for direction in ["ASC", "DESC"] {
-        // Every error is the damage that this is about.
+        // An error here is the damage itself.
         let _ = sources(&connection, direction, &mut salvaged);
         let _ = tombstones(&connection, direction, &mut salvaged);
     }

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OpenFlags, params};
 
 use super::{Error, Result};
 
-/// "Tint" in ASCII; tells `file` and others whose database this is.
+/// "Tint" in ASCII, by which `file` and other tools recognise the database.
 const APPLICATION_ID: i64 = 0x5469_6E74;
 
 /// One script per version of the schema: script `n` makes version `n + 1` out of version `n`.
@@ -126,11 +126,11 @@ CREATE INDEX jobs_key ON jobs (key);
 /// The first version whose files carry their facts.
 pub(crate) const WITH_FACTS: i64 = 3;
 
-/// Opens the connection that writes, and brings the schema up to date. Tells the version that it was of; 0 when there
+/// Opens the connection that writes, and brings the schema up to date. Returns the version that it had; 0 when there
 /// was none.
 ///
 /// # Errors
-/// [`Error::TooNew`], or what SQLite says.
+/// [`Error::TooNew`], or errors of SQLite.
 pub(crate) fn open_writer(path: &Path) -> Result<(Connection, i64)> {
     let mut connection = Connection::open_with_flags(
         path,
@@ -145,7 +145,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<(Connection, i64)> {
     Ok((connection, found))
 }
 
-/// A database of no file, without rows.
+/// A database in memory, without rows.
 ///
 /// # Errors
 /// Errors of SQLite.
@@ -181,7 +181,7 @@ fn configure(connection: &Connection) -> Result<()> {
 /// The version of a database; 0 for a new one.
 ///
 /// # Errors
-/// [`Error::TooNew`], what SQLite says.
+/// [`Error::TooNew`], errors of SQLite.
 pub(crate) fn version(connection: &Connection) -> Result<i64> {
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

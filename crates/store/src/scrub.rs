@@ -1,4 +1,4 @@
-//! The thread that reads every file from time to time, and that has damage mended.
+//! The thread that reads every file from time to time, and has damaged renditions made again.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -21,7 +21,7 @@ use super::row::{self, Bucket, Row};
 use super::writer::Writer;
 use super::{Clock, Error, Result, upgrade};
 
-/// The position is written down at most this often.
+/// The shortest time between two writes of the position.
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 
 /// The wait after an error, before the pass goes on.
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_secs(60);
 
 const DAY_MILLIS: u64 = 24 * 3600 * 1000;
 
-/// Passes over a small store begin at most this often.
+/// The shortest time from the beginning of a pass to that of the next, for small stores.
 const LEAST_PERIOD_MILLIS: u64 = 1000;
 
 /// The rate at which files are read, and the period in which every file is read once.
@@ -63,7 +63,7 @@ pub(crate) enum Message {
     Damage(Damage),
     /// Read every file at this pace; `None` stops that.
     Pace(Option<Pace>),
-    /// Read every file once, at once, and tell when that is done.
+    /// Read every file once, at once, and answer when that is done.
     Pass(oneshot::Sender<Result<()>>),
     /// The store closes.
     Stop,
@@ -91,12 +91,12 @@ pub(crate) struct Scrubber {
     pub(crate) readers: Arc<Readers>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) clock: Clock,
-    /// Nobody else may use the folder while this runs.
+    /// The lock of the folder, which is kept while this runs.
     pub(crate) _lock: Arc<Lock>,
 }
 
 impl Scrub {
-    /// Starts the thread. It looks again at what is known to be damaged, and waits for a pace.
+    /// Starts the thread. It checks the files that are known to be damaged again, and waits for a pace.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -151,7 +151,7 @@ impl Scrub {
 }
 
 impl Drop for Scrub {
-    /// Waits until what was reported is written down.
+    /// Waits until all reported damage is recorded.
     fn drop(&mut self) {
         let _ = self.messages.send(Message::Stop);
         if let Some(thread) = self.thread.take() {
@@ -169,7 +169,7 @@ struct State {
     progress: Progress,
     saved_at: Instant,
     waiting: VecDeque<Next>,
-    /// Those who wait for a pass.
+    /// The callers that wait for a pass.
     passes: Vec<oneshot::Sender<Result<()>>>,
     /// No file is read before this, after an error.
     not_before: Option<Instant>,
@@ -204,7 +204,7 @@ impl State {
         }
     }
 
-    /// The time for which there is nothing to read; `None` without an end.
+    /// The time until the next file is to be read; `None` when none is.
     fn wait(&self) -> Option<Duration> {
         let pace = self.pace?;
         let rest = self.not_before.map_or(Duration::ZERO, |time| {
@@ -224,7 +224,7 @@ impl State {
         Some(rest.max(Duration::from_millis(left)).min(Duration::from_hours(1)))
     }
 
-    /// Waits for so long, and does what it is told meanwhile.
+    /// Waits for so long, and handles the messages that arrive meanwhile.
     fn pause(&mut self, wait: Option<Duration>) -> Result<()> {
         let end = wait.map(|wait| Instant::now() + wait);
         loop {
@@ -247,7 +247,7 @@ impl State {
         }
     }
 
-    /// Does what it was told so far.
+    /// Handles the messages that have arrived.
     fn take_all(&mut self) -> Result<()> {
         loop {
             match self.arriving.try_recv() {
@@ -264,7 +264,7 @@ impl State {
             Message::Pace(pace) => self.pace = pace,
             Message::Pass(done) => self.passes.push(done),
             Message::Stop => {
-                // What was reported before is written down.
+                // Damage that was reported before is recorded.
                 while let Ok(message) = self.arriving.try_recv() {
                     if let Message::Damage(damage) = message {
                         self.note(damage);
@@ -279,7 +279,7 @@ impl State {
         Ok(())
     }
 
-    /// Writes damage down and has it mended. When that fails it is forgotten, to be found again.
+    /// Records damage and queues its repair. When that fails the damage is forgotten, to be found again.
     fn note(&self, damage: Damage) {
         let file = damage.file.clone();
         let (found_at, due_at) = (self.scrubber.clock.wall(), self.scrubber.clock.steady());
@@ -303,7 +303,7 @@ impl State {
         self.scrubber.files.damages()
     }
 
-    /// Looks again at what an earlier run has found: somebody may have put files back.
+    /// Checks the files again that an earlier run found damaged: an operator may have put them back.
     fn recheck(&mut self, known: Vec<Damage>) -> Result<()> {
         for damage in known {
             match self.recheck_one(&damage) {
@@ -339,14 +339,14 @@ impl State {
             return Ok(());
         };
         self.check(bucket, &row, false)?;
-        // It was known before, so that nobody has queued the work that mends it in this run.
+        // It was known before, so its repair was not queued in this run.
         if let Some(damage) = self.damages().find(&row.file) {
             self.note(damage);
         }
         Ok(())
     }
 
-    /// Reads every file once, without rests.
+    /// Reads every file once, without pauses.
     fn pass_at_once(&mut self) -> Result<()> {
         let (progress, waiting) = (
             std::mem::take(&mut self.progress),
@@ -392,7 +392,7 @@ impl State {
         Ok(())
     }
 
-    /// Reads a file, and tells what is wrong with it.
+    /// Reads a file, and reports its fault.
     fn check(&mut self, bucket: Bucket, row: &Row, is_paced: bool) -> Result<()> {
         let opened = self.scrubber.files.open_named(&row.file);
         let counts = self.counts.clone();
@@ -409,7 +409,7 @@ impl State {
         })?;
         self.counts.files.fetch_add(1, Ordering::Relaxed);
         match fault {
-            // Replaced or deleted since the row was read: its file is gone for good reason.
+            // Replaced or deleted since the row was read: its file is rightly gone.
             Some(_) if !self.is_current(bucket, row)? => Ok(()),
             Some(fault) => {
                 let _ = self.damages().report(bucket, row, fault);
@@ -453,7 +453,7 @@ impl State {
         Ok(())
     }
 
-    /// [`Self::pause`] for the whole time, whatever it is told.
+    /// Waits for the whole time, and handles the messages that arrive meanwhile.
     fn rest(&mut self, wait: Duration) -> Result<()> {
         let end = Instant::now() + wait;
         loop {

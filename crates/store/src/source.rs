@@ -15,11 +15,11 @@ pub struct SourceMeta {
     pub size_bytes: u64,
     /// Its `ETag` without quotes.
     pub etag: String,
-    /// When it was written.
+    /// The time at which it was written.
     pub modified_at: UnixMillis,
     /// Its place among the writes and deletes of sources.
     pub sequencer: Sequencer,
-    /// The uploader's own words about it.
+    /// The attributes that the uploader gave it.
     pub attributes: Attributes,
 }
 
@@ -28,7 +28,7 @@ pub struct SourceMeta {
 pub struct SourceOptions {
     /// Write only in this state.
     pub precondition: Precondition,
-    /// The uploader's own words about it.
+    /// The attributes that the uploader gave it.
     pub attributes: Attributes,
     /// `ETag` to give it, without quotes.
     ///
@@ -36,9 +36,9 @@ pub struct SourceOptions {
     pub etag: Option<String>,
 }
 
-/// The operations of the S3 endpoint on single objects. Multipart uploads have a page of their own.
+/// The operations of the S3 endpoint on single objects. Those of multipart uploads are in another file.
 impl Store {
-    /// A new file for bytes that arrive bit by bit. Nothing is created before bytes are.
+    /// A new file for bytes that arrive in pieces. It is created with the first of them.
     #[must_use]
     pub fn stage(&self) -> StagedFile {
         StagedFile::new(self.inner.files.clone())
@@ -75,10 +75,10 @@ impl Store {
         describe(self.sources().find(key).await?)
     }
 
-    /// [`Self::head_source`] for whoever must be told what a reader would be told.
+    /// Reads the row of a source, with the errors of a read of its bytes.
     ///
     /// # Errors
-    /// Those of [`Self::open_source`].
+    /// As [`Self::open_source`].
     pub async fn check_source(&self, key: &str) -> Result<SourceMeta> {
         describe(self.sources().open(key).await?.0)
     }
@@ -86,7 +86,7 @@ impl Store {
     /// Reads a source whole and compares it with the digest that it was stored with.
     ///
     /// # Errors
-    /// Those of [`Self::open_source`], [`Error::Damaged`] also when a byte is altered.
+    /// As [`Self::open_source`], [`Error::Damaged`] also when a byte is altered.
     pub async fn examine_source(&self, key: &str) -> Result<()> {
         let (row, file) = self.sources().open(key).await?;
         let files = self.inner.files.clone();
@@ -98,7 +98,7 @@ impl Store {
     }
 
     /// Opens a source: its row, and its file, whose first [`SourceMeta::size_bytes`] bytes are those of the object;
-    /// what follows them is the store's. Whatever happens to the key, the file stays readable.
+    /// the store's own data follows. The file stays readable when the object is replaced or deleted.
     ///
     /// # Errors
     /// [`Error::NoSuchKey`]; [`Error::Damaged`] when the bytes are lost, cut or known to be altered; [`Error::Io`],
@@ -108,7 +108,7 @@ impl Store {
         Ok((describe(row)?, tokio::fs::File::from_std(file)))
     }
 
-    /// Deletes a source, in one transaction with the job that removes its renditions. `None`: it was not there.
+    /// Deletes a source, in one transaction with the job that removes its renditions; `None` when it was not there.
     ///
     /// # Errors
     /// [`Error::PreconditionFailed`], [`Error::Full`], [`Error::Sqlite`], [`Error::NotCommitted`].
@@ -120,7 +120,7 @@ impl Store {
         self.sources().remove(key.clone(), precondition).await
     }
 
-    /// [`Self::delete_source`] for many keys in one transaction, with an answer for each.
+    /// Deletes many sources in one transaction, with a result for each.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::Sqlite`], [`Error::NotCommitted`]: then nothing is deleted.

@@ -8,12 +8,12 @@ use md5::{Digest, Md5};
 use super::file::{FileGuard, Files};
 use super::{Error, Result};
 
-/// Chunks are gathered to this size before a thread is asked to write them, in bytes.
+/// The size to which chunks are gathered before a thread writes them, in bytes.
 const FLUSH_BYTES: usize = 256 << 10;
 
 /// Bytes on their way into a new file. Dropping it removes the file.
 ///
-/// A small body costs one visit to the blocking pool: the file is created when the first bytes are written out.
+/// A small body costs one task of the blocking pool: the file is created when the first bytes are written out.
 #[derive(Debug)]
 pub struct StagedFile {
     files: Arc<Files>,
@@ -28,7 +28,7 @@ pub struct StagedFile {
 enum State {
     New,
     Open(Box<OpenFile>),
-    /// A write failed or was cancelled half-way: bytes are missing.
+    /// Incomplete: a write failed or was cancelled.
     Broken,
 }
 
@@ -70,7 +70,7 @@ impl StagedFile {
         self.size_bytes
     }
 
-    /// Writes the rest. The file becomes durable together with what its row will say of it, before the row is written.
+    /// Writes the rest. The file becomes durable together with the facts of its row, before the row is written.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::Io`]; the file is removed.
@@ -84,7 +84,7 @@ impl StagedFile {
         })
     }
 
-    /// Writes what waits, and `chunk` after it.
+    /// Writes the gathered bytes, and `chunk` after them.
     async fn flush(&mut self, chunk: Bytes) -> Result<OpenFile> {
         let waiting = std::mem::take(&mut self.waiting);
         // Until the thread has answered; a dropped future leaves it so.

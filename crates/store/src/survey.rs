@@ -10,7 +10,7 @@ use super::file::{Files, create_folder, sync_folder};
 use super::name::{EntryName, FileName, Kind};
 use super::{Error, Result};
 
-/// Files that nobody writes and whose row nobody is committing.
+/// Files that are not being written and whose rows are not being committed.
 #[derive(Debug)]
 pub(crate) struct Listed {
     entries: Vec<EntryName>,
@@ -25,18 +25,18 @@ impl Listed {
 /// The files that do not agree with the rows, by what they can be.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    /// No source by its name, and in no row: an unfinished upload, a rendition or a part.
+    /// Files in no row that are no sources by their names: unfinished uploads, renditions and parts.
     pub(crate) garbage: Vec<EntryName>,
-    /// Named by a row, and only their final name is missing.
+    /// Files that a row names and that lack only their final name.
     pub(crate) committed: Vec<FileName>,
     /// Whole uploads that no row names: never acknowledged, unless the database was lost since.
     pub(crate) staged: Vec<FileName>,
-    /// In no row, although a committed row of this or another database has named them: they may be sources.
+    /// Files in no row that a committed row of this or another database has named: they may be sources.
     pub(crate) unknown: Vec<FileName>,
 }
 
 impl Found {
-    /// Adds what was found elsewhere.
+    /// Adds the files of another part of the folder.
     pub(crate) fn append(&mut self, other: Self) {
         self.garbage.extend(other.garbage);
         self.committed.extend(other.committed);
@@ -44,7 +44,7 @@ impl Found {
         self.unknown.extend(other.unknown);
     }
 
-    /// Removes garbage, and tells how many files that were. Nothing is removed while a backup is being taken.
+    /// Removes garbage, and returns the number of files. Nothing is removed while a backup is being taken.
     pub(crate) fn remove_garbage(&self, files: &Files) -> usize {
         let Some(permit) = files.removals().permit() else {
             return 0;
@@ -70,8 +70,8 @@ impl Found {
     }
 }
 
-/// Removes files that this database named and names no more, for good: not even a power cut brings them back. Tells
-/// how many were left to remove; `None`, and nothing is done, while a backup is being taken.
+/// Removes files that this database named and names no more, durably: a power cut does not bring them back. Returns the
+/// number that was left to remove; `None`, and nothing is done, while a backup is being taken.
 ///
 /// # Errors
 /// Errors of the file system.
@@ -103,7 +103,7 @@ pub(crate) fn trash(connection: &Connection) -> Result<Vec<FileName>> {
     files.map(|file| FileName::parse(&file?)).collect()
 }
 
-/// Forgets files that are gone for good.
+/// Removes the entries of files that were removed durably.
 ///
 /// # Errors
 /// Errors of SQLite.
@@ -115,7 +115,7 @@ pub(crate) fn forget(connection: &Connection, trash: &[FileName]) -> Result<()> 
     Ok(())
 }
 
-/// Where an entry is.
+/// The path of an entry.
 pub(crate) fn path(files: &Files, entry: &EntryName) -> PathBuf {
     match entry {
         EntryName::Unfinished(stem) => files.unfinished_path(stem),
@@ -132,13 +132,13 @@ pub(crate) fn list(files: &Files, first: u8, min_age: Duration) -> Result<Listed
     let mut entries = Vec::new();
     let folder = match std::fs::read_dir(files.fan_out(first)) {
         Ok(folder) => folder,
-        // Somebody has removed it; it is made again when a file is written there.
+        // Removed by an operator; it is made again when a file is written there.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Listed { entries }),
         Err(error) => return Err(Error::io("list a folder")(error)),
     };
     for entry in folder {
         let entry = entry.map_err(Error::io("list a folder"))?;
-        // What has another name was not put here by a store.
+        // A file with any other name is not a store's.
         let Some(name) = entry.file_name().to_str().and_then(EntryName::read) else {
             continue;
         };
@@ -198,7 +198,7 @@ pub(crate) fn compare(connection: &Connection, listed: Listed) -> Result<Found> 
     Ok(found)
 }
 
-/// [`list`] and [`compare`] for every file. Only while nobody writes.
+/// Compares every file with the rows. Only while nothing is written.
 ///
 /// # Errors
 /// Errors of SQLite or of the file system.
@@ -238,5 +238,5 @@ pub(crate) fn set_aside(data: &Path, paths: impl IntoIterator<Item = PathBuf>) -
     Ok(moved)
 }
 
-/// The folder of files that nothing is known of.
+/// The folder of files that belong to no key.
 pub(crate) const LOST_AND_FOUND: &str = "lost+found";

@@ -33,8 +33,7 @@ impl Upgrade {
         self.is_done
     }
 
-    /// Does the next few. A file that cannot be upgraded stays as it is until the next start; it is served all the
-    /// same.
+    /// Does the next few. A file that cannot be upgraded stays as it is until the next start; it is still served.
     pub(crate) fn step(&mut self, collector: &Collector) {
         match self.try_step(collector) {
             Ok(true) => {}
@@ -54,7 +53,7 @@ impl Upgrade {
         }
     }
 
-    /// Whether there may be more.
+    /// Does the next few; `false` when none is left.
     fn try_step(&mut self, collector: &Collector) -> Result<bool> {
         let after = self.after.clone().unwrap_or_default();
         let rows = collector
@@ -83,8 +82,8 @@ impl Upgrade {
     }
 }
 
-/// Has a source's row name a new file that holds the same object, and tells how many rows that changed: none when the
-/// source was replaced or deleted meanwhile.
+/// Makes a source's row name a new file that holds the same object, and returns the number of rows that changed: none
+/// when the source was replaced or deleted meanwhile.
 ///
 /// # Errors
 /// Errors of SQLite.
@@ -103,7 +102,7 @@ pub(crate) fn rename(
             key.as_bytes(),
             old.as_str()
         ])?;
-    // Otherwise the guard takes the new file away.
+    // Otherwise the guard removes the new file.
     if changed == 1 {
         effects.kept.push(guard);
         effects.drop_file(connection, old)?;
@@ -125,7 +124,7 @@ fn next(connection: &Connection, after: &[u8]) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Writes the facts behind the bytes that the row speaks of, where no reader looks, and gives the file a second name.
+/// Writes the facts behind the bytes of the object, where no reader reads, and gives the file a second name.
 fn add_facts(files: &Arc<Files>, row: Row) -> Result<FileGuard> {
     let old = row.file.clone();
     let facts = Facts::of(row)?;
@@ -141,7 +140,7 @@ fn add_facts(files: &Arc<Files>, row: Row) -> Result<FileGuard> {
             facts.size_bytes
         )));
     }
-    // What a crash left of an earlier attempt is written anew.
+    // The rest of an attempt that a crash ended is overwritten.
     file.set_len(facts.size_bytes)
         .and_then(|()| file.seek(SeekFrom::End(0)))
         .and_then(|_| file.write_all(&encode(&facts).map_err(std::io::Error::other)?))

@@ -17,13 +17,13 @@ pub const MAX_PART_NUMBER: u32 = 10_000;
 /// A multipart upload in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upload {
-    /// Key of the object to be.
+    /// Key of the future object.
     pub key: ObjectKey,
     /// Its name.
     pub upload_id: String,
-    /// When it was begun.
+    /// The time at which it was begun.
     pub initiated_at: UnixMillis,
-    /// Attributes of the object to be.
+    /// Attributes of the future object.
     pub attributes: Attributes,
 }
 
@@ -36,7 +36,7 @@ pub struct Part {
     pub size_bytes: u64,
     /// MD5 of its bytes in hexadecimal.
     pub etag: String,
-    /// When it was written.
+    /// The time at which it was written.
     pub modified_at: UnixMillis,
     /// Checksums by algorithm, as they were given.
     pub checksums: BTreeMap<String, String>,
@@ -47,25 +47,25 @@ pub struct Part {
 pub struct PartsPage {
     /// The upload.
     pub upload: Upload,
-    /// In ascending order of their numbers.
+    /// The parts in ascending order of their numbers.
     pub parts: Vec<Part>,
     /// The last number of this page when more follow.
     pub next: Option<u32>,
 }
 
-/// Where a listing of uploads goes on.
+/// The place at which a listing of uploads continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadMarker {
-    /// Uploads of later keys follow,
+    /// The last key; uploads of later keys follow.
     pub key: String,
-    /// and uploads of this key with a later name, if one is given.
+    /// The last name of that key, whose later names follow as well; `None` when the key has no more.
     pub upload_id: Option<String>,
 }
 
 /// A page of uploads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UploadPage {
-    /// In ascending order of their keys, then of their names.
+    /// The uploads in ascending order of their keys, then of their names.
     pub uploads: Vec<Upload>,
     /// The last one of this page when more follow.
     pub next: Option<UploadMarker>,
@@ -81,7 +81,7 @@ pub(crate) struct PartRow {
 /// An upload of that key, with the sequencer of the object that it was completed to.
 ///
 /// # Errors
-/// [`Error::NoSuchUpload`], what SQLite says.
+/// [`Error::NoSuchUpload`], errors of SQLite.
 pub(crate) fn find(
     connection: &Connection,
     key: &ObjectKey,
@@ -100,10 +100,10 @@ pub(crate) fn find(
     Ok((upload?, completed))
 }
 
-/// [`find`] for an upload that is not completed.
+/// An upload of that key that is not completed.
 ///
 /// # Errors
-/// [`Error::NoSuchUpload`], what SQLite says.
+/// [`Error::NoSuchUpload`], errors of SQLite.
 pub(crate) fn find_open(connection: &Connection, key: &ObjectKey, upload_id: &str) -> Result<Upload> {
     match find(connection, key, upload_id)? {
         (upload, None) => Ok(upload),
@@ -196,7 +196,7 @@ pub(crate) fn list(
     })
 }
 
-/// Takes the parts of an upload away and tells their files.
+/// Drops the parts of an upload, and returns their files.
 ///
 /// # Errors
 /// Errors of SQLite.
@@ -212,7 +212,7 @@ pub(crate) fn drop_parts(connection: &Connection, upload_id: &str) -> Result<Vec
     Ok(files)
 }
 
-/// Drops every upload that was begun before `limit`, completed ones too, and tells the files of its parts.
+/// Drops every upload that was begun before `limit`, completed ones too, and returns the files of its parts.
 ///
 /// # Errors
 /// Errors of SQLite.

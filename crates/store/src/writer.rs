@@ -9,13 +9,13 @@ use super::file::{FileGuard, Files};
 use super::name::{FileName, Kind};
 use super::{Error, Result, damage};
 
-/// Most writes that share a transaction, so that the first of them does not wait for ever.
+/// The most writes that share a transaction, so that the first of them does not wait too long.
 const MAX_BATCH: usize = 256;
 
-/// The one thread that writes to the database.
+/// The thread that writes to the database.
 ///
 /// Writes that wait while a transaction is being committed share the next one: a hundred uploads at once pay a few
-/// syncs, not a hundred. Each has a savepoint of its own, so that one that fails takes no other with it, and each is
+/// syncs, not a hundred. Each has a savepoint of its own, so that a failed one does not undo the others, and each is
 /// answered only after the commit.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -37,13 +37,13 @@ pub(crate) struct Effects {
     pub(crate) records: Vec<String>,
     /// The number of jobs that are due now.
     pub(crate) due: usize,
-    /// Whether a job is due earlier than workers know.
+    /// `true` when a job is due earlier than workers know.
     pub(crate) rescheduled: bool,
-    /// Released when the write is over, also when its caller has stopped waiting.
+    /// A turn that is released after the write, even when its caller has stopped waiting.
     pub(crate) turn: Option<OwnedMutexGuard<()>>,
 }
 
-/// Who is told of committed writes.
+/// The receivers of the effects of committed writes.
 #[derive(Debug)]
 pub(crate) struct After {
     pub(crate) files: Arc<Files>,
@@ -53,10 +53,10 @@ pub(crate) struct After {
 
 /// A write whose result type is not known to the thread.
 trait Write: Send {
-    /// Runs it; `false` asks for a roll-back of what it did.
+    /// Runs it; `false` asks to roll it back.
     fn run(&mut self, connection: &Connection) -> bool;
 
-    /// Answers it. `failure` tells why nothing was committed.
+    /// Answers its caller. `failure` is the reason why nothing was committed.
     fn finish(self: Box<Self>, after: &After, failure: Option<&Failure>);
 }
 
@@ -83,14 +83,14 @@ where
     }
 
     fn finish(self: Box<Self>, after: &After, failure: Option<&Failure>) {
-        // After a failure too: nobody knows then what the database holds.
+        // After a failure too: the content of the database is not known then.
         after.records.forget(&self.effects.records);
         let answer = match (failure, self.result) {
             (None, Some(Ok(value))) => {
                 self.effects.apply(after);
                 Ok(value)
             }
-            // Its own failure is told after the commit too: it may rest on what others of the batch wrote.
+            // Its own failure is answered after the commit too: it may depend on other writes of the batch.
             (_, Some(Err(error))) => Err(error),
             (Some(failure), Some(Ok(_))) => {
                 self.effects.kept.into_iter().for_each(FileGuard::abandon);
@@ -104,8 +104,8 @@ where
 }
 
 impl Effects {
-    /// Has a file removed that no row names from now on. Writes down that this database did so, where the file's name
-    /// alone would not allow it: should the process end before the file is gone, it may be collected.
+    /// Queues the removal of a file that no row names from now on. Where the file's name alone does not allow its
+    /// collection, the database notes it, so that it is collected if the process ends before.
     ///
     /// # Errors
     /// Errors of SQLite.
@@ -124,7 +124,7 @@ impl Effects {
     }
 
     fn apply(self, after: &After) {
-        // Before the answer: what is uploaded after it gets a higher order.
+        // Noted before the answer, so that later uploads get a higher order.
         after.files.note_order(self.sequencer);
         for guard in self.kept {
             guard.keep();
@@ -141,7 +141,7 @@ impl Effects {
     }
 }
 
-/// Why a transaction was not committed, to be told to each of its writes.
+/// The reason why a transaction was not committed, for each of its writes.
 struct Failure {
     full: bool,
     message: String,
@@ -181,7 +181,7 @@ impl Writer {
         })
     }
 
-    /// Runs `call` in a transaction. It happens also when nobody waits for the answer any more.
+    /// Runs `call` in a transaction. It happens even when the caller has stopped waiting.
     pub(crate) fn submit<T: Send + 'static>(
         &self,
         call: impl FnOnce(&Connection, &mut Effects) -> Result<T> + Send + 'static,
@@ -200,7 +200,7 @@ impl Writer {
         answer
     }
 
-    /// [`Self::submit`] and wait for the commit.
+    /// Runs `call` in a transaction, and waits for the commit.
     ///
     /// # Errors
     /// The error of `call`, or the reason why its transaction was not committed.
@@ -233,7 +233,7 @@ fn write(connection: &Connection, writes: &mpsc::Receiver<Box<dyn Write>>, after
                 Ok(()) => None,
                 Err(error) => {
                     roll_back(connection);
-                    // One that was never begun would fail for all of them alike.
+                    // A transaction that cannot begin fails for all of them alike.
                     if done.is_empty() {
                         done.extend(&mut waiting);
                     }

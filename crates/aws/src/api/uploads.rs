@@ -10,7 +10,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
-use tintype_edge::{PolicySigner, PostPolicy, PresignedUpload, UploadMethod, UploadSigner, UploadTerms};
+use tintype_edge::{PresignedUpload, UploadMethod, UploadSigner, UploadTerms};
+use tintype_http::post_policy::PolicySigner;
 use tintype_model::StoreError;
 
 use crate::store::ExactKey;
@@ -102,7 +103,7 @@ impl S3Uploads {
             expires: expires_in,
             ..*terms
         };
-        let policy = PostPolicy::new(&terms, signer, now);
+        let policy = terms.form(signer, now);
         let key = generate_signing_key(credentials.secret_access_key(), now, &self.region, "s3");
         let signature = calculate_signature(key, policy.string_to_sign().as_bytes());
         Ok(PresignedUpload {

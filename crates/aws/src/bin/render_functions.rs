@@ -79,7 +79,7 @@ fn main() -> ExitCode {
         };
     }
     let complain = |error: &anyhow::Error| {
-        // Nothing is left to tell when standard error is gone.
+        // A failure to write to standard error cannot be reported.
         let _ = writeln!(io::stderr(), "tintype-render-functions: {error:#}");
     };
     match Arguments::parse(words) {

@@ -1,4 +1,4 @@
-//! The messages that come out of the queue: events of S3, jobs of our own, and whatever else somebody puts there.
+//! The messages of the queue: events of S3, jobs of our own, and any other text that is sent there.
 
 mod s3;
 mod sqs;
@@ -19,28 +19,28 @@ const EVENT_MAJOR_VERSION: &str = "2";
 /// The body of a message.
 #[derive(Debug)]
 pub enum Body {
-    /// S3 proves that it may send to the queue, when a notification is set up. Nothing happened.
+    /// The test of S3 that it may send to the queue, when a notification is set up. It stands for no change.
     Test,
     /// Work without an event of its own, sent by the API (`{"tintype":1,"job":{…}}`).
     Job(Job),
-    /// Changes in a bucket: at least one record. One that cannot be understood says nothing of the others.
+    /// Changes in a bucket: at least one record. One that cannot be understood does not affect the others.
     Records(Vec<Result<Notice, RecordError>>),
 }
 
 /// One record of an S3 event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Where it happened.
+    /// The bucket of the change.
     pub bucket: String,
     /// The key, decoded.
     pub key: ObjectKey,
     /// The change of the source.
     pub change: Change,
-    /// When it happened among the changes of this key. S3 sends it with every write and delete.
+    /// Its place among the changes of this key. S3 sends it with every write and delete.
     pub sequencer: Option<Sequencer>,
 }
 
-/// A change of a source, by the kind of event that tells of it.
+/// A change of a source, by the kind of its event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A version was written: `ObjectCreated:*`.
@@ -51,13 +51,13 @@ pub enum Change {
     /// The key's current version was hidden by a delete marker: `ObjectRemoved:DeleteMarkerCreated` and
     /// `LifecycleExpiration:DeleteMarkerCreated`.
     Hidden,
-    /// Somebody deleted an object, a version that need not be the current one, or a delete marker:
+    /// A client deleted an object, a version that need not be the current one, or a delete marker:
     /// `ObjectRemoved:Delete`.
     Deleted,
     /// A lifecycle rule deleted an object of a bucket without versions, a version that was not the current one, or
     /// the delete marker of a key without versions: `LifecycleExpiration:Delete`.
     Expired,
-    /// Nothing that changes what a picture shows, or an event that is not known yet.
+    /// Any other event: one that changes no picture, or that is not known yet.
     Unknown {
         /// The event's name.
         name: String,
@@ -65,10 +65,10 @@ pub enum Change {
 }
 
 impl Change {
-    /// By the event's name, with or without the `s3:` that notification configurations write.
+    /// The change by the event's name, with or without the `s3:` of notification configurations.
     ///
-    /// New kinds of a known family are taken for what the family says: the notification asks for `ObjectCreated:*`,
-    /// and what is not looked at would be lost.
+    /// New kinds of a known family count as that family: the notification asks for `ObjectCreated:*`, and an ignored
+    /// event would be lost.
     fn named(name: &str, etag: Option<String>) -> Self {
         let name = name.strip_prefix("s3:").unwrap_or(name);
         match name.split_once(':') {
@@ -83,35 +83,35 @@ impl Change {
     }
 }
 
-/// Why a message cannot be understood. Trying again does not help; it ends in the dead-letter queue, with this reason
-/// in the log.
+/// The reason why a message cannot be understood. Trying again does not help; it ends in the dead-letter queue, with
+/// this reason in the log.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// Not JSON.
+    /// The body is not JSON.
     #[error("the message is not JSON")]
     Json(#[source] serde_json::Error),
     /// JSON, but of no kind that is known here.
     #[error("the message is neither an S3 event nor a Tintype job")]
     Foreign,
-    /// It says that it is ours and is not.
+    /// The body claims to be a message of ours, and is not.
     #[error("the message is no Tintype job of version {JOB_VERSION}")]
     Job(#[source] serde_json::Error),
     /// A later release sent it.
     #[error("the message is a Tintype job of version {0}; this release reads version {JOB_VERSION}")]
     JobVersion(u32),
-    /// It says that it has records, and has no list of them.
-    #[error("the message's records are no list")]
+    /// The body has `Records` that are not a list.
+    #[error("the message's records are not a list")]
     Records(#[source] serde_json::Error),
     /// S3 sends at least one.
     #[error("the message has no records")]
     Empty,
 }
 
-/// Why a record of a message cannot be understood. Trying again does not help: when the others of its message are done,
-/// the message ends in the dead-letter queue, with this reason in the log.
+/// The reason why a record of a message cannot be understood. Trying again does not help: when the others of its
+/// message are done, the message ends in the dead-letter queue, with this reason in the log.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// Not of the form that S3's records have.
+    /// The record does not have the form of S3's records.
     #[error("the record is no S3 event record")]
     Malformed(#[source] serde_json::Error),
     /// An incompatible event.
@@ -121,14 +121,14 @@ pub enum RecordError {
     #[error("the S3 event's key {0:?} is not form-encoded UTF-8")]
     Encoding(String),
     /// The key cannot be one of S3.
-    #[error("the S3 event's key cannot be one")]
+    #[error("the S3 event's key is not a valid object key")]
     Key(#[source] KeyError),
     /// The order of the event cannot be told.
     #[error("the S3 event cannot be ordered")]
     Sequencer(#[source] SequencerError),
 }
 
-/// Tells the kinds of body apart. Other fields are ignored.
+/// The fields that distinguish the kinds of body. Other fields are ignored.
 #[derive(Deserialize)]
 struct Outline {
     tintype: Option<serde_json::Value>,
@@ -148,7 +148,7 @@ impl Body {
     /// Reads the body of a message.
     ///
     /// # Errors
-    /// When it is of no kind that is known here, or broken.
+    /// When its kind is not known here, or it is malformed.
     pub fn parse(text: &str) -> Result<Self, BodyError> {
         let value: serde_json::Value = serde_json::from_str(text).map_err(BodyError::Json)?;
         let outline = Outline::deserialize(&value).map_err(|_| BodyError::Foreign)?;
@@ -177,7 +177,7 @@ impl Body {
         Ok(Self::Job(job))
     }
 
-    /// Only a list is needed: what is in it is each record's own affair.
+    /// Reads the list of records. A record that cannot be read does not affect the others.
     fn records(records: serde_json::Value) -> Result<Self, BodyError> {
         let records: Vec<serde_json::Value> = serde_json::from_value(records).map_err(BodyError::Records)?;
         if records.is_empty() {

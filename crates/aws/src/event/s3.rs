@@ -6,8 +6,7 @@ use tintype_model::{ObjectKey, Sequencer, decode_component};
 
 use super::{Change, EVENT_MAJOR_VERSION, Notice, RecordError};
 
-/// The field that records of every major version must have, so that an incompatible record is called that and not
-/// broken.
+/// The field that records of every major version have, to distinguish an incompatible record from a malformed one.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Versioned {
@@ -73,7 +72,7 @@ pub fn decode_key(raw: &str) -> Option<String> {
     decode_component(&raw.replace('+', " ")).ok()
 }
 
-/// Events carry `ETag`s without the quotes that HTTP puts around them; some emulators leave them.
+/// Removes the quotes around an `ETag`, which S3 leaves out of events and some emulators do not.
 fn unquoted(etag: &str) -> Option<String> {
     let etag = etag.trim_matches('"');
     (!etag.is_empty()).then(|| etag.to_owned())

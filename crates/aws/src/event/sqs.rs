@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Lambda with Amazon SQS").
 #[derive(Clone, Debug, Deserialize)]
 pub struct SqsEvent {
-    /// At least one message, unless somebody invokes the function by hand.
+    /// The messages: at least one, unless the function is invoked by hand.
     #[serde(rename = "Records")]
     pub records: Vec<SqsMessage>,
 }
@@ -15,9 +15,9 @@ pub struct SqsEvent {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SqsMessage {
-    /// Names the message in the answer.
+    /// The name of the message in the answer.
     pub message_id: String,
-    /// Names this receive of it in requests to the queue.
+    /// The name of this receive in requests to the queue.
     pub receipt_handle: String,
     /// The text that the sender sent.
     pub body: String,
@@ -29,7 +29,7 @@ pub struct SqsMessage {
 impl SqsMessage {
     /// The number of times that it was received, this one included.
     ///
-    /// A queue always tells; taking the first receive for granted otherwise only makes the next try come soon.
+    /// A queue always sends it; 1 otherwise, which only makes the next try come soon.
     #[must_use]
     pub fn receives(&self) -> u32 {
         let count = self.attributes.get("ApproximateReceiveCount");
@@ -37,11 +37,11 @@ impl SqsMessage {
     }
 }
 
-/// The answer: which messages the queue must keep. Lambda deletes all others.
+/// The answer: the messages that the queue must keep. Lambda deletes all others.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResponse {
-    /// The failed ones. Without any, everything succeeded.
+    /// The failed messages; empty when all succeeded.
     pub batch_item_failures: Vec<BatchItemFailure>,
 }
 

@@ -53,7 +53,7 @@ fn change(name: &str) -> Change {
     parse(&[record(name, "a.jpg")]).unwrap().remove(0).change
 }
 
-/// Why the body cannot be understood, or the first of its records that cannot.
+/// The reason why the body, or the first such record, cannot be understood.
 fn reason(body: &str) -> String {
     match Body::parse(body) {
         Err(error) => error_chain(&error),

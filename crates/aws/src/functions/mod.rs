@@ -1,12 +1,13 @@
 //! The CloudFront Functions: `deploy/functions/*.js` with the recipe filled in.
 //!
-//! The JavaScript is a second writing of rules that the edge states in Rust. [`rewrite`] composes those rules, so that
+//! The JavaScript repeats rules that the edge has in Rust. [`rewrite`] composes those rules, so that
 //! the tests can hold every answer of the JavaScript to it.
 
 mod rules;
 
 use serde::Serialize;
 use tintype_edge::{MAX_ACCEPT_BYTES, MAX_ACCEPT_LINES};
+use tintype_http::ascii_json;
 use tintype_model::{CachePolicy, Format, ObjectKey, Recipe};
 
 pub use rules::{Offer, Rewrite, UNKNOWN_VERSION, rewrite, version_token};
@@ -17,13 +18,13 @@ pub const MAX_BYTES: usize = 10_240;
 /// One function, ready to be deployed for runtime `cloudfront-js-2.0`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// File name that the template knows it by.
+    /// The file name that the template has for it.
     pub file_name: &'static str,
     /// The code, ASCII, at most [`MAX_BYTES`].
     pub code: String,
 }
 
-/// Why a recipe cannot be put into the functions.
+/// The reason why a recipe cannot be put into the functions.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FunctionError {
     /// Too many variants, or names too long.
@@ -37,7 +38,7 @@ pub enum FunctionError {
         /// Bytes that it would have.
         size: usize,
     },
-    /// Holding back leaves some browser without a picture.
+    /// The formats that are held back leave no format that every browser takes.
     #[error("variant {variant:?}: neither JPEG nor PNG is left to negotiate when {held_back} is held back")]
     NothingUniversal {
         /// The variant.
@@ -157,7 +158,8 @@ impl Template {
         table: &impl Serialize,
         recipe: &Recipe,
     ) -> Result<Function, FunctionError> {
-        let table = serde_json::to_string(table).expect("a table has only strings, numbers and lists");
+        // In ASCII, so that nothing on the way can read it in another encoding.
+        let table = ascii_json(table).expect("a table has only strings, numbers and lists");
         let statements: String = self
             .text
             .lines()
@@ -169,7 +171,7 @@ impl Template {
             env!("CARGO_PKG_VERSION"),
             self.name,
             recipe.hash(),
-            statements.replacen(self.mark, &ascii(&table), 1)
+            statements.replacen(self.mark, &table, 1)
         );
         if code.len() > MAX_BYTES {
             return Err(FunctionError::TooLarge {
@@ -179,21 +181,6 @@ impl Template {
         }
         Ok(Function { file_name, code })
     }
-}
-
-/// JSON or JavaScript with every character outside ASCII escaped: nothing on the way can read it in another encoding.
-fn ascii(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_ascii() {
-            escaped.push(character);
-        } else {
-            for unit in character.encode_utf16(&mut [0; 2]) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
-            }
-        }
-    }
-    escaped
 }
 
 #[cfg(test)]

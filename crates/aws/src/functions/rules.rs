@@ -4,7 +4,7 @@ use tintype_model::{DeliveryPath, Format, PathError, Recipe, encode_path};
 /// The result of the request function for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rewrite {
-    /// S3 is asked for this path.
+    /// A request to S3 for this path.
     Object {
         /// `/{key}/{variant}.{ext}`, percent-encoded.
         uri: String,
@@ -29,7 +29,8 @@ pub struct Offer {
     pub takes: String,
 }
 
-/// Stands for every text that cannot be a version, so that they share one cache entry. No version is spelled so.
+/// The value in place of every text that cannot be a version, so that they share one cache entry. It is no version
+/// itself.
 pub const UNKNOWN_VERSION: &str = "~";
 
 /// The longest text that counts as a version; published ones have 32 hexadecimal digits.

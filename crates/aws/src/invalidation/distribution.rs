@@ -21,10 +21,10 @@ pub enum Answer {
 /// The caches in front of the store of renditions.
 #[async_trait]
 pub trait Caches: Send + Sync + std::fmt::Debug {
-    /// Has them forget everything under these paths. Asking again with the same reference and paths does nothing more.
+    /// Invalidates everything under these paths. Asking again with the same reference and paths does nothing more.
     ///
     /// # Errors
-    /// When there is no answer, or one that says nothing of the paths.
+    /// When there is no answer, or one that is not about the paths.
     async fn forget(&self, reference: &str, paths: &[String]) -> Result<Answer, RemoteError>;
 }
 

@@ -59,16 +59,16 @@ impl Invalidator {
 
     /// Takes everything that waits, and tells the caches in one request, as precisely as few paths allow.
     ///
-    /// Removed pictures are told of at once. Replaced ones wait until the window in which they were sent is over, unless
-    /// the paths of others cover them: each path costs money. What the caches have no time for comes back after a minute,
-    /// then after two, then every five minutes, with whatever else waits then, and takes fewer paths each time, in the
-    /// end one for everything. So it gets its turn however busy they are.
+    /// Removed pictures are told of at once. Replaced ones wait until the window in which they were sent is over,
+    /// unless the paths of others cover them: each path costs money. What the caches have no time for comes back after
+    /// a minute, then after two, then every five minutes, with whatever else waits then, and takes fewer paths each
+    /// time, in the end one for everything. So it gets its turn however busy they are.
     ///
     /// Receiving ends at `collect_until`.
     ///
     /// # Errors
-    /// When the queue does not answer, or the caches answer neither that they do it nor that they have no time. All
-    /// messages come back then.
+    /// When the queue does not answer, or the caches answer with any other error than that they are busy. All messages
+    /// come back then.
     pub async fn run(&self, now: UnixMillis, collect_until: Instant) -> Result<Run, RemoteError> {
         let messages = self.collect(collect_until).await?;
         let received = messages.len();
@@ -119,7 +119,7 @@ impl Invalidator {
         (scopes, due, early)
     }
 
-    /// Receives until nothing waits: one request when the queue is empty, several at once while it is not.
+    /// Receives until the queue is empty: one request when the queue is empty, several at once while it is not.
     async fn collect(&self, until: Instant) -> Result<Vec<Waiting>, RemoteError> {
         let mut all = self.inbox.take().await?;
         let mut more = !all.is_empty();
@@ -132,7 +132,7 @@ impl Invalidator {
                         more |= !some.is_empty();
                         all.extend(some);
                     }
-                    // What is here is worth telling; the rest waits.
+                    // The messages that were received are invalidated; the others wait.
                     Err(error) => tracing::warn!(error = error_chain(&*error), "receiving ended early"),
                 }
             }
@@ -140,8 +140,8 @@ impl Invalidator {
         Ok(all)
     }
 
-    /// Asks the caches to forget the scopes in at most `budget` paths; those that they accepted, or `None` when they are
-    /// busy. Where they refuse a path as invalid, they are asked with what everybody spells alike, then with everything.
+    /// Asks the caches to forget the scopes in at most `budget` paths; those that they accepted, or `None` when they
+    /// are busy. Where they refuse a path as invalid, they are asked with plain paths, then with everything.
     async fn ask(
         &self,
         told: &[News],
@@ -168,7 +168,7 @@ impl Invalidator {
         Err("the caches refuse even the path of everything".into())
     }
 
-    /// The time until the message's window ends; `None` when it is to be told of now.
+    /// The time until the message's window ends; `None` when it is due.
     fn hold(&self, news: &News, now: UnixMillis) -> Option<Duration> {
         let window = u64::try_from(self.window.as_millis()).unwrap_or(u64::MAX);
         if news.withdrawal.kind == Kind::Removed || window == 0 {
@@ -176,11 +176,11 @@ impl Invalidator {
         }
         let end = (news.message.sent_at.0 / window + 1).saturating_mul(window);
         let left = end.saturating_sub(now.0);
-        // Whole seconds are SQS's unit; rounded up, so that it is not back a moment too early.
+        // Whole seconds are SQS's unit; rounded up, so that the message is not back too early.
         (left > 0).then(|| Duration::from_secs(left.div_ceil(1000)))
     }
 
-    /// A message that is not deleted is told of again, which is only money.
+    /// Deletes messages. One that stays is invalidated again, which only costs money.
     async fn delete(&self, told: Vec<News>) {
         settle(told, |news| async move {
             self.inbox.done(&news.message.receipt).await
@@ -188,7 +188,7 @@ impl Invalidator {
         .await;
     }
 
-    /// A message that is not hidden comes back when the queue's own visibility timeout is over.
+    /// Hides messages until their time. One that is not hidden comes back after the queue's own visibility timeout.
     async fn hide(&self, again: Vec<(News, Duration)>) {
         settle(again, |(news, delay)| async move {
             self.inbox.hide(&news.message.receipt, delay).await
@@ -197,7 +197,7 @@ impl Invalidator {
     }
 }
 
-/// Makes the request for each of them, a few at a time.
+/// Makes a request for each of them, a few at a time.
 async fn settle<T, F>(all: Vec<T>, request: impl Fn(T) -> F)
 where
     F: Future<Output = Result<(), RemoteError>>,
@@ -214,7 +214,7 @@ where
     }
 }
 
-/// A message that is not understood is left alone, so that it ends in the dead-letter queue.
+/// The withdrawal in a message; `None` when it is not understood and stays, to end in the dead-letter queue.
 fn understood(message: Waiting) -> Option<News> {
     match Withdrawal::parse(&message.body) {
         Ok(withdrawal) => Some(News { message, withdrawal }),
@@ -230,7 +230,7 @@ fn understood(message: Waiting) -> Option<News> {
     }
 }
 
-/// The number of times that the caches may have had no time for it: its receives without this one and, where it was held
+/// The number of times that the caches may have been busy: its receives without this one and, where it was held
 /// until the end of its window, without that one.
 fn refusals(news: &News) -> u32 {
     let others = match news.withdrawal.kind {
@@ -240,7 +240,7 @@ fn refusals(news: &News) -> u32 {
     news.message.receives.saturating_sub(others)
 }
 
-/// The number of paths that are asked for after that many refusals: fewer find a place sooner.
+/// The number of paths that are asked for after that many refusals: a smaller request is accepted sooner.
 const fn budget(refusals: u32) -> usize {
     match refusals {
         0..=2 => MOST_PATHS,
@@ -259,8 +259,8 @@ const fn busy_delay(refusals: u32) -> Duration {
     })
 }
 
-/// Names the request for these messages and paths. When the same messages come again, because they could not be deleted,
-/// it is the same request and costs nothing; a message that was sent later is another one.
+/// Names the request for these messages and paths. When the same messages come again, because they could not be
+/// deleted, it is the same request and costs nothing; a message that was sent later is another one.
 fn reference(told: &[News], paths: &[String]) -> String {
     let mut withdrawals: Vec<(&ObjectKey, UnixMillis)> = told
         .iter()

@@ -1,11 +1,11 @@
-//! From many keys to few paths.
+//! Merges many keys into few paths.
 
 use tintype_model::ObjectKey;
 
 use super::path::{EVERYTHING, Scope};
 
 /// The most scopes of one request. A scope of plain characters is three paths, so four leave a fifth of the fifteen
-/// paths with a wildcard that may be in progress: somebody who asks by hand still can.
+/// paths with a wildcard that may be in progress, for invalidations by hand.
 pub(super) const MOST_SCOPES: usize = 4;
 
 /// The most paths of one request.
@@ -15,7 +15,7 @@ pub(super) const MOST_PATHS: usize = 12;
 pub(super) fn scopes<'a>(keys: impl IntoIterator<Item = &'a ObjectKey>) -> Vec<Scope> {
     let mut scopes: Vec<Scope> = keys.into_iter().map(Scope::of).collect();
     scopes.sort_unstable();
-    // What begins with another one follows it.
+    // A scope that begins with another one follows it.
     scopes.dedup_by(|later, earlier| earlier.contains(later));
     scopes
 }
@@ -43,7 +43,7 @@ pub(super) fn merge(scopes: &[Scope], most: usize) -> Vec<Scope> {
 
 /// Paths that are in none of the others, in order.
 fn without_contained(mut paths: Vec<String>) -> Vec<String> {
-    // By what stands before their wildcards: what begins with another one follows it.
+    // In the order of the text before the wildcard: a path that begins with another one follows it.
     let prefix = |path: &str| path.strip_suffix('*').unwrap_or(path).to_owned();
     paths.sort_by_cached_key(|path| prefix(path));
     paths.dedup_by(|later, earlier| later.starts_with(&prefix(earlier)));
@@ -61,7 +61,7 @@ pub(super) fn paths(scopes: &[Scope], budget: usize) -> Vec<String> {
         .unwrap_or_else(|| vec![EVERYTHING.to_owned()])
 }
 
-/// The paths of these scopes as far as everybody spells them alike.
+/// The paths of these scopes up to the first character that clients escape differently.
 pub(super) fn plain_paths(scopes: &[Scope]) -> Vec<String> {
     without_contained(
         scopes

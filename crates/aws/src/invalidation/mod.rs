@@ -1,8 +1,9 @@
-//! Telling the caches that something is no longer public, in two steps.
+//! Invalidation of the caches for pictures that are no longer public, in two steps.
 //!
-//! The worker notes what stops being public while it does a job ([`WatchedPipeline`]) and puts one message, a [`Withdrawal`], into
-//! a queue of its own for that. A function of its own, the [`Invalidator`], takes all that waits once a minute, merges it
-//! and asks CloudFront to forget it. So neither CloudFront's limits nor its failures concern the work on pictures.
+//! The worker notes what stops being public while it does a job ([`WatchedPipeline`]) and puts one message, a
+//! [`Withdrawal`], into a queue of its own for that. A function of its own, the [`Invalidator`], receives all waiting
+//! messages once a minute, merges them and asks CloudFront to forget their paths. So neither CloudFront's limits nor
+//! its failures affect the work on pictures.
 
 mod distribution;
 mod invalidator;

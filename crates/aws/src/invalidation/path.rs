@@ -1,8 +1,9 @@
 //! The paths that CloudFront is asked to forget.
 //!
 //! Its guide ("What you need to know when invalidating paths") asks for three things. Only non-ASCII characters and
-//! those that RFC 1738 calls unsafe are percent-encoded. A path has no `~`, encoded or not. And where a function changes
-//! the URI of a viewer's request, as ours does, both URIs are invalidated; which of them is compared is not said.
+//! those that RFC 1738 calls unsafe are percent-encoded. A path has no `~`, encoded or not. And where a function
+//! changes the URI of a viewer's request, as ours does, both URIs are invalidated; the guide does not say which of them
+//! is compared.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tintype_model::{ObjectKey, encode_path};
@@ -27,18 +28,20 @@ const UNSAFE: &AsciiSet = &CONTROLS
     .add(b'}')
     .add(b'~');
 
-/// The first parts of the URIs that renditions may be cached under: both of the viewers', and that of the rewritten one.
+/// The first parts of the URIs that renditions may be cached under: both of the viewers', and that of the rewritten
+/// one.
 const FAMILIES: [&str; 3] = ["/img/", "/v/", "/"];
 
-/// Everything that the distribution keeps.
+/// The path of all cached objects.
 pub(super) const EVERYTHING: &str = "/*";
 
-/// A set of keys: those that, with a slash behind them, start with this text, decoded and without `~`.
+/// The set of keys that, with a slash behind them, start with this text, which is decoded and has no `~`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Scope(String);
 
 impl Scope {
-    /// One key, and the keys below it. Keys with a `~` cannot be named: then all that begin with what is before it.
+    /// One key, and the keys below it. A key with a `~` cannot be named: its scope is all keys that begin with the text
+    /// before it.
     pub(super) fn of(key: &ObjectKey) -> Self {
         let whole = format!("{}/", key.as_str());
         let end = whole.find('~').unwrap_or(whole.len());
@@ -56,7 +59,7 @@ impl Scope {
         other.0.starts_with(&self.0)
     }
 
-    /// The length in bytes of the text that both begin with.
+    /// The length in bytes of their common beginning.
     pub(super) fn common(&self, other: &Self) -> usize {
         let same = self.0.bytes().zip(other.0.bytes()).take_while(|(a, b)| a == b);
         self.0.floor_char_boundary(same.count())
@@ -67,14 +70,14 @@ impl Scope {
         Self(self.0[..length].to_owned())
     }
 
-    /// All keys that begin with the part of this that everybody spells alike: letters, digits, `-`, `.`, `_` and `/`.
+    /// All keys that begin with the part of this that no client escapes: letters, digits, `-`, `.`, `_` and `/`.
     pub(super) fn plain(&self) -> Self {
         let is_plain = |character: char| character.is_ascii_alphanumeric() || "-._/".contains(character);
         let end = self.0.find(|character| !is_plain(character));
         self.widened(end.unwrap_or(self.0.len()))
     }
 
-    /// The paths that cover every URI of these keys: three, or six where clients differ in what they escape. The
+    /// The paths that cover every URI of these keys: three, or six where clients escape differently. The
     /// guide's spelling is the one that browsers send of hand-written links; the API and our Function escape more.
     pub(super) fn paths(&self) -> Vec<String> {
         if self.0.is_empty() {

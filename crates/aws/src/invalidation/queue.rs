@@ -19,10 +19,10 @@ const BATCH: i32 = 10;
 /// an empty queue.
 const WAIT_SECONDS: i32 = 1;
 
-/// The queue's end at which the worker puts its news for the caches.
+/// The sending side of the queue, for the worker.
 #[async_trait]
 pub trait Withdrawals: Send + Sync + std::fmt::Debug {
-    /// Puts it there; it is durable before this returns.
+    /// Sends a withdrawal; it is durable before this returns.
     ///
     /// # Errors
     /// When it is not accepted.
@@ -32,20 +32,20 @@ pub trait Withdrawals: Send + Sync + std::fmt::Debug {
 /// A message that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// Names this receive of it.
+    /// The name of this receive.
     pub receipt: String,
     /// The number of times that it was received, this one included.
     pub receives: u32,
-    /// When it was sent.
+    /// The time at which it was sent.
     pub sent_at: UnixMillis,
     /// Its text.
     pub body: String,
 }
 
-/// The queue's end at which the invalidator finds them.
+/// The receiving side of the queue, for the invalidator.
 #[async_trait]
 pub trait Inbox: Visibility {
-    /// Receives some messages, which are hidden from others for a while; none when none waits.
+    /// Receives some messages, which are hidden from other receivers for a time; none when the queue is empty.
     ///
     /// # Errors
     /// When the queue does not answer.
@@ -54,7 +54,7 @@ pub trait Inbox: Visibility {
     /// Deletes the message of that receive.
     ///
     /// # Errors
-    /// When it may still be there.
+    /// When the message may still be there.
     async fn done(&self, receipt: &str) -> Result<(), RemoteError>;
 }
 
@@ -148,8 +148,8 @@ impl Inbox for SqsInbox {
     }
 }
 
-/// SQS always tells both attributes; without them a message is one that was just received for the first time, and old
-/// enough to be told of.
+/// Reads a message. SQS always sends both attributes; a message without them counts as received for the first time, and
+/// as old enough to be invalidated.
 fn waiting(message: Message) -> Waiting {
     let attributes = message.attributes.unwrap_or_default();
     let number = |name| attributes.get(&name).and_then(|text| text.parse::<u64>().ok());

@@ -1,4 +1,4 @@
-//! The invalidator function from the start of its process.
+//! The start of the invalidator function.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,13 +13,13 @@ use super::{Distribution, Invalidator, SqsInbox};
 use crate::environment::{InvalidatorEnvironment, Variables};
 use crate::{Clients, RemoteError};
 
-/// The part of an invocation's time that messages are received in; the rest is for telling and deleting.
+/// The part of an invocation's time that messages are received in; the rest is for invalidating and deleting.
 const COLLECT_SHARE: u32 = 2;
 
 /// Serves invocations, each of which is one run whatever its event says.
 ///
 /// # Errors
-/// When the environment is not as it must be, or the Runtime API fails.
+/// When an environment variable is missing or wrong, or the Runtime API fails.
 pub(crate) async fn run(variables: &Variables) -> anyhow::Result<()> {
     let environment = InvalidatorEnvironment::read(variables)?;
     let clients = Clients::load().await;

@@ -12,11 +12,11 @@ use tintype_pipeline::{Pipeline, Ports, Settings, is_same_rendition};
 
 use super::{Kind, Withdrawal};
 
-/// A pipeline that tells what each job withdraws from the public.
+/// A pipeline that reports the withdrawal of each job.
 ///
-/// It is seen at the pipeline's stores. A rendition that is deleted, or overwritten with other bytes, was public until
-/// then, whatever its record said; and a record that is replaced by one that publishes other renditions tells of those
-/// that an earlier, interrupted delivery of the same job overwrote. A first upload does neither.
+/// Withdrawals are observed at the pipeline's stores. A rendition that is deleted, or overwritten with other bytes, was
+/// public until then, whatever its record said; and replacing a record by one that publishes other renditions shows
+/// those that an earlier, interrupted delivery of the same job overwrote. A first upload does neither.
 #[derive(Clone, Debug)]
 pub struct WatchedPipeline {
     pipeline: Pipeline,
@@ -45,10 +45,10 @@ impl WatchedPipeline {
         }
     }
 
-    /// Does one job as [`Pipeline::process`] does, and tells what it withdrew.
+    /// Does one job as [`Pipeline::process`] does, and returns its withdrawal.
     ///
-    /// A delivery that finds the job done may follow one that ended before the caches were told of it, and nothing is
-    /// left to see of what that one withdrew. So it counts as a withdrawal, and in this rare case a first upload does too.
+    /// A delivery that finds the job done may follow one that ended before its withdrawal was sent, of which
+    /// nothing is left to observe. So it counts as a withdrawal, and in this rare case a first upload does too.
     ///
     /// # Errors
     /// When the job has to be delivered again.
@@ -71,7 +71,7 @@ impl WatchedPipeline {
         Ok((outcome, withdrawal))
     }
 
-    /// [`Pipeline::give_up`].
+    /// Gives a job up as [`Pipeline::give_up`] does.
     ///
     /// # Errors
     /// When the record could not be read or written.
@@ -87,7 +87,7 @@ struct Watch(Arc<Mutex<Notes>>);
 #[derive(Debug, Default)]
 struct Notes {
     withdrawn: Option<Kind>,
-    /// True when the key's record published something, as it was read last.
+    /// `true` when the key's record published something when it was read last.
     publishes: bool,
     /// Metadata of the renditions that were looked at, by object key.
     found: HashMap<String, BTreeMap<String, String>>,
@@ -143,7 +143,7 @@ impl ObjectStore for Watched<dyn ObjectStore> {
     async fn delete(&self, key: &str, precondition: Precondition) -> Result<()> {
         let deleted = self.store.delete(key, precondition).await;
         match &deleted {
-            // Without an answer it may be gone.
+            // Without an answer the rendition may be deleted.
             Ok(()) | Err(StoreError::Unavailable(_)) => self.watch.note(Some(Kind::Removed)),
             Err(
                 StoreError::NotFound
@@ -175,7 +175,7 @@ impl MetadataStore for Watched<dyn MetadataStore> {
         Ok(put)
     }
 
-    /// A tombstone publishes nothing, so nothing is withdrawn with it.
+    /// Forgets a tombstone, which publishes nothing, so that this withdraws nothing.
     async fn forget(&self, key: &ObjectKey, order: &Order) -> Result<bool> {
         self.store.forget(key, order).await
     }
@@ -189,7 +189,7 @@ impl MetadataStore for Watched<dyn MetadataStore> {
     }
 }
 
-/// What becomes of the renditions that `before` publishes when `after` takes its place.
+/// The withdrawal of the renditions that `before` publishes when `after` replaces it; `None` when they stay.
 fn withdrawn(before: &Status, after: &Status) -> Option<Kind> {
     let after = after.renditions();
     let fate = |rendition: &Rendition| {

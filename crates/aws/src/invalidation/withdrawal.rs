@@ -1,4 +1,5 @@
 use serde::{Deserialize, Serialize};
+use tintype_http::ascii_json;
 use tintype_model::ObjectKey;
 
 /// The version of the messages that are written and read here.
@@ -10,23 +11,23 @@ const VERSION: u32 = 1;
 pub enum Kind {
     /// URLs show another picture now.
     Replaced,
-    /// URLs show nothing any more: deleted, or replaced by what cannot be published.
+    /// URLs show nothing any more: the picture was deleted, or replaced by one that cannot be published.
     Removed,
 }
 
-/// News for the caches: renditions of this key that were public are no longer what its URLs show.
+/// A message that renditions of a key, which were public, are not public any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Withdrawal {
     /// The source's key.
     pub key: ObjectKey,
-    /// Whether there is something in their place.
+    /// The way in which they stopped being public.
     pub kind: Kind,
 }
 
-/// Why a message is not a withdrawal.
+/// The reason why a message is not a withdrawal.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyError {
-    /// Not JSON, or not of this form.
+    /// The body is not JSON, or not of this form.
     #[error("the message is no withdrawal")]
     Json(#[source] serde_json::Error),
     /// A later release sent it.
@@ -47,7 +48,7 @@ impl Withdrawal {
     /// # Errors
     /// Never; the form has no value that JSON cannot hold.
     pub fn to_body(&self) -> serde_json::Result<String> {
-        crate::store::to_ascii_json(&Message {
+        ascii_json(&Message {
             tintype: VERSION,
             withdrawal: self,
         })

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::CallError;
 use super::index::{self, CONCURRENCY, Keys};
 
-/// The most that is read of one shard of one status, in answers of 1 MB: some 4,000 records each, so that a status is
+/// The most answers of 1 MB that are read of one shard of one status: some 4,000 records each, so that a status is
 /// counted exactly up to some 100,000 records. All statuses together are 128 answers at most, 0.002 USD.
 const MAX_PAGES: usize = 4;
 
@@ -26,7 +26,7 @@ pub(super) struct Counted {
 }
 
 impl Counted {
-    /// Counts that are used for that time.
+    /// Counts that are used again for that time.
     pub(super) fn fresh_for(fresh: Duration) -> Self {
         Self {
             fresh,
@@ -34,7 +34,7 @@ impl Counted {
         }
     }
 
-    /// The counts: the last ones, if they are fresh. Those who ask at the same time wait for one answer.
+    /// The counts: the last ones, if they are fresh. Callers at the same time share one answer.
     pub(super) async fn counts(&self, client: &Client, table: &str) -> Result<StatusCounts> {
         let mut last = self.last.lock().await;
         if let Some((at, counts)) = &*last
@@ -64,7 +64,7 @@ async fn count_all(client: &Client, table: &str) -> Result<StatusCounts> {
     })
 }
 
-/// A number of records, or the least that there are.
+/// An exact number of records, or a lower bound.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     number: u64,

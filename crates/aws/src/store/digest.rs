@@ -1,7 +1,7 @@
-//! The items that say which keys have sources with a digest.
+//! The items that list the keys whose sources have a digest.
 //!
-//! An item is written before the record that it is about, so that no record is without one, and goes when the key's
-//! source has that digest no more. What an interrupted put leaves is seen through when the record is read.
+//! An item is written before the record that it is about, so that no record is without one, and is removed when the
+//! key's source no longer has that digest. An item that an interrupted put leaves is ignored when the record is read.
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -12,12 +12,12 @@ use super::error::is_refusal;
 use super::index::{self, KEY, SHARD};
 use super::metadata::{ORDER, PK};
 
-/// Which item of a digest goes, by its order compared with that of the record at hand.
+/// The item of a digest to remove, by its order compared with that of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stale {
-    /// One that is older: of the record that was replaced.
+    /// An older item, of the record that was replaced.
     Older,
-    /// The one that was written for this very record, which was refused.
+    /// The item of the record itself, which was refused.
     Own,
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn note(client: &Client, table: &str, sha256: &str, record: &Re
     }
 }
 
-/// Removes the note that the source of the record's key has the digest, if it is such a one.
+/// Removes the item of the digest for the record's key, if it is the one to remove.
 pub(super) async fn take_back(
     client: &Client,
     table: &str,

@@ -6,15 +6,15 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use tintype_model::StoreError;
 
-/// Whether DynamoDB refused a write because its condition did not hold.
+/// Tells whether DynamoDB refused a write because its condition did not hold.
 pub(super) fn is_refusal<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     error.as_service_error().and_then(ProvideErrorMetadata::code) == Some("ConditionalCheckFailedException")
 }
 
-/// A call to AWS that did not succeed: which, what the service said, and the number under which AWS knows it.
+/// A failed call to AWS: its name, the answer of the service, and its request id.
 ///
-/// The message tells what the service refused, and why; `source()` has a cause only when there was no answer or when it
-/// could not be read.
+/// The message has the call and the reason of the service; `source()` has a cause only when there was no answer or when
+/// it could not be read.
 #[derive(Debug)]
 pub struct CallError {
     operation: &'static str,
@@ -46,7 +46,7 @@ impl CallError {
                 .find_map(|name| response.headers().get(name))
                 .map(str::to_owned),
         });
-        // A refusal says all there is to say; the SDK's error types would say parts of it again.
+        // A refusal is complete; the SDK's error types would repeat parts of it.
         let refused = answer.as_ref().is_some_and(|answer| answer.status >= 400);
         let source = if refused { None } else { error.into_source().ok() };
         Self {
@@ -100,10 +100,10 @@ impl From<CallError> for StoreError {
     }
 }
 
-/// An item of the table that is not what this version of Tintype writes.
+/// An item of the table that this version of Tintype would not write.
 #[derive(Debug, thiserror::Error)]
 pub enum ItemError {
-    /// An item that must be there is not.
+    /// A required item is missing.
     #[error("item {pk:?} is not in the table")]
     Missing {
         /// Its hash key.
@@ -115,7 +115,7 @@ pub enum ItemError {
         /// Its name.
         name: &'static str,
     },
-    /// The record in an item is not one.
+    /// The record in an item cannot be read.
     #[error("record in an item cannot be read")]
     Json(#[source] serde_json::Error),
 }

@@ -22,9 +22,10 @@ pub(super) const SHOWN: [StatusKind; 4] = [
     StatusKind::Rejected,
     StatusKind::Failed,
 ];
-/// Into so many parts is each status divided: DynamoDB limits the writes to one value of an index's hash key.
+/// The number of parts that each status is divided into: DynamoDB limits the writes to one value of an index's hash
+/// key.
 const SHARDS: u8 = 8;
-/// So many queries are under way at once.
+/// The number of queries that run at once.
 pub(super) const CONCURRENCY: usize = 8;
 
 type Item = HashMap<String, AttributeValue>;
@@ -35,7 +36,7 @@ pub(super) fn shard_of(status: &Status, key: &ObjectKey) -> String {
     format!("{}#{shard}", status.name())
 }
 
-/// The value of [`SHARD`] in the entry that says a key's source has the digest.
+/// The value of [`SHARD`] in the entry of a key whose source has the digest.
 pub(super) fn shard_of_digest(sha256: &str) -> String {
     format!("sha256#{sha256}")
 }
@@ -44,7 +45,7 @@ pub(super) fn shards(status: StatusKind) -> impl Iterator<Item = String> {
     (0..SHARDS).map(move |shard| format!("{status}#{shard}"))
 }
 
-/// Which keys a query asks the index for.
+/// The keys that a query asks the index for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Keys {
     All,
@@ -54,7 +55,7 @@ pub(super) enum Keys {
 }
 
 impl Keys {
-    /// Those with the prefix that come after `after`; perhaps `after` itself; `None` when no key can be one.
+    /// The keys with the prefix that come after `after`, perhaps with `after` itself; `None` when there can be none.
     fn new(prefix: &str, after: Option<&str>) -> Option<Self> {
         if prefix.len() > ObjectKey::MAX_BYTES {
             return None;
@@ -69,7 +70,7 @@ impl Keys {
             (prefix, None) => Some(Self::With {
                 prefix: prefix.to_owned(),
             }),
-            // A condition has room for one comparison, so that the prefix turns into an upper bound.
+            // A condition takes one comparison only, so the prefix becomes an upper bound.
             (prefix, Some((after, first))) => (after.starts_with(prefix) && first.len() >= prefix.len())
                 .then(|| Self::Between {
                     first,
@@ -146,7 +147,7 @@ enum Rest {
 }
 
 impl<'a> Merge<'a> {
-    /// Keys of records that `filter` may show, after `after`, for a caller that will want about `limit` of them. Of a
+    /// Keys of records that `filter` may show, after `after`, for a caller that will read about `limit` of them. Of a
     /// digest these are the keys of every status.
     pub(super) fn new(
         client: &'a Client,
@@ -176,7 +177,7 @@ impl<'a> Merge<'a> {
         })
     }
 
-    /// Where the keys of a status are (`None`: of all but tombstones), and how many to ask each shard for.
+    /// The shards of a status, or of all but tombstones for `None`, and the number of keys to ask each of them for.
     fn shards(status: Option<StatusKind>, limit: usize) -> (Vec<String>, usize) {
         let statuses = status.map_or_else(|| SHOWN.to_vec(), |status| vec![status]);
         // Keys spread evenly over the shards of a status.
@@ -186,7 +187,7 @@ impl<'a> Merge<'a> {
         )
     }
 
-    /// The next keys, at most `count`; none only when there are no more.
+    /// The next keys, at most `count`; empty only at the end.
     pub(super) async fn next(&mut self, count: usize) -> Result<Vec<String>> {
         let mut keys = Vec::new();
         while keys.len() < count {
@@ -211,7 +212,7 @@ impl<'a> Merge<'a> {
         Ok(keys)
     }
 
-    /// Reads on wherever what comes next is not known.
+    /// Reads more from each shard whose next key is not known.
     async fn refill(&mut self) -> Result<()> {
         let (client, table, keys, page) = (self.client, self.table, &self.keys, self.page);
         let mut queries = Vec::new();

@@ -1,4 +1,4 @@
-//! Interceptors for what the S3 client does not tell, or does not do, by itself.
+//! Interceptors that add to the S3 client: keys of white space, and the number of its requests.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,8 +13,8 @@ use aws_sdk_s3::operation::put_object::PutObjectInput;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 
-/// Sends keys of white space only, which the SDK takes for no key at all when it looks for the endpoint: it gets
-/// to see another one then, and the request is written with the right one.
+/// Sends keys of white space only, which the SDK takes for a missing key when it computes the endpoint: the SDK is
+/// given another key, and the request is written with the right one.
 #[derive(Debug)]
 pub(crate) struct ExactKey(String);
 
@@ -58,7 +58,7 @@ impl Intercept for ExactKey {
     }
 }
 
-/// Counts how often a request is sent: the SDK tries again when an answer is lost, and does not tell.
+/// Counts the times that a request is sent: the SDK tries again when an answer is lost, and does not report it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Attempts(Arc<Mutex<Sent>>);
 
@@ -73,12 +73,12 @@ impl Attempts {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether more was sent than the answer that the caller has in hand.
+    /// Tells whether the request was sent before, with an answer that was lost.
     pub(super) fn lost_an_answer(&self) -> bool {
         self.with(|sent| sent.unanswered > 1)
     }
 
-    /// The last request had no effect.
+    /// Notes that the last request had no effect.
     pub(super) fn was_refused(&self) {
         self.with(|sent| sent.unanswered = sent.unanswered.saturating_sub(1));
     }

@@ -28,21 +28,21 @@ pub(super) const ORDER: &str = "order";
 const PROVISIONAL: &str = "provisional";
 /// The record as `serde` writes it.
 const RECORD: &str = "record";
-/// When a tombstone ends, in seconds since 1970: the table's TTL attribute.
+/// The end of a tombstone, in seconds since 1970; the table's TTL attribute.
 const EXPIRES_AT: &str = "expires_at";
 
 const SECRET_PK: &str = "installation";
 const SECRET: &str = "secret";
 const SECRET_BYTES: usize = 32;
 
-/// DynamoDB gives no more items than this in one answer to a batch.
+/// The most items in one answer of DynamoDB to a batch.
 const BATCH: usize = 100;
 /// The number of times that a record is written over one that is changed by others meanwhile.
 const CONTENDED_WRITES: usize = 20;
 
 /// The number of times that items are asked for again that DynamoDB left out of an answer.
 const BATCH_RETRIES: u32 = 6;
-/// Up to this long, doubled every time, passes before that.
+/// The longest wait before the first of them; it doubles every time.
 const BATCH_DELAY: Duration = Duration::from_millis(25);
 
 type Item = HashMap<String, AttributeValue>;
@@ -55,19 +55,19 @@ type Item = HashMap<String, AttributeValue>;
 /// beside it as long as the source has that digest: `pk` = `sha256#{digest}#{key}`, `key`, `status_shard` =
 /// `sha256#{digest}` and `order`. `pk` and `key` hold the longest object key.
 ///
-/// - `get` and `put` are strongly consistent; what a put decides is one conditional write of one item. A rejected or
+/// - `get` and `put` are strongly consistent; the decision of a put is one conditional write of one item. A rejected or
 ///   failed record costs a second one where the key has a record already, which it may have to be noted in. The item
-///   of a digest is written before, so that no record is without it; one that says too much is seen through when the
-///   record is read. Records of releases before have none until they are put again, and their notes of digests that
-///   sources had no more stay.
-/// - A tombstone ends by DynamoDB's TTL, which deletes within days ([`Self::with_tombstones_for`]); until then it holds.
+///   of a digest is written before, so that no record is without it; one that no record agrees with is ignored when
+///   the record is read. Records of releases before have none until they are put again, and their items of earlier digests
+///   stay.
+/// - A tombstone ends by DynamoDB's TTL, which deletes within days ([`Self::with_tombstones_for`]); until then it is in force.
 /// - `list` and `counts` read the index, which follows the table within moments: a record that was just written may be
 ///   missing, and one whose status changes meanwhile too. A listed record is read from the table and shown only if
 ///   it still has the status that was asked for.
 /// - A page of `list` costs a query for each shard of each status that it shows (8 or 32; of a digest 1) and one batch
 ///   of reads.
 ///   `counts` reads the index but for tombstones, half a read unit for each 4 KB of it, up to a bound; above it the
-///   counts are the least that there are ([`Self::with_counts_for`]).
+///   counts are lower bounds ([`Self::with_counts_for`]).
 #[derive(Clone, Debug)]
 pub struct DynamoMetadataStore {
     client: Client,
@@ -88,8 +88,8 @@ impl DynamoMetadataStore {
         }
     }
 
-    /// The same, whose tombstones end after that time; without this they stay for ever. It has to be longer than any event
-    /// can be late: work that read a source before it was deleted could otherwise bring the picture back.
+    /// The same, whose tombstones end after that time; without this they stay for ever. It has to be longer than any
+    /// event can be delayed: work that read a source before it was deleted could otherwise bring the picture back.
     #[must_use]
     pub fn with_tombstones_for(self, life: Duration) -> Self {
         Self {
@@ -107,7 +107,7 @@ impl DynamoMetadataStore {
         }
     }
 
-    /// 32 random bytes that stay the same for the life of the table: whoever asks first makes them.
+    /// 32 random bytes that stay the same for the life of the table: the first call makes them.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -152,8 +152,7 @@ impl DynamoMetadataStore {
         Ok(output.item.filter(|item| !item.is_empty()))
     }
 
-    /// Writes a record on a condition. Answers the record that it took the place of, or the one that kept it from being
-    /// written.
+    /// Writes a record on a condition. Returns the record that it replaced, or the one that was in its way.
     async fn write(
         &self,
         record: &Record,
@@ -185,7 +184,7 @@ impl DynamoMetadataStore {
         }
     }
 
-    /// The answer to a put that took place; takes back the note of a digest that the key's source has no more.
+    /// The answer to a put that succeeded; removes the item of a digest that the key's source no longer has.
     async fn written(&self, record: &Record, replaced: Option<Record>) -> Result<PutRecord> {
         if let Some(before) = replaced.as_ref().and_then(digest)
             && digest(record) != Some(before)
@@ -195,7 +194,7 @@ impl DynamoMetadataStore {
         Ok(PutRecord::Written(replaced.map(Box::new)))
     }
 
-    /// The answer to a put that was refused; takes back the note that was made for it.
+    /// The answer to a put that was refused; removes the item of its digest.
     async fn refused(&self, record: &Record, current: Record) -> Result<PutRecord> {
         if let Some(sha256) = digest(record)
             && digest(&current) != Some(sha256)
@@ -242,13 +241,13 @@ impl DynamoMetadataStore {
     }
 }
 
-/// The condition of a write of a record: [`Record::succeeds`], for DynamoDB to decide as far as it can.
+/// The condition of a write of a record: [`Record::succeeds`], as far as DynamoDB can evaluate it.
 enum Condition<'a> {
     /// There is no record.
     New,
     /// There is no record, an older one, or one of the same order that yields to this one if `yields` is set.
     Newer { yields: bool },
-    /// The record is this one still, as it is stored.
+    /// The stored record is still this one.
     Same(&'a Stored),
 }
 
@@ -259,7 +258,7 @@ struct Stored {
 }
 
 impl Condition<'_> {
-    /// The first try: a rejected or failed record may have to be noted in the one that is there.
+    /// The condition of the first try: a rejected or failed record may have to be noted in the present one.
     fn of(record: &Record) -> Self {
         match record.status {
             Status::Rejected { .. } | Status::Failed { .. } => Self::New,
@@ -335,7 +334,7 @@ impl MetadataStore for DynamoMetadataStore {
         let status = filter.status;
         let mut items = Vec::new();
         let merge = Merge::new(&self.client, &self.table, filter, after, limit.min(BATCH));
-        // One more tells whether a page is the last.
+        // One more shows whether a page is the last.
         let wanted = if limit == 0 { 0 } else { limit.saturating_add(1) };
         if let Some(mut merge) = merge {
             while items.len() < wanted {

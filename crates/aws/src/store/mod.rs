@@ -19,7 +19,6 @@ pub(crate) use intercept::ExactKey;
 pub use metadata::DynamoMetadataStore;
 pub use object::S3ObjectStore;
 pub use queue::SqsQueue;
-pub(crate) use queue::to_ascii_json;
 pub use size::{RecordTooLarge, check_records_fit};
 
 /// The longest prefix of a position in a listing that a service takes: no key is longer, so what a caller made up

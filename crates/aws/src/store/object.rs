@@ -20,9 +20,9 @@ use super::{CallError, within_key_limit};
 
 /// The number of times that a write is tried again while another one of the same key is under way.
 const CONFLICT_RETRIES: u32 = 5;
-/// Up to this long, doubled every time, passes before a conflicting write is tried again.
+/// The longest wait before a conflicting write is tried again; it doubles every time.
 const CONFLICT_DELAY: Duration = Duration::from_millis(25);
-/// S3 gives no more keys than this in one answer.
+/// The most keys in one answer of S3.
 const LIST_PAGE: usize = 1000;
 
 /// A general purpose bucket of Amazon S3.
@@ -30,14 +30,14 @@ const LIST_PAGE: usize = 1000;
 /// - Conditions are checked by S3, atomically with the write or the delete. `If-Match` needs `s3:GetObject` besides
 ///   `s3:PutObject` or `s3:DeleteObject`.
 /// - A missing object is `NotFound` only where `s3:ListBucket` is granted; S3 answers 403 otherwise, and that is
-///   `Unavailable`, as is a missing bucket (but to `head`, whose answers have no room for the difference).
-/// - A conditional write that is refused after a lost answer may have been refused because of itself. Such a refusal
-///   is settled by looking: an object of that very content, type and metadata is what was asked for.
-/// - `modified_at` of what was just put is this machine's clock, since S3 does not tell.
+///   `Unavailable`, as is a missing bucket (but not for `head`, whose answers do not show the difference).
+/// - A conditional write that is refused after a lost answer may have been refused because of itself. After
+///   such a refusal the object is read: the write succeeded if its content, type and metadata are those of the write.
+/// - `modified_at` in the answer to a put is from this machine's clock, since S3 does not send it.
 #[derive(Clone, Debug)]
 pub struct S3ObjectStore {
     client: Client,
-    /// For the one key that S3 does not take in virtual-hosted-style requests.
+    /// The client for the key that S3 does not take in virtual-hosted-style requests.
     path_style: Client,
     bucket: String,
     /// The account that the bucket must belong to.
@@ -58,7 +58,7 @@ impl S3ObjectStore {
     }
 
     /// The same, whose every request says that the bucket belongs to this account (12 digits). S3 refuses the request
-    /// otherwise, so that nothing is read from or written to a bucket that somebody else made under the name.
+    /// otherwise, so that nothing is read from or written to a bucket of another account.
     #[must_use]
     pub fn owned_by(self, account: String) -> Self {
         Self {
@@ -108,7 +108,7 @@ impl S3ObjectStore {
         Ok(unquoted(output.e_tag.as_deref()))
     }
 
-    /// Finds the object that is stored, if it is exactly what was to be put.
+    /// The stored object, if it is exactly the one that was to be put.
     async fn find_own_write(
         &self,
         key: &str,
@@ -215,7 +215,7 @@ impl ObjectStore for S3ObjectStore {
         let mut items = Vec::new();
         let mut token = None;
         let after = after.filter(|after| !after.is_empty());
-        // No key is that long; S3 would refuse the question.
+        // No key is that long, and S3 would refuse the request.
         let mut more = limit > 0 && prefix.len() <= ObjectKey::MAX_BYTES;
         while more && items.len() < limit {
             let output = self
@@ -298,7 +298,7 @@ impl ObjectStore for S3ObjectStore {
         let if_match = match precondition {
             Precondition::None => None,
             Precondition::Etag(etag) => Some(quoted(&etag)),
-            // There is nothing to delete when it holds, so that looking is all there is to do.
+            // When it holds there is nothing to delete, so the object is only looked up.
             Precondition::Absent => {
                 return match self.head(key).await {
                     Ok(_) => Err(StoreError::PreconditionFailed),
@@ -327,7 +327,7 @@ impl ObjectStore for S3ObjectStore {
             };
             let error = CallError::new("s3:DeleteObject", error);
             match Refusal::of(&error) {
-                // Whoever deleted it, perhaps this very call: it is gone.
+                // It is deleted, perhaps by this call.
                 Refusal::Missing if if_match.is_none() || attempts.lost_an_answer() => return Ok(()),
                 Refusal::Missing | Refusal::Precondition => return Err(StoreError::PreconditionFailed),
                 Refusal::Conflict if conflicts.wait().await => attempts.was_refused(),
@@ -339,7 +339,7 @@ impl ObjectStore for S3ObjectStore {
 
 /// The meaning of an error of S3.
 enum Refusal {
-    /// There is no such object.
+    /// The object is missing.
     Missing,
     /// The object is in another state.
     Precondition,
@@ -366,7 +366,7 @@ impl Refusal {
 struct Conflicts(u32);
 
 impl Conflicts {
-    /// Whether to try again, after a while of random length that grows.
+    /// Waits for a random, growing time, and tells whether to try again.
     async fn wait(&mut self) -> bool {
         if self.0 == CONFLICT_RETRIES {
             return false;
@@ -402,7 +402,8 @@ fn decoded(key: &str) -> Result<String> {
         .map_err(StoreError::unavailable)
 }
 
-/// Where an archived object is. Of the objects of Intelligent-Tiering only those in its archive tiers cannot be read.
+/// The storage class of an archived object. Of the objects of Intelligent-Tiering only those in its archive tiers
+/// cannot be read.
 fn storage_class(state: &InvalidObjectState) -> String {
     let class = state.storage_class().map(|class| class.as_str());
     let tier = state.access_tier().map(|tier| tier.as_str());

@@ -1,10 +1,8 @@
-use std::io;
-
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
 use serde::Serialize;
-use serde_json::ser::{CompactFormatter, Formatter};
+use tintype_http::ascii_json;
 use tintype_model::{Job, JobQueue, Result, StoreError};
 
 use super::CallError;
@@ -37,7 +35,7 @@ impl SqsQueue {
     /// Sends the job as part of an X-Ray trace, to be delivered when its work may begin ([`tintype_model::Work::delay`]).
     pub(super) async fn send(&self, job: &Job, trace: Option<String>) -> Result<()> {
         let message = Message { tintype: 1, job };
-        let body = to_ascii_json(&message).map_err(StoreError::unavailable)?;
+        let body = ascii_json(&message).map_err(StoreError::unavailable)?;
         let seconds = i32::try_from(job.work.delay().as_secs()).map_err(StoreError::unavailable)?;
         let mut call = self
             .client
@@ -75,29 +73,4 @@ fn current_trace() -> Option<String> {
     std::env::var("_X_AMZN_TRACE_ID")
         .ok()
         .filter(|trace| !trace.is_empty())
-}
-
-/// Writes a value as `serde_json` does, with every character outside printable ASCII escaped.
-pub(crate) fn to_ascii_json(value: &impl Serialize) -> serde_json::Result<String> {
-    let mut json = Vec::new();
-    value.serialize(&mut serde_json::Serializer::with_formatter(&mut json, Ascii))?;
-    Ok(json.into_iter().map(char::from).collect())
-}
-
-/// Writes every character outside printable ASCII as `\uXXXX`.
-struct Ascii;
-
-impl Formatter for Ascii {
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, text: &str) -> io::Result<()> {
-        for character in text.chars() {
-            if matches!(character, ' '..='~') {
-                CompactFormatter.write_string_fragment(writer, character.encode_utf8(&mut [0; 4]))?;
-            } else {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    write!(writer, "\\u{unit:04x}")?;
-                }
-            }
-        }
-        Ok(())
-    }
 }

@@ -10,7 +10,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 /// The largest item that DynamoDB takes, in bytes.
 const MAX_ITEM_BYTES: usize = 400 << 10;
-/// Room for what does not grow with the recipe: facts of the image (some 3 KB at most), and an attempt with its error.
+/// Room for the parts that do not grow with the recipe: facts of the image (some 3 KB at most), and an attempt with its
+/// error.
 const RESERVE_BYTES: usize = 16 << 10;
 /// The longest reason that the engine gives for a file's size, in bytes of ASCII; real ones have less than 100.
 const REASON_BYTES: usize = 120;
@@ -28,8 +29,8 @@ pub struct RecordTooLarge {
     pub bytes: usize,
 }
 
-/// Refuses a recipe that could make a record which DynamoDB does not take: found out when the picture is published, that
-/// would be an error that no retry mends.
+/// Refuses a recipe that could make a record which is too large for DynamoDB: at the time of publication this would be
+/// an error that no retry repairs.
 ///
 /// # Errors
 /// [`RecordTooLarge`].

@@ -19,7 +19,7 @@ use tintype_aws::Clients;
 use tintype_aws::store::S3ObjectStore;
 use tintype_model::{ObjectStore, Precondition};
 
-/// Which server answers, where that makes a difference.
+/// The server that answers, for tests in which it makes a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Emulator {
     /// AWS, or what does the same.

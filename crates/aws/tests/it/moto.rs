@@ -1,4 +1,4 @@
-//! Where moto 5.2 differs from S3. Each difference is asserted, so that its exception goes when moto is corrected.
+//! The differences of moto 5.2 from S3. Each difference is asserted, so that its exception goes when moto is corrected.
 
 use async_trait::async_trait;
 use bytes::Bytes;

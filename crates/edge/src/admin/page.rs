@@ -1,6 +1,9 @@
-use std::fmt::{self, Write as _};
+//! The admin pages: the data that each template of `templates/admin` is filled with.
+
+use std::fmt;
 use std::sync::LazyLock;
 
+use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,13 +15,12 @@ use tintype_model::{
     StatusCounts, StatusKind, Version, encode_path,
 };
 
-use super::{LOGIN_PATH, challenge};
+use super::challenge;
 use crate::api::{Unrecorded, UnrecordedWords as _, timestamp};
-use crate::html::Escaped;
 use crate::markup::Urls;
-use crate::port::HealthReport;
+use crate::port::{HealthReport, QueueDepth};
 
-const STYLE: &str = include_str!("style.css");
+const STYLE: &str = include_str!("../../templates/admin/style.css");
 
 /// Allows this style sheet, pictures of this server and forms to it, and nothing else.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
@@ -30,13 +32,8 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).expect("base64 is ASCII")
 });
 
-fn document(status: StatusCode, title: &str, body: impl fmt::Display) -> Response {
-    let html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{} – Tintype</title>\n\
-         <style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n",
-        Escaped(title)
-    );
+fn answer(status: StatusCode, page: &impl Template) -> Response {
+    let html = page.render().expect("writing to a string cannot fail");
     let mut response = (status, Html(html)).into_response();
     response
         .headers_mut()
@@ -45,52 +42,52 @@ fn document(status: StatusCode, title: &str, body: impl fmt::Display) -> Respons
     response
 }
 
+#[derive(Template)]
+#[template(path = "admin/login.html")]
+struct Login<'a> {
+    complaint: Option<&'a str>,
+}
+
 /// Asks for the admin token.
 pub(crate) fn login(status: StatusCode, complaint: Option<&str>) -> Response {
-    let complaint = complaint
-        .map(|text| format!("<p class=\"rejected\">{}</p>\n", Escaped(text)))
-        .unwrap_or_default();
-    let body = format!(
-        "<h1>Tintype</h1>\n{complaint}<form method=\"post\" action=\"{LOGIN_PATH}\">\n\
-         <label>Admin token <input name=\"token\" type=\"password\" autocomplete=\"current-password\" required autofocus></label>\n\
-         <button>Log in</button>\n</form>\n"
-    );
-    document(status, "Log in", body)
+    answer(status, &Login { complaint })
+}
+
+#[derive(Template)]
+#[template(path = "admin/problem.html")]
+struct Problem<'a> {
+    title: &'a str,
+    detail: &'a str,
 }
 
 /// Tells that something went wrong.
 pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
     let title = status.canonical_reason().unwrap_or("Error");
-    let body = format!(
-        "<h1>{}</h1>\n<p class=\"rejected\">{}</p>\n<nav><a href=\"/admin\">All pictures</a></nav>\n",
-        Escaped(title),
-        Escaped(detail)
-    );
-    document(status, title, body)
+    answer(status, &Problem { title, detail })
 }
 
-const LOGOUT: &str = "<form method=\"post\" action=\"/admin/logout\"><button>Log out</button></form>";
-
-/// The key as people can read it: control characters escaped, direction changes kept inside.
-struct KeyText<'a>(&'a ObjectKey);
-
-impl fmt::Display for KeyText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<bdi>{}</bdi>", Escaped(&self.0.to_string()))
-    }
+#[derive(Template)]
+#[template(path = "admin/list.html")]
+struct List<'a> {
+    counts: StatusCounts,
+    queue: Option<QueueDepth>,
+    prefix: &'a str,
+    choices: Vec<Choice>,
+    rows: Vec<Row<'a>>,
+    next: Option<Next<'a>>,
 }
 
-struct StatusBadge<'a>(&'a str);
-
-impl fmt::Display for StatusBadge<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = Escaped(self.0);
-        write!(f, "<span class=\"status {name}\">{name}</span>")
-    }
+/// A status that the list can be narrowed to.
+struct Choice {
+    status: &'static str,
+    selected: bool,
 }
 
-fn image_link(key: &ObjectKey) -> String {
-    format!("/admin/image?key={}", encode_path(key.as_str()))
+/// The query of the next page; `prefix` and `after` are percent-encoded.
+struct Next<'a> {
+    prefix: String,
+    status: &'a str,
+    after: String,
 }
 
 /// The table of pictures.
@@ -100,125 +97,76 @@ pub(super) fn list(
     counts: StatusCounts,
     health: &HealthReport,
 ) -> Response {
-    let mut html = String::new();
-    let written = write_list(&mut html, page, filter, counts, health);
-    written.expect("writing to a string cannot fail");
-    document(StatusCode::OK, "Pictures", html)
-}
-
-fn write_list(
-    html: &mut String,
-    page: &Page<Record>,
-    filter: &RecordFilter,
-    counts: StatusCounts,
-    health: &HealthReport,
-) -> fmt::Result {
-    let StatusCounts {
-        pending,
-        ready,
-        rejected,
-        failed,
-        at_least,
-        counted_at: _,
-    } = counts;
-    let least = if at_least { "at least " } else { "" };
-    writeln!(html, "<header><h1>Pictures</h1>")?;
-    writeln!(
-        html,
-        "<span>{least}{ready} ready, {pending} pending, {rejected} rejected, {failed} failed</span>"
-    )?;
-    if let Some(queue) = health.queue {
-        writeln!(
-            html,
-            "<span>queue: {} ready, {} leased, {} dead</span>",
-            queue.ready, queue.leased, queue.dead
-        )?;
-    }
-    writeln!(html, "{LOGOUT}</header>")?;
-    write_filter(html, filter)?;
-    writeln!(
-        html,
-        "<table>\n<thead><tr><th></th><th>Key</th><th>Status</th><th>Pixels</th><th>Source bytes</th><th>Updated</th></tr></thead>\n<tbody>"
-    )?;
-    for record in &page.items {
-        write_row(html, record)?;
-    }
-    writeln!(html, "</tbody>\n</table>")?;
-    if page.items.is_empty() {
-        writeln!(html, "<p>There is nothing here.</p>")?;
-    }
-    if let Some(next) = &page.next {
-        let status = filter.status.map_or("", StatusKind::name);
-        let (prefix, next) = (encode_path(&filter.prefix), encode_path(next));
-        writeln!(
-            html,
-            "<nav><a href=\"/admin?prefix={prefix}&amp;status={status}&amp;after={next}\" rel=\"next\">Next page</a></nav>"
-        )?;
-    }
-    Ok(())
-}
-
-fn write_filter(html: &mut String, filter: &RecordFilter) -> fmt::Result {
-    let prefix = Escaped(&filter.prefix);
-    writeln!(html, "<nav><form action=\"/admin\">")?;
-    writeln!(
-        html,
-        "<label>Keys from <input name=\"prefix\" value=\"{prefix}\"></label>"
-    )?;
-    writeln!(
-        html,
-        "<label>Status <select name=\"status\"><option value=\"\">all</option>"
-    )?;
-    for status in StatusKind::ALL {
-        let selected = if filter.status == Some(status) {
-            " selected"
-        } else {
-            ""
-        };
-        writeln!(html, "<option{selected}>{status}</option>")?;
-    }
-    writeln!(html, "</select></label>\n<button>Show</button>\n</form></nav>")
-}
-
-fn write_row(html: &mut String, record: &Record) -> fmt::Result {
-    let link = image_link(&record.key);
-    let (thumbnail, pixels, reason) = match &record.status {
-        Status::Ready {
-            version,
-            image,
-            renditions,
-            ..
-        } => (
-            thumbnail(&record.key, version, renditions),
-            pixels(image),
-            String::new(),
-        ),
-        Status::Rejected { rejection } => (
-            String::new(),
-            String::new(),
-            format!("{}: {}", rejection.code.name(), rejection.detail),
-        ),
-        Status::Failed { failure } => (String::new(), String::new(), failure.error.clone()),
-        Status::Pending | Status::Deleted => Default::default(),
+    let choice = |status: StatusKind| Choice {
+        status: status.name(),
+        selected: filter.status == Some(status),
     };
-    let reason = match &record.attempt {
+    let next = page.next.as_deref().map(|next| Next {
+        prefix: encode_path(&filter.prefix),
+        status: filter.status.map_or("", StatusKind::name),
+        after: encode_path(next),
+    });
+    let list = List {
+        counts,
+        queue: health.queue,
+        prefix: &filter.prefix,
+        choices: StatusKind::ALL.map(choice).into(),
+        rows: page.items.iter().map(Row::new).collect(),
+        next,
+    };
+    answer(StatusCode::OK, &list)
+}
+
+/// One picture of the list. Facts that it does not have are empty.
+struct Row<'a> {
+    key: &'a ObjectKey,
+    link: String,
+    thumbnail: Option<String>,
+    status: &'static str,
+    reason: String,
+    pixels: String,
+    size: String,
+    updated: String,
+}
+
+impl<'a> Row<'a> {
+    fn new(record: &'a Record) -> Self {
+        let (thumbnail, pixels) = match &record.status {
+            Status::Ready {
+                version,
+                image,
+                renditions,
+                ..
+            } => (thumbnail(&record.key, version, renditions), pixels(image)),
+            Status::Rejected { .. } | Status::Failed { .. } | Status::Pending | Status::Deleted => {
+                Default::default()
+            }
+        };
+        let size = record.source.as_ref().map(|source| source.size_bytes.to_string());
+        Self {
+            key: &record.key,
+            link: format!("/admin/image?key={}", encode_path(record.key.as_str())),
+            thumbnail,
+            status: record.status.name(),
+            reason: reason(record),
+            pixels,
+            size: size.unwrap_or_default(),
+            updated: timestamp(record.updated_at),
+        }
+    }
+}
+
+/// The reason why a picture is not shown, or not as it was meant to be; empty for any other.
+fn reason(record: &Record) -> String {
+    let reason = match &record.status {
+        Status::Rejected { rejection } => format!("{}: {}", rejection.code.name(), rejection.detail),
+        Status::Failed { failure } => failure.error.clone(),
+        Status::Ready { .. } | Status::Pending | Status::Deleted => String::new(),
+    };
+    match &record.attempt {
         Some(attempt) => format!("{reason} {}", Attempted(attempt)),
         None => reason,
-    };
-    let size = record
-        .source
-        .as_ref()
-        .map(|source| source.size_bytes.to_string())
-        .unwrap_or_default();
-    writeln!(
-        html,
-        "<tr><td class=\"thumbnail\">{thumbnail}</td><td class=\"key\"><a href=\"{link}\">{}</a></td>\
-         <td>{} {}</td><td>{pixels}</td><td class=\"number\">{size}</td><td>{}</td></tr>",
-        KeyText(&record.key),
-        StatusBadge(record.status.name()),
-        Escaped(&reason),
-        timestamp(record.updated_at),
-    )
+    }
 }
 
 /// Work that left a picture as it was, in words.
@@ -247,8 +195,8 @@ fn pixels(image: &ImageInfo) -> String {
     format!("{} × {}", image.dimensions.width, image.dimensions.height)
 }
 
-/// The smallest variant, under its version, so that a picture that is replaced shows at once.
-fn thumbnail(key: &ObjectKey, version: &Version, renditions: &[Rendition]) -> String {
+/// The URL of the smallest variant, under its version, so that a picture that is replaced shows at once.
+fn thumbnail(key: &ObjectKey, version: &Version, renditions: &[Rendition]) -> Option<String> {
     let urls = Urls {
         base: "",
         key,
@@ -257,58 +205,70 @@ fn thumbnail(key: &ObjectKey, version: &Version, renditions: &[Rendition]) -> St
     let smallest = renditions
         .iter()
         .min_by_key(|rendition| rendition.dimensions.pixels());
-    let tag = |rendition: &Rendition| {
-        let src = urls.of(&rendition.variant, None);
-        format!("<img src=\"{}\" alt=\"\" loading=\"lazy\">", Escaped(&src))
-    };
-    smallest.map(tag).unwrap_or_default()
+    smallest.map(|rendition| urls.of(&rendition.variant, None))
+}
+
+#[derive(Template)]
+#[template(path = "admin/image.html")]
+struct Image<'a> {
+    key: &'a ObjectKey,
+    status: &'static str,
+    facts: Vec<Fact>,
+    renditions: Option<Vec<Shown<'a>>>,
+    picture: Option<&'a str>,
+}
+
+/// A line of the description of a picture.
+struct Fact {
+    name: &'static str,
+    value: String,
+}
+
+impl Fact {
+    fn new(name: &'static str, value: impl fmt::Display) -> Self {
+        Self {
+            name,
+            value: value.to_string(),
+        }
+    }
 }
 
 /// A source without a record.
 pub(super) fn unrecorded(key: &ObjectKey, found: &Unrecorded) -> Response {
-    let body = format!(
-        "<header><h1>{}</h1>{}{LOGOUT}</header>\n<nav><a href=\"/admin\">All pictures</a></nav>\n\
-         <dl>\n<dt>Uploaded</dt><dd>{}</dd>\n<dt>Why</dt><dd>{}</dd>\n</dl>\n",
-        KeyText(key),
-        StatusBadge(found.status().name()),
-        timestamp(found.meta().modified_at),
-        Escaped(found.detail()),
-    );
-    document(StatusCode::OK, &key.to_string(), body)
+    let image = Image {
+        key,
+        status: found.status().name(),
+        facts: vec![
+            Fact::new("Uploaded", timestamp(found.meta().modified_at)),
+            Fact::new("Why", found.detail()),
+        ],
+        renditions: None,
+        picture: None,
+    };
+    answer(StatusCode::OK, &image)
 }
 
 /// Everything about one picture, with every rendition; `damage` is that of its source.
 pub(super) fn image(record: &Record, damage: Option<&str>, picture: Option<&str>) -> Response {
-    let mut html = String::new();
-    write_image(&mut html, record, damage, picture).expect("writing to a string cannot fail");
-    document(StatusCode::OK, &record.key.to_string(), html)
+    let image = Image {
+        key: &record.key,
+        status: record.status.name(),
+        facts: facts(record, damage),
+        renditions: shown(record),
+        picture,
+    };
+    answer(StatusCode::OK, &image)
 }
 
-fn write_image(
-    html: &mut String,
-    record: &Record,
-    damage: Option<&str>,
-    picture: Option<&str>,
-) -> fmt::Result {
-    writeln!(
-        html,
-        "<header><h1>{}</h1>{}{LOGOUT}</header>",
-        KeyText(&record.key),
-        StatusBadge(record.status.name())
-    )?;
-    writeln!(html, "<nav><a href=\"/admin\">All pictures</a></nav>\n<dl>")?;
-    let mut fact = |name: &str, value: &dyn fmt::Display| {
-        writeln!(html, "<dt>{name}</dt><dd>{}</dd>", Escaped(&value.to_string()))
-    };
-    fact("Updated", &timestamp(record.updated_at))?;
+fn facts(record: &Record, damage: Option<&str>) -> Vec<Fact> {
+    let mut facts = vec![Fact::new("Updated", timestamp(record.updated_at))];
     if let Some(source) = &record.source {
-        fact(
-            "Source",
-            &format_args!("{} bytes, ETag {}", source.size_bytes, source.etag),
-        )?;
+        let value = format_args!("{} bytes, ETag {}", source.size_bytes, source.etag);
+        facts.push(Fact::new("Source", value));
     }
     if let Some(damage) = damage {
-        fact("Stored source", &format_args!("damaged: its file is {damage}"))?;
+        let value = format_args!("damaged: its file is {damage}");
+        facts.push(Fact::new("Stored source", value));
     }
     match &record.status {
         Status::Ready {
@@ -317,99 +277,91 @@ fn write_image(
             engine,
             image,
             ..
-        } => {
-            fact(
-                "Picture",
-                &format_args!(
-                    "{}, {}, {}-bit {}{}",
-                    image.format,
-                    pixels(image),
-                    image.bit_depth,
-                    image.color_space,
-                    image.extras()
-                ),
-            )?;
-            fact("Version", &version.0)?;
-            fact("Recipe", recipe)?;
-            fact("Engine", engine)?;
+        } => facts.extend([
+            Fact::new("Picture", described(image)),
+            Fact::new("Version", &version.0),
+            Fact::new("Recipe", recipe),
+            Fact::new("Engine", engine),
+        ]),
+        Status::Rejected { rejection } => {
+            let value = format_args!("{}: {}", rejection.code.name(), rejection.detail);
+            facts.push(Fact::new("Rejected", value));
         }
-        Status::Rejected { rejection } => fact(
-            "Rejected",
-            &format_args!("{}: {}", rejection.code.name(), rejection.detail),
-        )?,
-        Status::Failed { failure } => fact(
-            "Failed",
-            &format_args!("{} (tried {} times)", failure.error, failure.attempts),
-        )?,
+        Status::Failed { failure } => {
+            let value = format_args!("{} (tried {} times)", failure.error, failure.attempts);
+            facts.push(Fact::new("Failed", value));
+        }
         Status::Pending | Status::Deleted => {}
     }
-    if let Some(attempt) = &record.attempt {
-        fact("Last attempt", &Attempted(attempt))?;
-    }
-    writeln!(html, "</dl>")?;
-    if let Status::Ready {
-        version, renditions, ..
-    } = &record.status
-    {
-        let source_bytes = record.source.as_ref().map(|source| source.size_bytes);
-        let urls = Urls {
-            base: "",
-            key: &record.key,
-            version: Some(version),
-        };
-        writeln!(html, "<h2>Renditions</h2>\n<div class=\"renditions\">")?;
-        for rendition in renditions {
-            write_rendition(html, urls, rendition, source_bytes)?;
-        }
-        writeln!(html, "</div>")?;
-    }
-    if let Some(picture) = picture {
-        writeln!(html, "<h2>For a page</h2>\n<pre>{}</pre>", Escaped(picture))?;
-    }
-    Ok(())
+    let attempt = record.attempt.as_ref();
+    facts.extend(attempt.map(|attempt| Fact::new("Last attempt", Attempted(attempt))));
+    facts
 }
 
-fn write_rendition(
-    html: &mut String,
-    urls: Urls<'_>,
-    rendition: &Rendition,
-    source_bytes: Option<u64>,
-) -> fmt::Result {
-    let Rendition {
-        variant,
-        format,
-        dimensions,
-        size_bytes,
-        encoding,
-        stand_ins,
-        ..
-    } = rendition;
-    let url = urls.of(variant, Some(*format));
-    let url = Escaped(&url);
+fn described(image: &ImageInfo) -> String {
+    format!(
+        "{}, {}, {}-bit {}{}",
+        image.format,
+        pixels(image),
+        image.bit_depth,
+        image.color_space,
+        image.extras()
+    )
+}
+
+/// A rendition beside its facts.
+struct Shown<'a> {
+    url: String,
+    variant: &'a str,
+    format: &'static str,
+    width: u32,
+    height: u32,
+    size_bytes: u64,
+    notes: String,
+}
+
+/// The renditions of a picture that is published; `None` for any other.
+fn shown(record: &Record) -> Option<Vec<Shown<'_>>> {
+    let Status::Ready {
+        version, renditions, ..
+    } = &record.status
+    else {
+        return None;
+    };
+    let source_bytes = record.source.as_ref().map(|source| source.size_bytes);
+    let urls = Urls {
+        base: "",
+        key: &record.key,
+        version: Some(version),
+    };
+    let shown = renditions.iter().map(|rendition| Shown {
+        url: urls.of(&rendition.variant, Some(rendition.format)),
+        variant: &rendition.variant,
+        format: rendition.format.name(),
+        width: rendition.dimensions.width,
+        height: rendition.dimensions.height,
+        size_bytes: rendition.size_bytes,
+        notes: notes(rendition, source_bytes),
+    });
+    Some(shown.collect())
+}
+
+/// The facts that not every rendition has, each behind a comma.
+fn notes(rendition: &Rendition, source_bytes: Option<u64>) -> String {
     let share = match source_bytes {
         Some(source_bytes) if source_bytes > 0 => {
-            let per_mille = u128::from(*size_bytes) * 1000 / u128::from(source_bytes);
+            let per_mille = u128::from(rendition.size_bytes) * 1000 / u128::from(source_bytes);
             format!(", {}.{} % of the source", per_mille / 10, per_mille % 10)
         }
         Some(_) | None => String::new(),
     };
-    let frames = match encoding.frames {
+    let frames = match rendition.encoding.frames {
         Some(frames) => format!(", {frames} frames"),
         None => String::new(),
     };
-    let better = match stand_ins.first() {
+    let better = match rendition.stand_ins.first() {
         Some(format) => format!(", {} is smaller and no worse", format.name()),
         None => String::new(),
     };
-    writeln!(
-        html,
-        "<figure><a href=\"{url}\"><img src=\"{url}\" width=\"{}\" height=\"{}\" alt=\"\" loading=\"lazy\"></a>\
-         <figcaption><a href=\"{url}\">{} {}</a>: {} × {}, {size_bytes} bytes{share}{frames}{better}</figcaption></figure>",
-        dimensions.width,
-        dimensions.height,
-        Escaped(variant),
-        format.name(),
-        dimensions.width,
-        dimensions.height,
-    )
+    format!("{share}{frames}{better}")
 }

@@ -75,7 +75,7 @@ async fn pages_tell_both() {
     let site = Site::with_pictures().await;
     attempt(&site, "ready.jpg", too_large()).await;
     let wanted =
-        "kept; the attempt of 2027-01-15T08:00:00Z was rejected, too_many_pixels: 12 &lt;megapixels&gt;";
+        "kept; the attempt of 2027-01-15T08:00:00Z was rejected, too_many_pixels: 12 &#60;megapixels&#62;";
     for path in ["/admin", "/admin/image?key=ready.jpg"] {
         let page = site.admin("GET", path).await;
         assert!(page.text().contains(wanted), "{path}:\n{}", page.text());

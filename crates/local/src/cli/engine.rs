@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{config::Config, usage::UsageError};
 
-/// Reads the configuration; a mistake in it is bad usage.
+/// Reads the configuration; an error in it is bad usage.
 pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Config> {
     Config::load(file).map_err(|error| UsageError(format!("{error:#}")).into())
 }
@@ -31,14 +31,14 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Jail> {
     let mut jail = config.jail(jobs.map(NonZero::get));
     jail.workers = jail.workers.min(inputs).max(1);
-    // Nobody but the user waits here, and for nothing else.
+    // The user waits for this work alone.
     jail.priority = Priority::Normal;
     let jail = Jail::new(jail);
     jail.warm().await.context("cannot start rendering processes")?;
     Ok(jail)
 }
 
-/// Reads one input and has `work` decide what comes of it.
+/// Reads one input and reports the outcome of `work`.
 pub(crate) async fn report_on(
     path: &Path,
     limits: Limits,

@@ -1,4 +1,4 @@
-//! Which files a command works on, and reading them.
+//! The files that a command works on, and reading them.
 
 use std::{
     ffi::OsStr,
@@ -13,34 +13,34 @@ use tintype_model::{Limits, Rejection, RejectionCode};
 /// One file to work on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Input {
-    /// Where it is.
+    /// The path of the file.
     pub(crate) path: PathBuf,
-    /// Its name, or its path within the folder that was named: what its output is called.
+    /// Its name, or its path within the folder that was named, which is also the name of its output.
     pub(crate) name: PathBuf,
 }
 
-/// Something that was named, or found in a folder, and cannot be worked on.
+/// An input that was named, or found in a folder, and cannot be worked on.
 #[derive(Debug)]
 pub(crate) struct Unusable {
-    /// Where it is.
+    /// The path of the file.
     pub(crate) path: PathBuf,
-    /// Why.
+    /// The reason.
     pub(crate) error: InputError,
 }
 
-/// Why a file cannot be worked on.
+/// The reason why a file cannot be worked on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InputError {
-    /// The system refused.
+    /// The system refused to read it.
     #[error("cannot read: {0}")]
     Read(#[from] io::Error),
-    /// A folder where only files are taken.
+    /// It is a folder, where only files are taken.
     #[error("is a folder")]
     Folder,
-    /// Reading it could wait for ever.
+    /// It is a device or a pipe, which could block for ever.
     #[error("is neither a file nor a folder")]
     Special,
-    /// `..` and `/` are folders, but give no name to the output.
+    /// It is `..` or `/`, which give no name to the output.
     #[error("has no file name")]
     Unnamed,
 }
@@ -49,7 +49,7 @@ pub(crate) enum InputError {
 pub(crate) enum Source {
     /// All of its bytes.
     Read(Bytes),
-    /// It is not read.
+    /// It is left unread.
     TooLarge {
         /// Its size in bytes.
         size_bytes: u64,
@@ -58,10 +58,10 @@ pub(crate) enum Source {
     },
 }
 
-/// Finds every file that `named` stands for: files as they are, folders with everything in them.
+/// Finds every file in `named`: files as they are, folders with everything in them.
 ///
-/// In folders, symbolic links and what begins with a dot are left out, and so is `except` (the output folder, which may
-/// lie inside an input). The order is that of the names.
+/// In folders, symbolic links and names that begin with a dot are left out, and so is `except` (the output folder,
+/// which may lie inside an input). The order is that of the names.
 pub(crate) fn collect(named: &[PathBuf], except: &Path) -> (Vec<Input>, Vec<Unusable>) {
     let except = except.canonicalize().ok();
     let mut inputs = Vec::new();
@@ -122,7 +122,7 @@ fn walk(
         }
         let path = entry.path();
         let name = name.join(entry.file_name());
-        // Tells what the entry itself is, not what a link leads to.
+        // The type is that of the entry itself, not of the target of a link.
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => walk(&path, &name, except, inputs, unusable),
             Ok(kind) if kind.is_file() => inputs.push(Input { path, name }),

@@ -33,10 +33,10 @@ pub(crate) struct InspectArgs {
     json: bool,
 }
 
-/// Tells what the pipeline would record.
+/// Prints the facts that the pipeline would record.
 ///
 /// # Errors
-/// On bad usage, and when no rendering process can be started; what is wrong with one file is reported and counted.
+/// On bad usage, and when no rendering process can be started; a fault of one file is reported and counted.
 pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
     let config = engine::load(args.config.as_deref())?;
     let limits = config.limits();
@@ -56,7 +56,8 @@ pub(crate) async fn inspect(args: InspectArgs) -> anyhow::Result<ExitCode> {
     Ok(progress.finish()?)
 }
 
-/// Only decoding tells whether the pipeline would take a file, and rendering one small picture decodes all of it.
+/// A recipe for one small picture. Only decoding shows whether the pipeline would take a file, and rendering a small
+/// picture decodes all of it.
 fn small_recipe() -> Recipe {
     Recipe {
         variants: vec![Variant {
@@ -66,7 +67,7 @@ fn small_recipe() -> Recipe {
             fit: Fit::Inside,
             color: Color::Srgb,
             gravity: Gravity::Center,
-            // One of them has all frames of an animation decoded.
+            // Rendering one of them decodes all frames of an animation.
             formats: vec![Format::Webp, Format::Jpeg],
             quality: BTreeMap::new(),
             animation: true,

@@ -27,7 +27,7 @@ pub(crate) struct JailArgs {
     json: bool,
 }
 
-/// Tells the level that this machine allows, and tries it.
+/// Prints the level that this machine allows, and tests it.
 ///
 /// # Errors
 /// When no rendering process can be started.
@@ -68,7 +68,7 @@ pub(crate) async fn jail(args: JailArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The level of a rendering process with the settings of the server: other commands give theirs another priority.
+/// The level of a rendering process with the settings of the server: other commands use another priority.
 async fn level(config: &Config) -> anyhow::Result<Level> {
     let jail = Jail::new(config.jail(Some(1)));
     jail.warm().await.context("cannot start rendering processes")?;

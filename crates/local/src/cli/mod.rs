@@ -1,7 +1,7 @@
 //! The commands that need no server: the engine alone, files in, renditions or facts out; and the data folder itself.
 //!
-//! Hostile files are contained by the jail, as in the server. Data goes to standard output; everything that is said
-//! about the work goes to standard error.
+//! Hostile files are contained by the jail, as in the server. Data goes to standard output; messages
+//! about the work go to standard error.
 
 mod engine;
 mod input;

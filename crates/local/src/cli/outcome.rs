@@ -21,35 +21,35 @@ pub(crate) struct Report {
     /// Lower-case hexadecimal SHA-256 of its bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sha256: Option<String>,
-    /// The rest.
+    /// The outcome.
     #[serde(flatten)]
     pub(crate) outcome: Outcome,
 }
 
-/// The ways that an input can go.
+/// The outcome of an input.
 #[derive(Debug, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub(crate) enum Outcome {
-    /// It is a picture that the pipeline takes.
+    /// The pipeline would take the picture.
     Accepted {
         /// The facts about the picture.
         image: ImageInfo,
     },
-    /// Its renditions are written.
+    /// The renditions are written.
     Processed {
         /// The facts about the picture.
         image: ImageInfo,
         /// Every rendition.
         renditions: Vec<Written>,
     },
-    /// The input is at fault.
+    /// The input is rejected.
     Rejected {
-        /// Why.
+        /// The reason.
         rejection: Rejection,
     },
-    /// Something else is at fault.
+    /// The work failed for a reason outside of the input.
     Failed {
-        /// Why, with its causes.
+        /// The reason, with its causes.
         error: String,
     },
 }
@@ -67,7 +67,7 @@ pub(crate) struct Written {
     pub(crate) height: u32,
     /// Size in bytes.
     pub(crate) bytes: u64,
-    /// Where it is.
+    /// The path of the file.
     pub(crate) path: PathBuf,
     /// CPU time of its encoder, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,7 @@ pub(crate) struct Written {
 }
 
 impl Report {
-    /// The report of what could not be read.
+    /// The report of an input that could not be read.
     pub(crate) fn unreadable(path: &Path, error: &InputError) -> Self {
         Self {
             input: path.display().to_string(),
@@ -91,14 +91,14 @@ impl Report {
 }
 
 impl Outcome {
-    /// A failure that `error` says all about.
+    /// A failure with this error.
     pub(crate) fn failed(error: &dyn Display) -> Self {
         Self::Failed {
             error: error.to_string(),
         }
     }
 
-    /// Why the input gave nothing, in one line.
+    /// The reason why the input has no renditions, in one line; `None` when it has.
     pub(crate) fn problem(&self) -> Option<String> {
         match self {
             Self::Accepted { .. } | Self::Processed { .. } => None,

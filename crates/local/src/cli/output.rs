@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// Writes a file that is there under its name with all of its bytes, or not at all.
+/// Writes a file whole or not at all.
 pub(crate) fn write_file(folder: &Path, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    // Readable by whom the user's umask says, which a web server may be; temporary files are private otherwise.
+    // The mode follows the user's umask, so that a web server may read it; temporary files are private otherwise.
     let mut temporary = tempfile::Builder::new()
         .prefix(".tintype-")
         .permissions(Permissions::from_mode(0o666))

@@ -1,4 +1,4 @@
-//! Where each input's renditions go, decided before any work is done.
+//! The plan of where each input's renditions are written, made before any work is done.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,23 +19,23 @@ pub(crate) struct Job {
     pub(crate) folder: PathBuf,
 }
 
-/// Why the outputs cannot all be written.
+/// The reason why the outputs cannot all be written.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PlanError {
     /// Two inputs would write to one place.
     #[error("{} and {} would both write to {}: give them different --out folders", .0.display(), .1.display(), .2.display())]
     Collision(PathBuf, PathBuf, PathBuf),
-    /// A file, perhaps the input itself, is where a folder has to be.
+    /// A file, perhaps the input itself, has the path of a needed folder.
     #[error("the output of {} needs a folder at {}, which is a file: choose another --out folder", .0.display(), .1.display())]
     Occupied(PathBuf, PathBuf),
 }
 
-/// Who needs which path of the output tree.
+/// The paths of the output tree, each with the input that needs it.
 #[derive(Default)]
 struct Claims<'a> {
     /// Folders of inputs' renditions.
     folders: BTreeMap<PathBuf, &'a Path>,
-    /// Those folders and every folder above them.
+    /// The folders of inputs' renditions, and every folder above them.
     above: BTreeMap<PathBuf, &'a Path>,
     /// Renditions.
     files: BTreeMap<PathBuf, &'a Path>,

@@ -1,4 +1,4 @@
-//! The output while work goes on: results on standard output; problems, a bar on a terminal and a summary on standard
+//! The output during the work: results on standard output; problems, a bar on a terminal and a summary on standard
 //! error.
 
 use std::{
@@ -45,7 +45,7 @@ impl Progress {
     /// Shows one result; `text` is its form for people when it is no problem.
     ///
     /// # Errors
-    /// When standard output takes no more.
+    /// When standard output cannot be written.
     pub(crate) fn report(&mut self, report: &Report, text: impl FnOnce() -> String) -> anyhow::Result<()> {
         let problem = report.outcome.problem();
         match problem {
@@ -68,7 +68,7 @@ impl Progress {
     /// Ends with a line of numbers, and gives the command's exit code: 1 when some input was not done.
     ///
     /// # Errors
-    /// When standard error takes no more.
+    /// When standard error cannot be written.
     pub(crate) fn finish(self) -> io::Result<ExitCode> {
         self.bar.finish_and_clear();
         if !self.json && self.done + self.failed > 1 {

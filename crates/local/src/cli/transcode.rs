@@ -41,7 +41,8 @@ go on.
 
 Exit codes: 0 all inputs done, 1 some inputs failed, 2 bad usage.")]
 pub(crate) struct TranscodeArgs {
-    /// Pictures, or folders of pictures: JPEG, PNG, GIF, WebP, AVIF, HEIC, JPEG XL, TIFF, SVG, BMP or ICO, told by content
+    /// Pictures, or folders of pictures: JPEG, PNG, GIF, WebP, AVIF, HEIC, JPEG XL, TIFF, SVG, BMP or ICO, told by
+    /// content
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// Folder that the renditions are written to; made when it does not exist
@@ -64,7 +65,7 @@ pub(crate) struct TranscodeArgs {
 /// Makes every rendition of every input.
 ///
 /// # Errors
-/// On bad usage, and when no rendering process can be started; what is wrong with one input is reported and counted.
+/// On bad usage, and when no rendering process can be started; a fault of one input is reported and counted.
 pub(crate) async fn transcode(args: TranscodeArgs) -> anyhow::Result<ExitCode> {
     let config = engine::load(args.config.as_deref())?;
     let recipe = config.recipe();

@@ -1,4 +1,4 @@
-//! `tintype verify` and `tintype backup`: the data folder itself, without its server's help.
+//! `tintype verify` and `tintype backup`, which work on the data folder without its server.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use tintype_store::{Comparing, DatabaseState, Verified};
 
 use crate::config::default_data;
 
-/// Keys that are named one by one.
+/// The most keys that are named one by one.
 const NAMED: usize = 20;
 
 /// Arguments of `tintype verify`.

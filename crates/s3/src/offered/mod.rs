@@ -1,7 +1,7 @@
 //! The operations that are offered, and the names that a request for each of them may carry.
 //!
-//! `s3s` takes a request that it does not know for the plainest operation of its method, and the plainest ones write and
-//! delete objects. This table decides first: a request that carries a name that is not listed reaches no operation.
+//! `s3s` takes a request that it does not know for the plainest operation of its method, and the plainest ones write
+//! and delete objects. This table decides first: a request that carries a name that is not listed reaches no operation.
 //! Names of query parameters are compared as S3 does, with their letter case.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
@@ -41,9 +41,9 @@ pub(crate) struct Operation {
     /// The `x-amz-*` headers that it may carry besides [those of every request](table::ANYWHERE), by group. A name that
     /// ends in `-` stands for all longer ones that begin with it.
     headers: &'static [&'static [&'static str]],
-    /// Whether the header `x-amz-copy-source` is required.
+    /// `true` when the header `x-amz-copy-source` is required.
     copies: bool,
-    /// The conditions that it heeds, where it writes. Those of reads are heeded or can be left out without harm.
+    /// The conditions that it heeds, where it writes. Those of reads are heeded or can be ignored safely.
     conditions: &'static [&'static str],
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn check_fields(headers: &HeaderMap) -> S3Result<()> {
 }
 
 impl Operation {
-    /// Whether the function of `s3s` with this name is this operation.
+    /// Tells whether the function of `s3s` with this name is this operation.
     pub(crate) fn is(&self, function: &str) -> bool {
         let letters = function.bytes().filter(|byte| *byte != b'_');
         self.name
@@ -131,22 +131,22 @@ impl Operation {
             .eq(letters)
     }
 
-    /// Whether its answers have the form that only S3 gives to the attributes of an object.
+    /// Tells whether its answers have the form that only S3 gives to the attributes of an object.
     pub(crate) fn answers_attributes(&self) -> bool {
         self.name == "GetObjectAttributes"
     }
 
-    /// Whether the body of its requests is read and checked as a whole before it is obeyed.
+    /// Tells whether the body of its requests is read and checked as a whole before it is obeyed.
     pub(crate) fn takes_document(&self) -> bool {
         !matches!(self.method, "GET" | "HEAD") && !matches!(self.name, "PutObject" | "UploadPart")
     }
 
-    /// Whether checksums in headers are those of the document in the body.
+    /// Tells whether checksums in headers are those of the document in the body.
     pub(crate) fn checksums_document(&self) -> bool {
         self.name != "CompleteMultipartUpload"
     }
 
-    /// Whether these query names choose it, and it may carry all of them.
+    /// Tells whether these query names choose it, and it may carry all of them.
     fn takes(&self, names: &[&str]) -> bool {
         self.chosen_by.iter().all(|name| names.contains(name))
             && names

@@ -55,7 +55,7 @@ const READ: &[&str] = &[
     "versionId",
 ];
 
-/// An operation without anything to choose it, that may carry nothing.
+/// An operation that no query name chooses and that may carry no names.
 const fn plain(name: &'static str, method: &'static str, target: Target) -> Operation {
     Operation {
         name,
@@ -106,7 +106,7 @@ pub(super) const OFFERED: &[Operation] = &[
             "encoding-type",
             "fetch-owner",
             "max-keys",
-            // MinIO's clients ask for user metadata, an extension that S3 leaves out of its answers as well.
+            // MinIO's clients send this extension to ask for user metadata; S3 ignores it as well.
             "metadata",
             "prefix",
             "start-after",

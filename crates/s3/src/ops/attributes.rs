@@ -8,7 +8,6 @@ use tintype_http::date_header;
 use tintype_store::{Attributes, SourceMeta};
 
 use super::fail;
-use crate::checksum::{Algorithm, Kind};
 use crate::conditions::last_modified;
 
 /// The media type that S3 gives objects that were uploaded without one.
@@ -16,27 +15,7 @@ pub(crate) const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 /// Names and values of user metadata together, in bytes.
 const MAX_METADATA_BYTES: usize = 2048;
 
-/// Where [`Attributes::extra`] keeps the kind of checksum.
-pub(crate) const CHECKSUM_TYPE: &str = "checksum-type";
-
-/// Where [`Attributes::extra`] keeps the checksums of the parts, in order and separated by commas.
-const PART_CHECKSUMS: &str = "part-checksums";
-
-/// The entries of [`Attributes::extra`] for an object whose parts have these checksums.
-pub(crate) fn of_parts<'a>(kind: Kind, parts: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
-    let parts: Vec<&str> = parts.collect();
-    BTreeMap::from([
-        (CHECKSUM_TYPE.to_owned(), kind.name().to_owned()),
-        (PART_CHECKSUMS.to_owned(), parts.join(",")),
-    ])
-}
-
-/// The checksum of the part at this place, counted from 0, in the algorithm of its object.
-pub(crate) fn part_checksum(attributes: &Attributes, index: usize) -> Option<&str> {
-    attributes.extra.get(PART_CHECKSUMS)?.split(',').nth(index)
-}
-
-/// The attributes in the headers of an upload. `metadata` is what `s3s` decoded of the `x-amz-meta-*` ones.
+/// The attributes in the headers of an upload. `metadata` has the `x-amz-meta-*` ones as `s3s` decoded them.
 pub(crate) fn from_headers(
     headers: &HeaderMap,
     metadata: Option<impl IntoIterator<Item = (String, String)>>,
@@ -78,8 +57,8 @@ pub(crate) fn checked_header(name: &str, value: &str) -> S3Result<String> {
     }
 }
 
-/// Names must be able to be headers again; values may be any text and are encoded (RFC 2047) where they are not
-/// ASCII, as S3 does.
+/// Checks that names can be headers again. Values may be any text; those that are not ASCII are encoded (RFC 2047), as
+/// S3 does.
 pub(crate) fn check_metadata(metadata: &BTreeMap<String, String>) -> S3Result<()> {
     let total: usize = metadata
         .iter()
@@ -105,39 +84,7 @@ pub(crate) fn check_metadata(metadata: &BTreeMap<String, String>) -> S3Result<()
     }
 }
 
-/// Remembers the checksum of an object.
-pub(crate) fn set_checksum(attributes: &mut Attributes, algorithm: Algorithm, kind: Kind, value: String) {
-    attributes.checksums = BTreeMap::from([(algorithm.name().to_owned(), value)]);
-    attributes
-        .extra
-        .insert(CHECKSUM_TYPE.to_owned(), kind.name().to_owned());
-}
-
-/// The checksum of an object.
-pub(crate) fn checksum(attributes: &Attributes) -> Option<(Algorithm, Kind, &str)> {
-    let kind = attributes
-        .extra
-        .get(CHECKSUM_TYPE)
-        .and_then(|name| Kind::from_name(name));
-    let (name, value) = attributes.checksums.iter().next()?;
-    Some((
-        Algorithm::from_name(name)?,
-        kind.unwrap_or(Kind::FullObject),
-        value,
-    ))
-}
-
-/// The headers of a checksum.
-pub(crate) fn checksum_headers(algorithm: Algorithm, kind: Kind, value: &str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if let Ok(value) = HeaderValue::from_str(value) {
-        headers.insert(algorithm.header(), value);
-        headers.insert("x-amz-checksum-type", HeaderValue::from_static(kind.name()));
-    }
-    headers
-}
-
-/// `ETag` and `Last-Modified`, which answers without a body carry as well.
+/// The headers `ETag`, `Last-Modified` and `Cache-Control`, which answers without a body have as well.
 pub(crate) fn validators(meta: &SourceMeta) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Ok(value) = HeaderValue::from_str(&format!("\"{}\"", meta.etag)) {

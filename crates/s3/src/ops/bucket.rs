@@ -1,4 +1,4 @@
-//! The bucket itself. Clients probe what a bucket can do before they use it; this one answers like an unversioned
+//! The bucket itself. Clients ask for the features of a bucket before they use it; this one answers like an unversioned
 //! bucket without any configuration.
 
 use s3s::dto::{
@@ -33,7 +33,7 @@ pub(crate) async fn list_buckets(
 ) -> Answer<ListBucketsOutput> {
     let input = request.input;
     if input.continuation_token.is_some() {
-        // One bucket is one page.
+        // There is only one page.
         let message = "The continuation token provided is incorrect.";
         return Err(fail(S3ErrorCode::InvalidArgument, message));
     }
@@ -41,7 +41,7 @@ pub(crate) async fn list_buckets(
     let shown = prefix.as_deref().is_none_or(|prefix| BUCKET.starts_with(prefix))
         && input.bucket_region.is_none_or(|region| region == ops.region);
     let bucket = Bucket {
-        // The bucket was always there.
+        // The bucket was never created.
         creation_date: Some(timestamp(UnixMillis(0))),
         name: Some(BUCKET.to_owned()),
         bucket_region: Some(ops.region.clone()),
@@ -97,7 +97,7 @@ pub(crate) async fn get_bucket_location(
     request: S3Request<GetBucketLocationInput>,
 ) -> Answer<GetBucketLocationOutput> {
     check_bucket(&request.input.bucket)?;
-    // S3's first region has no name here.
+    // S3 leaves out the name of its first region.
     let region = Some(ops.region.as_str()).filter(|region| *region != "us-east-1");
     let location_constraint = region.map(|region| BucketLocationConstraint::from(region.to_owned()));
     answer(GetBucketLocationOutput { location_constraint })
@@ -145,7 +145,7 @@ pub(crate) async fn get_bucket_notification_configuration(
     answer(GetBucketNotificationConfigurationOutput::default())
 }
 
-/// Questions for a configuration that is not there, and the error that says so.
+/// Operations that read a configuration that does not exist, each with its error.
 macro_rules! not_configured {
     ($($name:ident($input:ident) -> $output:ident = $code:literal, $message:literal;)*) => {
         $(

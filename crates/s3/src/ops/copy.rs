@@ -15,6 +15,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 
 use super::attributes;
 use super::multipart::OpenPart;
+use super::object_checksum::ObjectChecksum;
 use super::write::put;
 use super::{BUCKET, Operations, check_version, etag, fail, object_key, set_checksum, timestamp};
 use crate::bridge::Origin;
@@ -63,13 +64,13 @@ pub(crate) async fn copy_object(
             "Checksum algorithm provided is unsupported.",
         ));
     }
-    let known = attributes::checksum(&source.attributes).map(|(algorithm, ..)| algorithm);
+    let known = ObjectChecksum::of(&source.attributes).map(|known| known.algorithm);
     let algorithm = named.flatten().or(known).unwrap_or(Algorithm::DEFAULT);
     let mut attributes = if replace {
         attributes::from_headers(&origin.headers, input.metadata)?
     } else {
         let known = source.attributes.clone();
-        // The copy has one part, whatever the source was made of.
+        // The copy has one part, however many the source has.
         Attributes {
             checksums: Default::default(),
             extra: Default::default(),
@@ -77,12 +78,12 @@ pub(crate) async fn copy_object(
             ..known
         }
     };
-    // The copy would give damaged bytes a digest of their own.
+    // Otherwise the copy would give damaged bytes a valid digest.
     let examined = ops.store.examine_source(source.key.as_str()).await;
     examined.map_err(from_store)?;
     let received = copy(&ops.store, file, 0..source.size_bytes, algorithm).await?;
     let value = received.checksum().to_owned();
-    attributes::set_checksum(&mut attributes, algorithm, Kind::FullObject, value.clone());
+    ObjectChecksum::of_whole(algorithm, &value).keep_in(&mut attributes);
     let options = SourceOptions {
         precondition,
         attributes,
@@ -110,7 +111,7 @@ pub(crate) async fn upload_part_copy(
     let input = request.input;
     let (upload_id, number) = (&input.upload_id, input.part_number);
     let part = OpenPart::open(ops, &input.bucket, &input.key, upload_id, number).await?;
-    let algorithm = part.algorithm;
+    let algorithm = part.checksum.algorithm;
     let (source, file) = open(ops, &input.copy_source, &origin).await?;
     let range = match &input.copy_source_range {
         None => 0..source.size_bytes,
@@ -154,14 +155,14 @@ async fn open(ops: &Operations, source: &CopySource, origin: &Origin) -> S3Resul
     check_version(version_id.as_deref().map(str::to_owned).as_ref())?;
     let key = object_key(bucket, key)?;
     let (meta, file) = ops.store.open_source(key.as_str()).await.map_err(from_store)?;
-    // Copies have no 304.
+    // A copy has no answer 304.
     match conditions::of_copy_source(&origin.headers, &meta) {
         Verdict::Send { .. } => Ok((meta, file)),
         Verdict::NotModified | Verdict::Failed => Err(precondition_failed()),
     }
 }
 
-/// `bytes=FIRST-LAST`, within the object.
+/// Reads `bytes=FIRST-LAST`, which must lie within the object.
 fn copy_range(text: &str, size: u64) -> S3Result<Range<u64>> {
     let bounds = text.strip_prefix("bytes=").and_then(|text| text.split_once('-'));
     let bounds =

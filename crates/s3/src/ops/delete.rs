@@ -13,7 +13,7 @@ use crate::bridge::Origin;
 use crate::conditions::DeleteCondition;
 use crate::error::{from_store, not_implemented};
 
-/// Keys that one request may name.
+/// The most keys that one request may name.
 const MAX_KEYS: usize = 1000;
 
 pub(crate) async fn delete_object(
@@ -44,7 +44,7 @@ async fn delete(
     store.delete_source(key, precondition).await.map(drop)
 }
 
-/// Deletes an object that has to be there, whatever it is. One that is replaced meanwhile still is there.
+/// Deletes an object that must exist, with any `ETag`. One that is replaced meanwhile still exists.
 async fn delete_existing(store: &Store, key: &ObjectKey) -> Result<(), tintype_store::Error> {
     loop {
         let meta = match store.head_source(key.as_str()).await {
@@ -95,7 +95,7 @@ pub(crate) async fn delete_objects(
     let mut deleted = Vec::new();
     for (key, answer) in answers {
         match answer {
-            // A key that XML cannot carry would make the whole answer unreadable; what is gone goes without saying.
+            // A key that XML cannot carry would make the whole answer unreadable, so a success is left out.
             Ok(()) if echo(&key).is_none() => {}
             Ok(()) => deleted.push(DeletedObject {
                 key: echo(&key),
@@ -115,7 +115,7 @@ pub(crate) async fn delete_objects(
     Ok(S3Response::new(output))
 }
 
-/// The key of an object that a document names, and on which condition it is deleted.
+/// The key of an object that a document names, and the condition of its deletion.
 fn check(object: &ObjectIdentifier) -> S3Result<(ObjectKey, DeleteCondition)> {
     check_version(object.version_id.as_ref())?;
     if object.size.is_some() || object.last_modified_time.is_some() {

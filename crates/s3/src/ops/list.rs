@@ -1,5 +1,5 @@
 //! Listing objects. Keys with characters that XML cannot carry are readable with `encoding-type=url`, which clients
-//! ask for by themselves.
+//! send by themselves.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use s3s::dto::{
@@ -70,7 +70,7 @@ pub(crate) async fn page(
     ops.store.list_sources(request).await.map_err(from_store)
 }
 
-/// Where a listing goes on after a key or a common prefix that an earlier page ended with.
+/// The place at which a listing continues after a key or a common prefix that ended an earlier page.
 pub(crate) fn after(
     marker: Option<&String>,
     prefix: Option<&String>,
@@ -93,7 +93,7 @@ pub(crate) fn after(
     }
 }
 
-/// Splits a page into the two lists that S3 sends, and tells its last line.
+/// Splits a page into the two lists that S3 sends, and returns its last line.
 pub(crate) fn split(items: Vec<Listed>) -> (Vec<Entry>, Vec<String>, Option<ListFrom>) {
     let mut last = None;
     let (mut entries, mut prefixes) = (Vec::new(), Vec::new());

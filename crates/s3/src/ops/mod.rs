@@ -6,6 +6,7 @@ mod copy;
 mod delete;
 mod list;
 mod multipart;
+pub(crate) mod object_checksum;
 mod read;
 mod versions;
 mod write;
@@ -37,7 +38,7 @@ impl Operations {
     }
 }
 
-/// Refuses other buckets than the one there is.
+/// Refuses any other bucket.
 fn check_bucket(bucket: &str) -> S3Result<()> {
     if bucket == BUCKET {
         Ok(())
@@ -55,7 +56,7 @@ fn object_key(bucket: &str, key: &str) -> S3Result<ObjectKey> {
     ObjectKey::new(key).map_err(|error| super::error::from_store(error.into()))
 }
 
-/// An unversioned bucket has one version of each object, `null`.
+/// Checks a version: an unversioned bucket has one of each object, `null`.
 fn check_version(version_id: Option<&String>) -> S3Result<()> {
     match version_id.map(String::as_str) {
         None | Some("" | "null") => Ok(()),
@@ -66,8 +67,8 @@ fn check_version(version_id: Option<&String>) -> S3Result<()> {
     }
 }
 
-/// A key as documents repeat it: not at all, when XML 1.0 (section 2.2) has no way to write it. S3 writes character
-/// references that XML readers refuse, and the whole answer with them; the client knows the key.
+/// A key for a document; `None` when XML 1.0 (section 2.2) cannot represent it. S3 writes character references that XML
+/// readers refuse together with the whole answer; the client knows the key.
 fn echo(key: &ObjectKey) -> Option<String> {
     let is_xml = key.as_str().chars().all(|character| {
         matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
@@ -90,12 +91,12 @@ fn owner() -> dto::Owner {
     }
 }
 
-/// A size as `s3s` counts them.
+/// A size as a number of `s3s`.
 fn signed(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
 
-/// `max-keys` and its likes: 1,000 unless asked for less.
+/// The value of `max-keys` or a similar parameter: 1,000 unless less is asked for.
 fn page_limit(asked: Option<i32>, name: &str) -> S3Result<usize> {
     let asked = usize::try_from(asked.unwrap_or(1000));
     asked.map(|limit| limit.min(1000)).map_err(|_| {

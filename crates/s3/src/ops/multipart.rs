@@ -12,7 +12,8 @@ use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 use tintype_model::{ObjectKey, Precondition};
 use tintype_store::{Assembled, Attributes, CompletedPart, Completion, Error, SourceMeta, Store};
 
-use super::attributes::{self, CHECKSUM_TYPE};
+use super::attributes;
+use super::object_checksum::{ObjectChecksum, UploadChecksum};
 use super::write::missing_or;
 use super::{
     BUCKET, OWNER, Operations, echo, etag, fail, object_key, owner, page_limit, set_checksum, signed,
@@ -26,37 +27,18 @@ use crate::error::from_store;
 use crate::receive::{Received, receive};
 use crate::verify::{bad_digest, invalid_claim};
 
-/// Where [`Attributes::extra`] keeps the algorithm of an upload.
-const CHECKSUM_ALGORITHM: &str = "checksum-algorithm";
-/// Where [`Attributes::extra`] says that the client chose it.
-const CHECKSUM_CHOSEN: &str = "checksum-chosen";
-
-/// The algorithm and kind of an upload, and whether the client chose them.
-pub(super) fn checksum_of(attributes: &Attributes) -> (Algorithm, Kind, bool) {
-    let text = |name: &str| attributes.extra.get(name).map(String::as_str);
-    let algorithm = text(CHECKSUM_ALGORITHM)
-        .and_then(Algorithm::from_name)
-        .unwrap_or(Algorithm::DEFAULT);
-    let kind = text(CHECKSUM_TYPE)
-        .and_then(Kind::from_name)
-        .unwrap_or_else(|| algorithm.default_kind());
-    (algorithm, kind, text(CHECKSUM_CHOSEN).is_some())
-}
-
-/// A part that is to be stored: its number is a possible one, and its upload is there.
+/// A part that is to be stored, whose number is possible and whose upload exists.
 pub(super) struct OpenPart<'a> {
     store: &'a Store,
     key: ObjectKey,
     upload_id: &'a str,
     number: u32,
-    /// The algorithm of the upload.
-    pub(super) algorithm: Algorithm,
-    /// Whether the client chose it.
-    is_chosen: bool,
+    /// The checksum of its upload.
+    pub(super) checksum: UploadChecksum,
 }
 
 impl<'a> OpenPart<'a> {
-    /// Looks for the upload that a request for one of its parts names.
+    /// Finds the upload that a request for one of its parts names.
     pub(super) async fn open(
         ops: &'a Operations,
         bucket: &str,
@@ -67,14 +49,12 @@ impl<'a> OpenPart<'a> {
         let key = object_key(bucket, key)?;
         let number = part_number(number)?;
         let upload = ops.store.head_multipart(&key, upload_id).await;
-        let (algorithm, _, is_chosen) = checksum_of(&upload.map_err(from_store)?.attributes);
         Ok(Self {
             store: &ops.store,
             key,
             upload_id,
             number,
-            algorithm,
-            is_chosen,
+            checksum: UploadChecksum::of(&upload.map_err(from_store)?.attributes),
         })
     }
 
@@ -135,17 +115,12 @@ pub(crate) async fn create_multipart_upload(
             format!("The {kind} checksum type cannot be used with the {algorithm} checksum algorithm.");
         return Err(fail(S3ErrorCode::InvalidRequest, message));
     }
-    attributes
-        .extra
-        .insert(CHECKSUM_ALGORITHM.to_owned(), algorithm.name().to_owned());
-    attributes
-        .extra
-        .insert(CHECKSUM_TYPE.to_owned(), kind.name().to_owned());
-    if chosen.is_some() {
-        attributes
-            .extra
-            .insert(CHECKSUM_CHOSEN.to_owned(), "yes".to_owned());
+    UploadChecksum {
+        algorithm,
+        kind,
+        is_chosen: chosen.is_some(),
     }
+    .keep_in(&mut attributes);
     let upload_id = ops
         .store
         .create_multipart(&key, attributes)
@@ -170,9 +145,9 @@ pub(crate) async fn upload_part(
     let input = request.input;
     let (upload_id, number) = (&input.upload_id, input.part_number);
     let part = OpenPart::open(ops, &input.bucket, &input.key, upload_id, number).await?;
-    let algorithm = part.algorithm;
+    let algorithm = part.checksum.algorithm;
     let received = receive(&ops.store, input.body, &origin, Some(algorithm)).await?;
-    if part.is_chosen && received.algorithm != algorithm {
+    if part.checksum.is_chosen && received.algorithm != algorithm {
         return Err(fail(
             S3ErrorCode::InvalidRequest,
             format!(
@@ -213,7 +188,11 @@ pub(crate) async fn list_parts(
         .list_parts(&key, &input.upload_id, after, limit)
         .await
         .map_err(from_store)?;
-    let (algorithm, kind, chosen) = checksum_of(&page.upload.attributes);
+    let UploadChecksum {
+        algorithm,
+        kind,
+        is_chosen,
+    } = UploadChecksum::of(&page.upload.attributes);
     let parts: Vec<Part> = page
         .parts
         .iter()
@@ -225,7 +204,7 @@ pub(crate) async fn list_parts(
                 size: Some(signed(part.size_bytes)),
                 ..Part::default()
             };
-            if let Some(value) = part.checksums.get(algorithm.name()).filter(|_| chosen) {
+            if let Some(value) = part.checksums.get(algorithm.name()).filter(|_| is_chosen) {
                 set_checksum!(listed, algorithm, value);
             }
             listed
@@ -234,8 +213,8 @@ pub(crate) async fn list_parts(
     let last = page.parts.last().and_then(|part| i32::try_from(part.number).ok());
     let output = ListPartsOutput {
         bucket: Some(BUCKET.to_owned()),
-        checksum_algorithm: chosen.then(|| ChecksumAlgorithm::from_static(algorithm.name())),
-        checksum_type: chosen.then(|| ChecksumType::from_static(kind.name())),
+        checksum_algorithm: is_chosen.then(|| ChecksumAlgorithm::from_static(algorithm.name())),
+        checksum_type: is_chosen.then(|| ChecksumType::from_static(kind.name())),
         initiator: Some(Initiator {
             display_name: Some(OWNER.to_owned()),
             id: Some(OWNER.to_owned()),
@@ -262,7 +241,7 @@ pub(crate) async fn complete_multipart_upload(
     let input = request.input;
     let key = object_key(&input.bucket, &input.key)?;
     let precondition = conditions::of_write(&origin.headers)?;
-    // On this request the checksum headers speak of the object, not of the document.
+    // On this request the checksum headers are those of the object, not of the document.
     let claim = checksum::claim(&origin.headers).map_err(invalid_claim)?;
     let mut parts = Vec::new();
     for part in input
@@ -302,8 +281,13 @@ pub(crate) async fn complete_multipart_upload(
     if let Some(meta) = assembled.existing() {
         return Ok(S3Response::new(completed(ops, &origin, meta)));
     }
-    let (algorithm, kind, chosen) = checksum_of(&assembled.upload().attributes);
-    if chosen && kind == Kind::Composite {
+    let upload = UploadChecksum::of(&assembled.upload().attributes);
+    let UploadChecksum {
+        algorithm,
+        kind,
+        is_chosen,
+    } = upload;
+    if is_chosen && kind == Kind::Composite {
         let missing = given
             .iter()
             .find(|(_, names)| !names.iter().any(|name| name == algorithm.name()));
@@ -333,7 +317,7 @@ pub(crate) async fn complete_multipart_upload(
     }
     let value = combined(&assembled, algorithm, kind)?;
     if let Some(claim) = claim {
-        if chosen && claim.algorithm != algorithm {
+        if is_chosen && claim.algorithm != algorithm {
             let message = format!("The upload was created using a {} checksum.", algorithm.name());
             return Err(fail(S3ErrorCode::InvalidRequest, message));
         }
@@ -346,7 +330,7 @@ pub(crate) async fn complete_multipart_upload(
                 values(&assembled, claim.algorithm),
             )
         };
-        // Composite values are told with and without the number of parts.
+        // Clients send composite values with and without the number of parts.
         let digest = |value: &str| {
             value
                 .split_once('-')
@@ -356,10 +340,12 @@ pub(crate) async fn complete_multipart_upload(
             return Err(bad_digest(claim.algorithm.name()));
         }
     }
+    let parts = values(&assembled, algorithm).map(|(value, _)| value);
+    let Attributes { checksums, extra, .. } = upload.completed(&value, parts);
     let completion = Completion {
         precondition,
-        checksums: BTreeMap::from([(algorithm.name().to_owned(), value)]),
-        extra: attributes::of_parts(kind, values(&assembled, algorithm).map(|(value, _)| value)),
+        checksums,
+        extra,
     };
     let expects_object = matches!(completion.precondition, Precondition::Etag(_));
     match ops.store.commit_assembled(assembled, completion).await {
@@ -396,9 +382,9 @@ fn completed(ops: &Operations, origin: &Origin, meta: &SourceMeta) -> CompleteMu
         location: Some(location(ops.public_url.as_deref(), &origin.headers, &meta.key)),
         ..Default::default()
     };
-    if let Some((algorithm, kind, value)) = attributes::checksum(&meta.attributes) {
-        set_checksum!(output, algorithm, value);
-        output.checksum_type = Some(ChecksumType::from_static(kind.name()));
+    if let Some(checksum) = ObjectChecksum::of(&meta.attributes) {
+        set_checksum!(output, checksum.algorithm, checksum.value);
+        output.checksum_type = Some(ChecksumType::from_static(checksum.kind.name()));
     }
     output
 }

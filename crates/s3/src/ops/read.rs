@@ -1,4 +1,4 @@
-//! Reading objects and what is known of them.
+//! Reading objects and their attributes.
 
 use std::ops::Range;
 
@@ -10,11 +10,12 @@ use s3s::dto::{
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
 use tintype_http::{ByteRange, Verdict, content_range, requested_range, unsatisfied_range};
-use tintype_store::{Attributes, SourceMeta};
+use tintype_store::SourceMeta;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, SeekFrom};
 use tokio_util::io::ReaderStream;
 
-use super::attributes::{checksum, checksum_headers, part_checksum, validators};
+use super::attributes::validators;
+use super::object_checksum::ObjectChecksum;
 use super::{
     Operations, check_version, custom, etag, fail, object_key, page_limit, set_checksum, signed, timestamp,
 };
@@ -47,7 +48,7 @@ pub(crate) async fn get_object(
     let range = asked_range(&origin.headers, &meta)?;
     let slice = select(&meta, range, input.part_number)?;
     let mut headers = common_headers(&meta, &slice, input.checksum_mode.is_some());
-    // Objects are whatever was uploaded; opened in a browser they must not act as pages of this origin.
+    // An uploaded page must not act as one of this origin when a browser opens it.
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("sandbox"),
@@ -103,7 +104,7 @@ pub(crate) async fn head_object(
     let range = asked_range(&origin.headers, &meta)?;
     let slice = select(&meta, range, input.part_number)?;
     let mut headers = common_headers(&meta, &slice, input.checksum_mode.is_some());
-    // s3s sets them for downloads only.
+    // s3s sets them for GET only.
     headers.extend(response_headers(&request.uri)?);
     let modified_at = last_modified(&meta);
     let attributes = meta.attributes;
@@ -142,8 +143,8 @@ fn response_headers(uri: &Uri) -> S3Result<HeaderMap> {
     Ok(headers)
 }
 
-/// Checks the conditions of a read, and reads the range that it asks for. Where nothing changed, the answer still says
-/// what it is that did not.
+/// Checks the conditions of a read, and reads the range that it asks for. A 304 still carries
+/// the validators.
 fn asked_range(headers: &HeaderMap, meta: &SourceMeta) -> S3Result<ByteRange> {
     match conditions::of_read(headers, meta) {
         Verdict::Send { allow_range: true } => Ok(requested_range(headers, meta.size_bytes)),
@@ -161,7 +162,7 @@ fn asked_range(headers: &HeaderMap, meta: &SourceMeta) -> S3Result<ByteRange> {
 #[derive(Debug)]
 struct Slice {
     range: Range<u64>,
-    /// The place of the part that it is, counted from 0.
+    /// The place of the part, counted from 0; `None` when no part was asked for.
     part: Option<usize>,
     content_range: Option<String>,
     parts_count: Option<i32>,
@@ -206,7 +207,7 @@ fn unsatisfiable(size: u64) -> S3Error {
     error
 }
 
-/// One part of a multipart object; any other object has one.
+/// The bytes of one part of a multipart object; any other object has one part.
 fn part(meta: &SourceMeta, number: i32) -> S3Result<Slice> {
     let sizes = &meta.attributes.part_sizes;
     let whole = [meta.size_bytes];
@@ -239,15 +240,15 @@ fn part(meta: &SourceMeta, number: i32) -> S3Result<Slice> {
 /// The headers that the documents of `s3s` cannot carry: the checksum of the whole object or of the part that is read,
 /// and `Expires`, which is kept as it was sent.
 fn common_headers(meta: &SourceMeta, slice: &Slice, with_checksum: bool) -> HeaderMap {
-    let known = checksum(&meta.attributes).filter(|_| with_checksum);
-    let told = known.and_then(|(algorithm, kind, whole)| {
+    let known = ObjectChecksum::of(&meta.attributes).filter(|_| with_checksum);
+    let told = known.and_then(|checksum| {
         let value = match slice.part {
-            Some(index) if !meta.attributes.part_sizes.is_empty() => part_checksum(&meta.attributes, index)?,
-            Some(_) => whole,
-            None if slice.content_range.is_none() => whole,
+            Some(index) if !meta.attributes.part_sizes.is_empty() => checksum.part(index)?,
+            Some(_) => checksum.value,
+            None if slice.content_range.is_none() => checksum.value,
             None => return None,
         };
-        Some(checksum_headers(algorithm, kind, value))
+        Some(checksum.headers(value))
     });
     let mut headers = told.unwrap_or_default();
     if let Some(Ok(value)) = meta.attributes.expires.as_deref().map(HeaderValue::from_str) {
@@ -278,13 +279,13 @@ pub(crate) async fn get_object_attributes(
         return Err(fail(S3ErrorCode::InvalidArgument, message));
     }
     let wanted = |name: &str| names.contains(&name);
-    let known = checksum(&meta.attributes).filter(|_| wanted(ObjectAttributes::CHECKSUM));
-    let checksum = known.map(|(algorithm, kind, value)| {
+    let known = ObjectChecksum::of(&meta.attributes);
+    let told = known.filter(|_| wanted(ObjectAttributes::CHECKSUM)).map(|known| {
         let mut checksum = Checksum {
-            checksum_type: Some(ChecksumType::from_static(kind.name())),
+            checksum_type: Some(ChecksumType::from_static(known.kind.name())),
             ..Checksum::default()
         };
-        set_checksum!(checksum, algorithm, value);
+        set_checksum!(checksum, known.algorithm, known.value);
         checksum
     });
     let sizes = &meta.attributes.part_sizes;
@@ -295,7 +296,7 @@ pub(crate) async fn get_object_attributes(
             .zip(sizes)
             .skip(after)
             .take(limit)
-            .map(|(number, size)| object_part(&meta.attributes, number, *size))
+            .map(|(number, size)| object_part(known, number, *size))
             .collect();
         let last = page.last().and_then(|part| part.part_number);
         Some(GetObjectAttributesParts {
@@ -310,7 +311,7 @@ pub(crate) async fn get_object_attributes(
         None
     };
     let output = GetObjectAttributesOutput {
-        checksum,
+        checksum: told,
         e_tag: wanted(ObjectAttributes::ETAG).then(|| etag(&meta.etag)),
         last_modified: Some(timestamp(meta.modified_at)),
         object_parts,
@@ -322,14 +323,14 @@ pub(crate) async fn get_object_attributes(
     Ok(S3Response::new(output))
 }
 
-fn object_part(attributes: &Attributes, number: i32, size: u64) -> ObjectPart {
+fn object_part(checksum: Option<ObjectChecksum<'_>>, number: i32, size: u64) -> ObjectPart {
     let mut part = ObjectPart {
         part_number: Some(number),
         size: Some(signed(size)),
         ..ObjectPart::default()
     };
     let index = usize::try_from(number - 1).unwrap_or_default();
-    if let (Some((algorithm, ..)), Some(value)) = (checksum(attributes), part_checksum(attributes, index)) {
+    if let Some((algorithm, value)) = checksum.and_then(|known| Some((known.algorithm, known.part(index)?))) {
         set_checksum!(part, algorithm, value);
     }
     part

@@ -10,7 +10,7 @@ use s3s::{S3Request, S3Response, S3Result};
 use tintype_store::{ListFrom, Upload, UploadMarker};
 
 use super::list::{Encoding, after, common_prefixes, page, split};
-use super::multipart::checksum_of;
+use super::object_checksum::UploadChecksum;
 use super::{BUCKET, OWNER, Operations, check_bucket, etag, owner, page_limit, signed, timestamp};
 use crate::error::from_store;
 
@@ -121,7 +121,7 @@ pub(crate) async fn list_multipart_uploads(
     Ok(S3Response::new(output))
 }
 
-/// A page of uploads in progress; `next` says where the next one begins.
+/// A page of uploads in progress; `next` is the place at which the next one begins.
 #[derive(Debug, Default)]
 struct UploadsPage {
     uploads: Vec<Upload>,
@@ -129,7 +129,7 @@ struct UploadsPage {
     next: Option<UploadMarker>,
 }
 
-/// The store lists uploads one by one; rolling them up at the delimiter is done here.
+/// Lists uploads, and rolls them up at the delimiter, which the store does not do.
 async fn uploads_page(
     ops: &Operations,
     prefix: &str,
@@ -146,7 +146,7 @@ async fn uploads_page(
         let at = key.strip_prefix(prefix)?.find(delimiter.as_str())?;
         Some(key[..prefix.len() + at + delimiter.len()].to_owned())
     };
-    // A common prefix that the page before ended with was listed there.
+    // A common prefix at the end of the previous page was listed there.
     let listed = marker.as_ref().and_then(|marker| common_prefix(&marker.key));
     loop {
         let found = ops
@@ -183,7 +183,7 @@ fn mark(upload: &Upload) -> UploadMarker {
 }
 
 fn describe(upload: &Upload, encoding: Encoding) -> MultipartUpload {
-    let (algorithm, kind, _) = checksum_of(&upload.attributes);
+    let UploadChecksum { algorithm, kind, .. } = UploadChecksum::of(&upload.attributes);
     MultipartUpload {
         checksum_algorithm: Some(ChecksumAlgorithm::from_static(algorithm.name())),
         checksum_type: Some(ChecksumType::from_static(kind.name())),

@@ -5,10 +5,10 @@ use s3s::{S3Error, S3Request, S3Response, S3Result};
 use tintype_model::{ObjectKey, Precondition};
 use tintype_store::{SourceMeta, SourceOptions, Staged, Store};
 
-use super::attributes::{self, checksum_headers};
-use super::{Operations, etag, object_key};
+use super::object_checksum::ObjectChecksum;
+use super::{Operations, attributes, etag, object_key};
 use crate::bridge::Origin;
-use crate::checksum::{self, Kind};
+use crate::checksum;
 use crate::conditions;
 use crate::error::{from_store, no_such_key};
 use crate::receive::receive;
@@ -25,8 +25,9 @@ pub(crate) async fn put_object(
     let mut attributes = attributes::from_headers(&origin.headers, input.metadata)?;
     let received = receive(&ops.store, input.body, &origin, None).await?;
     let (algorithm, value) = (received.algorithm, received.checksum().to_owned());
-    let headers = checksum_headers(algorithm, Kind::FullObject, &value);
-    attributes::set_checksum(&mut attributes, algorithm, Kind::FullObject, value);
+    let checksum = ObjectChecksum::of_whole(algorithm, &value);
+    checksum.keep_in(&mut attributes);
+    let headers = checksum.headers(&value);
     let options = SourceOptions {
         precondition,
         attributes,
@@ -56,7 +57,7 @@ pub(crate) async fn put(
     }
 }
 
-/// Tells an object that is not there from one with another `ETag`.
+/// The error of a failed precondition: that of a missing object, if it is missing.
 pub(crate) async fn missing_or(store: &Store, key: &ObjectKey, error: tintype_store::Error) -> S3Error {
     match store.head_source(key.as_str()).await {
         Err(tintype_store::Error::NoSuchKey) => no_such_key(),

@@ -1,4 +1,4 @@
-//! Who may do what: everything is signed with Signature Version 4, completely and in time.
+//! Authentication: every request is signed with Signature Version 4, completely and in time.
 
 use std::time::Duration;
 

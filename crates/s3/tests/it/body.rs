@@ -5,21 +5,11 @@ use crc_fast::CrcAlgorithm;
 use md5::Digest;
 use tokio::io::AsyncWriteExt;
 
-use crate::client::{Call, SECRET_KEY, Server, amz_date, hmac, sha256, signing_key};
+use crate::client::{Call, SECRET_KEY, Server, amz_date, crc, hmac, sha256, signing_key};
 
 const UNSIGNED: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
 const SIGNED: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD";
 const SIGNED_TRAILER: &str = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER";
-
-fn crc(algorithm: CrcAlgorithm, bytes: &[u8]) -> String {
-    let digest = crc_fast::checksum(algorithm, bytes).to_be_bytes();
-    let length = if matches!(algorithm, CrcAlgorithm::Crc64Nvme) {
-        8
-    } else {
-        4
-    };
-    STANDARD.encode(&digest[8 - length..])
-}
 
 /// Name and value of each checksum of these bytes; those of SHA-1 are known for one text only.
 fn checksums(bytes: &[u8]) -> Vec<(&'static str, String)> {

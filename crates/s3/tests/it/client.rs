@@ -7,13 +7,15 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use axum::body::Body;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use crc_fast::CrcAlgorithm;
 use hmac::{Hmac, KeyInit, Mac};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use tintype_model::{encode_component, encode_path};
 use tintype_s3::{S3Config, S3Endpoint};
 use tintype_store::{Clock, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,12 +26,6 @@ pub(crate) const SECRET_KEY: &str = "test/secret+key";
 pub(crate) const ORIGIN: &str = "https://app.example";
 /// The region that the server says it is in and that requests are signed for.
 pub(crate) const REGION: &str = "local";
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-const ENCODED_PATH: &AsciiSet = &ENCODED.remove(b'/');
 
 /// The endpoint on a port of its own, over an empty store.
 pub(crate) struct Server {
@@ -107,10 +103,7 @@ impl Server {
 
     /// A request for an object.
     pub(crate) fn object(&self, method: &'static str, key: &str) -> Call {
-        self.call(
-            method,
-            &format!("/raw/{}", utf8_percent_encode(key, ENCODED_PATH)),
-        )
+        self.call(method, &format!("/raw/{}", encode_path(key)))
     }
 
     /// A request for this raw path.
@@ -139,7 +132,7 @@ impl Server {
         self.object("GET", key).send(b"").await
     }
 
-    /// Whether there is an object of this key.
+    /// Tells whether there is an object of this key.
     pub(crate) async fn has(&self, key: &str) -> bool {
         let status = self.object("HEAD", key).send(b"").await.status;
         assert!(matches!(status, 200 | 404), "HEAD answered {status}");
@@ -188,6 +181,17 @@ pub(crate) fn signing_key(secret_key: &str, date: &str, region: &str) -> Vec<u8>
     hmac(&hmac(&hmac(&key, region), "s3"), "aws4_request")
 }
 
+/// A CRC in Base64, as checksum headers have it.
+pub(crate) fn crc(algorithm: CrcAlgorithm, bytes: &[u8]) -> String {
+    let digest = crc_fast::checksum(algorithm, bytes).to_be_bytes();
+    let length = if matches!(algorithm, CrcAlgorithm::Crc64Nvme) {
+        8
+    } else {
+        4
+    };
+    STANDARD.encode(&digest[8 - length..])
+}
+
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
@@ -223,10 +227,7 @@ impl Call {
         let mut pairs: Vec<(String, String)> = self
             .query
             .iter()
-            .map(|(name, value)| {
-                let encode = |text| utf8_percent_encode(text, ENCODED).to_string();
-                (encode(name), encode(value))
-            })
+            .map(|(name, value)| (encode_component(name), encode_component(value)))
             .collect();
         pairs.sort();
         pairs

@@ -1,40 +1,27 @@
 //! Keys are opaque: whatever S3 takes is stored, listed and read back exactly.
 
 use percent_encoding::percent_decode_str;
+use tintype_model::testing::conformance;
 
 use crate::client::Server;
 
-/// Keys that file systems, HTTP libraries, XML or careless decoding would change.
+/// The keys of the conformance suites, and more that file systems, HTTP libraries, XML or careless decoding would change.
 fn nasty_keys() -> Vec<String> {
-    let mut keys: Vec<String> = [
-        "plain.jpg",
+    let more = [
         "a b.jpg",
-        " leading",
-        "trailing ",
         "double  space",
         "a+b.jpg",
         "a%2Bb.jpg",
         "a%20b.jpg",
-        "%25",
         "100%",
-        "%",
         "%zz",
         "..%2f",
         "%2e%2e/x",
-        "../a",
         "../../../../etc/passwd",
-        "a/../b",
-        "a/./b",
         "./a",
-        "..",
-        ".",
-        "a/..",
         "a/.",
-        "a//b",
         "//a",
-        "/a",
         "/",
-        "a/",
         "a///",
         "folder/",
         "foo",
@@ -43,10 +30,8 @@ fn nasty_keys() -> Vec<String> {
         "foo.",
         "foo./bar.",
         "Case.jpg",
-        "case.jpg",
         "CASE.JPG",
         ".hidden",
-        "soap",
         "SOAP",
         r"back\slash",
         r"a\..\b",
@@ -56,9 +41,7 @@ fn nasty_keys() -> Vec<String> {
         "a&b=c",
         "a=b",
         "a?b",
-        "a#b",
         "a;b",
-        "a:b",
         "a@b",
         "a,b",
         "a$b",
@@ -71,12 +54,10 @@ fn nasty_keys() -> Vec<String> {
         "\u{1f469}\u{200d}\u{1f469}\u{200d}\u{1f467}",
         "\u{e9}.jpg",
         "e\u{301}.jpg",
-        "\u{5e9}\u{5dc}\u{5d5}\u{5dd}",
         "\u{645}\u{631}\u{62d}",
         "\u{65e5}\u{672c}/\u{5199}",
         "\u{202e}gnp.exe",
         "zero\u{200b}width",
-        "\u{feff}bom",
         "nbsp\u{a0}x",
         "wide\u{3000}space",
         "\u{10ffff}",
@@ -102,15 +83,19 @@ fn nasty_keys() -> Vec<String> {
         "con",
         "aux.txt",
         "\u{fb01}",
-        "tintype.db",
         "a'); DROP TABLE objects; --",
-    ]
-    .map(str::to_owned)
-    .into();
-    keys.push("k".repeat(1024));
-    keys.push("\u{e9}".repeat(512));
-    keys.push(format!("{}/{}", "s".repeat(255), "t".repeat(700)));
-    keys.push(format!("{}b", "a/".repeat(511)));
+    ];
+    let long = [
+        "k".repeat(1024),
+        "\u{e9}".repeat(512),
+        format!("{}/{}", "s".repeat(255), "t".repeat(700)),
+        format!("{}b", "a/".repeat(511)),
+    ];
+    let mut keys = conformance::nasty_keys();
+    keys.extend(more.map(str::to_owned));
+    keys.extend(long);
+    keys.sort();
+    keys.dedup();
     keys
 }
 

@@ -100,7 +100,7 @@ async fn a_backup_goes_into_a_new_folder_only() {
     assert!(backup(nothing.path(), &folder.path().join("new")).is_err());
 }
 
-/// Where files cannot be linked they are copied.
+/// Files that cannot be linked are copied.
 #[tokio::test]
 async fn a_backup_on_another_file_system_holds_copies() {
     // Elsewhere it is one more backup on the same file system.

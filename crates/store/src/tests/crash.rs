@@ -2,7 +2,7 @@ use tintype_model::testing::conformance;
 use tintype_model::{GetOptions, MetadataStore, ObjectStore, PutOptions, RecordFilter};
 
 use super::*;
-use crate::{Attributes, Error, UPLOAD_LIFETIME};
+use crate::{Error, UPLOAD_LIFETIME};
 
 #[tokio::test]
 async fn a_folder_is_used_by_one_at_a_time() {
@@ -92,15 +92,8 @@ async fn files_that_are_no_sources_are_collected_at_the_next_start() {
     let mut data = Data::new();
     let store = data.store();
     put(&store, "a", b"one").await;
-    let upload = store
-        .create_multipart(&key("b"), Attributes::default())
-        .await
-        .unwrap();
-    let part = stage(&store, b"part").await;
-    store
-        .put_part(&key("b"), &upload, 1, part, BTreeMap::new())
-        .await
-        .unwrap();
+    let upload = begin(&store, "b").await;
+    part(&store, "b", &upload, 1, b"part").await;
     data.close(store);
     let objects = data.path().join("objects");
     let stem = "ab000000000000000000000000000000";
@@ -257,20 +250,10 @@ async fn jobs_of_a_process_that_died_are_ready_again_and_count_that_delivery() {
     let mut store = data.store();
     put(&store, "a", b"one").await;
     for attempt in 1..=5 {
-        let claimed = store
-            .queue()
-            .claim(Duration::from_secs(3600))
-            .await
-            .unwrap()
-            .unwrap();
+        let claimed = claim(&store, Duration::from_hours(1)).await;
         assert_eq!(claimed.attempt, attempt);
         store = data.reopen(store);
-        let late = store
-            .queue()
-            .claim(Duration::from_secs(1))
-            .await
-            .unwrap()
-            .unwrap();
+        let late = claim(&store, Duration::from_secs(1)).await;
         let refused = store.queue().ack(&claimed).await;
         assert!(matches!(refused, Err(Error::StaleLease { .. })));
         store.queue().return_now(&late).await.unwrap();
@@ -281,20 +264,10 @@ async fn jobs_of_a_process_that_died_are_ready_again_and_count_that_delivery() {
 async fn expired_uploads_are_dropped_with_their_parts() {
     let mut data = Data::new();
     let store = data.store();
-    let old = store
-        .create_multipart(&key("old"), Attributes::default())
-        .await
-        .unwrap();
-    let part = stage(&store, b"part").await;
-    store
-        .put_part(&key("old"), &old, 1, part, BTreeMap::new())
-        .await
-        .unwrap();
+    let old = begin(&store, "old").await;
+    part(&store, "old", &old, 1, b"part").await;
     data.advance(UPLOAD_LIFETIME - Duration::from_secs(1));
-    let young = store
-        .create_multipart(&key("young"), Attributes::default())
-        .await
-        .unwrap();
+    let young = begin(&store, "young").await;
     store.collect_garbage(Duration::ZERO).await.unwrap();
     assert!(store.head_multipart(&key("old"), &old).await.is_ok());
     data.advance(Duration::from_secs(2));
@@ -313,12 +286,7 @@ async fn a_clock_set_back_makes_no_delay_longer() {
     let mut data = Data::new();
     let store = data.store();
     put(&store, "a", b"one").await;
-    let claimed = store
-        .queue()
-        .claim(Duration::from_secs(60))
-        .await
-        .unwrap()
-        .unwrap();
+    let claimed = claim(&store, Duration::from_secs(60)).await;
     let delay = Duration::from_secs(30);
     store
         .queue()

@@ -4,7 +4,7 @@ use tintype_model::testing::conformance::{ready, record};
 use tintype_model::{GetOptions, MetadataStore, ObjectStore, Order, PutOptions, Record, Status, StoreError};
 
 use super::*;
-use crate::{Attributes, Comparing, CompletedPart, Completion, Fault, Pace, rebuild, verify};
+use crate::{Comparing, Completion, Fault, Pace, rebuild, verify};
 
 /// A kind of damage to a file on a disk.
 #[derive(Clone, Copy, Debug)]
@@ -308,22 +308,10 @@ async fn a_copy_is_made_of_sound_bytes_only() {
 async fn a_source_of_parts_is_compared_too() {
     let data = Data::new();
     let store = data.store();
-    let upload = store
-        .create_multipart(&key("a"), Attributes::default())
-        .await
-        .unwrap();
+    let upload = begin(&store, "a").await;
     let mut parts = Vec::new();
     for (number, body) in (1..).zip([vec![1; 5 << 20], b"the end".to_vec()]) {
-        let staged = stage(&store, &body).await;
-        let part = store
-            .put_part(&key("a"), &upload, number, staged, BTreeMap::new())
-            .await
-            .unwrap();
-        parts.push(CompletedPart {
-            number,
-            etag: part.etag,
-            checksums: BTreeMap::new(),
-        });
+        parts.push(part(&store, "a", &upload, number, &body).await);
     }
     store
         .complete_multipart(&key("a"), &upload, parts, Completion::default())
@@ -428,12 +416,7 @@ async fn a_record_that_is_ahead_of_a_dead_letter_removes_it() {
     let store = data.store();
     let die = async |name: &str| {
         put(&store, name, b"a source").await;
-        let claimed = store
-            .queue()
-            .claim(Duration::from_secs(60))
-            .await
-            .unwrap()
-            .unwrap();
+        let claimed = claim(&store, Duration::from_secs(60)).await;
         store.queue().bury(&claimed, "given up".to_owned()).await.unwrap();
         claimed.job
     };

@@ -3,7 +3,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tintype_model::{GetOptions, ObjectStore, Order};
 
 use super::*;
-use crate::{Attributes, CompletedPart, Completion, Error, ListFrom, ListSources, Listed};
+use crate::{Completion, Error, ListFrom, ListSources, Listed};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -98,17 +98,8 @@ async fn replay(steps: Vec<Step>) {
                 let (name, body) = (KEYS[key], vec![body; 20]);
                 let (precondition, holds) = expected.precondition(name, when);
                 let key = super::key(name);
-                let upload = store.create_multipart(&key, Attributes::default()).await.unwrap();
-                let staged = stage(&store, &body).await;
-                let part = store
-                    .put_part(&key, &upload, 1, staged, BTreeMap::new())
-                    .await
-                    .unwrap();
-                let parts = vec![CompletedPart {
-                    number: 1,
-                    etag: part.etag,
-                    checksums: BTreeMap::new(),
-                }];
+                let upload = begin(&store, name).await;
+                let parts = vec![part(&store, name, &upload, 1, &body).await];
                 let completion = Completion {
                     precondition,
                     ..Completion::default()

@@ -15,11 +15,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use md5::{Digest, Md5};
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tintype_model::{Job, ObjectKey, Precondition, UnixMillis, Work};
 
-use super::{Clock, CompletedPart, Completion, Error, Result, SourceMeta, SourceOptions, Staged, Store};
+use super::{
+    Attributes, Claimed, Clock, CompletedPart, Completion, Error, Result, SourceMeta, SourceOptions, Staged,
+    Store,
+};
 
 impl Store {
     /// Makes an object of the parts in the two steps of the S3 endpoint.
@@ -157,6 +161,34 @@ async fn read(store: &Store, name: &str) -> Vec<u8> {
     file.take(meta.size_bytes).read_to_end(&mut body).await.unwrap();
     assert_eq!(meta.size_bytes, body.len() as u64);
     body
+}
+
+/// Begins a multipart upload.
+async fn begin(store: &Store, name: &str) -> String {
+    store
+        .create_multipart(&key(name), Attributes::default())
+        .await
+        .unwrap()
+}
+
+/// Uploads a part.
+async fn part(store: &Store, name: &str, upload: &str, number: u32, body: &[u8]) -> CompletedPart {
+    let staged = stage(store, body).await;
+    let part = store
+        .put_part(&key(name), upload, number, staged, BTreeMap::new())
+        .await
+        .unwrap();
+    assert_eq!(part.etag, hex::encode(Md5::digest(body)));
+    CompletedPart {
+        number,
+        etag: part.etag,
+        checksums: BTreeMap::new(),
+    }
+}
+
+/// Claims a job, which must be due.
+async fn claim(store: &Store, lease: Duration) -> Claimed {
+    store.queue().claim(lease).await.unwrap().unwrap()
 }
 
 /// Claims and acknowledges everything that is due.

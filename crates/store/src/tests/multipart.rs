@@ -6,27 +6,6 @@ use crate::{Attributes, CompletedPart, Completion, Error, MAX_PART_NUMBER, MIN_P
 
 const MIN: usize = 5 << 20;
 
-async fn begin(store: &Store, name: &str) -> String {
-    store
-        .create_multipart(&key(name), Attributes::default())
-        .await
-        .unwrap()
-}
-
-async fn part(store: &Store, name: &str, upload: &str, number: u32, body: &[u8]) -> CompletedPart {
-    let staged = stage(store, body).await;
-    let part = store
-        .put_part(&key(name), upload, number, staged, BTreeMap::new())
-        .await
-        .unwrap();
-    assert_eq!(part.etag, hex::encode(Md5::digest(body)));
-    CompletedPart {
-        number,
-        etag: part.etag,
-        checksums: BTreeMap::new(),
-    }
-}
-
 #[tokio::test]
 async fn parts_become_one_object() {
     let mut data = Data::new();

@@ -5,7 +5,7 @@ use tintype_model::testing::conformance;
 use tintype_model::{MetadataStore, ObjectStore, PutOptions, Status};
 
 use super::*;
-use crate::{Attributes, Comparing, CompletedPart, Completion, DatabaseState, Store, rebuild, verify};
+use crate::{Attributes, Comparing, Completion, DatabaseState, Store, rebuild, verify};
 
 /// Change it for other choices of keys and pages.
 const SEED: u64 = 13;
@@ -288,22 +288,13 @@ async fn objects_of_parts_and_odd_keys_come_back_and_parts_alone_do_not() {
     put(&store, "empty", b"").await;
     let begin = async |name: &str| {
         let id = store.create_multipart(&key(name), attributes(2)).await.unwrap();
-        let staged = stage(&store, b"a part").await;
-        let part = store
-            .put_part(&key(name), &id, 1, staged, BTreeMap::new())
-            .await
-            .unwrap();
+        let part = part(&store, name, &id, 1, b"a part").await;
         (id, part)
     };
     let (id, part) = begin("of parts").await;
     begin("never completed").await;
-    let parts = vec![CompletedPart {
-        number: 1,
-        etag: part.etag,
-        ..CompletedPart::default()
-    }];
     store
-        .complete_multipart(&key("of parts"), &id, parts, Completion::default())
+        .complete_multipart(&key("of parts"), &id, vec![part], Completion::default())
         .await
         .unwrap();
     let before = everything(&store).await;

@@ -1,9 +1,10 @@
 use aws_sdk_sqs::Client;
+use tintype_http::ascii_json;
 use tintype_model::testing::conformance::{nasty_keys, order};
 use tintype_model::{Job, JobQueue, ObjectKey, Work, error_chain};
 
 use super::super::SqsQueue;
-use super::super::queue::{Message, to_ascii_json};
+use super::super::queue::Message;
 use super::scripted::{Script, lose_the_answer, respond};
 
 fn job(key: &str) -> Job {
@@ -23,7 +24,7 @@ fn bodies_hold_only_characters_that_sqs_takes() {
         .chain(["\u{fffe}\u{ffff}\u{0}".to_owned()])
     {
         let job = job(&key);
-        let body = to_ascii_json(&Message {
+        let body = ascii_json(&Message {
             tintype: 1,
             job: &job,
         })

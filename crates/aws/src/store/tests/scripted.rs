@@ -89,7 +89,7 @@ impl Script {
             .build()
     }
 
-    /// Everything that was sent so far. Panics when an answer was not asked for.
+    /// The requests that were sent. Panics when an answer was not asked for.
     pub(super) fn finish(&self) -> Vec<Sent> {
         assert!(self.steps.lock().unwrap().is_empty(), "not all answers were used");
         self.sent.lock().unwrap().clone()
