@@ -25,8 +25,8 @@ pub use guard::{host_allowed, names_its_host, write_allowed};
 pub use html::Escaped;
 pub use negotiate::{Accept, MAX_ACCEPT_BYTES, MAX_ACCEPT_LINES};
 pub use port::{
-    DeadLetter, DeadLetters, Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload, QueueDepth,
-    StoredFiles, UploadMethod, UploadSigner, UploadTerms,
+    ConnectionCounts, DeadLetter, DeadLetters, Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload,
+    QueueDepth, StoredFiles, UploadMethod, UploadSigner, UploadTerms,
 };
 pub use post_policy::{PolicySigner, PostPolicy};
 pub use router::router;

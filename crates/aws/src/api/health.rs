@@ -124,6 +124,7 @@ impl Health for QueueHealth {
             workers: self.workers,
             queue,
             files: None,
+            connections: None,
         };
         *last = Some((Instant::now(), report.clone()));
         report

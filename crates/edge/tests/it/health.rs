@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use tintype_edge::{Health, HealthReport, QueueDepth, StoredFiles};
+use tintype_edge::{ConnectionCounts, Health, HealthReport, QueueDepth, StoredFiles};
 use tintype_model::ObjectKey;
 
 #[derive(Debug)]
@@ -37,6 +37,14 @@ impl Health for TestHealth {
                 scrubbed: 30,
                 scrubbed_bytes: 4_000,
                 scrub_passes: 5,
+            }),
+            connections: Some(ConnectionCounts {
+                open: 6,
+                accepted: 70,
+                refused: 8,
+                timed_out: 9,
+                malformed: 10,
+                closed_for_room: 11,
             }),
         }
     }

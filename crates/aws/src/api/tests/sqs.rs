@@ -82,6 +82,7 @@ async fn both_queues_are_counted_once_for_all_who_ask() {
             dead: 7,
         }),
         files: None,
+        connections: None,
     };
     let (first, second) = tokio::join!(health.report(), health.report());
     assert_eq!([&first, &second], [&expected, &expected]);
