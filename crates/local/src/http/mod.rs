@@ -20,6 +20,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,10 @@ const MAX_BUFFER_BYTES: usize = 64 << 10;
 
 /// Headers of a request: 2 KB of user metadata may come in several hundred.
 const MAX_HEADERS: usize = 512;
+
+/// Bytes of answers that the kernel keeps for a client that does not take them, besides those that are on their way. Without
+/// this bound it keeps up to 4 MiB a connection (`tcp_wmem`).
+const MAX_UNSENT_BYTES: u32 = 256 << 10;
 
 /// Serves until `stop`, then finishes the requests in hand, for `drain` at most.
 ///
@@ -90,6 +95,7 @@ async fn accept(listener: &TcpListener, connections: &Connections) -> Option<(Tc
         Ok((stream, peer)) => {
             // Small answers must not wait for the acknowledgement of earlier ones.
             let _ = stream.set_nodelay(true);
+            let _ = SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT_BYTES);
             Some((stream, peer.ip()))
         }
         Err(error) => {
