@@ -97,15 +97,10 @@ def statuses(server, request):
 @pytest.mark.parametrize("shape", REFUSED)
 def test_requests_that_others_could_read_differently_end_their_connection(quick_server, shape):
     expected, request = REFUSED[shape]
-    before = counts(quick_server)
     found, text = statuses(quick_server, request + NEXT)
     # Where bytes are left over, the reset can be quicker than the answer.
     assert found in ([expected], []) if expected else found == [], text
     assert b"second" not in text
-    if not found:
-        wait_until(
-            lambda: sum(counts(quick_server).values()) > sum(before.values()), "the connection is counted", quick_server.log
-        )
     assert quick_server.get("/healthz").status == 200
 
 

@@ -91,7 +91,9 @@ fn as_download(stored: Option<String>) -> String {
     match stored {
         None => ATTACHMENT.to_owned(),
         Some(stored) => match stored.trim_start().split_at_checked(INLINE.len()) {
-            Some((kind, parameters)) if kind.eq_ignore_ascii_case(INLINE) => format!("{ATTACHMENT}{parameters}"),
+            Some((kind, parameters)) if kind.eq_ignore_ascii_case(INLINE) => {
+                format!("{ATTACHMENT}{parameters}")
+            }
             _ => stored,
         },
     }

@@ -140,7 +140,10 @@ async fn downloads_cannot_act_as_pages() {
     for (stored, sent) in [
         ("inline", "attachment"),
         ("Inline; filename=\"a.html\"", "attachment; filename=\"a.html\""),
-        ("attachment; filename=\"a.html\"", "attachment; filename=\"a.html\""),
+        (
+            "attachment; filename=\"a.html\"",
+            "attachment; filename=\"a.html\"",
+        ),
         ("x", "x"),
     ] {
         let upload = server.object("PUT", "k").header("content-disposition", stored);

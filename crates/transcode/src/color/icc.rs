@@ -26,9 +26,10 @@ pub(crate) fn colours(profile: &[u8]) -> Option<Vec<u8>> {
     if count > MAX_TAGS {
         return None;
     }
+    let table_bytes = usize::try_from(count).ok()?.checked_mul(12)?;
+    let table = profile.get(HEADER_BYTES.checked_add(4)?..)?.get(..table_bytes)?;
     let mut kept = Vec::new();
-    let table = profile.get(HEADER_BYTES.checked_add(4)?..)?;
-    for entry in table.chunks_exact(12).take(usize::try_from(count).ok()?) {
+    for entry in table.chunks_exact(12) {
         if COLOUR_TAGS.iter().any(|name| entry.starts_with(*name)) {
             kept.push((entry.get(..4)?, number(entry, 4)?, number(entry, 8)?));
         }
