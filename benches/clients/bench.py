@@ -65,7 +65,7 @@ def beside_slow_connections(folder, rounds):
             alone.append(p99(window(server, kept_alive)))
             slow = SlowClients(server, SLOW, ADDRESSES, PATH)
             wait_until(lambda: counts(server)["open"] >= SLOW, "all are open", server.log)
-            with slow.dripping(1):
+            with slow.dripping():
                 beside.append(p99(window(server, kept_alive)))
             assert counts(server)["open"] >= SLOW
             slow.close()
@@ -81,7 +81,7 @@ def seconds_to_close(folder):
     server.wait_ready("honest.jpg")
     slow = SlowClients(server, 350, ADDRESSES[:1], PATH)
     began = time.perf_counter()
-    with slow.dripping(1):
+    with slow.dripping():
         wait_until(lambda: counts(server)['closed{reason="timeout"}'] >= 350, "all are closed", server.log)
         lasted = time.perf_counter() - began
     slow.close()

@@ -1,9 +1,11 @@
 """Clients that keep a server waiting: connections from several addresses of the loopback network, of several kinds."""
 
 import contextlib
+import itertools
+import multiprocessing
 import resource
 import socket
-import threading
+import time
 
 FORM = b"Host: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 
@@ -20,6 +22,10 @@ KINDS = {
 
 # With more bytes than the socket buffers of both sides hold.
 UNREAD_ANSWERS = 3000
+
+
+# Parts of a second in which clients drip.
+SLICES = 100
 
 
 def allow_open_files(number):
@@ -74,21 +80,22 @@ class SlowClients:
                 send(connection, more)
 
     @contextlib.contextmanager
-    def dripping(self, every):
-        """Drips from a thread, every so many seconds, while it is entered."""
-        done = threading.Event()
-
-        def run():
-            while not done.wait(every):
-                self.drip()
-
-        thread = threading.Thread(target=run)
-        thread.start()
+    def dripping(self):
+        """Drips on each connection once a second, evenly, from another process: Python's threads keep each other waiting."""
+        process = multiprocessing.get_context("fork").Process(target=self._drip_evenly, daemon=True)
+        process.start()
         try:
             yield
         finally:
-            done.set()
-            thread.join()
+            process.kill()
+            process.join()
+
+    def _drip_evenly(self):
+        dripping = [(connection, KINDS[kind][1]) for connection, kind in self.open.items() if KINDS[kind][1]]
+        for slice_ in itertools.cycle(range(SLICES)):
+            for connection, more in dripping[slice_::SLICES]:
+                send(connection, more)
+            time.sleep(1 / SLICES)
 
     def close(self):
         for connection in self.open:
