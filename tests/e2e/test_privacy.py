@@ -59,7 +59,8 @@ def filled(tmp_path_factory):
     """A server that has all of these pictures, and what it knows of each."""
     from tintype import Server
 
-    server = Server(tmp_path_factory.mktemp("privacy") / "data", RECIPE).start()
+    # Whoever looks for a fault turns on everything.
+    server = Server(tmp_path_factory.mktemp("privacy") / "data", RECIPE, wrapper=["env", "RUST_LOG=trace"]).start()
     server.put("plain", pictures.small_jpeg(1))
     server.wait_ready("plain")
     # The one encoder of JPEG XL at hand is the server's own: a bare codestream, or one in a box.

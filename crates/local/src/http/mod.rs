@@ -1,4 +1,4 @@
-//! The listener: connections, their limits, and which half of the system a request is for.
+//! The listener: connections, their limits, and the choice of who answers a request.
 
 mod app;
 mod body;

@@ -36,14 +36,14 @@ impl Refusals {
     pub(super) fn answer(&self, stream: TcpStream) {
         if let Ok(permit) = self.0.clone().try_acquire_owned() {
             tokio::spawn(async move {
-                let _ = tokio::time::timeout(LINGER, say_no(stream)).await;
+                let _ = tokio::time::timeout(LINGER, send_answer(stream)).await;
                 drop(permit);
             });
         }
     }
 }
 
-async fn say_no(mut stream: TcpStream) -> std::io::Result<()> {
+async fn send_answer(mut stream: TcpStream) -> std::io::Result<()> {
     stream.write_all(ANSWER.as_bytes()).await?;
     stream.shutdown().await?;
     let mut ignored = [0; 1024];

@@ -97,7 +97,7 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn each_request_reaches_its_half() {
+async fn each_request_reaches_the_edge_or_the_s3_endpoint() {
     let edge = axum::Router::new()
         .route("/", get(async || "root"))
         .route("/img/a/medium", get(async || "edge"));
