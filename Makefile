@@ -1,7 +1,7 @@
 # Every target sets up what it needs on a fresh Debian 12 machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fresh bench bench-functions bench-serve bench-sharp package image release aws-demo aws-measure aws-test deploy undeploy aws-smoke
+.PHONY: help demo test check fresh bench bench-clients bench-functions bench-serve bench-sharp package image release aws-demo aws-measure aws-test deploy undeploy aws-smoke
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ bench-functions: ## the worst requests of CloudFront's request function under No
 
 bench-sharp: ## Tintype against the reference sharp handler on the same files (PHOTOS=dir ROUNDS=5 WRITE=docs/performance.md)
 	@scripts/bench-sharp
+
+bench-clients: ## an honest client beside 2,000 slow connections, and how long those last (ROUNDS, WRITE, TINTYPE)
+	@scripts/bench-clients
 
 bench-serve: ## a running server: upload to ready, cached delivery idle and busy, durable puts (ROUNDS, DATA, WRITE, TINTYPE)
 	@scripts/bench-serve

@@ -171,7 +171,7 @@ DRIPS = {
 def test_connections_that_drip_keep_nobody_out(new_server, kind):
     """Nothing but the need for room ends them: they may take an hour, and 260 connections take all places twice."""
     server = new_server(
-        config="[http]\nconnections = 130\nconnections_per_address = 100\npatience_seconds = 3600\n" + QUICK_RECIPE
+        config="[http]\nconnections = 130\nconnections_per_address = 100\ntimeout_seconds = 3600\n" + QUICK_RECIPE
     ).start()
     request = DRIPS[kind]
     if request is None:

@@ -26,8 +26,8 @@ pub use cache::Pictures;
 pub use guard::{host_allowed, names_its_host, write_allowed};
 pub use negotiate::{Accept, MAX_ACCEPT_BYTES, MAX_ACCEPT_LINES};
 pub use port::{
-    Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload, QueueDepth, StoredFiles, UploadMethod,
-    UploadSigner, UploadTerms,
+    ConnectionCounts, Health, HealthReport, MAX_UPLOAD_EXPIRY, PresignedUpload, QueueDepth, StoredFiles,
+    UploadMethod, UploadSigner, UploadTerms,
 };
 pub use router::router;
 pub use state::Edge;

@@ -16,7 +16,7 @@ use prometheus_client::registry::Registry;
 use tintype_model::{StatusCounts, StatusKind};
 
 use crate::cache::CacheStats;
-use crate::port::{HealthReport, StoredFiles};
+use crate::port::{ConnectionCounts, HealthReport, StoredFiles};
 use crate::route::Class;
 
 /// Media type of the text format.
@@ -46,6 +46,11 @@ struct StateLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StatusLabels {
     status: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -190,6 +195,9 @@ fn gauges(cache: Option<CacheStats>, health: &HealthReport, images: Option<Statu
     if let Some(files) = health.files {
         register_files(&mut registry, files);
     }
+    if let Some(connections) = health.connections {
+        register_connections(&mut registry, connections);
+    }
     if let Some(queue) = health.queue {
         let family = Family::<StateLabels, GaugeU64>::default();
         for (state, jobs) in [
@@ -216,6 +224,41 @@ fn gauges(cache: Option<CacheStats>, health: &HealthReport, images: Option<Statu
         registry.register("images", "Images by status", family);
     }
     registry
+}
+
+fn register_connections(registry: &mut Registry, connections: ConnectionCounts) {
+    let open = GaugeU64::default();
+    open.set(connections.open);
+    registry.register("connections", "Connections that are open", open);
+    for (name, help, value) in [
+        (
+            "connections_accepted",
+            "Connections that were accepted",
+            connections.accepted,
+        ),
+        (
+            "connections_refused",
+            "Connections that were refused, from addresses with too many requests in hand",
+            connections.refused,
+        ),
+    ] {
+        let counter = Counter::<u64>::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    }
+    let family = Family::<ReasonLabels, Counter>::default();
+    for (reason, value) in [
+        ("timeout", connections.timed_out),
+        ("malformed", connections.malformed),
+        ("room", connections.closed_for_room),
+    ] {
+        family.get_or_create(&ReasonLabels { reason }).inc_by(value);
+    }
+    registry.register(
+        "connections_closed",
+        "Connections that the server closed, by reason",
+        family,
+    );
 }
 
 fn register_files(registry: &mut Registry, files: StoredFiles) {

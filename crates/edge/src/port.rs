@@ -105,6 +105,26 @@ pub struct HealthReport {
     /// where nothing is rendered.
     #[serde(skip)]
     pub avif_tiles_refused: Option<u64>,
+    /// The connections of clients, which only `/metrics` tells; `None` where somebody else accepts them.
+    #[serde(skip)]
+    pub connections: Option<ConnectionCounts>,
+}
+
+/// The connections of clients. All but `open` are counts since the server was started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionCounts {
+    /// Open now.
+    pub open: u64,
+    /// Accepted.
+    pub accepted: u64,
+    /// Refused, because their address had its share and all of it was being answered.
+    pub refused: u64,
+    /// Closed because the server had waited for the client for too long.
+    pub timed_out: u64,
+    /// Closed because the client sent bytes that are no HTTP/1.1.
+    pub malformed: u64,
+    /// Closed to make room for another one.
+    pub closed_for_room: u64,
 }
 
 /// The search for damage in stored files. Counts are since the server was started.

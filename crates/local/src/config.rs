@@ -114,19 +114,19 @@ pub struct HttpConfig {
     ///
     /// Default: 2048
     pub connections: usize,
-    /// Connections from one address, or from one network of 64 bits in IPv6, beyond which the slowest of them make
-    /// room for new ones.
+    /// Connections from one address, or from one network of 64 bits in IPv6. One more closes the slowest of them, or is
+    /// refused while all of them are being answered.
     ///
     /// Default: 512
     pub connections_per_address: usize,
-    /// Seconds that a client may keep its connection waiting: for the head of a request, or for bytes of a body.
+    /// Seconds that the server waits for a client: for the head of a request, or for bytes of a body.
     ///
-    /// Default: 30
-    pub patience_seconds: u64,
-    /// Bytes of a body, in either direction, that make up for a second of waiting.
+    /// Default: 12
+    pub timeout_seconds: u64,
+    /// Bytes of a body, in either direction, that are worth a second of waiting.
     ///
     /// Default: 1024
-    pub least_bytes_per_second: u64,
+    pub min_bytes_per_second: u64,
 }
 
 /// The processes that render.
@@ -212,8 +212,8 @@ impl Default for HttpConfig {
         Self {
             connections: 2048,
             connections_per_address: 512,
-            patience_seconds: 30,
-            least_bytes_per_second: 1024,
+            timeout_seconds: 12,
+            min_bytes_per_second: 1024,
         }
     }
 }
@@ -316,8 +316,8 @@ impl Config {
                 "http.connections_per_address",
                 config.http.connections_per_address as u64,
             ),
-            ("http.patience_seconds", config.http.patience_seconds),
-            ("http.least_bytes_per_second", config.http.least_bytes_per_second),
+            ("http.timeout_seconds", config.http.timeout_seconds),
+            ("http.min_bytes_per_second", config.http.min_bytes_per_second),
         ])?;
         const MIN_MEMORY: u64 = 128 << 20;
         if config.render.memory_bytes < MIN_MEMORY {
@@ -438,7 +438,7 @@ mod tests {
         assert!(error("[render]\nworkers = 0").contains("render.workers must be at least 1"));
         assert!(error("[limits]\nmax_pixels = 0").contains("limits.max_pixels"));
         assert!(error("[http]\nconnections = 0").contains("http.connections"));
-        assert!(error("[http]\nleast_bytes_per_second = 0").contains("http.least_bytes_per_second"));
+        assert!(error("[http]\nmin_bytes_per_second = 0").contains("http.min_bytes_per_second"));
         assert!(error("[[variant]]\nname = \"a/b\"").contains("variant name \"a/b\""));
         assert!(
             error("[[variant]]\nname = \"a\"\nformats = [\"avif\"]").contains("needs \"jpeg\" or \"png\"")

@@ -10,8 +10,9 @@ use tintype_model::ObjectKey;
 use tintype_store::{Fault, Integrity, Store};
 
 use crate::disk::Disk;
+use crate::http::Connections;
 
-/// The jail's level, the queue's depth, the number of workers, the disk, the database and the stored files.
+/// The jail's level, the queue's depth, the number of workers, the disk, the database, the stored files and the connections.
 #[derive(Debug)]
 pub(crate) struct LocalHealth {
     pub(crate) jail: Arc<Jail>,
@@ -19,6 +20,7 @@ pub(crate) struct LocalHealth {
     pub(crate) workers: usize,
     pub(crate) disk: Disk,
     pub(crate) integrity: Integrity,
+    pub(crate) connections: Arc<Connections>,
 }
 
 impl LocalHealth {
@@ -62,6 +64,7 @@ impl Health for LocalHealth {
             }),
             files: Some(self.files()),
             avif_tiles_refused: Some(self.jail.avif_tiles_refused()),
+            connections: Some(self.connections.counts()),
         }
     }
 

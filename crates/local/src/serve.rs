@@ -24,7 +24,7 @@ use crate::config::{Config, HttpConfig, default_data};
 use crate::credentials::{Credentials, REGION, write_env};
 use crate::disk::Disk;
 use crate::health::LocalHealth;
-use crate::http::{App, Bounds, Capacity, Patience};
+use crate::http::{App, Capacity, Connections, WaitLimit};
 
 use crate::uploads::LocalUploads;
 use crate::usage::UsageError;
@@ -115,6 +115,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         metadata: metadata.clone(),
         renderer: jail.clone(),
     };
+    let connections = connections(&config.http);
     let settings = Settings {
         recipe: recipe.clone(),
         limits: config.limits(),
@@ -136,6 +137,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
             workers: config.render.workers,
             disk: disk.clone(),
             integrity: Integrity::new(data),
+            connections: connections.clone(),
         }),
         recipe,
         max_upload_bytes: config.limits().max_bytes,
@@ -161,7 +163,8 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let http = tokio::spawn(crate::http::serve(
         listener,
         app,
-        bounds(&config.http),
+        connections,
+        DRAIN,
         stop.clone(),
     ));
     let watch = tokio::spawn(disk.watch(stop.clone()));
@@ -201,9 +204,12 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
 /// Descriptors that are left for everything but connections.
 const OTHER_FILES: u64 = 256;
 
-/// The limits of the listener: as configured, and no more than the files that this process may open allow. A connection
-/// needs two, itself and the file that it sends or stores.
-fn bounds(config: &HttpConfig) -> Bounds {
+/// Time for the requests in hand when the server stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// The connections as configured, as far as the files that this process may open reach. A connection needs two, itself
+/// and the file that it sends or stores.
+fn connections(config: &HttpConfig) -> Arc<Connections> {
     let possible = raise_open_files().saturating_sub(OTHER_FILES).max(2) / 2;
     let possible = usize::try_from(possible).unwrap_or(usize::MAX);
     if possible < config.connections {
@@ -213,17 +219,15 @@ fn bounds(config: &HttpConfig) -> Bounds {
             "the limit of open files (ulimit -n) leaves room for fewer connections"
         );
     }
-    Bounds {
-        capacity: Capacity {
-            connections: config.connections.min(possible),
-            per_address: config.connections_per_address,
-        },
-        patience: Patience {
-            grace: Duration::from_secs(config.patience_seconds),
-            least_rate: config.least_bytes_per_second,
-        },
-        drain: Duration::from_secs(10),
-    }
+    let capacity = Capacity {
+        connections: config.connections.min(possible),
+        per_address: config.connections_per_address,
+    };
+    let limit = WaitLimit {
+        timeout: Duration::from_secs(config.timeout_seconds),
+        min_rate: config.min_bytes_per_second,
+    };
+    Connections::new(capacity, limit)
 }
 
 /// Raises the limit of open files as far as this process may, and returns it.

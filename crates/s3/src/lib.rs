@@ -117,7 +117,9 @@ impl S3Endpoint {
         } = &*self.shared;
         let (parts, body) = request.into_parts();
         if parts.method == Method::OPTIONS {
-            return cors::preflight(&parts, &config.allowed_origins);
+            let mut response = cors::preflight(&parts, &config.allowed_origins);
+            protect(response.headers_mut());
+            return response;
         }
         let origin = cors::allowed_origin(&parts.headers, &config.allowed_origins);
         let waits = parts.headers.contains_key(header::EXPECT);
@@ -133,6 +135,7 @@ impl S3Endpoint {
             Self::signed(authenticated, parts, body, &report).await
         };
         let mut response = answer.unwrap_or_else(error::response);
+        protect(response.headers_mut());
         if waits && !(has_body && report.was_read()) {
             // A client that waited for `100 Continue` got this answer instead. It does not send the body (RFC 9110
             // section 10.1.1), or has none; and botocore (1.43.11) would repeat this status for the next answer on this
@@ -204,6 +207,19 @@ impl S3Auth for OneKey {
 struct NoOperations;
 
 impl s3s::S3 for NoOperations {}
+
+/// Keeps a browser from making anything of an answer but what it says it is. Objects are whatever was uploaded, and opened
+/// in a browser they must not act as pages of this origin.
+fn protect(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // A presigned URL is a secret.
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -125,6 +125,7 @@ impl Health for QueueHealth {
             queue,
             files: None,
             avif_tiles_refused: None,
+            connections: None,
         };
         *last = Some((Instant::now(), report.clone()));
         report

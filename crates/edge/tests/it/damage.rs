@@ -76,6 +76,12 @@ async fn damage_is_told() {
         "tintype_scrubbed_files_total 30",
         "tintype_scrubbed_bytes_total 4000",
         "tintype_scrub_passes_total 5",
+        "tintype_connections 6",
+        "tintype_connections_accepted_total 70",
+        "tintype_connections_refused_total 8",
+        r#"tintype_connections_closed_total{reason="timeout"} 9"#,
+        r#"tintype_connections_closed_total{reason="malformed"} 10"#,
+        r#"tintype_connections_closed_total{reason="room"} 11"#,
     ] {
         assert!(
             metrics.text().lines().any(|told| told == line),

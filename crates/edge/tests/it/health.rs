@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use tintype_edge::{Health, HealthReport, QueueDepth, StoredFiles};
+use tintype_edge::{ConnectionCounts, Health, HealthReport, QueueDepth, StoredFiles};
 use tintype_model::ObjectKey;
 
 #[derive(Debug)]
@@ -39,6 +39,14 @@ impl Health for TestHealth {
                 scrub_passes: 5,
             }),
             avif_tiles_refused: Some(4),
+            connections: Some(ConnectionCounts {
+                open: 6,
+                accepted: 70,
+                refused: 8,
+                timed_out: 9,
+                malformed: 10,
+                closed_for_room: 11,
+            }),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which half of the system a request is for.
+//! The choice between the edge and the S3 endpoint for each request.
 
 use axum::body::Body;
 use axum::response::Response;
@@ -14,7 +14,7 @@ use crate::disk::Disk;
 /// Refusals of the S3 endpoint are short documents; this is read of one to log its reason, in bytes.
 const MAX_REFUSAL_BYTES: usize = 64 << 10;
 
-/// The two halves behind one address.
+/// The edge and the S3 endpoint, behind one address.
 #[derive(Clone)]
 pub(crate) struct App {
     /// Delivery, API and pages.

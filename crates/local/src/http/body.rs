@@ -1,5 +1,5 @@
-//! Bodies on their way: a request's, gathered into pieces and held to a pace, and an answer's, which tells when it has
-//! ended.
+//! The body of a request, gathered into large pieces with a limit on the wait for them, and the body of an answer, whose
+//! end starts the wait for the next request.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tintype_edge::TooSlow;
 use tokio::time::{Sleep, sleep};
 
-use super::pace::Pace;
+use super::client_wait::ClientWait;
 
 /// Pieces of a body have at least this many bytes, all but the last.
 const PIECE_BYTES: usize = 16 << 10;
@@ -29,20 +29,20 @@ const PIECE_BYTES: usize = 16 << 10;
 #[derive(Debug)]
 pub(crate) struct Incoming<B> {
     body: B,
-    pace: Arc<Pace>,
+    wait: Arc<ClientWait>,
     /// Runs only while somebody waits for the client.
-    waiting: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
     gathered: Vec<u8>,
     /// Follows what was gathered.
     trailers: Option<Frame<Bytes>>,
 }
 
 impl<B> Incoming<B> {
-    pub(crate) fn new(body: B, pace: Arc<Pace>) -> Self {
+    pub(crate) fn new(body: B, wait: Arc<ClientWait>) -> Self {
         Self {
             body,
-            pace,
-            waiting: None,
+            wait,
+            timer: None,
             gathered: Vec::new(),
             trailers: None,
         }
@@ -65,9 +65,9 @@ where
         while this.gathered.len() < PIECE_BYTES && this.trailers.is_none() {
             match Pin::new(&mut this.body).poll_frame(context) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    this.waiting = None;
+                    this.timer = None;
                     let size = frame.data_ref().map_or(0, Bytes::len);
-                    this.pace.moved(size, Instant::now());
+                    this.wait.moved(size, Instant::now());
                     match frame.into_data() {
                         Ok(data) => this.gathered.extend_from_slice(&data),
                         Err(trailers) => this.trailers = Some(trailers),
@@ -79,7 +79,7 @@ where
                 }
                 Poll::Ready(None) => break,
                 Poll::Pending => {
-                    ready!(poll_patience(&this.pace, &mut this.waiting, context));
+                    ready!(poll_timeout(&this.wait, &mut this.timer, context));
                     this.gathered = Vec::new();
                     return Poll::Ready(Some(Err(TooSlow.into())));
                 }
@@ -110,21 +110,21 @@ where
     }
 }
 
-/// Ready when the client has used up its patience; else wakes the task when it will have.
-pub(super) fn poll_patience(
-    pace: &Pace,
-    waiting: &mut Option<Pin<Box<Sleep>>>,
+/// Ready when the wait for the client is over; else wakes the task when it will be.
+pub(super) fn poll_timeout(
+    wait: &ClientWait,
+    timer: &mut Option<Pin<Box<Sleep>>>,
     context: &mut Context<'_>,
 ) -> Poll<()> {
     loop {
-        let left = pace.wait(Instant::now());
+        let left = wait.start(Instant::now());
         if left.is_zero() {
             return Poll::Ready(());
         }
-        let timer = waiting.get_or_insert_with(|| Box::pin(sleep(left)));
-        ready!(timer.as_mut().poll(context));
-        // The other direction may have made up for some of it.
-        *waiting = None;
+        let running = timer.get_or_insert_with(|| Box::pin(sleep(left)));
+        ready!(running.as_mut().poll(context));
+        // Bytes in the other direction may have extended the wait.
+        *timer = None;
     }
 }
 
@@ -132,18 +132,18 @@ pub(super) fn poll_patience(
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     body: Body,
-    pace: Arc<Pace>,
+    wait: Arc<ClientWait>,
 }
 
 impl Outgoing {
-    pub(crate) fn new(body: Body, pace: Arc<Pace>) -> Self {
-        Self { body, pace }
+    pub(crate) fn new(body: Body, wait: Arc<ClientWait>) -> Self {
+        Self { body, wait }
     }
 }
 
 impl Drop for Outgoing {
     fn drop(&mut self) {
-        self.pace.wait(Instant::now());
+        self.wait.start(Instant::now());
     }
 }
 
@@ -170,22 +170,22 @@ impl HttpBody for Outgoing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::pace::Patience;
+    use crate::http::client_wait::WaitLimit;
     use futures::{StreamExt as _, stream};
     use http::HeaderMap;
     use http_body_util::{BodyExt as _, StreamBody};
     use proptest::prelude::*;
     use std::time::Duration;
 
-    fn incoming<S>(frames: S, patience: Patience) -> Incoming<StreamBody<S>> {
-        let pace = Arc::new(Pace::new(patience, Instant::now()));
-        pace.begin();
-        Incoming::new(StreamBody::new(frames), pace)
+    fn incoming<S>(frames: S, limit: WaitLimit) -> Incoming<StreamBody<S>> {
+        let wait = Arc::new(ClientWait::new(limit, Instant::now()));
+        wait.reset();
+        Incoming::new(StreamBody::new(frames), wait)
     }
 
-    const PATIENT: Patience = Patience {
-        grace: Duration::from_hours(1),
-        least_rate: 1,
+    const PATIENT: WaitLimit = WaitLimit {
+        timeout: Duration::from_hours(1),
+        min_rate: 1,
     };
 
     fn of(bytes: &[u8], step: usize) -> Vec<Result<Frame<Bytes>, BoxError>> {
@@ -241,10 +241,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_without_end_or_haste_is_told_so() {
-        let patience = Patience {
-            grace: Duration::from_millis(5),
-            least_rate: u64::MAX,
+    async fn a_body_fails_when_its_client_stops_or_is_too_slow() {
+        let limit = WaitLimit {
+            timeout: Duration::from_millis(5),
+            min_rate: u64::MAX,
         };
         // Nothing more, and one byte after another with as short a wait before each as there can be.
         let stuck = stream::iter(of(b"some", 1)).chain(stream::pending()).boxed();
@@ -255,7 +255,7 @@ mod tests {
             })
             .boxed();
         for frames in [stuck, drip] {
-            let mut body = incoming(frames, patience);
+            let mut body = incoming(frames, limit);
             let error = loop {
                 if let Err(error) = body.frame().await.unwrap() {
                     break error;

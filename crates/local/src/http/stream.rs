@@ -10,27 +10,27 @@ use tintype_edge::TooSlow;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::body::poll_patience;
-use super::pace::Pace;
+use super::body::poll_timeout;
+use super::client_wait::ClientWait;
 
-/// A stream whose writes are held to a pace. Reads are not: a server reads ahead while it has the turn itself.
+/// A stream whose writes fail at the limit of the wait. Reads do not: the server reads ahead while it works.
 #[derive(Debug)]
-pub(crate) struct Paced<S> {
+pub(crate) struct TimedStream<S> {
     stream: S,
-    pace: Arc<Pace>,
-    waiting: Option<Pin<Box<Sleep>>>,
+    wait: Arc<ClientWait>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Paced<S> {
-    pub(crate) fn new(stream: S, pace: Arc<Pace>) -> Self {
+impl<S> TimedStream<S> {
+    pub(crate) fn new(stream: S, wait: Arc<ClientWait>) -> Self {
         Self {
             stream,
-            pace,
-            waiting: None,
+            wait,
+            timer: None,
         }
     }
 
-    /// The outcome of a write, unless the client has used up its patience.
+    /// The outcome of a write, or an error when the wait for the client is over.
     fn account(
         &mut self,
         written: Poll<io::Result<usize>>,
@@ -38,18 +38,18 @@ impl<S> Paced<S> {
     ) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(Ok(bytes)) => {
-                self.waiting = None;
-                self.pace.moved(bytes, Instant::now());
+                self.timer = None;
+                self.wait.moved(bytes, Instant::now());
                 Poll::Ready(Ok(bytes))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => poll_patience(&self.pace, &mut self.waiting, context)
+            Poll::Pending => poll_timeout(&self.wait, &mut self.timer, context)
                 .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, TooSlow))),
         }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -59,7 +59,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

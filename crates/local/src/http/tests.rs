@@ -13,36 +13,42 @@ use tokio::task::JoinHandle;
 /// After this time a test is taken for hung. No busy machine comes near it.
 const WATCHDOG: Duration = Duration::from_secs(600);
 
-/// For clients that are to be cut. It may cut any other as well.
+/// The bounds of a server's connections.
+#[derive(Clone, Copy)]
+struct Bounds {
+    capacity: Capacity,
+    limit: WaitLimit,
+}
+
+/// For clients that are to be closed. It may close any other as well.
 const QUICK: Bounds = Bounds {
     capacity: Capacity {
         connections: 2,
         per_address: 2,
     },
-    patience: Patience {
-        grace: Duration::from_millis(200),
-        least_rate: 1024,
+    limit: WaitLimit {
+        timeout: Duration::from_millis(200),
+        min_rate: 1024,
     },
-    drain: WATCHDOG,
 };
 
-/// Nobody is closed for being slow, unless there is need.
+/// Nobody is closed for being slow, unless to make room.
 const PATIENT: Bounds = Bounds {
     capacity: Capacity {
         connections: 8,
         per_address: 4,
     },
-    patience: Patience {
-        grace: Duration::from_hours(1),
-        least_rate: 1,
+    limit: WaitLimit {
+        timeout: Duration::from_hours(1),
+        min_rate: 1,
     },
-    drain: WATCHDOG,
 };
 
 struct Server {
     address: SocketAddr,
     stop: CancellationToken,
     done: JoinHandle<()>,
+    connections: Arc<Connections>,
     _data: tempfile::TempDir,
 }
 
@@ -64,11 +70,13 @@ async fn start(edge: axum::Router, bounds: Bounds) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let done = tokio::spawn(serve(listener, app, bounds, stop.clone()));
+    let connections = Connections::new(bounds.capacity, bounds.limit);
+    let done = tokio::spawn(serve(listener, app, connections.clone(), WATCHDOG, stop.clone()));
     Server {
         address,
         stop,
         done,
+        connections,
         _data: data,
     }
 }
@@ -89,7 +97,7 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn each_request_reaches_its_half() {
+async fn each_request_reaches_the_edge_or_the_s3_endpoint() {
     let edge = axum::Router::new()
         .route("/", get(async || "root"))
         .route("/img/a/medium", get(async || "edge"));
@@ -155,6 +163,8 @@ async fn clients_that_stall_are_cut() {
             assert!(!answer.starts_with("HTTP/1.1 200"), "{stalled:?}: {answer}");
         }
     }
+    let stalled = STALLED.len() * QUICK.capacity.connections;
+    assert_eq!(server.connections.counts().timed_out, stalled as u64);
     // One that does not stall is answered, if not at once: a busy machine can make it look like one that does.
     let answered = async { while !exchange(server.address, HONEST).await.ends_with("edge") {} };
     let answered = tokio::time::timeout(WATCHDOG, answered).await;
@@ -207,11 +217,56 @@ async fn an_address_beyond_its_share_closes_its_own_connections() {
 }
 
 #[tokio::test]
+async fn an_idle_connection_is_closed_after_its_answer() {
+    let server = start(edge(), QUICK).await;
+    let answer = exchange(server.address, "GET /img/a/b HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(answer.is_empty() || answer.ends_with("edge"), "{answer}");
+    assert_eq!(server.connections.counts().timed_out, 1);
+}
+
+#[tokio::test]
+async fn an_address_whose_connections_are_all_answered_is_refused_and_others_are_not() {
+    let finish = CancellationToken::new();
+    let (finished, (started, mut has_started)) = (finish.clone(), tokio::sync::mpsc::channel(1));
+    let handler = async move || {
+        started.send(()).await.unwrap();
+        finished.cancelled().await;
+        "done"
+    };
+    let server = start(
+        axum::Router::new()
+            .route("/img/slow/medium", get(handler))
+            .route("/img/a/b", get(async || "edge")),
+        PATIENT,
+    )
+    .await;
+    let slow = "GET /img/slow/medium HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let mut answered = Vec::new();
+    for _ in 0..PATIENT.capacity.per_address {
+        answered.push(from([127, 0, 0, 1], server.address, slow).await);
+        has_started.recv().await.unwrap();
+    }
+    let mut refused = from([127, 0, 0, 1], server.address, HONEST).await;
+    let answer = read_to_end(&mut refused).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("Retry-After"),
+        "{answer}"
+    );
+    let mut other = from([127, 0, 0, 2], server.address, HONEST).await;
+    assert!(read_to_end(&mut other).await.ends_with("edge"));
+    finish.cancel();
+    for mut stream in answered {
+        assert!(read_to_end(&mut stream).await.ends_with("done"));
+    }
+    assert_eq!(server.connections.counts().refused, 1);
+}
+
+#[tokio::test]
 async fn a_client_that_takes_too_few_bytes_is_cut() {
     let bounds = Bounds {
-        patience: Patience {
-            grace: Duration::from_millis(100),
-            least_rate: u64::MAX,
+        limit: WaitLimit {
+            timeout: Duration::from_millis(100),
+            min_rate: u64::MAX,
         },
         ..PATIENT
     };

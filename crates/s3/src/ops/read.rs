@@ -48,15 +48,6 @@ pub(crate) async fn get_object(
     let range = asked_range(&origin.headers, &meta)?;
     let slice = select(&meta, range, input.part_number)?;
     let mut headers = common_headers(&meta, &slice, input.checksum_mode.is_some());
-    // An uploaded page must not act as one of this origin when a browser opens it.
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("sandbox"),
-    );
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
     if input.response_expires.is_some() {
         headers.remove(header::EXPIRES);
     }
@@ -77,7 +68,7 @@ pub(crate) async fn get_object(
         accept_ranges: Some("bytes".to_owned()),
         body: Some(body),
         cache_control: attributes.cache_control,
-        content_disposition: attributes.content_disposition,
+        content_disposition: Some(as_download(attributes.content_disposition)),
         content_encoding: attributes.content_encoding,
         content_language: attributes.content_language,
         content_length: Some(signed(length)),
@@ -90,6 +81,23 @@ pub(crate) async fn get_object(
         ..Default::default()
     };
     Ok(S3Response::with_headers(output, headers))
+}
+
+/// The disposition that makes a browser save the object instead of showing it. Objects are whatever was uploaded, and are
+/// read from the origin of the admin pages. Only who signs a request can ask for another (`response-content-disposition`,
+/// which `s3s` puts in this one's place).
+fn as_download(stored: Option<String>) -> String {
+    const INLINE: &str = "inline";
+    const ATTACHMENT: &str = "attachment";
+    match stored {
+        None => ATTACHMENT.to_owned(),
+        Some(stored) => match stored.trim_start().split_at_checked(INLINE.len()) {
+            Some((kind, parameters)) if kind.eq_ignore_ascii_case(INLINE) => {
+                format!("{ATTACHMENT}{parameters}")
+            }
+            _ => stored,
+        },
+    }
 }
 
 pub(crate) async fn head_object(

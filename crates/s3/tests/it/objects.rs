@@ -126,8 +126,33 @@ async fn downloads_cannot_act_as_pages() {
         .await
         .ok();
     let answer = server.get("k").await.ok();
-    assert_eq!(answer.header("content-security-policy"), "sandbox");
-    assert_eq!(answer.header("x-content-type-options"), "nosniff");
+    assert_eq!(answer.header("content-disposition"), "attachment");
+    let head = server.object("HEAD", "k").send(b"").await.ok();
+    let refused = server.get("nothing").await;
+    assert_eq!(refused.status, 404);
+    for answer in [answer, head, refused] {
+        let policy = answer.header("content-security-policy");
+        assert_eq!(policy, "default-src 'none'; sandbox");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+    }
+    // Whoever uploads does not decide that it is shown; whoever signs the request does.
+    for (stored, sent) in [
+        ("inline", "attachment"),
+        ("Inline; filename=\"a.html\"", "attachment; filename=\"a.html\""),
+        (
+            "attachment; filename=\"a.html\"",
+            "attachment; filename=\"a.html\"",
+        ),
+        ("x", "x"),
+    ] {
+        let upload = server.object("PUT", "k").header("content-disposition", stored);
+        upload.send(b"<script>").await.ok();
+        let answer = server.get("k").await.ok();
+        assert_eq!(answer.header("content-disposition"), sent);
+        let head = server.object("HEAD", "k").send(b"").await.ok();
+        assert_eq!(head.header("content-disposition"), stored);
+    }
     // The default type is S3's.
     server.put("bare", b"").await.ok();
     assert_eq!(

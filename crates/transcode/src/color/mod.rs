@@ -2,6 +2,7 @@
 
 pub(crate) mod cicp;
 pub(crate) mod gamma;
+mod icc;
 pub(crate) mod space;
 mod tone;
 
@@ -28,6 +29,8 @@ const MAX_DESCRIPTION: usize = 100;
 /// A colour profile that fits the samples that it came with: an embedded ICC profile, or the same told by numbers.
 pub(crate) struct Profile {
     profile: ColorProfile,
+    /// The bytes of an embedded profile.
+    embedded: Option<Box<[u8]>>,
     /// Its description tag, on one line.
     pub(crate) description: Option<String>,
     /// The name of the colour space for the record.
@@ -56,6 +59,7 @@ impl Profile {
         let description = profile.description.as_ref().and_then(describe);
         let found = Self {
             profile,
+            embedded: Some(icc.into()),
             description,
             name: "icc",
             mapping: None,
@@ -74,6 +78,7 @@ impl Profile {
         });
         let found = Self {
             profile,
+            embedded: None,
             description: None,
             name: cicp.name(),
             mapping,
@@ -95,11 +100,17 @@ impl Profile {
             .all(|color| is_sane(color.x) && is_sane(color.y) && is_sane(color.z));
         let found = Self {
             profile,
+            embedded: None,
             description: None,
             name,
             mapping: None,
         };
         (are_sane && found.is_usable()).then_some(found)
+    }
+
+    /// An embedded profile with its colours alone, for a rendition that keeps it.
+    pub(crate) fn colours(&self) -> Option<Vec<u8>> {
+        icc::colours(self.embedded.as_deref()?)
     }
 
     fn is_grey(&self) -> bool {

@@ -98,7 +98,9 @@ fn a_lossless_jpeg_keeps_its_coefficients() {
 
 #[test]
 fn a_profile_stays_with_the_coefficients_that_it_describes() {
-    let icc = moxcms::ColorProfile::new_display_p3().encode().unwrap();
+    let mut profile = moxcms::ColorProfile::new_display_p3();
+    profile.description = Some(moxcms::ProfileText::PlainString("the screen of Petra".to_owned()));
+    let icc = profile.encode().unwrap();
     let pixels = photo(160, 120);
     let [plain, wide] = [None, Some(&icc[..])].map(|icc| {
         let source = Jpeg {
@@ -107,7 +109,10 @@ fn a_profile_stays_with_the_coefficients_that_it_describes() {
         };
         encoded(&source.encode(&pixels, 160, 120), Quality::Lossless).bytes
     });
-    assert!(wide.len() > plain.len() + 100);
+    assert!(wide.len() > plain.len() + 40);
+    // Its colours stay, and its texts do not.
+    let told = rendered(&wide, &full_size(&[Format::Png])).image;
+    assert_eq!((told.color_space.as_str(), told.icc_description), ("icc", None));
     // The decoder gives the values as they are stored: the same in both.
     assert_eq!(jxl(&wide).rgba, jxl(&plain).rgba);
 }

@@ -3,6 +3,7 @@
 use tintype_model::{Fit, Format, Limits, Quality, Recipe, Rgb, Tiles};
 use tintype_transcode::render;
 
+use crate::container::{self, Heif, Item, full, streams};
 use crate::fixtures::{self, Jpeg, full_size, one, photo, rgb_png, rgba_png};
 use crate::judge::{decoded, psnr, rendered, score};
 
@@ -322,7 +323,21 @@ fn nothing_but_pixels_is_carried_over() {
     let webp = fixtures::webp(80, 60, &pixels, Some(&exif), Some(&icc));
     let contains =
         |haystack: &[u8], needle: &[u8]| haystack.windows(needle.len()).any(|window| window == needle);
-    for source in [jpeg, png, webp] {
+    let picture = Item::picture(
+        (80, 60),
+        &streams(80, 60, &pixels).remove(0),
+        &[container::icc(&icc)],
+    );
+    let block = [&[0; 4], &exif[..]].concat();
+    let items = [b"Exif", b"mime", b"uri ", b"tmap"].map(|kind| {
+        let data = if kind == b"Exif" { &block[..] } else { token };
+        Item::new(kind, &[full(b"udes", token)], data)
+    });
+    let mut heif = Heif::avif([vec![picture], items.to_vec()].concat());
+    for item in 2..=5 {
+        heif = heif.refer(b"cdsc", item, &[1]);
+    }
+    for source in [jpeg, png, webp, heif.file()] {
         assert!(contains(&source, token));
         let mut recipe = Recipe::default();
         recipe.variants[0].formats = Format::ALL.to_vec();

@@ -83,6 +83,7 @@ async fn both_queues_are_counted_once_for_all_who_ask() {
         }),
         files: None,
         avif_tiles_refused: None,
+        connections: None,
     };
     let (first, second) = tokio::join!(health.report(), health.report());
     assert_eq!([&first, &second], [&expected, &expected]);

@@ -22,8 +22,8 @@ pub(crate) struct Original<'a> {
     /// JPEG, PNG, WebP or AVIF.
     pub(crate) format: Format,
     pub(crate) orientation: Orientation,
-    /// True if the embedded profile is used. One that the conversion of pixels ignores is ignored here too.
-    pub(crate) has_profile: bool,
+    /// The embedded profile, if it is used. One that the conversion of pixels ignores is ignored here too.
+    pub(crate) profile: Option<&'a Profile>,
     /// True if its pixels are those that renditions are made from: upright and in sRGB.
     pub(crate) is_plain: bool,
     /// The quality of its format at which our encoder takes quantizers no finer than those of the source.
@@ -32,14 +32,14 @@ pub(crate) struct Original<'a> {
 
 impl<'a> Original<'a> {
     /// The source, if it is a PNG, a WebP, an AVIF, or a JPEG that every decoder understands in the same way.
-    pub(crate) fn of(source: &'a [u8], header: &Header) -> Option<Self> {
+    pub(crate) fn of(source: &'a [u8], header: &'a Header) -> Option<Self> {
         let format = header.format.rendition?;
         let fits = header.model != Model::Cmyk && !header.is_odd_jpeg;
         fits.then(|| Self {
             bytes: source,
             format,
             orientation: header.orientation,
-            has_profile: header.profile.is_some(),
+            profile: header.profile.as_ref(),
             is_plain: header.orientation.exif() == 1 && header.profile.as_ref().is_none_or(Profile::is_idle),
             quality: match format {
                 Format::Jpeg => jpeg::quality(source),
@@ -61,8 +61,8 @@ impl<'a> Original<'a> {
         self.is_plain.then(|| crate::panics::quietly(rewritten))??
     }
 
-    /// The JPEG XL codestream that shows the same pixels. Of the metadata, the profile and the orientation are kept.
-    /// `None` for a JPEG of a kind that JPEG XL cannot hold.
+    /// The JPEG XL codestream that shows the same pixels. Of the metadata, the colours of the profile and the orientation
+    /// are kept. `None` for a JPEG of a kind that JPEG XL cannot hold.
     pub(crate) fn repack(&self) -> Option<Vec<u8>> {
         if self.format != Format::Jpeg {
             return None;
@@ -77,6 +77,9 @@ impl<'a> Original<'a> {
         if self.orientation.exif() != 1 {
             bare.extend_from_slice(&exif_segment(self.orientation.exif()));
         }
+        if let Some(profile) = self.profile {
+            bare.extend_from_slice(&profile_segments(&profile.colours()?)?);
+        }
         let mut reader = Reader::at(self.bytes, 2);
         loop {
             let marker = next_marker(&mut reader)?;
@@ -88,7 +91,6 @@ impl<'a> Original<'a> {
             // With its length before it.
             let whole = rest.get(..content.len().checked_add(2)?)?;
             let stays = match marker {
-                APP2 => self.has_profile && content.starts_with(b"ICC_PROFILE\0"),
                 // Says which colour model the components are in.
                 APP14 => content.starts_with(b"Adobe"),
                 APP0..=APP15 | COM => false,
@@ -121,6 +123,22 @@ fn exif_segment(orientation: u8) -> [u8; 36] {
     let mut segment = *b"\xFF\xE1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0";
     segment[29] = orientation;
     segment
+}
+
+/// The APP2 segments that carry a profile (ICC.1, annex B.4). `None` for one that is too long for them.
+fn profile_segments(profile: &[u8]) -> Option<Vec<u8>> {
+    const MAX_PART: usize = 65_519;
+    let total = u8::try_from(profile.len().div_ceil(MAX_PART)).ok()?;
+    let mut segments = Vec::new();
+    for (number, part) in (1..=total).zip(profile.chunks(MAX_PART)) {
+        let length = u16::try_from(part.len().checked_add(16)?).ok()?;
+        segments.extend_from_slice(&[0xFF, APP2]);
+        segments.extend_from_slice(&length.to_be_bytes());
+        segments.extend_from_slice(b"ICC_PROFILE\0");
+        segments.extend_from_slice(&[number, total]);
+        segments.extend_from_slice(part);
+    }
+    Some(segments)
 }
 
 /// The codestream of a JPEG XL file, without the boxes around it and what else is in them.
@@ -163,11 +181,14 @@ mod tests {
             b"data\xFF\xD9",
         ]
         .concat();
-        let original = |orientation, has_profile| Original {
+        let mut named = moxcms::ColorProfile::new_display_p3();
+        named.description = Some(moxcms::ProfileText::PlainString("Petra".to_owned()));
+        let profile = Profile::parse(&named.encode().unwrap(), Model::Rgb).unwrap();
+        let original = |orientation, profile| Original {
             bytes: &jpeg,
             format: Format::Jpeg,
             orientation: Orientation::from_exif(Some(orientation)),
-            has_profile,
+            profile,
             is_plain: false,
             quality: None,
         };
@@ -179,18 +200,18 @@ mod tests {
         ]
         .concat();
         assert_eq!(
-            original(1, false).without_metadata().unwrap(),
+            original(1, None).without_metadata().unwrap(),
             [&[0xFF, SOI][..], &rest].concat()
         );
-        let profile = segment(APP2, b"ICC_PROFILE\0\x01\x01profile");
-        let kept = original(6, true).without_metadata().unwrap();
+        let colours = [&b"ICC_PROFILE\0\x01\x01"[..], &profile.colours().unwrap()].concat();
+        let kept = original(6, Some(&profile)).without_metadata().unwrap();
         assert_eq!(kept[..2], [0xFF, SOI]);
         assert_eq!(crate::metadata::exif::orientation(&kept[6..38]), Some(6));
-        assert_eq!(kept[38..], [profile, rest].concat());
+        assert_eq!(kept[38..], [segment(APP2, &colours), rest].concat());
         assert_eq!(
             Original {
                 bytes: &jpeg[..30],
-                ..original(1, true)
+                ..original(1, Some(&profile))
             }
             .without_metadata(),
             None

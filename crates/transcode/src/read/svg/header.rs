@@ -330,9 +330,27 @@ fn refused(error: &usvg::Error) -> Error {
         usvg::Error::NotAnUtf8Str
         | usvg::Error::SvgzFeatureNotEnabled
         | usvg::Error::MalformedGZip
-        | usvg::Error::InvalidSize
-        | usvg::Error::ParsingFailed(_) => Error::corrupt(format!("the SVG cannot be read: {error}")),
+        | usvg::Error::InvalidSize => Error::corrupt(format!("the SVG cannot be read: {error}")),
+        usvg::Error::ParsingFailed(error) => {
+            Error::corrupt(format!("the SVG cannot be read: {}", malformed(error)))
+        }
     }
+}
+
+/// The fault in the text of a drawing and where it is. The words of the drawing are not repeated: records and logs would
+/// carry them.
+fn malformed(error: &usvg::roxmltree::Error) -> String {
+    use usvg::roxmltree::Error as Fault;
+    let what = match error {
+        Fault::DuplicatedNamespace(..) => "a namespace is declared twice",
+        Fault::UnknownNamespace(..) => "a namespace prefix is not declared",
+        Fault::UnexpectedCloseTag(..) => "the tag that ends an element is that of another one",
+        Fault::UnknownEntityReference(..) => "an entity is not declared",
+        Fault::DuplicatedAttribute(..) => "an attribute is there twice",
+        Fault::EntityResolver(..) => "an entity cannot be read",
+        other => return other.to_string(),
+    };
+    format!("{what} at {}", error.pos())
 }
 
 #[cfg(test)]
@@ -409,6 +427,25 @@ mod tests {
         }
         let plain = "<!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' 'http://www.w3.org/x.dtd'><svg></svg>";
         assert!(checked(plain.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn refusals_say_where_and_do_not_repeat_words_of_the_drawing() {
+        for (text, words) in [
+            ("<svg>&Petra;</svg>", "an entity is not declared"),
+            ("<svg><Petra:a/></svg>", "a namespace prefix is not declared"),
+            ("<svg><Petra></Petre></svg>", "that of another one"),
+            ("<svg Petra='a' Petra='b'/>", "an attribute is there twice"),
+            (
+                "<svg xmlns:Petra='a' xmlns:Petra='b'/>",
+                "a namespace is declared twice",
+            ),
+        ] {
+            let error = usvg::Tree::from_str(text, &usvg::Options::default()).unwrap_err();
+            let message = refused(&error).to_string();
+            assert!(message.contains(&format!("{words} at 1:")), "{message}");
+            assert!(!message.contains("Petr"), "{message}");
+        }
     }
 
     #[test]
