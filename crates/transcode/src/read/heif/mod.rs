@@ -39,8 +39,8 @@ pub(super) static HEIC: SourceFormat = SourceFormat {
 
 /// The AV1 stream of the primary picture, or of its first tile. `None` for HEVC.
 pub(crate) fn color_stream(source: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let plan = header::plan(source, &CHECKED).ok()?;
-    let tile = plan.color.tiles.first()?;
+    let image = header::coded_image(source, &CHECKED).ok()?;
+    let tile = image.color.tiles.first()?;
     (tile.codec == header::Codec::Av1).then(|| tile.stream())
 }
 
