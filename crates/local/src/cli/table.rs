@@ -154,7 +154,7 @@ mod tests {
         );
         let expected = "jpeg 4000×3000, 1.00 MiB\n\
             \x20 original  4000×3000  avif 512.00 KiB (50 %) q72 score 70.4 tiles refused  jpeg 1.00 MiB (100 %) lossless 24 frames\n\
-            \x20 small     40×30                                             jpeg 1.95 KiB (0.2 %)\n";
+            \x20 small     40×30                                                           jpeg 1.95 KiB (0.2 %)\n";
         assert_eq!(text, expected);
     }
 }
