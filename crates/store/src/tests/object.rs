@@ -147,7 +147,7 @@ async fn large_bodies_are_written_in_chunks_and_read_back() {
     }
     assert_eq!(file.size_bytes(), body.len() as u64);
     let staged = file.finish().await.unwrap();
-    let digest: [u8; 16] = <Md5 as Digest>::digest(&body).into();
+    let digest: [u8; 16] = Md5::digest(&body).into();
     assert_eq!((staged.md5(), staged.size_bytes()), (digest, body.len() as u64));
     store
         .put_source(&key("a"), staged, SourceOptions::default())
