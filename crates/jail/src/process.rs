@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rustix::process::Signal;
 use tintype_model::{ImageInfo, Rejection, Rendered, RenderedFile};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     time,
 };
@@ -73,7 +73,8 @@ pub(crate) enum Fault {
 }
 
 /// Why there is no whole answer on the pipe.
-enum Break {
+#[derive(Debug)]
+pub(crate) enum Break {
     Pipe(io::Error),
     Lie(String),
     Panic(String),
@@ -236,60 +237,7 @@ impl Worker {
         };
         wire::send_head(&mut self.stdin, &request).await?;
         self.stdin.write_all(source).await?;
-        let reply: Reply = wire::receive_head(&mut self.stdout).await?;
-        if reply.id != id {
-            return Err(Break::Lie(format!(
-                "it answered request {} instead of {id}",
-                reply.id
-            )));
-        }
-        match (reply.body, task) {
-            (Body::Probed(image), Task::Probe) => Ok(Answer::Probed(
-                check::image(image, &config.limits, config.metadata).map_err(Break::Lie)?,
-            )),
-            (Body::Rendered { image, engine, files }, Task::Render(recipe)) => {
-                let image = check::image(image, &config.limits, config.metadata).map_err(Break::Lie)?;
-                check::engine(&engine).map_err(Break::Lie)?;
-                check::files(&files, recipe, image.dimensions, config.max_output_bytes)
-                    .map_err(Break::Lie)?;
-                let files = self.receive_files(files).await?;
-                Ok(Answer::Rendered(Rendered { image, engine, files }))
-            }
-            (Body::Rejected(rejection), _) => Ok(Answer::Rejected(
-                check::rejection(&rejection).map_err(Break::Lie)?,
-            )),
-            (Body::Failed { detail }, _) => Ok(Answer::Failed(check::line(&detail))),
-            (Body::OutOfMemory { detail }, _) => Err(Break::Memory(check::line(&detail))),
-            (Body::Panicked { detail }, _) => Err(Break::Panic(check::line(&detail))),
-            (Body::Probed(_), Task::Render(_)) | (Body::Rendered { .. }, Task::Probe) => {
-                Err(Break::Lie("it answered another question".to_owned()))
-            }
-        }
-    }
-
-    /// Sizes were checked; memory is still taken only for what arrives.
-    async fn receive_files(&mut self, heads: Vec<FileHead>) -> Result<Vec<RenderedFile>, Break> {
-        let mut files = Vec::with_capacity(heads.len());
-        for head in heads {
-            let mut bytes = Vec::new();
-            (&mut self.stdout)
-                .take(head.size_bytes)
-                .read_to_end(&mut bytes)
-                .await?;
-            if bytes.len() as u64 != head.size_bytes {
-                return Err(Break::Pipe(io::ErrorKind::UnexpectedEof.into()));
-            }
-            check::signature(head.format, &bytes).map_err(Break::Lie)?;
-            files.push(RenderedFile {
-                variant: head.variant,
-                format: head.format,
-                dimensions: head.dimensions,
-                bytes: bytes.into(),
-                encoding: check::encoding(head.encoding),
-                cpu: head.cpu,
-            });
-        }
-        Ok(files)
+        receive_answer(&mut self.stdout, id, task, config).await
     }
 
     async fn explain(&mut self, broken: Break, config: &Config) -> Fault {
@@ -345,6 +293,68 @@ impl Worker {
     pub(crate) async fn kill(mut self) {
         drop(self.child.kill().await);
     }
+}
+
+/// Reads the answer to request `id`, which asked for `task`, and believes nothing of it that was not checked.
+pub(crate) async fn receive_answer(
+    from: &mut (impl AsyncRead + Unpin),
+    id: u64,
+    task: &Task,
+    config: &Config,
+) -> Result<Answer, Break> {
+    let reply: Reply = wire::receive_head(from).await?;
+    if reply.id != id {
+        return Err(Break::Lie(format!(
+            "it answered request {} instead of {id}",
+            reply.id
+        )));
+    }
+    match (reply.body, task) {
+        (Body::Probed(image), Task::Probe) => Ok(Answer::Probed(
+            check::image(image, &config.limits, config.metadata).map_err(Break::Lie)?,
+        )),
+        (Body::Rendered { image, engine, files }, Task::Render(recipe)) => {
+            let image = check::image(image, &config.limits, config.metadata).map_err(Break::Lie)?;
+            check::engine(&engine).map_err(Break::Lie)?;
+            check::files(&files, recipe, image.dimensions, config.max_output_bytes).map_err(Break::Lie)?;
+            let files = receive_files(from, files).await?;
+            Ok(Answer::Rendered(Rendered { image, engine, files }))
+        }
+        (Body::Rejected(rejection), _) => Ok(Answer::Rejected(
+            check::rejection(&rejection).map_err(Break::Lie)?,
+        )),
+        (Body::Failed { detail }, _) => Ok(Answer::Failed(check::line(&detail))),
+        (Body::OutOfMemory { detail }, _) => Err(Break::Memory(check::line(&detail))),
+        (Body::Panicked { detail }, _) => Err(Break::Panic(check::line(&detail))),
+        (Body::Probed(_), Task::Render(_)) | (Body::Rendered { .. }, Task::Probe) => {
+            Err(Break::Lie("it answered another question".to_owned()))
+        }
+    }
+}
+
+/// Sizes were checked; memory is still taken only for what arrives.
+async fn receive_files(
+    from: &mut (impl AsyncRead + Unpin),
+    heads: Vec<FileHead>,
+) -> Result<Vec<RenderedFile>, Break> {
+    let mut files = Vec::with_capacity(heads.len());
+    for head in heads {
+        let mut bytes = Vec::new();
+        (&mut *from).take(head.size_bytes).read_to_end(&mut bytes).await?;
+        if bytes.len() as u64 != head.size_bytes {
+            return Err(Break::Pipe(io::ErrorKind::UnexpectedEof.into()));
+        }
+        check::signature(head.format, &bytes).map_err(Break::Lie)?;
+        files.push(RenderedFile {
+            variant: head.variant,
+            format: head.format,
+            dimensions: head.dimensions,
+            bytes: bytes.into(),
+            encoding: check::encoding(head.encoding),
+            cpu: head.cpu,
+        });
+    }
+    Ok(files)
 }
 
 /// The refusal of a worker that reached less than the full level.

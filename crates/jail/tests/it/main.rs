@@ -5,9 +5,19 @@
     reason = "clippy takes functions that tests share for production code"
 )]
 
+#[path = "../../../transcode/tests/it/container.rs"]
+#[expect(dead_code, reason = "the tests of tintype-transcode use more of it")]
+mod container;
 mod death;
 mod escapes;
+#[path = "../../../transcode/tests/it/fixtures.rs"]
+#[expect(dead_code, reason = "the tests of tintype-transcode use more of it")]
+mod fixtures;
+mod mutate;
+mod mutations;
 mod render;
+#[path = "../../../transcode/tests/it/specimens.rs"]
+mod specimens;
 mod walls;
 
 use std::{future::Future, os::fd::OwnedFd, time::Duration};
