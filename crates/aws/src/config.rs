@@ -85,7 +85,11 @@ impl Config {
         Self::parse(&text).with_context(|| format!("in the configuration {}", file.display()))
     }
 
-    fn parse(text: &str) -> anyhow::Result<Self> {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// When it says something that cannot be done; the message names the key.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
         let config: Self = toml::from_str(text).context(ALLOWED)?;
         let recipe = config.recipe();
         recipe.validate()?;

@@ -285,7 +285,11 @@ impl Config {
         Self::load(file.as_deref())
     }
 
-    fn parse(text: &str) -> anyhow::Result<Self> {
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// When it says something that cannot be done; the message names the key.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
         let config: Self = toml::from_str(text)?;
         config.recipe().validate()?;
         if let Some(url) = &config.public_url {

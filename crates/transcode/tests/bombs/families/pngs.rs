@@ -15,13 +15,13 @@ pub(super) fn all() -> Vec<Family> {
             || headed(8, 8, &[chunk(b"IDAT", &deflated(32 << 20))]),
         ),
         family("PNG: `iCCP` that inflates to 64 MiB", SHOWN, || {
-            with_text(b"iCCP", b"p\0\0", deflated(64 << 20))
+            with_text(b"iCCP", b"p\0\0", 64 << 20)
         }),
         family("PNG: `zTXt` that inflates to 64 MiB", SHOWN, || {
-            with_text(b"zTXt", b"k\0\0", deflated(64 << 20))
+            with_text(b"zTXt", b"k\0\0", 64 << 20)
         }),
         family("PNG: `iTXt` that inflates to 64 MiB", SHOWN, || {
-            with_text(b"iTXt", b"XML:com.adobe.xmp\0\x01\0\0\0", deflated(64 << 20))
+            with_text(b"iTXt", b"XML:com.adobe.xmp\0\x01\0\0\0", 64 << 20)
         }),
         family("PNG: 2,000 texts that inflate to 1 MiB each", SHOWN, || {
             let text = chunk(b"zTXt", &[b"k\0\0", &deflated(1 << 20)[..]].concat()).repeat(2_000);
@@ -83,8 +83,8 @@ fn headed(width: u32, height: u32, chunks: &[Vec<u8>]) -> Vec<u8> {
     .concat()
 }
 
-fn with_text(name: &[u8; 4], head: &[u8], data: Vec<u8>) -> Vec<u8> {
-    with_chunk(&small(), name, &[head, &data].concat())
+fn with_text(name: &[u8; 4], head: &[u8], inflated: usize) -> Vec<u8> {
+    with_chunk(&small(), name, &[head, &deflated(inflated)].concat())
 }
 
 /// `more` stands behind the default image, which is the first frame.
