@@ -135,6 +135,18 @@ fn a_webp_whose_bitstream_is_larger_than_its_canvas_is_refused() {
 }
 
 #[test]
+fn a_gif_that_ends_in_the_head_of_its_first_frame_has_no_size_to_tell() {
+    let head = [0, 0, 0, 0, 4, 0, 4, 0, 0x87];
+    for end in 0..=head.len() {
+        let source = [&b"GIF89a\x04\0\x04\0\0\0\0,"[..], &head[..end]].concat();
+        match probe(&source, &Limits::default()) {
+            Err(Error::Rejected(rejection)) => assert_eq!(rejection.code.name(), "corrupt_image"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn limits_hold_at_their_edge() {
     let source = rgb_png(100, 50, &photo(100, 50));
     let limits = |max_pixels, max_bytes| Limits {

@@ -40,6 +40,9 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<Found, Error> {
                 found.frames = found.frames.saturating_add(1);
                 check_frames(found.frames, limits)?;
                 let Some(frame) = image(&mut reader) else {
+                    if found.frames == 1 {
+                        return Err(Error::corrupt("the GIF is cut off in its first frame"));
+                    }
                     found.motion.is_cut = true;
                     break;
                 };
