@@ -23,9 +23,11 @@ fuzz: ## every fuzz target for SECONDS=60 each, and the table in docs/security.m
 	@scripts/fuzz
 
 mutations: ## COUNT=100000 damaged pictures through the real jail (SEED; ONLY=number runs one again)
+	@scripts/setup build
 	@scripts/mutations
 
 bombs: ## what reading each generated bomb takes, into the table in docs/security.md
+	@scripts/setup build
 	@scripts/bombs
 
 package: ## the Lambda functions and the template to deploy, in target/package (ARCH, CONFIG, HOLD_BACK; see scripts/package)
