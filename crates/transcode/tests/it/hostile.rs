@@ -147,6 +147,17 @@ fn a_gif_that_ends_in_the_head_of_its_first_frame_has_no_size_to_tell() {
 }
 
 #[test]
+fn a_scan_whose_header_is_too_short_is_no_reason_to_panic() {
+    // Files that lack tables are written anew, scan headers included.
+    let mut source = jpeg_rules::without_tables();
+    let end = source.len() - 2;
+    source.splice(end..end, [0xFF, 0xDA, 0, 3, 1]);
+    if let Err(error) = render(&source, &small(), &Limits::default(), 1) {
+        assert!(!error.to_string().contains("panicked"), "{error}");
+    }
+}
+
+#[test]
 fn limits_hold_at_their_edge() {
     let source = rgb_png(100, 50, &photo(100, 50));
     let limits = |max_pixels, max_bytes| Limits {
