@@ -1,7 +1,7 @@
 # Every target sets up what it needs on a fresh Debian 12 machine that has Rust.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fresh bench bench-clients bench-functions bench-serve bench-sharp package image release aws-demo aws-measure aws-test deploy undeploy aws-smoke
+.PHONY: help demo test check fresh fuzz mutations bombs bench bench-clients bench-functions bench-serve bench-sharp package image release aws-demo aws-measure aws-test deploy undeploy aws-smoke
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,18 @@ check: ## format, lints, docs, licences and dependency arrows
 
 fresh: ## demo, test and check in a throw-away Debian root with nothing but Rust, as .ci/run does (needs root; STEPS narrows)
 	@scripts/fresh-machine
+
+fuzz: ## every fuzz target for SECONDS=60 each, and the table in docs/security.md (TARGETS, SANITIZER; see fuzz/README.md)
+	@scripts/setup fuzz
+	@scripts/fuzz
+
+mutations: ## COUNT=100000 damaged pictures through the real jail (SEED; ONLY=number runs one again)
+	@scripts/setup build
+	@scripts/mutations
+
+bombs: ## what reading each generated bomb takes, into the table in docs/security.md
+	@scripts/setup build
+	@scripts/bombs
 
 package: ## the Lambda functions and the template to deploy, in target/package (ARCH, CONFIG, HOLD_BACK; see scripts/package)
 	@scripts/package

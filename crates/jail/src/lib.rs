@@ -12,6 +12,8 @@ mod config;
 mod confine;
 mod error;
 mod facts;
+#[doc(hidden)]
+pub mod fuzzing;
 mod inspection;
 mod jail;
 mod level;

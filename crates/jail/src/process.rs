@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rustix::process::Signal;
 use tintype_model::{ImageInfo, Rejection, Rendered, RenderedFile};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
     time,
 };
@@ -74,7 +74,8 @@ pub(crate) enum Fault {
 }
 
 /// The reason why there is no whole answer on the pipe.
-enum NoAnswer {
+#[derive(Debug)]
+pub(crate) enum NoAnswer {
     /// The pipe ended or failed.
     Pipe(io::Error),
     /// The answer did not pass the checks.
@@ -248,61 +249,7 @@ impl Worker {
         };
         wire::send_head(&mut self.stdin, &request).await?;
         self.stdin.write_all(source).await?;
-        let reply: Reply = wire::receive_head(&mut self.stdout).await?;
-        if reply.id != id {
-            return Err(NoAnswer::Invalid(format!(
-                "it answered request {} instead of {id}",
-                reply.id
-            )));
-        }
-        match (reply.body, operation) {
-            (Body::Probed(image), Operation::Probe) => Ok(Answer::Probed(
-                check::image(image, &config.limits, config.metadata).map_err(NoAnswer::Invalid)?,
-            )),
-            (Body::Rendered { image, engine, files }, Operation::Render(recipe)) => {
-                let image =
-                    check::image(image, &config.limits, config.metadata).map_err(NoAnswer::Invalid)?;
-                check::engine(&engine).map_err(NoAnswer::Invalid)?;
-                check::files(&files, recipe, image.dimensions, config.max_output_bytes)
-                    .map_err(NoAnswer::Invalid)?;
-                let files = self.receive_files(files).await?;
-                Ok(Answer::Rendered(Rendered { image, engine, files }))
-            }
-            (Body::Rejected(rejection), _) => Ok(Answer::Rejected(
-                check::rejection(&rejection).map_err(NoAnswer::Invalid)?,
-            )),
-            (Body::Failed { detail }, _) => Ok(Answer::Failed(check::line(&detail))),
-            (Body::OutOfMemory { detail }, _) => Err(NoAnswer::Memory(check::line(&detail))),
-            (Body::Panicked { detail }, _) => Err(NoAnswer::Panic(check::line(&detail))),
-            (Body::Probed(_), Operation::Render(_)) | (Body::Rendered { .. }, Operation::Probe) => Err(
-                NoAnswer::Invalid("it answered another request than it was sent".to_owned()),
-            ),
-        }
-    }
-
-    /// Sizes were checked; memory is still taken only for what arrives.
-    async fn receive_files(&mut self, heads: Vec<FileHead>) -> Result<Vec<RenderedFile>, NoAnswer> {
-        let mut files = Vec::with_capacity(heads.len());
-        for head in heads {
-            let mut bytes = Vec::new();
-            (&mut self.stdout)
-                .take(head.size_bytes)
-                .read_to_end(&mut bytes)
-                .await?;
-            if bytes.len() as u64 != head.size_bytes {
-                return Err(NoAnswer::Pipe(io::ErrorKind::UnexpectedEof.into()));
-            }
-            check::signature(head.format, &bytes).map_err(NoAnswer::Invalid)?;
-            files.push(RenderedFile {
-                variant: head.variant,
-                format: head.format,
-                dimensions: head.dimensions,
-                bytes: bytes.into(),
-                encoding: check::encoding(head.encoding),
-                cpu: head.cpu,
-            });
-        }
-        Ok(files)
+        receive_answer(&mut self.stdout, id, operation, config).await
     }
 
     /// Tells from the end of the worker, and from what it reported, who is at fault that there is no answer.
@@ -359,6 +306,69 @@ impl Worker {
     pub(crate) async fn kill(mut self) {
         drop(self.child.kill().await);
     }
+}
+
+/// Reads the answer to request `id`, which asked for `operation`. Everything in it is checked before it is used.
+pub(crate) async fn receive_answer(
+    from: &mut (impl AsyncRead + Unpin),
+    id: u64,
+    operation: &Operation,
+    config: &Config,
+) -> Result<Answer, NoAnswer> {
+    let reply: Reply = wire::receive_head(from).await?;
+    if reply.id != id {
+        return Err(NoAnswer::Invalid(format!(
+            "it answered request {} instead of {id}",
+            reply.id
+        )));
+    }
+    match (reply.body, operation) {
+        (Body::Probed(image), Operation::Probe) => Ok(Answer::Probed(
+            check::image(image, &config.limits, config.metadata).map_err(NoAnswer::Invalid)?,
+        )),
+        (Body::Rendered { image, engine, files }, Operation::Render(recipe)) => {
+            let image = check::image(image, &config.limits, config.metadata).map_err(NoAnswer::Invalid)?;
+            check::engine(&engine).map_err(NoAnswer::Invalid)?;
+            check::files(&files, recipe, image.dimensions, config.max_output_bytes)
+                .map_err(NoAnswer::Invalid)?;
+            let files = receive_files(from, files).await?;
+            Ok(Answer::Rendered(Rendered { image, engine, files }))
+        }
+        (Body::Rejected(rejection), _) => Ok(Answer::Rejected(
+            check::rejection(&rejection).map_err(NoAnswer::Invalid)?,
+        )),
+        (Body::Failed { detail }, _) => Ok(Answer::Failed(check::line(&detail))),
+        (Body::OutOfMemory { detail }, _) => Err(NoAnswer::Memory(check::line(&detail))),
+        (Body::Panicked { detail }, _) => Err(NoAnswer::Panic(check::line(&detail))),
+        (Body::Probed(_), Operation::Render(_)) | (Body::Rendered { .. }, Operation::Probe) => Err(
+            NoAnswer::Invalid("it answered another request than it was sent".to_owned()),
+        ),
+    }
+}
+
+/// Sizes were checked; memory is still taken only for what arrives.
+async fn receive_files(
+    from: &mut (impl AsyncRead + Unpin),
+    heads: Vec<FileHead>,
+) -> Result<Vec<RenderedFile>, NoAnswer> {
+    let mut files = Vec::with_capacity(heads.len());
+    for head in heads {
+        let mut bytes = Vec::new();
+        (&mut *from).take(head.size_bytes).read_to_end(&mut bytes).await?;
+        if bytes.len() as u64 != head.size_bytes {
+            return Err(NoAnswer::Pipe(io::ErrorKind::UnexpectedEof.into()));
+        }
+        check::signature(head.format, &bytes).map_err(NoAnswer::Invalid)?;
+        files.push(RenderedFile {
+            variant: head.variant,
+            format: head.format,
+            dimensions: head.dimensions,
+            bytes: bytes.into(),
+            encoding: check::encoding(head.encoding),
+            cpu: head.cpu,
+        });
+    }
+    Ok(files)
 }
 
 /// The refusal of a worker that reached less than the full level.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::time::ClockId;
-use tintype_model::{ImageInfo, error_chain, panic_message};
+use tintype_model::{ImageInfo, Limits, error_chain, panic_message};
 use tintype_transcode::{self as transcode, EncodeError};
 
 use crate::{
@@ -84,19 +84,26 @@ fn serve(from: &mut impl Read, to: &mut impl Write, before: impl Fn(&[u8])) -> i
         wire::write_head(to, &Greeting::Refused { detail })?;
         return Ok(ExitCode::FAILURE);
     }
-    while let Some(request) = wire::read_head::<Request>(from)? {
-        answer(&setup, &request, from, to, &before)?;
+    while let Some((request, source)) = receive(from, &setup.limits)? {
+        answer(&setup, &request, &source, to, &before)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn answer(
-    setup: &Setup,
-    request: &Request,
-    from: &mut impl Read,
-    to: &mut impl Write,
-    before: impl Fn(&[u8]),
-) -> io::Result<()> {
+/// Reads a request and its source; `None` when the parent closed the pipe.
+pub(crate) fn receive(from: &mut impl Read, limits: &Limits) -> io::Result<Option<(Request, Vec<u8>)>> {
+    let Some(request) = wire::read_head::<Request>(from)? else {
+        return Ok(None);
+    };
+    if request.source_bytes > limits.max_bytes {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!(
+                "a source of {} bytes was announced, the limit is {}",
+                request.source_bytes, limits.max_bytes
+            ),
+        ));
+    }
     let mut source = Vec::new();
     let expected = usize::try_from(request.source_bytes).map_err(io::Error::other)?;
     source.try_reserve_exact(expected).map_err(io::Error::other)?;
@@ -104,11 +111,21 @@ fn answer(
     if source.len() != expected {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
+    Ok(Some((request, source)))
+}
+
+fn answer(
+    setup: &Setup,
+    request: &Request,
+    source: &[u8],
+    to: &mut impl Write,
+    before: impl Fn(&[u8]),
+) -> io::Result<()> {
     confine::allow_cpu_for_one_source(setup.cpu_seconds)?;
     // A panic leaves nothing behind that is used again: the parent ends a worker that reports one.
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| {
-        before(&source);
-        run(setup, &request.operation, &source)
+        before(source);
+        run(setup, &request.operation, source)
     }));
     let (body, files) = outcome.unwrap_or_else(|panic| {
         let detail = panic_message(panic.as_ref()).to_owned();

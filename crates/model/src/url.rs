@@ -116,15 +116,17 @@ impl DeliveryPath {
     /// The canonical path: what [`Self::parse`] reads back.
     #[must_use]
     pub fn to_path(&self) -> String {
+        // A slash in one of these is no border between segments.
+        let segment = |text: &str| encode_path(text).replace('/', "%2F");
         let key = encode_path(self.key.as_str());
-        let variant = encode_path(&self.variant);
+        let variant = segment(&self.variant);
         let extension = self
             .format
             .map(|format| format!(".{}", format.extension()))
             .unwrap_or_default();
         match &self.version {
             None => format!("/img/{key}/{variant}{extension}"),
-            Some(version) => format!("/v/{key}/{}/{variant}{extension}", encode_path(version)),
+            Some(version) => format!("/v/{key}/{}/{variant}{extension}", segment(version)),
         }
     }
 }
@@ -168,6 +170,13 @@ mod tests {
             path.variant,
             path.format,
         ))
+    }
+
+    #[test]
+    fn a_slash_in_a_version_or_a_variant_stays_in_its_segment() {
+        for raw in ["/v/photo.jpg/a%2Fb/medium", "/img/photo.jpg/a%2Fb.webp"] {
+            assert_eq!(DeliveryPath::parse(raw).unwrap().to_path(), raw);
+        }
     }
 
     #[test]

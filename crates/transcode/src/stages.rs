@@ -1,4 +1,4 @@
-//! The steps of [`render`](crate::render()) one by one, for benchmarks and comparisons of quality. Not a stable
+//! The steps of [`render`](crate::render()) one by one, for benchmarks, comparisons of quality and fuzzing. Not a stable
 //! interface.
 
 use std::sync::Arc;
@@ -6,9 +6,45 @@ use std::sync::Arc;
 use tintype_model::{Dimensions, Format, Limits, Recipe, Rgb, Variant};
 
 use crate::geometry::{Geometry, resize};
+use crate::header::{self, Header};
+use crate::panics::contain;
 use crate::picture::{Picture, Space};
 use crate::quality::{self, Content, Features, ScoreReference};
-use crate::{EncodeError, Error, encode, render};
+use crate::{EncodeError, Error, encode, metadata, read, render};
+
+/// The names of the formats that this build reads, in the order in which they are tried.
+pub fn formats() -> impl Iterator<Item = &'static str> {
+    read::formats().map(|format| format.name)
+}
+
+/// Whether the first bytes of `source` are those of the format `name`.
+#[must_use]
+pub fn is_recognized(name: &str, source: &[u8]) -> bool {
+    read::formats().any(|format| format.name == name && (format.recognize)(source))
+}
+
+/// Reads `source` as a file of the format `name`, whatever its first bytes are: its header, its facts, its picture and
+/// every frame.
+///
+/// # Errors
+/// [`Error::Rejected`] only.
+pub fn read_as(name: &str, source: &[u8], limits: &Limits) -> Result<(), Error> {
+    let Some(format) = read::formats().find(|format| format.name == name) else {
+        return Err(Error::unsupported(format!("this build does not read {name}")));
+    };
+    header::check_bytes(source, limits)?;
+    let header = Header::read(format, source, limits)?;
+    header.info(source);
+    header.exif(source).and_then(metadata::capture::location);
+    read::decode(source, &header)?;
+    if let Some(animation) = format.animation.as_ref().filter(|_| header.is_animated()) {
+        contain(|| {
+            let mut frames = (animation.open)(source, &header)?;
+            (0..header.frames).try_for_each(|_| frames.next().map(drop))
+        })?;
+    }
+    Ok(())
+}
 
 /// 8-bit sRGB pixels, upright.
 #[derive(Clone, Debug)]

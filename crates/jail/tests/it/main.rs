@@ -6,9 +6,19 @@
 )]
 
 mod confinement;
+#[path = "../../../transcode/tests/it/container.rs"]
+#[expect(dead_code, reason = "the tests of tintype-transcode use more of it")]
+mod container;
 mod death;
 mod escapes;
+#[path = "../../../transcode/tests/it/fixtures.rs"]
+#[expect(dead_code, reason = "the tests of tintype-transcode use more of it")]
+mod fixtures;
+mod mutate;
+mod mutations;
 mod render;
+#[path = "../../../transcode/tests/it/specimens.rs"]
+mod specimens;
 
 use std::{future::Future, os::fd::OwnedFd, time::Duration};
 

@@ -290,11 +290,10 @@ impl Facts {
                 None => u8::MAX,
             };
         }
-        let end = scan.len().saturating_sub(3);
         if self.is_sequential
-            && let Some(parameters) = scan.get_mut(end..)
+            && let Some(parameters) = scan.last_chunk_mut()
         {
-            parameters.copy_from_slice(&SEQUENTIAL_SCAN);
+            *parameters = SEQUENTIAL_SCAN;
         }
         scan
     }

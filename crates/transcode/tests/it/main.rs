@@ -31,6 +31,7 @@ mod png_output;
 mod quality;
 mod renditions;
 mod sources;
+mod specimens;
 mod svg;
 mod tiff;
 mod tiff_channels;

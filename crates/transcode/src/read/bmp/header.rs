@@ -7,7 +7,7 @@ use std::io::Cursor;
 
 use image::codecs::bmp::BmpDecoder;
 use image::{ColorType, ImageDecoder};
-use tintype_model::Limits;
+use tintype_model::{Dimensions, Limits};
 
 use crate::Error;
 use crate::color::gamma::{Chromaticities, Gamma, SRGB};
@@ -45,6 +45,7 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Erro
     };
     let size = check_size(width.ok_or_else(cut)?, height.ok_or_else(cut)?, limits)?;
     let plain = as_windows(source)?;
+    check_rows(&plain, size)?;
     let decoder = BmpDecoder::new(Cursor::new(&plain[..])).map_err(|error| refused(&error))?;
     if decoder.dimensions() != (size.width, size.height) {
         return Err(Error::corrupt("the BMP's header cannot be read"));
@@ -64,6 +65,34 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Erro
         gamma: colors.gamma,
         ..ParsedHeader::default()
     })
+}
+
+/// Refuses a file that is shorter than the rows that it announces, before memory is taken for them. Rows that are coded
+/// have no length of their own.
+fn check_rows(source: &[u8], size: Dimensions) -> Result<(), Error> {
+    let mut reader = Reader::at(source, DIB);
+    let is_core = reader.le32() == Some(12);
+    let bits = Reader::at(source, if is_core { 24 } else { 28 })
+        .le16()
+        .unwrap_or(0);
+    let coding = if is_core {
+        None
+    } else {
+        Reader::at(source, 30).le32()
+    };
+    if matches!(coding, Some(1 | 2 | 4 | 5)) {
+        return Ok(());
+    }
+    let needed = size.pixels().saturating_mul(bits.into()).div_ceil(8);
+    if u64::try_from(source.len()).is_ok_and(|length| length < needed) {
+        return Err(Error::corrupt(format!(
+            "the BMP is cut off: {}x{} pixels of {bits} bits are more than its {} bytes",
+            size.width,
+            size.height,
+            source.len()
+        )));
+    }
+    Ok(())
 }
 
 /// Tells whether a DIB header of that size is one of OS/2 2.x: 64 bytes, or fewer where the rest is zero.

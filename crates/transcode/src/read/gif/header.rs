@@ -40,6 +40,9 @@ pub(super) fn parse(source: &[u8], limits: &Limits) -> Result<ParsedHeader, Erro
                 parsed.frames = parsed.frames.saturating_add(1);
                 check_frames(parsed.frames, limits)?;
                 let Some(frame) = image(&mut reader) else {
+                    if parsed.frames == 1 {
+                        return Err(Error::corrupt("the GIF is cut off in its first frame"));
+                    }
                     parsed.motion.is_cut = true;
                     break;
                 };

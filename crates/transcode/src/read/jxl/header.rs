@@ -318,6 +318,13 @@ pub(crate) fn refused(error: &jxl::error::Error, limits: &Limits) -> Error {
                 limits.max_pixels
             ),
         ),
+        jxl::error::Error::ImageDimensionTooLarge(side) => Error::rejected(
+            RejectionCode::TooManyPixels,
+            format!(
+                "the header says that a side has {side} pixels, the limit is {} pixels",
+                limits.max_pixels
+            ),
+        ),
         error => Error::corrupt(format!("the JPEG XL cannot be decoded: {error}")),
     }
 }

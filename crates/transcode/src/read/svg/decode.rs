@@ -102,16 +102,29 @@ impl Effort {
                 let (x, y) = image.abs_transform().get_scale();
                 self.scale = (outer.0 * f64::from(x), outer.1 * f64::from(y));
             }
+            let around = layers + self.masked(node);
             let mut result = Ok(());
             node.subroots(|group| {
                 if result.is_ok() {
-                    result = self.group(group, layers, depth + 1);
+                    result = self.group(group, around, depth + 1);
                 }
             });
             self.scale = outer;
             result?;
         }
         Ok(())
+    }
+
+    /// Pixels of the layers that exist while what masks or clips a node is drawn: its own and that of the mask.
+    fn masked(&self, node: &Node) -> f64 {
+        let Node::Group(group) = node else {
+            return 0.0;
+        };
+        if group.mask().is_none() && group.clip_path().is_none() {
+            return 0.0;
+        }
+        let bounds = group.abs_layer_bounding_box();
+        2.0 * self.area(bounds.width(), bounds.height())
     }
 
     fn node(&mut self, node: &Node, layers: f64, depth: u32) -> Result<(), Error> {

@@ -137,10 +137,11 @@ fn unpack(source: &[u8]) -> Result<Cow<'_, [u8]>, Error> {
             Ok(Cow::Borrowed(source))
         };
     }
-    let mut text = Vec::new();
     let most = u64::try_from(MAX_TEXT_BYTES)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
+    // Memory that grows would be three times as much for a moment.
+    let mut text = Vec::with_capacity(MAX_TEXT_BYTES.saturating_add(64));
     flate2::read::GzDecoder::new(source)
         .take(most)
         .read_to_end(&mut text)
