@@ -100,7 +100,7 @@ pub enum BodyError {
     #[error("the message is a Tintype job of version {0}; this release reads version {JOB_VERSION}")]
     JobVersion(u32),
     /// The body has `Records` that are not a list.
-    #[error("the message's records are not a list")]
+    #[error("the message's records are no list")]
     Records(#[source] serde_json::Error),
     /// S3 sends at least one.
     #[error("the message has no records")]
