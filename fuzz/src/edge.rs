@@ -8,6 +8,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body_util::BodyExt as _;
+use tintype_catalog::Catalog;
 use tintype_edge::{
     Access, Edge, Health, HealthReport, Pictures, PresignedUpload, UploadSigner, UploadTerms, router,
 };
@@ -54,6 +55,8 @@ impl Health for Healthy {
             workers: 1,
             queue: None,
             files: None,
+            avif_tiles_refused: None,
+            connections: None,
         }
     }
 }
@@ -81,10 +84,12 @@ pub(crate) fn edge(access: Access, delivers: bool) -> Edge {
         cache_bytes: 1 << 20,
     };
     Edge {
-        sources: Arc::new(MemoryObjectStore::default()),
-        metadata,
-        queue: Arc::new(MemoryQueue::new()),
-        dead: None,
+        catalog: Catalog {
+            sources: Arc::new(MemoryObjectStore::default()),
+            metadata,
+            queue: Arc::new(MemoryQueue::new()),
+            dead: None,
+        },
         uploads: Arc::new(Signer),
         health: Arc::new(Healthy),
         recipe: Arc::new(Recipe::default()),

@@ -39,7 +39,7 @@ pub(crate) fn base_quantizer(stream: &[u8]) -> Option<u8> {
         // Whether blocks are copied within the picture.
         bits.skip(1)?;
     }
-    skip_tiles(bits, Superblocks::of(width, &sequence))?;
+    skip_tiles(bits, &Superblocks::of(width, &sequence))?;
     u8::try_from(bits.take(8)?).ok()
 }
 
@@ -67,8 +67,8 @@ impl Superblocks {
 }
 
 /// Passes over `tile_info`.
-fn skip_tiles(bits: &mut Bits<'_>, blocks: Superblocks) -> Option<()> {
-    let Superblocks {
+fn skip_tiles(bits: &mut Bits<'_>, blocks: &Superblocks) -> Option<()> {
+    let &Superblocks {
         side_log2,
         across,
         down,
