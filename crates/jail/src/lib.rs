@@ -29,6 +29,6 @@ pub use error::Error;
 pub use inspection::forbid_inspection;
 pub use jail::{Jail, WorkerStatus};
 pub use level::{Level, RequiredLevel, Step};
-pub use self_test::{Attempt, attempt_main, self_test};
+pub use self_test::{EscapeAttempt, attempt_main, self_test};
 pub use tintype_transcode::codecs;
 pub use worker::{worker_main, worker_main_with};

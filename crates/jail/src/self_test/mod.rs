@@ -20,7 +20,7 @@ const ESCAPED: &str = "escaped: ";
 
 /// The result of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Attempt {
+pub struct EscapeAttempt {
     /// Its name, which describes the action.
     pub name: &'static str,
     /// True if it was refused and the next picture was rendered.
@@ -66,8 +66,8 @@ enum End {
 pub async fn self_test(
     config: &Config,
     attempt_argument: &str,
-    mut progress: impl FnMut(&Attempt),
-) -> Result<(Level, Vec<Attempt>), Error> {
+    mut progress: impl FnMut(&EscapeAttempt),
+) -> Result<(Level, Vec<EscapeAttempt>), Error> {
     let folder = Folder::new().map_err(Error::SelfTest)?;
     let regular = Jail::new(config.clone());
     regular.warm().await.map_err(setup_error)?;
@@ -96,7 +96,7 @@ pub async fn self_test(
             }
             (Ok(_), true) => detail,
         };
-        let attempt = Attempt {
+        let attempt = EscapeAttempt {
             name,
             is_refused,
             detail,

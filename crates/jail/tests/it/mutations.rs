@@ -17,7 +17,10 @@ use crate::{config, in_time, png, small_recipe};
 const COUNT: u64 = 5_000;
 const SEED: u64 = 2026;
 
-#[expect(clippy::disallowed_methods, reason = "says how many files to try, configures nothing")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "says how many files to try, configures nothing"
+)]
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(

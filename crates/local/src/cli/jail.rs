@@ -2,7 +2,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use serde_json::json;
-use tintype_jail::{Attempt, Jail, Level, self_test};
+use tintype_jail::{EscapeAttempt, Jail, Level, self_test};
 
 use super::engine;
 use crate::{JAIL_ATTEMPT, config::Config};
@@ -35,7 +35,7 @@ pub(crate) struct JailArgs {
 pub(crate) async fn jail(args: JailArgs) -> anyhow::Result<ExitCode> {
     let config = engine::load(args.config.as_deref())?;
     let (level, attempts) = if args.self_test {
-        let told = |attempt: &Attempt| {
+        let told = |attempt: &EscapeAttempt| {
             if !args.json {
                 println!("{}", line(attempt));
             }
@@ -77,7 +77,7 @@ async fn level(config: &Config) -> anyhow::Result<Level> {
     Ok(level)
 }
 
-fn line(attempt: &Attempt) -> String {
+fn line(attempt: &EscapeAttempt) -> String {
     let outcome = if attempt.is_refused { "refused" } else { "GOT OUT" };
     format!("{outcome}  {}: {}", attempt.name, attempt.detail)
 }
