@@ -55,10 +55,13 @@ PRICES = {
 READ_ON = "2026-11-23"
 
 # The metrics that the worker writes in the embedded metric format: a custom metric each, and each environment its own.
-METRICS = 9
+METRICS = 10
 
 # The most of the index that one count of `GET /stats` reads (crates/aws/src/store/count.rs): answers of 1 MB.
 STATS_PAGES = 4 * 8 * 4
+
+# The most dead letters that one request lists or redrives (crates/aws/src/store/dead.rs, crates/edge/src/api/dead.rs).
+DEAD_LISTED = 1000
 
 MINUTES = 60 * 24 * 30
 # Lambda asks an idle queue some 15 times a minute (getlift/lift#132).
@@ -153,6 +156,8 @@ def switches(measured):
     used = per_upload(measured)
     events = used["S3, PUT"]
     kms = used["S3, PUT"] + 2
+    price, unit, *_ = PRICES["SQS, requests"]
+    request = price / unit
     return [
         ("a second environment in the account",
          f"its queues are polled too, and {2 * ALARMS - 10} of its {ALARMS} alarms are beyond the ten free ones",
@@ -162,6 +167,10 @@ def switches(measured):
          f"{usd(charge('CloudWatch, custom metrics', 2 * METRICS))} a month"),
         ("`GET /api/v1/stats`", f"it reads at most {STATS_PAGES} MB of the index, once a minute",
          f"at most {usd(charge('DynamoDB, reads of 4 KB', STATS_PAGES * 128))} a count"),
+        ("`GET /api/v1/dead`", f"it receives up to {DEAD_LISTED:,} messages, ten at a time, and shows each again",
+         f"at most {usd(DEAD_LISTED * 1.1 * request)} a list"),
+        ("`POST /api/v1/dead/redrive`", f"it receives up to {DEAD_LISTED:,} messages, ten at a time, sends each and deletes each",
+         f"at most {usd(DEAD_LISTED * 2.1 * request)} a request"),
         ("`EnableDataEvents`", f"{events:.0f} writes an upload",
          f"{usd(charge('CloudTrail, data events', events * MILLION))} for a million uploads"),
         ("`EnableTrail`, a second trail in the account", "the first copy of management events is free, further ones are not",

@@ -403,6 +403,23 @@ def dead_letters(env):
     return int(attributes["ApproximateNumberOfMessages"])
 
 
+@check
+def redriven(env):
+    """a message in the dead-letter queue is listed by the API and sent back by its number"""
+    # The worker acknowledges it and does nothing.
+    message = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": env.raw})
+    before = {each["id"] for each in json.loads(env.api("GET", "/dead").body)["items"]}
+    env.client("sqs").send_message(QueueUrl=env.outputs["DeadLetterQueueUrl"], MessageBody=message)
+
+    def listed():
+        return [each["id"] for each in json.loads(env.api("GET", "/dead").body)["items"] if each["id"] not in before]
+
+    number, = wait(listed, "the message is listed", 30)
+    answer = env.api("POST", f"/dead/redrive?id={number}")
+    assert (answer.status, json.loads(answer.body)) == (202, {"redriven": 1}), answer
+    assert number not in listed()
+
+
 def wait_hit(env, path):
     wait(lambda: "Hit" in env.get(path).headers.get("X-Cache", ""), f"{path} is a hit", 30)
 

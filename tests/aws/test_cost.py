@@ -112,12 +112,15 @@ def test_the_calculator_counts_what_the_functions_write_and_read():
     metrics = re.findall(r'name: "(\w+)"|count\("(\w+)"', (CRATE / "worker/account.rs").read_text())
     assert len(metrics) == cost.METRICS
     assert cost.month(ROUND, 1)["CloudWatch, custom metrics"] == 0
-    assert cost.charge("CloudWatch, custom metrics", 2 * cost.METRICS) == pytest.approx((18 - 10) * 0.30)
+    assert cost.charge("CloudWatch, custom metrics", 2 * cost.METRICS) == pytest.approx((20 - 10) * 0.30)
     pages, = re.findall(r"MAX_PAGES: usize = (\d+)", (CRATE / "store/count.rs").read_text())
     shards, = re.findall(r"SHARDS: u8 = (\d+)", (CRATE / "store/index.rs").read_text())
-    shown, = re.findall(r"SHOWN: \[&str; (\d+)\]", (CRATE / "store/index.rs").read_text())
+    shown, = re.findall(r"SHOWN: \[\w+; (\d+)\]", (CRATE / "store/index.rs").read_text())
     assert cost.STATS_PAGES == int(pages) * int(shards) * int(shown)
     assert throughput.INDEX_SHARDS == int(shards)
+    redriven, = re.findall(r"MOST: usize = (\d+)", (CRATE / "store/dead.rs").read_text())
+    listed, = re.findall(r"MAX_LISTED: usize = (\d+)", (CRATE.parents[1] / "edge/src/api/dead.rs").read_text())
+    assert cost.DEAD_LISTED == int(redriven) == int(listed)
 
 
 def test_what_a_rate_takes_follows_from_the_measurements():

@@ -85,6 +85,10 @@ def test_the_simulator_denies_what_must_be_denied(tintype):
         ("WorkerRole", Permission("s3:GetObject", f"{raw}/a.jpg", plain), "ExplicitlyDenied"),
         ("ApiRole", Permission("s3:GetObject", f"{processed}/a.jpg/medium.jpg"), "ImplicitlyDenied"),
         ("ApiRole", Permission("sqs:ReceiveMessage", tintype.outputs["QueueArn"]), "ImplicitlyDenied"),
+        ("ApiRole", Permission("sqs:DeleteMessage", tintype.outputs["QueueArn"]), "ImplicitlyDenied"),
+        ("ApiRole", Permission("sqs:ReceiveMessage", tintype.outputs["DeadLetterQueueArn"]), "Allowed"),
+        ("ApiRole", Permission("sqs:SendMessage", tintype.outputs["DeadLetterQueueArn"]), "ImplicitlyDenied"),
+        ("ApiRole", Permission("sqs:ReceiveMessage", tintype.outputs["InvalidationDeadLetterQueueArn"]), "ImplicitlyDenied"),
         # The same names in another account.
         ("WorkerRole", Permission("s3:GetObject", f"{raw}/a.jpg", foreign), "ImplicitlyDenied"),
         ("WorkerRole", Permission("s3:PutObject", f"{processed}/a.jpg/medium.jpg", foreign), "ImplicitlyDenied"),

@@ -13,7 +13,8 @@ from processes import HANG, ROOT
 
 SMOKE = ROOT / "deploy" / "smoke.py"
 # The others look at what MiniStack does not have: caches, TLS of its own, 404s of CloudFront, Lambda's reports.
-HERE = ["pipeline", "formats", "smallest", "immutable", "private", "api", "presigned", "rejected", "burst"]
+HERE = ["pipeline", "formats", "smallest", "immutable", "private", "api", "presigned", "rejected", "redriven",
+        "burst"]
 
 
 def listed():

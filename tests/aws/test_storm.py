@@ -122,7 +122,7 @@ def storm(tintype, seed):
         tintype.client("lambda").update_event_source_mapping(UUID=mapping, ScalingConfig=concurrency)
     print(
         f"{len(bodies) + 40} events in {time.monotonic() - started:.0f} s, faults {injected}, "
-        f"{len(delays)} messages tried again, {len(redriven)} redriven"
+        f"{len(delays)} messages tried again, {redriven} redriven"
     )
     assert sum(injected.values()) > 100, "this was no storm"
     assert delays, "no message had to be delivered again"

@@ -92,7 +92,8 @@ API = {
     ("dynamodb:GetItem", "Table.Arn"), ("dynamodb:BatchGetItem", "Table.Arn"),
     ("dynamodb:Query", "${Table.Arn}/index/by_status"),
     ("sqs:SendMessage", "JobQueue.Arn"), ("sqs:GetQueueAttributes", "JobQueue.Arn"),
-    ("sqs:GetQueueAttributes", "DeadLetterQueue.Arn"),
+    ("sqs:GetQueueAttributes", "DeadLetterQueue.Arn"), ("sqs:ReceiveMessage", "DeadLetterQueue.Arn"),
+    ("sqs:ChangeMessageVisibility", "DeadLetterQueue.Arn"), ("sqs:DeleteMessage", "DeadLetterQueue.Arn"),
     ("logs:CreateLogStream", "ApiLogGroup.Arn"), ("logs:PutLogEvents", "ApiLogGroup.Arn"),
 }
 

@@ -11,8 +11,8 @@ pub struct Catalog {
     pub metadata: Arc<dyn MetadataStore>,
     /// The queue that takes jobs without an event.
     pub queue: Arc<dyn JobQueue>,
-    /// The jobs that were given up; `None` where the queue's own tools are for that.
-    pub dead: Option<Arc<dyn DeadLetters>>,
+    /// The jobs that were given up.
+    pub dead: Arc<dyn DeadLetters>,
 }
 
 impl Catalog {
@@ -27,7 +27,7 @@ impl Catalog {
 pub(crate) mod testing {
     use bytes::Bytes;
     use tintype_model::testing::conformance::record;
-    use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
+    use tintype_model::testing::{MemoryDeadLetters, MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
     use tintype_model::{PutOptions, Record, Status};
 
     use super::*;
@@ -36,6 +36,7 @@ pub(crate) mod testing {
     pub(crate) struct World {
         pub(crate) sources: Arc<MemoryObjectStore>,
         pub(crate) queue: Arc<MemoryQueue>,
+        pub(crate) dead: Arc<MemoryDeadLetters>,
         pub(crate) catalog: Catalog,
     }
 
@@ -43,15 +44,17 @@ pub(crate) mod testing {
         pub(crate) fn new() -> Self {
             let sources = Arc::new(MemoryObjectStore::new());
             let queue = Arc::new(MemoryQueue::new());
+            let dead = Arc::new(MemoryDeadLetters::new(queue.clone()));
             let catalog = Catalog {
                 sources: sources.clone(),
                 metadata: Arc::new(MemoryMetadataStore::new()),
                 queue: queue.clone(),
-                dead: None,
+                dead: dead.clone(),
             };
             Self {
                 sources,
                 queue,
+                dead,
                 catalog,
             }
         }

@@ -7,33 +7,27 @@ use crate::catalog::Catalog;
 pub enum Redrive {
     /// So many jobs are tried again, as if for the first time.
     Queued(usize),
-    /// No dead letter has this number.
+    /// No dead letter that can be seen now has this number.
     NoLetter,
-    /// The queue's own tools are for its dead letters.
-    Elsewhere,
 }
 
 impl Catalog {
-    /// At most `limit` jobs that were given up, the oldest first; `None` where the queue's own tools are for them.
+    /// At most `limit` jobs that were given up, the oldest first. A queue that can only be sampled may have more of them
+    /// than it returns ([`tintype_model::DeadLetters::list`]).
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn dead_letters(&self, limit: usize) -> Result<Option<Vec<DeadLetter>>> {
-        match &self.dead {
-            Some(dead) => Ok(Some(dead.list(limit).await?)),
-            None => Ok(None),
-        }
+    pub async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>> {
+        self.dead.list(limit).await
     }
 
-    /// Has the job with this number tried again, or all that were given up.
+    /// Has the job with this number tried again, or all that were given up: as many of them as the queue can redrive
+    /// while a request waits ([`tintype_model::DeadLetters::redrive`]).
     ///
     /// # Errors
     /// `Unavailable`; after it some of them may be queued.
     pub async fn redrive(&self, id: Option<i64>) -> Result<Redrive> {
-        let Some(dead) = &self.dead else {
-            return Ok(Redrive::Elsewhere);
-        };
-        Ok(match dead.redrive(id).await? {
+        Ok(match self.dead.redrive(id).await? {
             0 if id.is_some() => Redrive::NoLetter,
             redriven => Redrive::Queued(redriven),
         })
@@ -44,24 +38,19 @@ impl Catalog {
 mod tests {
     use super::*;
     use crate::catalog::testing::World;
-    use tintype_model::testing::MemoryDeadLetters;
     use tintype_model::{Job, ObjectKey, Work, testing::conformance::order};
 
     #[tokio::test]
     async fn a_letter_is_redriven_once_and_all_of_none_are_none() {
-        let mut world = World::new();
-        assert_eq!(world.catalog.redrive(None).await.unwrap(), Redrive::Elsewhere);
-        assert_eq!(world.catalog.dead_letters(10).await.unwrap(), None);
-
-        let dead = std::sync::Arc::new(MemoryDeadLetters::new(world.queue.clone()));
-        world.catalog.dead = Some(dead.clone());
+        let world = World::new();
+        assert_eq!(world.catalog.dead_letters(10).await.unwrap(), []);
         let job = Job {
             key: ObjectKey::new("a").unwrap(),
             order: order(1, 0),
             work: Work::Remove,
         };
-        dead.bury(job.clone(), "no room".to_owned());
-        let letters = world.catalog.dead_letters(10).await.unwrap().unwrap();
+        world.dead.bury(job.clone(), "no room".to_owned());
+        let letters = world.catalog.dead_letters(10).await.unwrap();
         assert_eq!((letters.len(), letters[0].error.as_str()), (1, "no room"));
         let id = Some(letters[0].id);
         assert_eq!(world.catalog.redrive(id).await.unwrap(), Redrive::Queued(1));

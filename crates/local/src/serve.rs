@@ -128,7 +128,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
             sources,
             metadata,
             queue: Arc::new(queue.clone()) as Arc<dyn JobQueue>,
-            dead: Some(Arc::new(queue.clone())),
+            dead: Arc::new(queue.clone()),
         },
         uploads: Arc::new(LocalUploads::new(s3_config.clone())),
         health: Arc::new(LocalHealth {

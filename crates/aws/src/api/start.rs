@@ -13,7 +13,7 @@ use tintype_edge::{Access, Edge};
 use super::{Api, QueueHealth, S3Uploads};
 use crate::config::Config;
 use crate::environment::{ApiEnvironment, Variables};
-use crate::store::{DynamoMetadataStore, S3ObjectStore, SqsQueue};
+use crate::store::{DynamoMetadataStore, S3ObjectStore, SqsDeadLetters, SqsQueue};
 use crate::telemetry::start_log;
 use crate::{Clients, init_error};
 
@@ -56,10 +56,11 @@ fn run(variables: &Variables) -> anyhow::Result<()> {
 fn edge(environment: &ApiEnvironment, config: &Config, clients: &Clients) -> anyhow::Result<Edge> {
     let bucket = environment.raw_bucket.clone();
     let queue_url = environment.queue_url.clone();
+    let dead_letter_queue_url = environment.dead_letter_queue_url.clone();
     let health = QueueHealth::new(
         clients.sqs.clone(),
         queue_url.clone(),
-        environment.dead_letter_queue_url.clone(),
+        dead_letter_queue_url.clone(),
         environment.max_concurrency,
     );
     let uploads = S3Uploads::new(clients.s3.clone(), &clients.config, bucket.clone())?;
@@ -72,8 +73,12 @@ fn edge(environment: &ApiEnvironment, config: &Config, clients: &Clients) -> any
             metadata: Arc::new(
                 DynamoMetadataStore::new(clients.dynamodb.clone(), table).with_counts_for(COUNTS_FRESH),
             ),
-            queue: Arc::new(SqsQueue::new(clients.sqs.clone(), queue_url)),
-            dead: None,
+            queue: Arc::new(SqsQueue::new(clients.sqs.clone(), queue_url.clone())),
+            dead: Arc::new(SqsDeadLetters::new(
+                clients.sqs.clone(),
+                dead_letter_queue_url,
+                queue_url,
+            )),
         },
         uploads: Arc::new(uploads),
         health: Arc::new(health),

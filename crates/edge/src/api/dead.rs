@@ -13,21 +13,21 @@ use crate::state::Shared;
 /// Most dead letters that are listed.
 const MAX_LISTED: usize = 1000;
 
-const ELSEWHERE: Error =
-    Error::NotFound("dead letters are in the queue's own dead-letter queue, which has its own tools");
-
 /// Lists the jobs that were given up.
+///
+/// On AWS these are messages in an SQS queue, which can only be sampled, by receiving them. There may be more than the list
+/// has (`queue.dead` of `/api/v1/stats` counts them). While a list is made, for some seconds at most, its messages are
+/// hidden from other lists and from redrives; for a minute if the function ends before it shows them again. `attempts`
+/// counts lists too, `died_at` is the time of sending, and `error` says where to look for the error.
 #[utoipa::path(
     get,
     path = "/api/v1/dead",
     responses(
         (status = 200, description = "The jobs that were given up", body = Dead),
-        (status = 404, description = "They are kept elsewhere", body = Problem, content_type = PROBLEM),
     ),
 )]
 pub(crate) async fn list_dead(Extract(state): Shared) -> Result<Json<Dead>> {
     let listed = state.edge.catalog.dead_letters(MAX_LISTED).await?;
-    let listed = listed.ok_or(ELSEWHERE)?;
     let items = listed.into_iter().map(|letter| DeadJob {
         id: letter.id,
         key: letter.key.map(|key| key.as_str().to_owned()),
@@ -41,6 +41,9 @@ pub(crate) async fn list_dead(Extract(state): Shared) -> Result<Json<Dead>> {
 }
 
 /// Has jobs that were given up tried again, as if for the first time.
+///
+/// On AWS one request redrives at most 1,000, and stops after ten seconds: repeat it until `redriven` is 0. A job that
+/// another list or redrive has in hand at that moment is not found.
 #[utoipa::path(
     post,
     path = "/api/v1/dead/redrive",
@@ -48,7 +51,7 @@ pub(crate) async fn list_dead(Extract(state): Shared) -> Result<Json<Dead>> {
     responses(
         (status = 202, description = "They are queued", body = Redriven),
         (status = 400, description = "The request is wrong", body = Problem, content_type = PROBLEM),
-        (status = 404, description = "There is no such job", body = Problem, content_type = PROBLEM),
+        (status = 404, description = "There is no such job, or on AWS it is hidden for a moment", body = Problem, content_type = PROBLEM),
     ),
 )]
 pub(crate) async fn redrive_dead(
@@ -62,6 +65,5 @@ pub(crate) async fn redrive_dead(
             Ok((StatusCode::ACCEPTED, Json(Redriven { redriven })))
         }
         Redrive::NoLetter => Err(Error::NotFound("there is no such dead letter")),
-        Redrive::Elsewhere => Err(ELSEWHERE),
     }
 }

@@ -369,7 +369,7 @@ pub(crate) struct Accepted {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct RedriveQuery {
-    /// Its number; without one, all of them.
+    /// Its number; without one, all of them (on AWS at most 1,000).
     #[serde(default)]
     pub id: Option<i64>,
 }
@@ -377,7 +377,7 @@ pub(crate) struct RedriveQuery {
 /// The jobs that were given up.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Dead {
-    /// At most 1,000, the oldest first.
+    /// At most 1,000, the oldest first; on AWS a sample of all.
     pub items: Vec<DeadJob>,
 }
 
@@ -389,11 +389,11 @@ pub(crate) struct DeadJob {
     /// The source's key; missing when the job cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The number of times that it was tried.
+    /// The number of times that it was tried; on AWS plus the number of times that it was listed.
     pub attempts: u32,
-    /// The last error, with its causes.
+    /// The last error, with its causes; on AWS a note that the record and the log have it.
     pub error: String,
-    /// When it was given up (RFC 3339).
+    /// When it was given up, on AWS when it was queued (RFC 3339).
     pub died_at: String,
 }
 

@@ -257,7 +257,7 @@ impl Site {
                 sources: sources.clone(),
                 metadata: metadata.clone(),
                 queue: queue.clone(),
-                dead: Some(Arc::new(TestDead::default())),
+                dead: Arc::new(TestDead::default()),
             },
             uploads: Arc::new(TestSigner),
             health: health.clone(),

@@ -13,7 +13,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use serde_json::{Value, json};
 use tintype_catalog::Catalog;
 use tintype_edge::{Access, Edge, Health, HealthReport};
-use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
+use tintype_model::testing::{MemoryDeadLetters, MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
 use tintype_model::{
     MetadataStore, ObjectKey, ObjectStore, Order, PutOptions, Recipe, Record, Sequencer, Status, UnixMillis,
 };
@@ -106,6 +106,7 @@ struct World {
     sources: Arc<MemoryObjectStore>,
     metadata: Arc<MemoryMetadataStore>,
     queue: Arc<MemoryQueue>,
+    dead: Arc<MemoryDeadLetters>,
 }
 
 impl World {
@@ -117,12 +118,13 @@ impl World {
         let sources = Arc::new(MemoryObjectStore::new());
         let metadata = Arc::new(MemoryMetadataStore::new());
         let queue = Arc::new(MemoryQueue::new());
+        let dead = Arc::new(MemoryDeadLetters::new(queue.clone()));
         let edge = Edge {
             catalog: Catalog {
                 sources: sources.clone(),
                 metadata: metadata.clone(),
                 queue: queue.clone(),
-                dead: None,
+                dead: dead.clone(),
             },
             uploads: Arc::new(uploads(credentials(Some("token")), None)),
             health,
@@ -138,6 +140,7 @@ impl World {
             sources,
             metadata,
             queue,
+            dead,
         }
     }
 

@@ -7,7 +7,7 @@ use http::{Response, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::prelude::*;
 use serde_json::json;
-use tintype_model::{ObjectStore, StoreError, Work};
+use tintype_model::{Job, ObjectKey, ObjectStore, Order, Sequencer, StoreError, Work};
 
 use super::{Answer, Panics, World, assert_problem, event, iam_event, parsed, with_json};
 use crate::environment::Authorizer;
@@ -111,6 +111,38 @@ async fn deleting_and_reprocessing_reach_the_stores() {
         world.sources.head("a b.jpg").await,
         Err(StoreError::NotFound)
     ));
+}
+
+#[tokio::test]
+async fn jobs_that_were_given_up_are_listed_and_redriven() {
+    let world = World::new(Authorizer::Iam);
+    let empty = world.send(event("GET", "/api/v1/dead", "")).await;
+    assert_eq!(parsed(&empty), json!({ "items": [] }));
+    let [first, second] = ["a b.jpg", "c.jpg"].map(|key| Job {
+        key: ObjectKey::new(key).unwrap(),
+        order: Order::of_event(Sequencer::from_counter(1)),
+        work: Work::Remove,
+    });
+    for job in [&first, &second] {
+        world.dead.bury(job.clone(), "the bucket was away".to_owned());
+    }
+    let listed = parsed(&world.send(event("GET", "/api/v1/dead", "")).await);
+    assert_eq!(listed["items"][0]["key"], "a b.jpg");
+    assert_eq!(listed["items"][0]["error"], "the bucket was away");
+    assert_eq!(listed["items"].as_array().unwrap().len(), 2);
+
+    let one = format!("id={}", listed["items"][0]["id"]);
+    let answer = world.send(event("POST", "/api/v1/dead/redrive", &one)).await;
+    assert_eq!(
+        (answer.status_code, parsed(&answer)),
+        (202, json!({ "redriven": 1 }))
+    );
+    assert_eq!(world.queue.take(), [first]);
+    let again = world.send(event("POST", "/api/v1/dead/redrive", &one)).await;
+    assert_problem(&again, 404, "not_found");
+    let all = world.send(event("POST", "/api/v1/dead/redrive", "")).await;
+    assert_eq!((all.status_code, parsed(&all)), (202, json!({ "redriven": 1 })));
+    assert_eq!(world.queue.take(), [second]);
 }
 
 #[tokio::test]

@@ -1,3 +1,4 @@
+mod dead;
 mod metadata;
 mod object;
 mod queue;
