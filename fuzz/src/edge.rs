@@ -12,7 +12,7 @@ use tintype_catalog::Catalog;
 use tintype_edge::{
     Access, Edge, Health, HealthReport, Pictures, PresignedUpload, UploadSigner, UploadTerms, router,
 };
-use tintype_model::testing::{MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
+use tintype_model::testing::{MemoryDeadLetters, MemoryMetadataStore, MemoryObjectStore, MemoryQueue};
 use tintype_model::{
     MetadataStore as _, ObjectKey, Order, Recipe, Record, Sequencer, Status, StoreError, UnixMillis,
 };
@@ -83,12 +83,13 @@ pub(crate) fn edge(access: Access, delivers: bool) -> Edge {
         renditions: Arc::new(MemoryObjectStore::default()),
         cache_bytes: 1 << 20,
     };
+    let queue = Arc::new(MemoryQueue::new());
     Edge {
         catalog: Catalog {
             sources: Arc::new(MemoryObjectStore::default()),
             metadata,
-            queue: Arc::new(MemoryQueue::new()),
-            dead: None,
+            dead: Arc::new(MemoryDeadLetters::new(queue.clone())),
+            queue,
         },
         uploads: Arc::new(Signer),
         health: Arc::new(Healthy),
