@@ -5,7 +5,6 @@ use crate::syntax::reader::Reader;
 
 pub(crate) const SEQUENCE_HEADER: u8 = 1;
 pub(crate) const TEMPORAL_DELIMITER: u8 = 2;
-pub(crate) const FRAME_HEADER: u8 = 3;
 pub(crate) const FRAME: u8 = 6;
 
 /// One open bitstream unit.

@@ -4,7 +4,7 @@
 
 mod bmp;
 mod gif;
-pub(crate) mod heif;
+mod heif;
 mod ico;
 mod jpeg;
 mod jxl;

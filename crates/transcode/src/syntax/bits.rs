@@ -47,20 +47,6 @@ impl<'a> Bits<'a> {
         Some(())
     }
 
-    /// A number below `limit` (AV1 section 4.10.7, `ns`); `None` for a limit of 0.
-    pub(crate) fn below(&mut self, limit: u32) -> Option<u32> {
-        let last_bit = limit.checked_ilog2()?;
-        let short = 2u32.checked_shl(last_bit)?.checked_sub(limit)?;
-        let value = self.take(last_bit)?;
-        if value < short {
-            return Some(value);
-        }
-        value
-            .checked_mul(2)?
-            .checked_sub(short)?
-            .checked_add(self.take(1)?)
-    }
-
     /// An exponential-Golomb number (H.265 section 9.2); AV1's uvlc (section 4.10.3) is the same.
     pub(crate) fn golomb(&mut self) -> Option<u32> {
         let mut zeros = 0u32;

@@ -126,7 +126,7 @@ fn divisions(side: u32, least: u32) -> Vec<Vec<u32>> {
 fn take_parts(whole: u32, largest: u32, bits: &mut Bits<'_>) -> Option<Vec<u32>> {
     let (mut parts, mut rest) = (Vec::new(), whole);
     while rest > 0 {
-        let part = bits.below(rest.min(largest))? + 1;
+        let part = take_below(rest.min(largest), bits)? + 1;
         parts.push(part);
         rest = rest.checked_sub(part)?;
     }
@@ -180,6 +180,17 @@ fn put_below(value: u32, limit: u32, bits: &mut Writer) {
     } else {
         bits.put(value + short, count);
     }
+}
+
+/// Reads a number below `limit` (`ns`, section 4.10.7).
+fn take_below(limit: u32, bits: &mut Bits<'_>) -> Option<u32> {
+    let count = limit.checked_ilog2()? + 1;
+    let short = (1 << count) - limit;
+    let value = bits.take(count - 1)?;
+    if value < short {
+        return Some(value);
+    }
+    Some((value << 1) - short + bits.take(1)?)
 }
 
 /// The least power of two, as its logarithm, of parts no larger than `largest` (`tile_log2`, section 5.9.16).

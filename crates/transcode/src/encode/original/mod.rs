@@ -1,6 +1,5 @@
 //! Sources whose own coding becomes a rendition, or whose quality limits that of renditions.
 
-mod av1;
 mod jpeg;
 mod png;
 mod repack;

@@ -6,7 +6,7 @@
 
 use tintype_model::Format;
 
-use super::{av1, jpeg, png, vp8};
+use super::{jpeg, png, vp8};
 use crate::color::Profile;
 use crate::geometry::orient::Orientation;
 use crate::header::Header;
@@ -19,7 +19,7 @@ use crate::syntax::reader::Reader;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Original<'a> {
     pub(crate) bytes: &'a [u8],
-    /// JPEG, PNG, WebP or AVIF.
+    /// JPEG, PNG or WebP.
     pub(crate) format: Format,
     pub(crate) orientation: Orientation,
     /// The embedded profile, if it is used. One that the conversion of pixels ignores is ignored here too.
@@ -31,7 +31,7 @@ pub(crate) struct Original<'a> {
 }
 
 impl<'a> Original<'a> {
-    /// The source, if it is a PNG, a WebP, an AVIF, or a JPEG that every decoder understands in the same way.
+    /// The source, if it is a PNG, a WebP, or a JPEG that every decoder understands in the same way.
     pub(crate) fn of(source: &'a [u8], header: &'a Header) -> Option<Self> {
         let format = header.format.rendition?;
         let fits = header.model != Model::Cmyk && !header.is_odd_jpeg;
@@ -44,14 +44,13 @@ impl<'a> Original<'a> {
             quality: match format {
                 Format::Jpeg => jpeg::quality(source),
                 Format::Webp => vp8::quality(source),
-                Format::Avif => av1::quality(source),
                 _ => None,
             },
         })
     }
 
     /// The same coefficients or rows in a file of the same format, and nothing else. `None` where pixels have to be
-    /// changed, or for a kind that is not written here: those of a WebP or an AVIF are not read here.
+    /// changed, or for a kind that is not written here: the coefficients of a WebP are not read here.
     pub(crate) fn rewrite(&self) -> Option<Vec<u8>> {
         let rewritten = || match self.format {
             Format::Jpeg => jpeg::rewritten(self.bytes),

@@ -3,11 +3,6 @@
 mod decode;
 mod header;
 
-use std::borrow::Cow;
-
-use tintype_model::Format;
-
-use crate::header::CHECKED;
 use crate::header::format::{Decoded, SourceFormat};
 use crate::syntax::reader::Reader;
 
@@ -20,7 +15,7 @@ pub(super) static AVIF: SourceFormat = SourceFormat {
     parse: header::parse,
     decode: |source, _| decode::decode(source).map(Decoded::whole),
     animation: None,
-    rendition: Some(Format::Avif),
+    rendition: None,
 };
 
 /// Files whose brands say no more than that they are HEIF are taken for HEIC: the brands of HEIF itself say nothing about
@@ -36,13 +31,6 @@ pub(super) static HEIC: SourceFormat = SourceFormat {
     animation: None,
     rendition: None,
 };
-
-/// The AV1 stream of the primary picture, or of its first tile. `None` for HEVC.
-pub(crate) fn color_stream(source: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let image = header::coded_image(source, &CHECKED).ok()?;
-    let tile = image.color.tiles.first()?;
-    (tile.codec == header::Codec::Av1).then(|| tile.stream())
-}
 
 const HEIC_BRANDS: [&[u8; 4]; 8] = [
     b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1",
