@@ -69,7 +69,7 @@ pub struct Authorized;
 /// The caller, as far as the request proves who it is. Handlers find it among the request's extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Principal {
-    /// Anybody: the route asks for no proof.
+    /// A caller of a route that asks for no proof.
     Anybody,
     /// A holder of the admin token.
     Token,
@@ -102,8 +102,8 @@ pub(crate) struct Asked<'a> {
     pub extensions: &'a Extensions,
 }
 
-/// Lets a request through that is meant for this server and comes from a caller that the route is for. Answers who
-/// that is.
+/// Lets a request through that is meant for this server and comes from a caller that the route is for. Returns that
+/// caller.
 pub(crate) fn admit(access: &Access, auth: &Auth, asked: &Asked<'_>) -> Result<Principal> {
     match access {
         Access::Token {
@@ -160,7 +160,7 @@ fn admit_directly(
 }
 
 /// Logs a refusal of something that was presented: a credential, an origin or a name of this server. Requests that
-/// present nothing are everybody's.
+/// present nothing are not logged.
 pub(crate) fn log_refusal(error: &Error, asked: &Asked<'_>) {
     let origin = || asked.headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
     let (reason, presented) = if let Error::Unauthorized(Missing::WrongToken) = error {

@@ -5,8 +5,8 @@ use futures::StreamExt as _;
 
 use crate::error::{Error, Result};
 
-/// The client kept its connection waiting for longer than it may. What reads connections answers this for a body, as
-/// the error or as one of its causes, and it becomes a 408.
+/// The error of a client that kept its connection waiting for longer than it may. Readers of connections return it for a
+/// body, as the error or as one of its causes, and it becomes a 408.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the client keeps the connection waiting")]
 pub struct TooSlow;

@@ -8,7 +8,7 @@ use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use tintype_model::{GetOptions, ObjectStore, Rendition, Result, StoreError};
 
-/// Few shards, so that a large rendition finds room in one.
+/// The number of shards: few, so that a large rendition finds room in one.
 const SHARDS: usize = 4;
 /// A rendition above this part of the capacity is read anew each time: it would push out too many others.
 const LARGEST_SHARE: u64 = 8;
@@ -90,7 +90,7 @@ impl PictureCache {
     /// The rendition's bytes. Concurrent requests for one that is not cached read it once.
     ///
     /// # Errors
-    /// Those of [`ObjectStore::get`]; `NotFound` also when the object has another size than the rendition, which
+    /// The errors of [`ObjectStore::get`]; `NotFound` also when the object has another size than the rendition, which
     /// means that it was replaced.
     pub(crate) async fn get(&self, rendition: &Rendition) -> Result<Bytes> {
         let store = &*self.renditions;
@@ -110,7 +110,7 @@ impl PictureCache {
         body
     }
 
-    /// Checks that [`Self::get`] would give the rendition's bytes, without reading them where the store can tell.
+    /// Checks that [`Self::get`] would give the rendition's bytes, without reading them where the store knows it.
     ///
     /// # Errors
     /// The errors of [`Self::get`].

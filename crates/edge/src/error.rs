@@ -98,11 +98,11 @@ pub(crate) struct Problem {
     code: &'static str,
 }
 
-/// The `detail` of a problem document, among the extensions of its response: pages tell it in HTML.
+/// The `detail` of a problem document, among the extensions of its response, for pages that show it in HTML.
 #[derive(Clone, Debug)]
-pub(crate) struct Told(pub(crate) String);
+pub(crate) struct ProblemDetail(pub(crate) String);
 
-/// Answers to requests that can be repeated say when, in seconds.
+/// The seconds after which a request may be repeated, in answers to those that can be.
 const RETRY_SOON: &str = "1";
 const RETRY_LATER: &str = "60";
 
@@ -224,7 +224,7 @@ impl Error {
         }
     }
 
-    /// Logged here and nowhere else: this is the boundary where errors end.
+    /// Writes the error to the log; nothing else does, since errors end here.
     fn log(&self) {
         match self {
             Self::MissingRendition { .. } | Self::Panicked(_) | Self::Store(_) => {
@@ -286,7 +286,7 @@ impl IntoResponse for Error {
         if let Some((name, value)) = self.header() {
             headers.insert(name, value);
         }
-        response.extensions_mut().insert(Told(problem.detail));
+        response.extensions_mut().insert(ProblemDetail(problem.detail));
         response
     }
 }

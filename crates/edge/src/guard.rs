@@ -99,7 +99,7 @@ pub fn write_allowed(headers: &HeaderMap, host: &str, public_url: Option<&str>) 
     }
 }
 
-/// The origin of a request as a browser tells it, the most trusted first.
+/// The origin of a request as a browser states it, the most trusted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Provenance {
     /// A page of this server.

@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(negotiate(None, &[]), Format::Jpeg);
     }
 
-    /// One parsed part: type, subtype, weight.
+    /// A parsed part: type, subtype, weight.
     type Part = (String, String, f64);
 
     /// Follows the text of RFC 9110 sections 5.6 and 12.4.2 piece by piece, without regard to speed.

@@ -45,7 +45,7 @@ pub struct UploadTerms<'a> {
     pub method: UploadMethod,
     /// The only media type that it can be sent with, in printable ASCII; none leaves a `PUT` any and a form none.
     pub content_type: Option<&'a str>,
-    /// Where the subject of the picture is; for a form only.
+    /// The place of the subject of the picture; for a form only.
     pub focus: Option<Focus>,
     /// The largest size of a form's file, in bytes; the smallest is 1.
     pub max_bytes: u64,
@@ -56,7 +56,7 @@ pub struct UploadTerms<'a> {
 /// An upload that is signed and ready to be sent by the method that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PresignedUpload {
-    /// Where to send it, signature included for `PUT`.
+    /// The URL to send it to, signature included for `PUT`.
     pub url: String,
     /// Headers that have to be sent as they are.
     pub headers: BTreeMap<String, String>,
@@ -66,7 +66,7 @@ pub struct PresignedUpload {
     pub expires_in: Duration,
 }
 
-/// Tells how the machinery behind the edge is doing.
+/// Reports the health of the machinery behind the edge.
 #[async_trait]
 pub trait Health: Send + Sync + std::fmt::Debug {
     /// The state right now. Called for `/healthz`, `/readyz`, `/metrics` and the API, so it has to be cheap; it
@@ -83,9 +83,9 @@ pub trait Health: Send + Sync + std::fmt::Debug {
 /// The health of the stores, the queue and the processes behind the edge.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct HealthReport {
-    /// Whether requests should be sent here.
+    /// True if requests should be sent here.
     pub ready: bool,
-    /// Why they should not, for people; nothing about where files are.
+    /// The reasons why they should not, for people, without paths of files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<String>,
     /// Level of confinement of the processes that decode images: `full`, `filtered` or `limited`; `None` where nothing is
@@ -105,7 +105,7 @@ pub struct HealthReport {
     /// where nothing is rendered.
     #[serde(skip)]
     pub avif_tiles_refused: Option<u64>,
-    /// The connections of clients, which only `/metrics` tells; `None` where somebody else accepts them.
+    /// The connections of clients, which only `/metrics` shows; `None` where somebody else accepts them.
     #[serde(skip)]
     pub connections: Option<ConnectionCounts>,
 }
@@ -130,7 +130,7 @@ pub struct ConnectionCounts {
 /// The search for damage in stored files. Counts are since the server was started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StoredFiles {
-    /// Sources that are known to be damaged.
+    /// Number of sources that are known to be damaged.
     pub damaged_sources: u64,
     /// Renditions that are known to be damaged, and are made again.
     pub damaged_renditions: u64,
@@ -147,7 +147,7 @@ pub struct StoredFiles {
 pub struct QueueDepth {
     /// Waiting for a worker, or for the time of their next try.
     pub ready: u64,
-    /// In the hands of a worker.
+    /// Jobs that a worker has taken and not finished.
     pub leased: u64,
     /// Given up after all retries.
     pub dead: u64,

@@ -26,13 +26,13 @@ use crate::{admin, api, delivery, metrics};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// The needs of paths that are nobody's.
+/// The needs of paths that belong to no part of the site.
 const NOBODYS: Needs = Needs::new(Class::Other, Callers::Visitors);
 const HEALTH: Needs = Needs::new(Class::Health, Callers::Everybody);
 const METRICS: Needs = Needs::new(Class::Metrics, Callers::Admins);
 
-/// Everything that Tintype serves besides the S3 endpoint. Paths that are not its own are answered with a 404
-/// problem document.
+/// The router of everything that Tintype serves besides the S3 endpoint. Unknown paths are answered with a 404 problem
+/// document.
 pub fn router(edge: Edge) -> Router {
     let state = Arc::new(State::new(edge));
     let mut site = enclosed(Router::new().fallback(fallback), &state, None);
@@ -151,7 +151,7 @@ const fn referrer_policy(class: Class) -> &'static str {
     }
 }
 
-/// Stops a request that its path is not for. Handlers find the [`Principal`] among the extensions of the others.
+/// Stops a request whose caller may not use its path. Handlers find the [`Principal`] among the extensions of the others.
 ///
 /// [`Principal`]: crate::access::Principal
 async fn gate(
@@ -198,7 +198,7 @@ async fn fallback(Extract(state): Shared, Extension(needs): Extension<Needs>, re
     }
 }
 
-/// The router adds `Allow`.
+/// The answer to a method that the path does not take. The router adds `Allow`.
 async fn method_not_allowed(method: Method) -> Response {
     if method == Method::OPTIONS {
         delivery::empty(StatusCode::NO_CONTENT)

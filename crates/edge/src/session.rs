@@ -15,7 +15,7 @@ const MAX_SESSIONS: usize = 1024;
 /// The open sessions. They are in memory, so a restart ends them all.
 #[derive(Default)]
 pub(crate) struct Sessions {
-    /// The beginning of each, by the digest of its name: the time that a look-up takes says nothing about names.
+    /// The beginning of each, by the digest of its name: the time that a look-up takes reveals nothing about names.
     open: Mutex<HashMap<[u8; 32], Instant>>,
 }
 

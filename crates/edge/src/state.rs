@@ -19,7 +19,7 @@ pub struct Edge {
     pub catalog: Catalog,
     /// Signs uploads.
     pub uploads: Arc<dyn UploadSigner>,
-    /// Tells how the rest is doing.
+    /// Reports the health of the rest.
     pub health: Arc<dyn Health>,
     /// The recipe in force: which variants keep the aspect, and which keys can be served.
     pub recipe: Arc<Recipe>,
@@ -73,8 +73,8 @@ impl State {
         }
     }
 
-    /// This server as the client sees it, without a slash at the end. Only the checked `Host` counts: forwarding
-    /// headers are anybody's to send.
+    /// This server as the client sees it, without a slash at the end. Only the checked `Host` counts: any
+    /// client can send forwarding headers.
     pub(crate) fn base_url(&self, uri: &Uri, headers: &HeaderMap) -> Result<String> {
         match &self.edge.access {
             Access::Token {

@@ -1,5 +1,5 @@
-//! The form of an upload: the fields that its terms stand for, bound by a policy. Both shapes send the same; only the
-//! signature is the shape's own.
+//! The form of an upload: the fields that its terms stand for, bound by a policy. It is the same on AWS and on
+//! one machine, except for the signature.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;

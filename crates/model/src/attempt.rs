@@ -48,12 +48,12 @@ pub enum Succession {
     Refused,
     /// The new record takes the place of the one before.
     Replaces,
-    /// The record before stays, and tells of the new work as an attempt: this record is stored.
+    /// The record before stays, with the new work noted in it as an attempt: this record is stored.
     Noted(Box<Record>),
 }
 
 impl Record {
-    /// The order of the newest work that the record tells of. Further work takes a revision after it.
+    /// The order of the newest work that the record knows. Further work takes a revision after it.
     #[must_use]
     pub fn newest_order(&self) -> &Order {
         match &self.attempt {
@@ -62,7 +62,7 @@ impl Record {
         }
     }
 
-    /// True if another result of the order [`Self::newest_order`] is written over what this record tells.
+    /// True if another result of the order [`Self::newest_order`] is written over the one that this record has.
     #[must_use]
     pub fn is_provisional(&self) -> bool {
         self.finality() < Status::FINAL
@@ -106,9 +106,9 @@ impl Record {
         }))
     }
 
-    /// True if this record tells of the work whose result `put` is, and of the same result.
+    /// True if this record has the same result of the same work as `put`.
     #[must_use]
-    pub fn tells(&self, put: &Self) -> bool {
+    pub fn has_result_of(&self, put: &Self) -> bool {
         let noted = self.attempt.as_ref().filter(|attempt| attempt.order == put.order);
         match (noted.map(|attempt| &attempt.result), &put.status) {
             (Some(AttemptResult::Rejected { rejection: told }), Status::Rejected { rejection }) => {

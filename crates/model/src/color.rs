@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Color {
-    /// Converted to sRGB, which needs no profile; colours outside it are clipped.
+    /// Colours are converted to sRGB, which needs no profile; those outside it are clipped.
     #[default]
     Srgb,
-    /// As they are, as far as today's wide-gamut displays show them: a source whose profile reaches beyond sRGB is
+    /// Colours are kept as far as today's wide-gamut displays show them: a source whose profile reaches beyond sRGB is
     /// converted to Display P3, and every file says so. Any other source is converted to sRGB.
     Keep,
 }

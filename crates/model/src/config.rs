@@ -15,16 +15,16 @@ pub struct PictureConfig {
     ///
     /// Default: `#ffffff`
     background: Rgb,
-    /// Whether the record tells the score of every rendition.
+    /// True if the record has the score of every rendition.
     ///
-    /// Default: `false`; those whose quality is chosen by their score always tell it
+    /// Default: `false`; those whose quality is chosen by their score always have it
     scores: bool,
     /// The recipe; naming any variant replaces the default recipe.
     #[serde(rename = "variant")]
     variants: Option<Vec<Variant>>,
     /// The limits of one source.
     limits: Limits,
-    /// The choice of what records tell about sources.
+    /// The choice of facts about sources that records keep.
     metadata: MetadataPolicy,
 }
 
@@ -88,7 +88,7 @@ impl PictureConfig {
         self.limits
     }
 
-    /// The choice of what records tell about sources.
+    /// The choice of facts about sources that records keep.
     #[must_use]
     pub const fn metadata(&self) -> MetadataPolicy {
         self.metadata

@@ -28,7 +28,7 @@ pub enum Work {
     },
     /// The source was deleted.
     Remove,
-    /// The source was deleted and its tombstone must go too: nothing may tell any more that the key was ever there.
+    /// The source was deleted and its tombstone must go too: no trace of the key may be left.
     Forget,
 }
 

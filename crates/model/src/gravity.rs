@@ -30,7 +30,7 @@ pub enum Gravity {
     Northwest,
     /// The most conspicuous part of the image, found by edges, strong colours and skin.
     Attention,
-    /// One point of one image. A recipe that is configured cannot say this; it is set for an image that tells where
+    /// One point of one image. A recipe that is configured cannot say this; it is set for an image whose metadata says where
     /// its subject is ([`Recipe::focused`]).
     Focus(Focus),
 }
@@ -56,7 +56,7 @@ impl Focus {
     /// The coordinate that means the full width or height.
     pub const WHOLE: u16 = 10_000;
 
-    /// The user metadata (`x-amz-meta-...` without the prefix) by which a source tells its focal point.
+    /// The user metadata (`x-amz-meta-...` without the prefix) with which a source states its focal point.
     pub const METADATA: &'static str = "focus";
 }
 
@@ -98,7 +98,7 @@ impl FromStr for Focus {
     }
 }
 
-/// A text is no focal point.
+/// The error for a text that is not a focal point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a focal point must be written \"0.3,0.7\": fractions from the left and from the top")]
 pub struct FocusError;

@@ -7,7 +7,7 @@ use crate::Recipe;
 /// An S3 object key: 1 to 1,024 bytes of UTF-8, otherwise opaque.
 ///
 /// A key is never a file path. Keys that S3 accepts but that cannot travel through a CDN are still keys; whether a
-/// key can be served is told by [`ObjectKey::check_servable`].
+/// key can be served is the answer of [`ObjectKey::check_servable`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ObjectKey(String);

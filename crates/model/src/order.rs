@@ -90,7 +90,7 @@ impl Order {
         }
     }
 
-    /// The order of work that has no event of its own: the next revision of the newest work that the record tells of,
+    /// The order of work that has no event of its own: the next revision of the newest work that the record knows,
     /// tombstones included. Without a record it is before every event, whose sequencers are never all zeros; so an
     /// event that was late and not lost replaces what came of it.
     #[must_use]

@@ -170,7 +170,7 @@ pub trait ObjectStore: Send + Sync + std::fmt::Debug {
 pub enum PutRecord {
     /// It is stored; the record that it replaced, if there was one.
     Written(Option<Box<Record>>),
-    /// The stored record keeps its status and now tells of this work as an attempt: the record as it is now.
+    /// The stored record keeps its status and now has this work as an attempt: the record as it is now.
     Noted(Box<Record>),
     /// Nothing changed: this record has the same order or a newer one.
     Refused(Box<Record>),
@@ -220,7 +220,7 @@ pub trait MetadataStore: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// `Unavailable`; after it the write may have happened, and putting the same record again is refused with
-    /// that very record or with the one that tells of it.
+    /// that very record or with the one that has its result.
     async fn put(&self, record: &Record) -> Result<PutRecord>;
 
     /// At most `limit` records after the key `after`, in byte order of their keys.
@@ -229,8 +229,8 @@ pub trait MetadataStore: Send + Sync + std::fmt::Debug {
     /// `Unavailable`.
     async fn list(&self, filter: &RecordFilter, after: Option<&str>, limit: usize) -> Result<Page<Record>>;
 
-    /// Removes the key's tombstone, if its [`Record::newest_order`] is this one: nothing tells any more that the key was
-    /// ever there. `false`: there is no such tombstone, and nothing changed. The caller rules out that older work comes
+    /// Removes the key's tombstone, if its [`Record::newest_order`] is this one: no trace of the key is
+    /// left. Returns `false` when there is no such tombstone, and nothing changed. The caller rules out that older work comes
     /// back ([`crate::Work::Forget`]).
     ///
     /// # Errors

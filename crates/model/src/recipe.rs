@@ -20,7 +20,7 @@ pub struct Recipe {
     /// Default: white
     #[serde(default)]
     pub background: Rgb,
-    /// True if the record tells the score of every rendition, not only of those whose quality was chosen by it.
+    /// True if the record has the score of every rendition, not only of those whose quality was chosen by it.
     ///
     /// Default: false
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -160,7 +160,7 @@ impl From<Rgb> for String {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecipeError {
-    /// Nothing would be made.
+    /// The recipe has no variant, so that nothing would be made.
     #[error("the recipe has no variant")]
     NoVariant,
     /// URLs could not name it.
@@ -169,7 +169,7 @@ pub enum RecipeError {
     /// Two variants would share their URLs.
     #[error("variant {0:?} is named twice")]
     DuplicateVariant(String),
-    /// Some browser could show nothing.
+    /// A variant has neither JPEG nor PNG, so that some browsers could show nothing.
     #[error(
         "variant {0:?} needs \"jpeg\" or \"png\" among its formats, for browsers that know nothing newer"
     )]
@@ -198,7 +198,7 @@ pub enum RecipeError {
     #[error("variant {0:?}: gravity needs fit \"cover\", nothing else crops")]
     GravityNeedsCover(String),
     /// A focal point belongs to one image.
-    #[error("variant {0:?}: a focal point is told with an image, not in the recipe")]
+    #[error("variant {0:?}: a focal point is given with an image, not in the recipe")]
     FocusInRecipe(String),
     /// The quality is outside the scale, or says something that is none.
     #[error(
@@ -400,7 +400,7 @@ impl Variant {
     }
 }
 
-/// Whether the first variant of the default recipe alone, changed, is a valid recipe.
+/// True if the first variant of the default recipe alone, changed, is a valid recipe.
 #[cfg(test)]
 pub(crate) fn one(change: impl FnOnce(&mut Variant)) -> Result<(), RecipeError> {
     let mut recipe = Recipe::default();

@@ -46,11 +46,11 @@ pub struct Record {
     pub key: ObjectKey,
     /// The newest work whose result the status is.
     pub order: Order,
-    /// The state of the key: the published set, or why nothing is published.
+    /// The state of the key: the published set, or the reason why nothing is published.
     pub status: Status,
     /// The time at which the status was written.
     pub updated_at: UnixMillis,
-    /// The source that the status speaks of; `None` once it is deleted.
+    /// The source that the status is about; `None` once it is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceInfo>,
     /// Newer work that left the status as it was; `None` when the status is the result of the newest.
@@ -58,7 +58,7 @@ pub struct Record {
     pub attempt: Option<Attempt>,
 }
 
-/// The state of a key: the published set, or why nothing is published.
+/// The state of a key: the published set, or the reason why nothing is published.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "most records are ready ones")]
@@ -119,7 +119,7 @@ impl Status {
     }
 }
 
-/// The uploaded object that a record speaks of.
+/// The uploaded object that a record is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceInfo {
     /// Its `ETag`, without quotes.
@@ -150,7 +150,7 @@ pub struct ImageInfo {
     /// Bits per channel in the source.
     pub bit_depth: u8,
     /// The colour space of the source's pixels, before conversion to sRGB: `srgb`, `icc` for a profile, `grey`, `cmyk`,
-    /// `pq` or `hlg` for a high dynamic range, `display-p3`, `rec2020` or `cicp` for what is told by code points, and
+    /// `pq` or `hlg` for a high dynamic range, `display-p3`, `rec2020` or `cicp` for colours that are given by code points, and
     /// `gamma` for primaries and a gamma.
     pub color_space: String,
     /// Description of the embedded ICC profile, if it has one.
@@ -196,7 +196,7 @@ impl ImageInfo {
 /// at most 100 characters.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Capture {
-    /// Local time, `2026-11-25T18:27:58`, followed by `+01:00` where the source tells the offset.
+    /// Local time, `2026-11-25T18:27:58`, followed by `+01:00` where the source has the offset.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_at: Option<String>,
     /// Maker of the camera.

@@ -47,7 +47,7 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MetadataPolicy {
-    /// True if the record may tell where a picture was taken. Renditions never do.
+    /// True if the record may keep the place where a picture was taken. Renditions never do.
     ///
     /// Default: false
     pub gps: bool,

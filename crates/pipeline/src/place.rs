@@ -104,14 +104,14 @@ async fn head(store: &dyn ObjectStore, key: &str) -> Result<Option<ObjectMeta>, 
 /// The objects that may be there besides those that the record names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Others {
-    /// Those that are known: renditions of a record that was replaced, or of one that was refused.
+    /// These objects: renditions of a record that was replaced, or of one that was refused.
     pub(crate) known: Vec<Rendition>,
     /// True if there may be more, so that listings have to be asked: one for each variant.
     pub(crate) unknown: bool,
 }
 
 impl Others {
-    /// Nothing is known of them.
+    /// Any object: what is there is not known.
     pub(crate) fn unknown() -> Self {
         Self {
             known: Vec::new(),
@@ -135,7 +135,7 @@ pub(crate) enum Standing {
 /// work has written.
 ///
 /// Those with known names are deleted first, each of them whatever becomes of the others: no listing that fails or
-/// takes long keeps them public. `recipe` is that of this worker: with the record it tells which names there can be.
+/// takes long keeps them public. `recipe` is that of this worker: from it and the record follows which names there can be.
 ///
 /// # Errors
 /// When a read or delete fails.
@@ -177,9 +177,9 @@ pub(crate) async fn reconcile(
 /// The result of removing objects that a record does not name.
 #[derive(Clone, Copy, Debug, Default)]
 struct Removal {
-    /// One of them was there.
+    /// At least one of them was there.
     changed: bool,
-    /// One of them is of newer work, and stays.
+    /// At least one of them is of newer work, and stays.
     newer: bool,
 }
 
@@ -229,7 +229,7 @@ struct Named {
     /// The newest order of work on the same source that is known, when one of them is missing or another one than the
     /// record says.
     damaged: Option<Order>,
-    /// One of them was written by work on a newer source.
+    /// True if one of them was written by work on a newer source.
     newer: bool,
 }
 
@@ -271,7 +271,7 @@ fn usual(key: &ObjectKey, recipe: &Recipe) -> impl Iterator<Item = String> {
     keys.filter(|key| key.len() <= ObjectKey::MAX_BYTES)
 }
 
-/// The names of every variant that objects of a key can be of, as far as this worker knows.
+/// The names of all variants that a key can have objects of, as far as this worker knows.
 fn variants<'a>(recipe: &'a Recipe, named: &'a [Rendition], known: &'a [Rendition]) -> BTreeSet<&'a str> {
     let made = named
         .iter()
@@ -315,7 +315,7 @@ async fn list_one(store: &dyn ObjectStore, prefix: String) -> Result<Vec<String>
     }
 }
 
-/// Sorts after every other character.
+/// The character that sorts after every other.
 const LAST: char = char::MAX;
 
 /// The folder below the prefix that the key is in, with the slash at its end.

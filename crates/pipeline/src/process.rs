@@ -79,8 +79,8 @@ impl Pipeline {
 
     /// Does one job. `Ok` acknowledges it, also when the image is bad.
     ///
-    /// `attempt` counts the deliveries of this job, this one included. What an earlier one left behind when it ended
-    /// in the middle is looked for from the second on; a caller who does not know passes 2.
+    /// `attempt` counts the deliveries of this job, this one included. From the second on, the pipeline looks for
+    /// what an earlier one left behind when it ended in the middle; a caller that does not know the number passes 2.
     ///
     /// # Errors
     /// When the job has to be delivered again.
@@ -96,7 +96,7 @@ impl Pipeline {
         Ok(outcome)
     }
 
-    /// Does the job, and tells which objects may now be there besides those that the record names.
+    /// Does the job, and returns which objects may now be there besides those that the record names.
     async fn perform(&self, job: &Job) -> Result<(Outcome, Others)> {
         let etag = match &job.work {
             Work::Render { etag } => Some(etag),
@@ -127,7 +127,7 @@ impl Pipeline {
         }
     }
 
-    /// Takes the tombstone of a key away, which must have been removed before.
+    /// Deletes the tombstone of a key. The picture of the key must have been removed before.
     ///
     /// The job was kept back ([`Work::delay`]) until no work is going on that read the source before it was deleted, so
     /// nothing that is older can be published any more: a late event finds no source.
@@ -195,7 +195,7 @@ impl Pipeline {
 
     /// Writes into the record that a job was given up after all its retries.
     ///
-    /// A picture that is published stays published, and its record tells of the failure beside it. A tombstone that was not
+    /// A picture that is published stays published, and its record notes the failure beside it. A tombstone that was not
     /// forgotten stays as it is.
     ///
     /// # Errors
@@ -215,7 +215,7 @@ impl Pipeline {
             PutRecord::Noted(_) => {
                 tracing::warn!(image.key = %job.key, order = %job.order, "given up: what the record said before stays");
             }
-            // Newer work, the job's own result, or an earlier word that it was given up.
+            // Newer work, the job's own result, or an earlier note that it was given up.
             PutRecord::Refused(current) => {
                 tracing::debug!(image.key = %job.key, status = current.status.name(), "the record says more than that");
             }
@@ -351,7 +351,7 @@ impl Pipeline {
             }
             Err(error) => {
                 let error: FocusError = error;
-                tracing::warn!(image.key = %key, focus = told, %error, "image is cropped as if it told no focal point");
+                tracing::warn!(image.key = %key, focus = told, %error, "the focal point of the image is ignored: it cannot be read");
                 None
             }
         }
@@ -417,7 +417,9 @@ impl Pipeline {
                 return Ok((outcome, Others::unknown()));
             }
             // A store that retries inside may be refused by its own first try.
-            PutRecord::Refused(current) if current.tells(&record) => return Ok((outcome, Others::unknown())),
+            PutRecord::Refused(current) if current.has_result_of(&record) => {
+                return Ok((outcome, Others::unknown()));
+            }
             PutRecord::Refused(current) => {
                 let skip = if *current.newest_order() == record.order {
                     Skip::Duplicate

@@ -14,8 +14,8 @@ pub(crate) const ORDER: &str = "tintype-order";
 /// Name of the metadata with [`Rendition::etag`]. A store's own `ETag` need not be a digest of the bytes.
 const DIGEST: &str = "tintype-digest";
 
-/// Name of the metadata with [`Rendition::stand_ins`]: extensions, separated by commas. A CDN that has no record is told
-/// by it. Absent where there are none.
+/// Name of the metadata with [`Rendition::stand_ins`]: extensions, separated by commas. It is for a CDN, which has
+/// no record. Absent where there are none.
 const STAND_INS: &str = "tintype-stand-ins";
 
 /// The entry in a record of a file of `rendered` that is kept under this object key. `recipe` is what it was made by.
@@ -66,7 +66,7 @@ pub(crate) fn order_of(meta: &ObjectMeta) -> Option<Order> {
     meta.metadata.get(ORDER)?.parse().ok()
 }
 
-/// True if the object has exactly these bytes, and tells the same stand-ins for them.
+/// True if the object has exactly these bytes, and names the same stand-ins for them.
 pub(crate) fn holds(meta: &ObjectMeta, rendition: &Rendition) -> bool {
     meta.metadata.get(DIGEST) == Some(&rendition.etag)
         && meta.metadata.get(STAND_INS) == listed(&rendition.stand_ins).as_ref()

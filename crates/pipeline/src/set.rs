@@ -8,7 +8,7 @@ use tintype_model::{
 
 use crate::rendition::{describe, options};
 
-/// Writes every rendition under a set name of its own and tells where they are.
+/// Writes every rendition under a set name of its own and returns where they are.
 ///
 /// # Errors
 /// When any write fails; what was written is removed again as far as the store allows.

@@ -37,7 +37,7 @@ pub enum Settlement {
     Ack,
     /// The queue delivers it again after this time.
     Retry(Duration),
-    /// It becomes a dead letter, and the record tells so.
+    /// It becomes a dead letter, and the record says so.
     GiveUp,
 }
 

@@ -15,7 +15,7 @@ use serde::Serialize;
 pub struct Answer {
     /// The status code.
     pub status_code: u16,
-    /// One value each: lines of the same name are joined as RFC 9110 section 5.3 allows.
+    /// The headers, with one value each: lines of the same name are joined as RFC 9110 section 5.3 allows.
     pub headers: BTreeMap<String, String>,
     /// The body, as text if it is text.
     pub body: String,
@@ -33,7 +33,7 @@ impl Answer {
         let body = body::to_bytes(body, usize::MAX).await?;
         let mut headers: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in &parts.headers {
-            // Who sends the response counts its bytes.
+            // The sender of the response counts its bytes.
             if name == CONTENT_LENGTH {
                 continue;
             }

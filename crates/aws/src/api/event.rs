@@ -28,10 +28,10 @@ const QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b
 /// The reason why an invocation is not a request.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// Something is missing, or of another type.
+    /// A field is missing, or of another type.
     #[error("the event is not a request of an API Gateway HTTP API")]
     Form(#[source] serde_json::Error),
-    /// Another payload format, which says other things in other places, or none: another event source.
+    /// Another payload format, or none: the event is from another source.
     #[error(
         "the event is not a request of an API Gateway HTTP API in payload format 2.0; its version is {0:?}"
     )]

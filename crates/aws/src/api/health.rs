@@ -29,7 +29,7 @@ pub struct QueueHealth {
 }
 
 impl QueueHealth {
-    /// About these two queues, which at most `workers` invocations at once take jobs from.
+    /// A report on these two queues, which at most `workers` invocations at once take jobs from.
     #[must_use]
     pub fn new(
         client: aws_sdk_sqs::Client,
@@ -97,8 +97,8 @@ fn count(attributes: &HashMap<QueueAttributeName, String>, name: &QueueAttribute
 
 #[async_trait]
 impl Health for QueueHealth {
-    /// Without its queue the system is not ready: nothing that is uploaded would become a picture. Those who ask at
-    /// the same time wait for one answer.
+    /// A report that is not ready without its queue: nothing that is uploaded would become a picture. Callers at the
+    /// same time wait for one answer.
     async fn report(&self) -> HealthReport {
         let mut last = self.last.lock().await;
         if let Some((at, report)) = &*last

@@ -16,8 +16,8 @@ use tintype_model::StoreError;
 
 use crate::store::ExactKey;
 
-/// Signs uploads to one bucket with the function's own credentials: who uploads may do there what the function's role
-/// may do, and only that.
+/// Signs uploads to one bucket with the function's own credentials: an upload may do what the function's role may
+/// do there, and only that.
 ///
 /// The credentials of a role end, and what they signed ends with them, whatever it says itself. An upload is never
 /// said to hold for longer than they do, where their end is known.
@@ -115,7 +115,7 @@ impl S3Uploads {
     }
 
     /// The address of the bucket: on AWS the regional virtual-hosted address, elsewhere a path under the configured
-    /// endpoint. The SDK says it only as a part of requests, so a request for the bucket is made and not sent.
+    /// endpoint. The SDK returns it only as a part of requests, so a request for the bucket is made and not sent.
     async fn bucket_url(&self, now: SystemTime) -> Result<String, StoreError> {
         let request = self
             .client

@@ -19,7 +19,7 @@ const LEAST_RENDER: Duration = Duration::from_secs(10);
 /// The division of the time of one invocation.
 ///
 /// The end of an invocation is given in wall-clock time and turned into monotonic time once, at its start. No timer
-/// outlives an invocation, so whatever clocks do while Lambda has the machine frozen concerns none.
+/// outlives an invocation, so it does not matter what clocks do while Lambda has the machine frozen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     /// Work that goes on at this moment is dropped and reported as failed.
@@ -46,8 +46,8 @@ impl Budget {
         }
     }
 
-    /// True if a further message is worth starting: there is time for one render. Dropping it half-way would only cost
-    /// a receive that the queue gives it back for.
+    /// True if a further message is worth starting: there is time for one render. A message that is dropped half-way has
+    /// used up one of its receives for nothing.
     pub(super) fn allows_another(&self, now: Instant) -> bool {
         self.stop_at.saturating_duration_since(now) >= self.render
     }
@@ -58,8 +58,8 @@ impl Budget {
     }
 }
 
-/// The policy for messages of a queue that delivers them so often. One that failed stays invisible for 15 s after its
-/// first receive, and for twice as long after each further one. Without this a retry would wait until the queue's
+/// The policy for messages of a queue that delivers each at most so often. A message that failed stays invisible for 15 s
+/// after its first receive, and for twice as long after each further one. Without this a retry would wait until the queue's
 /// visibility timeout is over, which is six times the function's.
 pub(super) const fn retries(max_receives: u32) -> RetryPolicy {
     RetryPolicy {

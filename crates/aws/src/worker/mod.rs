@@ -73,7 +73,7 @@ pub struct Parts {
 /// The settings of the worker: those of its pipeline, the names of its buckets, and its limits.
 #[derive(Clone, Debug)]
 pub struct WorkerSettings {
-    /// The pipeline's own.
+    /// The settings of the pipeline.
     pub pipeline: Settings,
     /// Name of the bucket that events may come from.
     pub raw_bucket: String,
@@ -96,7 +96,7 @@ pub struct Worker {
     settings: WorkerSettings,
 }
 
-/// One thing that a message asks for.
+/// A piece of work that a message asks for.
 #[derive(Clone, Debug)]
 enum Item {
     Job(Job),
@@ -118,7 +118,7 @@ impl Worker {
         Self { parts, settings }
     }
 
-    /// Does the messages of one invocation one after another, in the time that it has, and tells which of them the
+    /// Does the messages of one invocation one after another, in the time that it has, and returns those that the
     /// queue must deliver again.
     ///
     /// A message that failed is hidden for a growing time first; when this was its last receive, the records of its
@@ -142,12 +142,12 @@ impl Worker {
                 message_id = message.message_id,
                 receive_count = message.receives(),
             );
-            // The first one gets whatever time there is.
+            // The first message is started however little time there is.
             let startable =
                 !budget.is_spent(Instant::now()) && (index == 0 || budget.allows_another(Instant::now()));
             let done = self.message(&pipeline, message, &budget, startable, &account);
             let done = done.instrument(span.clone()).await;
-            // The queue counts receives and nothing else.
+            // The queue counts receives alone.
             let tries = Tries {
                 count: message.receives(),
                 failing_for: Duration::ZERO,
@@ -312,7 +312,7 @@ impl Worker {
     /// True if the event is of the raw bucket; the log says where it is from when it is not.
     ///
     /// The output never triggers the pipeline: two buckets, and only events of one of them count. Another one's leave
-    /// nothing behind, whatever their keys and sequencers are: these say nothing of our sources.
+    /// nothing behind, whatever their keys and sequencers are: they are not about our sources.
     fn is_ours(&self, notice: &Notice) -> bool {
         let Notice { bucket, key, .. } = notice;
         if *bucket == self.settings.raw_bucket {
@@ -375,8 +375,8 @@ impl Worker {
         BatchItemFailure { item_identifier }
     }
 
-    /// Shows in the record that a message is given up, and sets when the queue delivers a failed one again, before it
-    /// is reported. Nothing of it is needed for the message to come again, so failures are only logged.
+    /// Writes into the record that a message is given up, or sets the time after which the queue delivers it again,
+    /// before its failure is reported. The message comes again without either, so failures are only logged.
     async fn settle(&self, pipeline: &WatchedPipeline, failed: Failed<'_>, settlement: Settlement) {
         let delay = match settlement {
             Settlement::Retry(delay) => delay,

@@ -7,7 +7,7 @@ use tintype_jail::Jail;
 use tintype_model::{Recipe, RenderError, Rendered, Renderer};
 use tokio::time::Instant;
 
-/// Something that renders within a given time.
+/// A source of renderers that work within a given time.
 pub trait Rendering: Send + Sync + std::fmt::Debug {
     /// A renderer that tries at most twice, each time for at most `deadline`.
     fn within(&self, deadline: Duration) -> Arc<dyn Renderer>;

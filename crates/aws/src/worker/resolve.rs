@@ -10,23 +10,23 @@ use crate::event::{Change, Notice};
 pub(super) enum Resolution {
     /// A job.
     Job(ResolvedJob),
-    /// Another event has, or had, something to do.
+    /// No job: another event of the key has the work, or had it.
     Nothing(&'static str),
-    /// Not an event that pictures depend on.
+    /// No job: no picture depends on this event.
     Unknown(String),
 }
 
-/// A job, and where its order comes from.
+/// A job, and the origin of its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ResolvedJob {
     pub(super) job: Job,
-    /// The order was not sent by S3 but taken from the record as it was. Losing to another job of that order does not
-    /// mean that this one was done.
+    /// True if the order was not sent by S3 but taken from the record as it was. Another job of that order in the record
+    /// then does not mean that this one was done.
     pub(super) made_up_order: bool,
 }
 
 impl ResolvedJob {
-    /// Work that was ordered when it was sent.
+    /// A job that had its order when it was sent.
     pub(super) const fn of(job: Job) -> Self {
         Self {
             job,
@@ -37,9 +37,9 @@ impl ResolvedJob {
 
 /// Finds the job that a notice asks for, if there is any.
 ///
-/// A write says itself what it wrote. A removal does not say what is left, because in a bucket with versions it can
-/// take away the current version (delete marker), bring back the one before it (deletion of the current version, or of
-/// the marker), or concern nobody (deletion of an old version). So the source is asked:
+/// The event of a write names what was written. That of a removal does not say what is left, because in a bucket with
+/// versions it can take away the current version (delete marker), bring back the one before it (deletion of the current
+/// version, or of the marker), or change nothing that is seen (deletion of an old version). So the source is asked:
 ///
 /// | event | key is gone | key is there |
 /// |---|---|---|
@@ -48,11 +48,11 @@ impl ResolvedJob {
 /// | `Deleted` (by somebody) | remove | render what is there |
 /// | `Expired` (by a lifecycle rule) | remove | nothing: an old version went, or a newer event brought it back |
 ///
-/// Each is done at the event's own order. Why that is right whatever else happens: S3 is consistent, so what is seen
+/// Each is done at the event's own order. That is right whatever else happens, because S3 is consistent, so what is seen
 /// here is the source after this event, perhaps after newer ones. Take the newest event of a key that changed what the
 /// key shows. When it is processed, what is seen is what the key shows for good, so its own job ends in the right
-/// state; and every other job of the key is older, so it can neither replace that state later nor, once the record
-/// is there, at all. What older jobs do before is provisional, and renders are made only of the very `ETag` that they
+/// state; and every other job of the key is older, so it cannot replace that state once the record
+/// is there. What older jobs do before is provisional, and renders are made only of the very `ETag` that they
 /// name.
 ///
 /// This needs the newest event to *write its order* into the record, even when the record already shows the right
@@ -64,7 +64,7 @@ impl ResolvedJob {
 /// "Understanding and managing lifecycle events"). `Hidden` with the key there is not the newest event.
 ///
 /// Where there is no record, `Expired` writes none: a rule waits for a day at least, so no work on the version that went
-/// is going on, and a key that was forgotten ([`Work::Forget`]) must not be told of again when its old versions end.
+/// is going on, and a key that was forgotten ([`Work::Forget`]) must not get a record again when its old versions end.
 ///
 /// A tombstone is likewise written even over a tombstone.
 ///

@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 use http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 
 use self::challenge::{LOGIN_PATH, challenge};
-use crate::error::Told;
+use crate::error::ProblemDetail;
 use crate::route::{Callers, Class, Needs, Route};
 use crate::state::State;
 
@@ -22,7 +22,7 @@ pub(crate) use page::login as login_page;
 /// The needs of the pages.
 pub(crate) const NEEDS: Needs = Needs::new(Class::Admin, Callers::Admins);
 
-/// The needs of the page that opens sessions: whoever sees it has none.
+/// The needs of the page that opens sessions: a browser that asks for it has no session yet.
 const LOGIN: Needs = Needs::new(Class::Admin, Callers::Visitors).with_body(LOGIN_BYTES);
 
 /// The largest form that opens a session, in bytes.
@@ -48,9 +48,9 @@ pub(crate) fn routes() -> [Route<Arc<State>>; 5] {
     ]
 }
 
-/// The answer as a page, where it is a problem document: programs ask the API.
+/// The answer as a page in place of a problem document, which is for programs.
 pub(crate) fn for_people(response: Response) -> Response {
-    let Some(Told(detail)) = response.extensions().get::<Told>().cloned() else {
+    let Some(ProblemDetail(detail)) = response.extensions().get::<ProblemDetail>().cloned() else {
         return response;
     };
     let (mut parts, _) = response.into_parts();

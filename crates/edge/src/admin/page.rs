@@ -60,7 +60,7 @@ struct Problem<'a> {
     detail: &'a str,
 }
 
-/// Tells that something went wrong.
+/// The page that says that something went wrong.
 pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
     let title = status.canonical_reason().unwrap_or("Error");
     answer(status, &Problem { title, detail })
@@ -117,7 +117,7 @@ pub(super) fn list(
     answer(StatusCode::OK, &list)
 }
 
-/// One picture of the list. Facts that it does not have are empty.
+/// A picture of the list. Facts that it does not have are empty.
 struct Row<'a> {
     key: &'a ObjectKey,
     link: String,

@@ -10,7 +10,7 @@ use super::outcome::{Failure, LastAttempt, Rejection};
 use super::status::{ListedStatus, Skip, StatusName, Waiting};
 use super::time::timestamp;
 
-/// Which picture.
+/// The query that names a picture.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -19,20 +19,20 @@ pub(crate) struct KeyQuery {
     pub key: String,
 }
 
-/// Which picture to delete, and whether its tombstone goes too.
+/// The query that names a picture to delete.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct DeleteQuery {
     /// The source's key.
     pub key: String,
-    /// Whether the record that the key was there goes as well, some 15 minutes after the picture; without it the record
-    /// stays as a tombstone. Of a picture that is deleted already, this forgets the tombstone.
+    /// True to delete the record of the key as well, some 15 minutes after the picture; otherwise the record stays as a
+    /// tombstone. When the picture is deleted already, this deletes its tombstone.
     #[serde(default)]
     pub forget: bool,
 }
 
-/// Which pictures.
+/// The query that chooses pictures for a list.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -78,19 +78,19 @@ pub(crate) struct Image {
     /// The published set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<Published>,
-    /// Since when it waits, when there is no record of it: it is in no list then, and in no count.
+    /// The time since which it waits, when it has no record: it is in no list then, and in no count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<Waiting>,
-    /// Why nothing is made of it.
+    /// The reason why nothing is made of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub skip: Option<Skip>,
-    /// Why nothing is published.
+    /// The reason why nothing is published.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejection: Option<Rejection>,
-    /// Why processing was given up.
+    /// The reason why processing was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
-    /// The newest work on it, when that came to nothing and left what is told above as it was.
+    /// The newest work on it, when that came to nothing and left the status above as it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_attempt: Option<LastAttempt>,
 }
@@ -120,7 +120,7 @@ pub(crate) struct Published {
     recipe: String,
     /// Name and version of the engine that made it.
     engine: String,
-    /// Whether the recipe in force is another one.
+    /// True if the recipe in force is another one.
     stale: bool,
     /// Format, size and further properties of the picture.
     picture: Picture,
@@ -140,7 +140,7 @@ struct Picture {
     height: u32,
     /// EXIF orientation of the source, 1 to 8; it has been applied.
     orientation: u8,
-    /// Whether any pixel can be transparent.
+    /// True if any pixel can be transparent.
     has_alpha: bool,
     /// Number of frames; 1 for a still picture.
     frames: u32,
@@ -155,11 +155,11 @@ struct Picture {
     /// Description of the embedded ICC profile.
     #[serde(skip_serializing_if = "Option::is_none")]
     icc_description: Option<String>,
-    /// Whether the source carries a gain map that brightens it on HDR screens; no rendition has one.
+    /// True if the source carries a gain map that brightens it on HDR screens; no rendition has one.
     has_gain_map: bool,
     /// True where a part of the picture was missing in the source. The renditions show the rest.
     is_truncated: bool,
-    /// When and with what it was taken; absent when the source does not tell.
+    /// When and with what it was taken; absent when the source does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     capture: Option<Capture>,
     /// Placeholders to show while it loads; absent when an older release made the set, as the rest below.
@@ -203,13 +203,13 @@ struct RenditionInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 70.42)]
     score: Option<f32>,
-    /// Whether the pixels are exactly those that were encoded, by choice.
+    /// True if the pixels are exactly those that were encoded, by choice.
     is_lossless: bool,
     /// Number of frames; absent where it is a still picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 24, minimum = 2)]
     frames: Option<u32>,
-    /// Why it is larger than the same variant in an older format; absent where it is not.
+    /// The reason why it is larger than the same variant in an older format; absent where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     larger_because: Option<String>,
     /// `refused` for a large AVIF whose tiles did not fit together, so that it took more memory to encode; absent else.
@@ -272,7 +272,7 @@ impl Image {
 
 impl Picture {
     fn new(image: &ImageInfo) -> Self {
-        // Without `..`: a fact that is new to records has to be told here too.
+        // Without `..`: a fact that is new to records has to be added here too.
         let ImageInfo {
             format,
             dimensions,
@@ -364,7 +364,7 @@ pub(crate) struct Accepted {
     pub status: &'static str,
 }
 
-/// Which dead letter.
+/// The query that names a dead letter.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]

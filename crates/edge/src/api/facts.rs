@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// When and with what a picture was taken, as its EXIF block says.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Capture {
-    /// Local time, with the offset from UTC where the source tells it.
+    /// Local time, with the offset from UTC where the source has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "2026-11-25T18:27:58+01:00")]
     taken_at: Option<String>,
@@ -20,7 +20,7 @@ pub(crate) struct Capture {
     /// Model of the lens.
     #[serde(skip_serializing_if = "Option::is_none")]
     lens: Option<String>,
-    /// Where it was taken; only where the configuration says `gps = true`.
+    /// The place where it was taken; only where the configuration says `gps = true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<Location>,
 }

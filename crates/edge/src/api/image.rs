@@ -90,7 +90,7 @@ async fn unrecorded(state: &State, key: &ObjectKey, found: &Unrecorded) -> Image
     }
 }
 
-/// Deletes a source; its renditions and its record follow. With `forget=true` nothing is kept that tells of the key, not
+/// Deletes a source; its renditions and its record follow. With `forget=true` no trace of the key is kept, not
 /// even that it was deleted.
 #[utoipa::path(
     delete,
@@ -120,7 +120,7 @@ pub(super) async fn delete_image(
     }
 }
 
-/// The answer to work that goes on, which the log tells together with who asked for it.
+/// The answer to work that goes on, which is logged together with who asked for it.
 fn accepted(principal: Principal, key: &ObjectKey, status: &'static str) -> (StatusCode, Json<Accepted>) {
     tracing::info!(image.key = %key, by = principal.name(), "{status}");
     let key = key.as_str().to_owned();
@@ -128,7 +128,7 @@ fn accepted(principal: Principal, key: &ObjectKey, status: &'static str) -> (Sta
 }
 
 /// Makes the renditions of a source again; or at once where it waits to be tried again, or for an event that may be
-/// lost. Until that succeeds, what is published stays; what it came to otherwise is told as `last_attempt`.
+/// lost. What is published stays until that succeeds; another result is shown as `last_attempt`.
 #[utoipa::path(
     post,
     path = "/api/v1/image/reprocess",

@@ -32,7 +32,7 @@ pub(crate) struct ImagePage {
 }
 
 impl ImagePage {
-    /// As much of the page as fits, at least one picture.
+    /// The part of the page that fits, at least one picture.
     fn new(page: Page<Record>, recipe_hash: &str) -> Self {
         let mut items: Vec<Image> = Vec::with_capacity(page.items.len());
         let mut room = MAX_PAGE_BYTES - ENVELOPE_BYTES;

@@ -1,4 +1,4 @@
-//! Why a picture is not published, or not published anew, as the API tells it.
+//! The reasons why a picture is not published, or not published anew, in the API's words.
 
 use serde::Serialize;
 use tintype_model::{Attempt, AttemptResult};
@@ -6,17 +6,17 @@ use utoipa::ToSchema;
 
 use super::time::timestamp;
 
-/// Why nothing is published.
+/// The reason why nothing is published.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Rejection {
-    /// For programs.
+    /// The code of the reason, for programs.
     #[schema(example = "corrupt_image")]
     code: &'static str,
-    /// For people.
+    /// An explanation, for people.
     detail: String,
 }
 
-/// Why processing was given up.
+/// The reason why processing was given up.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Failure {
     /// The last error.
@@ -37,10 +37,10 @@ pub(crate) struct LastAttempt {
     /// `rejected` or `failed`.
     #[schema(example = "rejected")]
     outcome: &'static str,
-    /// Why the source would be rejected now.
+    /// The reason why the source would be rejected now.
     #[serde(skip_serializing_if = "Option::is_none")]
     rejection: Option<Rejection>,
-    /// Why the work was given up.
+    /// The reason why the work was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<Failure>,
 }

@@ -1,4 +1,4 @@
-//! The states of a source in the API's words, and what it tells of a source that no record tells of.
+//! The states of a source in the API's words, with those of a source that has no record.
 
 use serde::{Deserialize, Serialize};
 use tintype_catalog::Unrecorded;
@@ -84,19 +84,19 @@ pub(crate) struct Waiting {
     /// When the source was uploaded, RFC 3339 in UTC.
     #[schema(format = DateTime)]
     source_put_at: String,
-    /// Whether `POST /api/v1/image/reprocess` queues its work without that event.
+    /// True if `POST /api/v1/image/reprocess` queues its work without that event.
     can_reprocess: bool,
-    /// For people.
+    /// An explanation, for people.
     detail: &'static str,
 }
 
-/// Why nothing is made of a source.
+/// The reason why nothing is made of a source.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Skip {
-    /// For programs.
+    /// The code of the reason, for programs.
     #[schema(example = "folder_marker")]
     code: &'static str,
-    /// For people.
+    /// An explanation, for people.
     detail: &'static str,
 }
 
@@ -106,7 +106,7 @@ pub(crate) trait UnrecordedWords {
     fn status(&self) -> StatusName;
     /// An explanation of that state, for people.
     fn detail(&self) -> &'static str;
-    /// How long it waits, if it does.
+    /// The time for which it waits, if it does.
     fn waiting(&self) -> Option<Waiting>;
     /// The reason why nothing is made of it, if so.
     fn skip(&self) -> Option<Skip>;

@@ -32,12 +32,13 @@ pub(crate) struct UploadRequest {
     #[serde(default)]
     #[schema(example = "image/jpeg")]
     content_type: Option<String>,
-    /// Where the subject of the picture is, as fractions from the left and from the top of the upright picture: what
-    /// crops it keeps this point. For `POST` only; a `PUT` may send it as `x-amz-meta-focus` if it signs that itself.
+    /// The place of the subject of the picture, as fractions from the left and from the top of the upright picture:
+    /// variants that crop it keep this point. For `POST` only; a `PUT` may send it as `x-amz-meta-focus` if it signs
+    /// that itself.
     #[serde(default)]
     #[schema(example = "0.3,0.7")]
     focus: Option<String>,
-    /// For how many seconds the upload may start, 1 to 900. Default: 900
+    /// The seconds for which the upload may start, 1 to 900. Default: 900
     #[serde(default)]
     #[schema(minimum = 1, maximum = 900)]
     expires_in: Option<u64>,
@@ -50,13 +51,13 @@ pub(crate) struct Upload {
     key: String,
     /// The method by which to send it.
     method: UploadMethod,
-    /// Where to send it.
+    /// The URL to send it to.
     url: String,
     /// Headers to send.
     headers: BTreeMap<String, String>,
     /// Form fields to send before the file, which is the last field and named `file`.
     fields: BTreeMap<String, String>,
-    /// For how many seconds the upload may start.
+    /// The seconds for which the upload may start.
     expires_in: u64,
     /// The largest picture that is rendered, in bytes. A form is refused above it; what is larger and sent by `PUT`
     /// is stored and then rejected.

@@ -1,4 +1,4 @@
-//! Who gets in: credentials, hosts, origins.
+//! The rules for access: credentials, hosts, origins.
 
 use axum::body::Body;
 use http::StatusCode;

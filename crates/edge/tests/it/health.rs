@@ -1,4 +1,4 @@
-//! A machinery that says of itself what a test tells it to.
+//! A machinery whose health a test sets.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,4 +1,4 @@
-//! The document and the router say the same.
+//! The document agrees with the router.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ async fn document(site: &Site) -> Value {
     site.admin("GET", "/api/v1/openapi.json").await.json()
 }
 
-/// Why `value` is not what `schema` describes, if it is not. Properties that are not described count too.
+/// The reason why `value` does not match `schema`, if it does not. Properties that are not described count too.
 fn mismatch(document: &Value, schema: &Value, value: &Value, at: &str) -> Option<String> {
     if let Some(reference) = schema["$ref"].as_str() {
         let target = document.pointer(reference.strip_prefix('#').unwrap());

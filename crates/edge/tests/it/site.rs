@@ -73,7 +73,7 @@ impl UploadSigner for TestSigner {
     }
 }
 
-/// A store that does not answer while it is told not to, and counts reads.
+/// A store that counts reads, and that a test can keep from answering.
 #[derive(Debug, Default)]
 pub(crate) struct Switchable {
     pub inner: MemoryObjectStore,
@@ -185,7 +185,7 @@ impl Answer {
         assert!(!problem["detail"].as_str().unwrap().is_empty());
     }
 
-    /// Checks that it is a page that tells people what went wrong, and nothing that a page of ours may not carry.
+    /// Checks that it is a page that says what went wrong, with the headers that every page of ours has.
     pub(crate) fn page(&self, status: u16) {
         assert_eq!(self.status, status, "{}", self.text());
         assert_eq!(self.header("content-type"), Some("text/html; charset=utf-8"));
@@ -333,7 +333,7 @@ impl Site {
         ));
     }
 
-    /// Stores a source, nine renditions whose bytes tell which they are, and a ready record.
+    /// Stores a source, nine renditions whose bytes name them, and a ready record.
     pub(crate) async fn publish(&self, key: &str, order: u64) {
         self.upload(key).await;
         self.publish_as(key, order, VERSION).await;
@@ -443,7 +443,7 @@ pub(crate) fn ready(version: &str, renditions: Vec<Rendition>) -> Status {
     }
 }
 
-/// One of each kind: chosen by its score, lossless, and nothing to tell.
+/// One encoding of each kind: chosen by its score, lossless, and without either.
 fn encoding_of(format: Format) -> Encoding {
     match format {
         Format::Avif => Encoding {

@@ -1,4 +1,4 @@
-//! Keys that no record tells of: their event is on its way or lost, their source shows a folder, or there is nothing.
+//! Keys without a record: their event is on its way or lost, their source shows a folder, or there is nothing.
 
 use bytes::Bytes;
 use http::StatusCode;

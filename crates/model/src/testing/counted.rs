@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A store that counts the calls that it passes on to `inner`, by the names of the ports' methods; and that does not
-/// answer those that it was told not to.
+/// answer those that a test chose.
 #[derive(Debug)]
 pub struct Counted<T: ?Sized> {
     inner: Arc<T>,

@@ -19,7 +19,7 @@ struct Trouble {
     fault_percent: u64,
     /// Workers that die at work, in percent of the deliveries.
     crash_percent: u64,
-    /// Whether workers of two releases, with two recipes, run side by side.
+    /// True if workers of two releases, with two recipes, run side by side.
     two_recipes: bool,
 }
 

@@ -314,7 +314,7 @@ async fn given_up_work_is_shown_and_can_still_succeed(world: World) {
     assert_eq!(world.record("a").await.unwrap().attempt, None);
 }
 
-/// As when a limit was lowered, or an engine reads less than the one before.
+/// A renderer whose limit was lowered, or which reads less than the one before.
 async fn a_reprocess_takes_no_picture_away(world: World) {
     let job = world.upload("a", "one").await;
     world.pipeline.process(&job, 1).await.unwrap();

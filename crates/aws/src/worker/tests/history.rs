@@ -102,7 +102,7 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// One random change; the event that tells of it.
+    /// Makes one random change, and returns its event.
     async fn change(&mut self, world: &World, dice: &Dice) -> Option<String> {
         let key = format!("{}.jpg", dice.below(2));
         let versions = self.versions.entry(key.clone()).or_default();

@@ -143,7 +143,7 @@ async fn nothing_that_is_late_tells_of_a_forgotten_key_again() {
         [""; 0]
     );
     assert_eq!(world.record("a.jpg").await, None);
-    // The upload's event, and what S3 tells when the old version ends, weeks later, and then its marker.
+    // The upload's event, and the event that S3 sends when the old version ends, weeks later, and then its marker.
     assert_eq!(world.told().len(), 1, "of the removal");
     for late in [
         notice("ObjectCreated:Put", "a.jpg", 1, Some(&etag_of("one"))),

@@ -20,7 +20,7 @@ const WINDOW: usize = 1_500;
 /// The key that all others are below.
 const FOLDER: &str = "import";
 
-/// What a message tells of.
+/// The subject of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Upload,

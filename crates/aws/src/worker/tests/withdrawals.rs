@@ -1,4 +1,4 @@
-//! What the caches are told of: whatever is no longer public, and nothing else.
+//! The news for the caches: pictures that are no longer public, and no others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

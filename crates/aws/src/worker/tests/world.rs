@@ -157,7 +157,7 @@ impl Rendering for Always {
     }
 }
 
-/// Writes down what it is asked for, and refuses when told to.
+/// Writes down what it is asked for, and refuses when a test wants it.
 #[derive(Debug, Default)]
 pub(super) struct Notebook {
     hidden: Mutex<Vec<(String, u64)>>,
@@ -215,12 +215,12 @@ impl World {
         Self::with(|parts| parts)
     }
 
-    /// With parts that stand between the worker and the memory stores.
+    /// A world with parts that stand between the worker and the memory stores.
     pub(super) fn with(change: impl FnOnce(Parts) -> Parts) -> Self {
         Self::configured(change, true)
     }
 
-    /// Where caches are told of removed pictures alone.
+    /// A world in which caches are told of removed pictures alone.
     pub(super) fn without_replacements() -> Self {
         Self::configured(|parts| parts, false)
     }
@@ -335,7 +335,7 @@ impl World {
         self.renderer.repaired.store(true, Ordering::Relaxed);
     }
 
-    /// Which receives were hidden, for how many seconds.
+    /// The receives that were hidden, with the seconds for which.
     pub(super) fn hidden(&self) -> Vec<(String, u64)> {
         self.queue.hidden.lock().unwrap().clone()
     }

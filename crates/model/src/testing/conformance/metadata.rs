@@ -322,6 +322,6 @@ async fn forgets_tombstones_and_nothing_else(store: &dyn MetadataStore) {
     ] {
         assert!(listed(store, &filter, 100).await.is_empty(), "{filter:?}");
     }
-    // Nothing tells of the key, so nothing is newer than what comes next.
+    // No record of the key is left, so nothing is newer than what comes next.
     assert_eq!(write(store, &published).await, None);
 }

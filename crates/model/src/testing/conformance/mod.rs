@@ -124,7 +124,7 @@ pub fn record(key: &str, order: Order, status: Status) -> Record {
     }
 }
 
-/// A published status with one rendition that lies at `object_key`. It tells everything that there is to tell, and is
+/// A published status with one rendition that lies at `object_key`. It has every fact that a record can have, and is
 /// written without defaults, so that what is new to records is new to every store's tests.
 #[must_use]
 pub fn ready(version: &str, object_key: &str) -> Status {
