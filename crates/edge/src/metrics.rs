@@ -178,18 +178,15 @@ fn gauges(cache: Option<CacheStats>, health: &HealthReport, images: Option<Statu
             ("cache_hits", "Renditions read from the cache", cache.hits),
             ("cache_misses", "Renditions read from the store", cache.misses),
         ] {
-            let counter = Counter::<u64>::default();
-            counter.inc_by(value);
-            registry.register(name, help, counter);
+            register_counter(&mut registry, name, help, value);
         }
     }
     if let Some(refused) = health.avif_tiles_refused {
-        let counter = Counter::<u64>::default();
-        counter.inc_by(refused);
-        registry.register(
+        register_counter(
+            &mut registry,
             "avif_tiles_refused",
             "AVIF renditions that were encoded at once, in more memory, because their tiles did not fit together",
-            counter,
+            refused,
         );
     }
     if let Some(files) = health.files {
@@ -226,6 +223,12 @@ fn gauges(cache: Option<CacheStats>, health: &HealthReport, images: Option<Statu
     registry
 }
 
+fn register_counter(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let counter = Counter::<u64>::default();
+    counter.inc_by(value);
+    registry.register(name, help, counter);
+}
+
 fn register_connections(registry: &mut Registry, connections: ConnectionCounts) {
     let open = GaugeU64::default();
     open.set(connections.open);
@@ -242,9 +245,7 @@ fn register_connections(registry: &mut Registry, connections: ConnectionCounts) 
             connections.refused,
         ),
     ] {
-        let counter = Counter::<u64>::default();
-        counter.inc_by(value);
-        registry.register(name, help, counter);
+        register_counter(registry, name, help, value);
     }
     let family = Family::<ReasonLabels, Counter>::default();
     for (reason, value) in [
@@ -291,8 +292,6 @@ fn register_files(registry: &mut Registry, files: StoredFiles) {
             files.scrub_passes,
         ),
     ] {
-        let counter = Counter::<u64>::default();
-        counter.inc_by(value);
-        registry.register(name, help, counter);
+        register_counter(registry, name, help, value);
     }
 }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::CallError;
 use crate::event::Body;
+use crate::visibility::{SqsVisibility, Visibility as _};
 
 /// The most messages of one receive: SQS's own limit. As many calls are made at once.
 const BATCH: usize = 10;
@@ -41,6 +42,7 @@ const ERROR: &str = "the queue does not keep the last error: see the record of t
 #[derive(Clone, Debug)]
 pub struct SqsDeadLetters {
     client: Client,
+    dead_letter_queue: SqsVisibility,
     dead_letter_queue_url: String,
     queue_url: String,
     /// The time after which a call receives no more messages.
@@ -59,8 +61,9 @@ struct NotAmongTheFirst {
 impl SqsDeadLetters {
     /// The messages of the dead-letter queue, which go to the other queue when they are redriven.
     #[must_use]
-    pub const fn new(client: Client, dead_letter_queue_url: String, queue_url: String) -> Self {
+    pub fn new(client: Client, dead_letter_queue_url: String, queue_url: String) -> Self {
         Self {
+            dead_letter_queue: SqsVisibility::new(client.clone(), dead_letter_queue_url.clone()),
             client,
             dead_letter_queue_url,
             queue_url,
@@ -106,17 +109,12 @@ impl SqsDeadLetters {
     async fn release(&self, messages: &[Message]) {
         for batch in messages.chunks(BATCH) {
             let calls = batch.iter().map(|message| {
-                self.client
-                    .change_message_visibility()
-                    .queue_url(&self.dead_letter_queue_url)
-                    .set_receipt_handle(message.receipt_handle.clone())
-                    .visibility_timeout(0)
-                    .send()
+                let receipt_handle = message.receipt_handle.as_deref().unwrap_or_default();
+                self.dead_letter_queue.hide(receipt_handle, Duration::ZERO)
             });
             for error in join_all(calls).await.into_iter().filter_map(Result::err) {
-                let error = CallError::new("sqs:ChangeMessageVisibility", error);
                 tracing::warn!(
-                    error = error_chain(&error),
+                    error = error_chain(&*error),
                     "a dead letter stays hidden for a minute"
                 );
             }

@@ -10,13 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::CONTENT_SECURITY_POLICY;
 use http::{HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
+use tintype_catalog::Unrecorded;
 use tintype_model::{
     Attempt, AttemptResult, ImageInfo, ObjectKey, Page, Record, RecordFilter, Rendition, Status,
     StatusCounts, StatusKind, Version, encode_path,
 };
 
 use super::challenge;
-use crate::api::{Unrecorded, UnrecordedWords as _, timestamp};
+use crate::api::{UnrecordedWords as _, timestamp};
 use crate::markup::Urls;
 use crate::port::{HealthReport, QueueDepth};
 

@@ -22,7 +22,6 @@ use crate::state::State;
 
 pub(crate) use status::UnrecordedWords;
 pub(crate) use time::timestamp;
-pub(crate) use tintype_catalog::Unrecorded;
 
 /// The needs of the API. Bodies are requests in JSON; pictures are not uploaded here.
 pub(crate) const NEEDS: Needs = Needs::new(Class::Api, Callers::Admins);
