@@ -6,6 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::syntax::reader::Reader;
+
 const HEADER_BYTES: usize = 128;
 /// More tags than any profile has.
 const MAX_TAGS: u32 = 100;
@@ -22,7 +24,7 @@ const HEADER_FIELDS: [std::ops::Range<usize>; 3] = [8..24, 36..40, 64..80];
 
 /// The profile with its colours alone. `None` when its tags lie outside of it.
 pub(crate) fn colours(profile: &[u8]) -> Option<Vec<u8>> {
-    let count = number(profile, HEADER_BYTES)?;
+    let count = Reader::at(profile, HEADER_BYTES).be32()?;
     if count > MAX_TAGS {
         return None;
     }
@@ -31,10 +33,11 @@ pub(crate) fn colours(profile: &[u8]) -> Option<Vec<u8>> {
     let mut kept = Vec::new();
     for entry in table.chunks_exact(12) {
         if COLOUR_TAGS.iter().any(|name| entry.starts_with(*name)) {
-            kept.push((entry.get(..4)?, number(entry, 4)?, number(entry, 8)?));
+            let mut numbers = Reader::at(entry, 4);
+            kept.push((entry.get(..4)?, numbers.be32()?, numbers.be32()?));
         }
     }
-    let mut at = HEADER_BYTES
+    let data_start = HEADER_BYTES
         .checked_add(4)?
         .checked_add(kept.len().checked_mul(12)?)?;
     let (mut table, mut data) = (Vec::new(), Vec::new());
@@ -46,13 +49,9 @@ pub(crate) fn colours(profile: &[u8]) -> Option<Vec<u8>> {
             None => {
                 let start = usize::try_from(*offset).ok()?;
                 let end = start.checked_add(usize::try_from(*size).ok()?)?;
+                let place = data_start.checked_add(data.len())?;
                 data.extend_from_slice(profile.get(start..end)?);
                 data.resize(data.len().next_multiple_of(4), 0);
-                let place = at;
-                at = HEADER_BYTES
-                    .checked_add(4)?
-                    .checked_add(kept.len().checked_mul(12)?)?
-                    .checked_add(data.len())?;
                 places.insert((*offset, *size), place);
                 place
             }
@@ -61,9 +60,9 @@ pub(crate) fn colours(profile: &[u8]) -> Option<Vec<u8>> {
         table.extend_from_slice(&u32::try_from(place).ok()?.to_be_bytes());
         table.extend_from_slice(&size.to_be_bytes());
     }
+    let size = u32::try_from(data_start.checked_add(data.len())?).ok()?;
     let mut made = vec![0; HEADER_BYTES];
-    made.get_mut(..4)?
-        .copy_from_slice(&u32::try_from(at).ok()?.to_be_bytes());
+    made.get_mut(..4)?.copy_from_slice(&size.to_be_bytes());
     for field in HEADER_FIELDS {
         made.get_mut(field.clone())?.copy_from_slice(profile.get(field)?);
     }
@@ -71,11 +70,6 @@ pub(crate) fn colours(profile: &[u8]) -> Option<Vec<u8>> {
     made.extend_from_slice(&table);
     made.extend_from_slice(&data);
     Some(made)
-}
-
-fn number(bytes: &[u8], at: usize) -> Option<u32> {
-    let rest = bytes.get(at..)?;
-    Some(u32::from_be_bytes(*rest.first_chunk()?))
 }
 
 #[cfg(test)]
@@ -102,7 +96,7 @@ mod tests {
         for word in [&b"Petra"[..], b"SERIAL42", b"0123456789abcdef", b"desc", b"cprt"] {
             assert!(!made.windows(word.len()).any(|window| window == word), "{word:?}");
         }
-        assert_eq!(number(&made, 0), u32::try_from(made.len()).ok());
+        assert_eq!(Reader::new(&made).be32(), u32::try_from(made.len()).ok());
         let read = ColorProfile::new_from_slice(&made).unwrap();
         assert_eq!(read.red_colorant, profile.red_colorant);
         assert_eq!(read.green_colorant, profile.green_colorant);
