@@ -6,6 +6,8 @@
 #![expect(clippy::print_stdout, reason = "a program whose output is a table")]
 #![expect(clippy::unwrap_used, reason = "the bombs are shared with tests")]
 
+#[path = "../tests/it/allocator.rs"]
+mod allocator;
 #[path = "../tests/it/container.rs"]
 #[expect(dead_code, reason = "tests use more of it")]
 mod container;

@@ -17,7 +17,7 @@ pub fn formats() -> impl Iterator<Item = &'static str> {
     read::formats().map(|format| format.name)
 }
 
-/// Whether the first bytes of `source` are those of the format `name`.
+/// Tells whether the first bytes of `source` are those of the format `name`.
 #[must_use]
 pub fn is_recognized(name: &str, source: &[u8]) -> bool {
     read::formats().any(|format| format.name == name && (format.recognize)(source))

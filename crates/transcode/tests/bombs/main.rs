@@ -5,6 +5,8 @@
 //! other threads.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+#[path = "../it/allocator.rs"]
+mod allocator;
 #[path = "../it/container.rs"]
 #[expect(dead_code, reason = "other tests use more of it")]
 mod container;

@@ -1,6 +1,5 @@
-//! What reading one bomb takes.
+//! The cost of reading one bomb.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -8,14 +7,20 @@ use rustix::time::{ClockId, clock_gettime};
 use tintype_model::Limits;
 use tintype_transcode::{Error, render};
 
+use crate::allocator::Told;
 use crate::families::Family;
 use crate::fixtures::one;
 
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
 /// Counts the memory that is in use, and the most that ever was.
-struct Counting;
+#[global_allocator]
+static COUNTING: Told = Told {
+    taken,
+    resized: |old, new| {
+        taken(new);
+        freed(old);
+    },
+    freed,
+};
 
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
@@ -25,39 +30,11 @@ fn taken(bytes: usize) {
     PEAK.fetch_max(in_use, Ordering::Relaxed);
 }
 
-#[expect(
-    unsafe_code,
-    reason = "GlobalAlloc is an unsafe trait; every call is passed on as it is"
-)]
-// SAFETY: The system allocator keeps the contract; counting touches nothing but two numbers.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        taken(layout.size());
-        // SAFETY: The caller keeps the contract of this function, which is that of `System`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        taken(layout.size());
-        // SAFETY: As above.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        taken(new_size);
-        IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: As above.
-        unsafe { System.realloc(memory, layout, new_size) }
-    }
-
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        IN_USE.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: As above.
-        unsafe { System.dealloc(memory, layout) }
-    }
+fn freed(bytes: usize) {
+    IN_USE.fetch_sub(bytes, Ordering::Relaxed);
 }
 
-/// What came of a bomb.
+/// The result of a bomb.
 pub(crate) struct Measured {
     /// Its bytes.
     #[cfg_attr(test, expect(dead_code, reason = "the table tells it"))]

@@ -1,6 +1,7 @@
 //! Tests of the engine through its public interface: generated sources in, renditions out, judged by other decoders.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
+mod allocator;
 mod alpha;
 mod animation;
 mod animation_avif;
