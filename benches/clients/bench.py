@@ -8,8 +8,8 @@ import argparse
 import datetime
 import os
 import pathlib
-import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -126,15 +126,8 @@ def main():
     text = report(arguments)
     print(text)
     if arguments.write:
-        page = arguments.write.read_text()
-        page, times = re.subn(
-            r"(<!-- bench-clients: begin -->\n).*(\n<!-- bench-clients: end -->)",
-            lambda match: f"{match[1]}\n{text}\n{match[2]}",
-            page,
-            flags=re.S,
-        )
-        assert times == 1, f"{arguments.write} has no marks"
-        arguments.write.write_text(page)
+        command = [ROOT / "scripts/write-marked", arguments.write, "bench-clients"]
+        subprocess.run(command, input=text, text=True, check=True)
 
 
 main()

@@ -312,12 +312,8 @@ def main():
     section = report(arguments)
     print(section)
     if arguments.write:
-        begin, end = "<!-- bench-serve: begin -->", "<!-- bench-serve: end -->"
-        before, _, rest = arguments.write.read_text().partition(begin)
-        _, found, after = rest.partition(end)
-        if not found:
-            sys.exit(f"bench-serve: {arguments.write} has no marks {begin} and {end}")
-        arguments.write.write_text(f"{before}{begin}\n\n{section}\n{end}{after}")
+        command = [ROOT / "scripts/write-marked", arguments.write, "bench-serve"]
+        subprocess.run(command, input=section, text=True, check=True)
 
 
 if __name__ == "__main__":
