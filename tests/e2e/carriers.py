@@ -12,6 +12,18 @@ import pictures
 
 CANARY = "CANARY7d1f"
 
+# Every encoder, with coefficients and rows kept wherever that is done.
+EVERY_ENCODER = """
+[[variant]]
+name = "original"
+formats = ["jxl", "avif", "webp", "jpeg", "png"]
+
+[[variant]]
+name = "exact"
+formats = ["jxl", "webp", "png"]
+quality = "lossless"
+"""
+
 
 def canary(place):
     return f"{CANARY}-{place}-DO-NOT-PUBLISH"

@@ -10,20 +10,9 @@ import pytest
 from PIL import Image
 
 import pictures
-from carriers import jpeg_with, png_chunk, png_with, riff_chunk, segment
+from carriers import EVERY_ENCODER, jpeg_with, png_chunk, png_with, riff_chunk, segment
 from tintype import CHROME, encode_key, wait_until
 from webdriver import Browser
-
-RECIPE = """
-[[variant]]
-name = "original"
-formats = ["jxl", "avif", "webp", "jpeg", "png"]
-
-[[variant]]
-name = "exact"
-formats = ["jxl", "webp", "png"]
-quality = "lossless"
-"""
 
 # Sets a mark that everything on the origin can see, and one that only the page itself has.
 SCRIPT = "document.cookie='ran=1;path=/';document.title='ran';fetch('/healthz?ran')"
@@ -109,7 +98,7 @@ DRAWING = f"""<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3
 def served(tmp_path_factory):
     from tintype import Server
 
-    server = Server(tmp_path_factory.mktemp("active") / "data", RECIPE).start()
+    server = Server(tmp_path_factory.mktemp("active") / "data", EVERY_ENCODER).start()
     for name, data in polyglots().items():
         server.put(name, data)
     yield server

@@ -10,20 +10,11 @@ import urllib.parse
 import pytest
 
 import pictures
-from carriers import CANARY, all_files, canary, forms, jxl_container
+from carriers import CANARY, EVERY_ENCODER, all_files, canary, forms, jxl_container
 from tintype import CHROME, encode_key
 
-# Every encoder, with coefficients, rows and profiles kept wherever that is done.
-RECIPE = """
-[[variant]]
-name = "original"
-formats = ["jxl", "avif", "webp", "jpeg", "png"]
-
-[[variant]]
-name = "exact"
-formats = ["jxl", "webp", "png"]
-quality = "lossless"
-
+# The same, with profiles kept as well.
+RECIPE = EVERY_ENCODER + """
 [[variant]]
 name = "small"
 width = 64

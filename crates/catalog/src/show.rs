@@ -32,7 +32,7 @@ impl Unrecorded {
     }
 }
 
-/// Whether the record is no tombstone.
+/// True if the record is no tombstone.
 pub(crate) fn is_live(record: &Record) -> bool {
     record.status != Status::Deleted
 }

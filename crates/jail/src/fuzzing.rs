@@ -12,7 +12,7 @@ use crate::{Config, worker};
 /// number of requests.
 ///
 /// # Errors
-/// Those that end a worker.
+/// The errors that end a worker.
 pub fn requests(mut bytes: &[u8]) -> io::Result<usize> {
     let from = &mut bytes;
     if wire::read_head::<Setup>(from)?.is_none() {

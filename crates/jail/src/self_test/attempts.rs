@@ -151,30 +151,10 @@ pub(super) const ALL: &[(&str, End, Try)] = &[
     }),
     ("be traced", End::Kernel, |_| one(libc::SYS_ptrace, &[0.into()])),
     ("read the parent's memory", End::Kernel, |targets| {
-        one(
-            libc::SYS_process_vm_readv,
-            &[
-                targets.parent.into(),
-                Buffer,
-                1.into(),
-                Buffer,
-                1.into(),
-                0.into(),
-            ],
-        )
+        one(libc::SYS_process_vm_readv, &memory_of(targets.parent))
     }),
     ("write the parent's memory", End::Kernel, |targets| {
-        one(
-            libc::SYS_process_vm_writev,
-            &[
-                targets.parent.into(),
-                Buffer,
-                1.into(),
-                Buffer,
-                1.into(),
-                0.into(),
-            ],
-        )
+        one(libc::SYS_process_vm_writev, &memory_of(targets.parent))
     }),
     ("signal the parent", End::Kernel, |targets| {
         one(libc::SYS_kill, &[targets.parent.into(), 0.into()])
@@ -381,6 +361,11 @@ fn text(text: &str) -> Argument {
 
 fn one(number: i64, arguments: &[Argument]) -> io::Result<String> {
     call(number, arguments).map(|result| format!("the kernel answered {result}"))
+}
+
+/// The arguments that read or write one piece of the memory of a process.
+fn memory_of(process: u32) -> [Argument; 6] {
+    [process.into(), Buffer, 1.into(), Buffer, 1.into(), 0.into()]
 }
 
 fn open(path: &str, flags: i32) -> io::Result<String> {

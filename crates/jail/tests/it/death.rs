@@ -99,7 +99,7 @@ async fn a_source_whose_worker_ends_twice_is_rejected() {
 }
 
 /// Checks that a worker that sleeps for ever is killed when its deadline has passed, and that the source is rejected.
-/// Where the machine is too busy for the worker to begin before that, the next deadline is tried.
+/// On a machine that is too busy for the worker to begin before that, the next deadline is tried.
 async fn killed_asleep(probe: impl AsyncFn(Duration) -> Result<ImageInfo, RenderError>) {
     for deadline in [700, 6_000, 50_000].map(Duration::from_millis) {
         let result = in_time(probe(deadline)).await;

@@ -27,7 +27,7 @@ struct State {
     spent: Duration,
     /// The beginning of the present wait; `None` while the server works on an answer.
     since: Option<Instant>,
-    /// Whether the limit was ever reached.
+    /// True if the limit was ever reached.
     is_over: bool,
 }
 
@@ -79,7 +79,7 @@ impl ClientWait {
         Some(state.spent + now.saturating_duration_since(since))
     }
 
-    /// Whether the limit was ever reached.
+    /// True if the limit was ever reached.
     pub(crate) fn is_over(&self) -> bool {
         self.lock().is_over
     }

@@ -24,7 +24,7 @@ pub(crate) struct Capacity {
     pub(crate) per_address: usize,
 }
 
-/// How a connection ended, where it was not by its client's or the server's will.
+/// The end of a connection by neither its client's nor the server's will.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// The wait for the client reached its limit.
@@ -96,8 +96,8 @@ impl Connections {
     /// The slot of a new connection from this address; `None` when it is refused, because the address has its share and
     /// all of its connections are being answered.
     ///
-    /// Where there are too many connections, the one is closed whose client the server has waited for the longest, first
-    /// among those of the same address. Waits while every connection is being answered.
+    /// One connection too many closes the one whose client the server has waited for the longest, first among those of the
+    /// same address. Waits while every connection is being answered.
     pub(crate) async fn admit(self: &Arc<Self>, peer: IpAddr) -> Option<Slot> {
         let address = network(peer);
         loop {

@@ -126,7 +126,7 @@ async fn answer(
     Ok(response.map(|body| Outgoing::new(body, wait)))
 }
 
-/// Whether a body is in another transfer coding than `chunked`, once. Nothing here decodes `gzip, chunked`, and what a
+/// Tells whether a body is in another transfer coding than `chunked`, once. Nothing here decodes `gzip, chunked`, and what a
 /// proxy in front takes for the end of such a body is not known.
 fn has_unknown_coding(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
